@@ -1,0 +1,78 @@
+"""`pixelrnn demo`."""
+
+import dataclasses
+import math
+import shutil
+from pathlib import Path
+
+from pixelrnn.cli.console import progress, say
+from pixelrnn.cli.machine import Machine
+from pixelrnn.config import ModelConfig, TrainConfig
+
+__all__ = ["Demo"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Demo:
+    """Train a small Diagonal BiLSTM on the built-in handwritten digits and show what it learned.
+
+    Example:
+        pixelrnn demo --minutes 1
+    """
+
+    out: Path = Path("demo")
+    """Folder for the results; an earlier demo in it is replaced."""
+
+    minutes: float = 1.0
+    """Training time."""
+
+    seed: int = 0
+    """Seed of weights, order and samples."""
+
+    machine: Machine = dataclasses.field(default_factory=Machine)
+
+    def run(self) -> int:
+        """Train, compare, draw, and say what to try next."""
+        from pixelrnn import figures
+        from pixelrnn.cli.train import INTERRUPTED, train_with_progress
+        from pixelrnn.data import load_data
+        from pixelrnn.model import ImageModel
+        from pixelrnn.tasks.baseline import histogram_bits_per_dim
+        from pixelrnn.train import evaluate
+
+        config = TrainConfig(minutes=self.minutes, seed=self.seed, samples=0, learning_rate=6e-3)
+        device = self.machine.prepare()
+        data = load_data("digits")
+        say("UCI handwritten digits (Alpaydin, Kaynak 1998; CC BY 4.0), built in: " + data.summary + ", 17 grey levels")
+        model = ImageModel(ModelConfig(shape=data.shape, levels=data.levels, layers=3, hidden=32), seed=self.seed).to(
+            device
+        )
+        say(model.extra_repr())
+        folder = self.out / "run"
+        if (folder / "config.json").exists():
+            shutil.rmtree(folder)
+        run = train_with_progress(model, data, config, folder=folder)
+        if not run.is_finished:
+            say(f"stopped and saved at step {run.step:,}; continue with: pixelrnn train --resume {folder}")
+            return INTERRUPTED
+
+        result = evaluate(model, data.test)
+        lines = {
+            "per-pixel histogram": histogram_bits_per_dim(data.train, data.test, data.levels),
+            "uniform": math.log2(data.levels),
+        }
+        figures.save_curve(self.out / "curve.png", run.metrics, "UCI digits, Diagonal BiLSTM", lines=lines)
+        with progress("drawing samples") as report:
+            images = model.sample(64, seed=self.seed, callback=report)
+        figures.save_image(self.out / "samples.png", figures.grid(images, data.levels))
+        say(f"\n{result.images} test images, bits per pixel (lower is better)")
+        say(f"  uniform              {lines['uniform']:.3f}")
+        say(f"  per-pixel histogram  {lines['per-pixel histogram']:.3f}")
+        say(
+            f"  Diagonal BiLSTM      {result.bits_per_dim:.3f}   ({result.nats:.1f} +- {result.standard_error:.1f} nats per image)"
+        )
+        say(f"\nlook at {self.out / 'samples.png'} (64 new digits) and {self.out / 'curve.png'}, then try:")
+        say(f"  pixelrnn sample {folder} -n 100 --temperature 0.8")
+        say(f"  pixelrnn evaluate {folder}")
+        say("  pixelrnn train YOUR-IMAGES/ --size 32")
+        return 0

@@ -1,0 +1,50 @@
+"""`pixelrnn info`."""
+
+import dataclasses
+from pathlib import Path
+
+import tyro
+
+from pixelrnn.cli.console import say, show_json
+
+__all__ = ["Info"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Info:
+    """Say what a run or model folder holds.
+
+    Example:
+        pixelrnn info runs/digits-diagonal-bilstm
+    """
+
+    run_folder: tyro.conf.Positional[Path]
+    """Run or model folder."""
+
+    json: bool = False
+    """Print JSON: configurations and the journal's last validation."""
+
+    def run(self) -> int:
+        """Read and print."""
+        from pixelrnn.model import ImageModel
+        from pixelrnn.storage import read_json
+        from pixelrnn.train.journal import read_metrics
+
+        model = ImageModel.from_pretrained(self.run_folder)
+        recorded = read_json(self.run_folder / "config.json")
+        validated = [line for line in read_metrics(self.run_folder) if "valid_nats" in line]
+        best = min(validated, key=lambda line: line["valid_nats"], default=None)
+        if self.json:
+            weights = sum(p.numel() for p in model.parameters())
+            show_json({**recorded, "weights": weights, "best": best, "last": validated[-1] if validated else None})
+            return 0
+        say(model.extra_repr())
+        if recorded.get("source"):
+            say(f"trained on {recorded['source']}")
+        if best is not None:
+            last = validated[-1]
+            say(
+                f"best validation {best['valid_nats']:.3f} nats, {best['valid_bits_per_dim']:.4f} bits/dim at step {best['step']:,}; "
+                f"{last['step']:,} steps, {last['images']:,} images, {last['seconds'] / 60:.1f} minutes"
+            )
+        return 0

@@ -1,0 +1,70 @@
+"""`pixelrnn sample`."""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from pixelrnn.cli.console import progress, say
+from pixelrnn.cli.machine import Machine
+
+__all__ = ["Sample"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sample:
+    """Draw new images from a trained model: a grid, and a PNG each.
+
+    Examples:
+        pixelrnn sample runs/digits-diagonal-bilstm
+        pixelrnn sample runs/mnist -n 64 --seed 1 --temperature 0.9 --out pictures/
+
+    Image i depends on the seed and on i alone: the same pictures come at any batch size.
+    """
+
+    run_folder: tyro.conf.Positional[Path]
+    """Run or model folder."""
+
+    number: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 16
+    """How many images."""
+
+    seed: int = 0
+    """Seed of the images."""
+
+    temperature: float = 1.0
+    """Below 1 likelier, above 1 wilder values."""
+
+    size: tuple[int, int] | None = None
+    """Height and width, if not those of the training images."""
+
+    batch: int = 64
+    """Images computed at once."""
+
+    out: Path | None = None
+    """Folder for the pictures; RUN/samples-SEED if not given."""
+
+    machine: Machine = dataclasses.field(default_factory=Machine)
+
+    def run(self) -> int:
+        """Draw, write, and say where."""
+        from pixelrnn import figures
+        from pixelrnn.model import ImageModel
+
+        device = self.machine.prepare()
+        model = ImageModel.from_pretrained(self.run_folder).to(device)
+        with progress("sampling") as report:
+            images = model.sample(
+                self.number,
+                size=self.size,
+                temperature=self.temperature,
+                seed=self.seed,
+                batch=self.batch,
+                callback=report,
+            )
+        out = self.out or self.run_folder / f"samples-{self.seed}"
+        for index, image in enumerate(images):
+            figures.save_image(out / f"seed-{self.seed}-{index:06d}.png", figures.to_image(image, model.config.levels))
+        figures.save_image(out / "grid.png", figures.grid(images, model.config.levels))
+        say(f"{self.number:,} images and grid.png written to {out}")
+        return 0

@@ -1,0 +1,180 @@
+"""`pixelrnn train`."""
+
+import contextlib
+import dataclasses
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from pixelrnn.cli.console import progress, say
+from pixelrnn.cli.machine import Machine
+from pixelrnn.cli.sources import load
+from pixelrnn.config import DataConfig, ModelConfig, TrainConfig
+from pixelrnn.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pixelrnn.model import ImageModel
+    from pixelrnn.train import Progress, Run
+
+__all__ = ["Train", "train_with_progress"]
+
+INTERRUPTED = 130
+WITH_RESUME = ("--resume", "--minutes", "--steps", "--epochs", "--device", "--threads")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Train:
+    """Train a model on images.
+
+    Examples:
+        pixelrnn train digits --minutes 1
+        pixelrnn train photos/ --size 32 --architecture pixelcnn --hidden 64
+        pixelrnn train mnist_binarized.npz --packed 28 28 --minutes 20 --out runs/mnist
+        pixelrnn train --resume runs/mnist
+        torchrun --nproc-per-node 2 -m pixelrnn train digits --steps 500
+
+    Ctrl-C saves and stops; --resume goes on from there, and takes only a new budget and machine settings.
+    """
+
+    source: tyro.conf.Positional[str | None] = None
+    """digits, a folder of images, a .zip or .tar of them, .npy, .npz, IDX files, or hf:owner/name."""
+
+    out: Path | None = None
+    """Run folder to make; runs/SOURCE-ARCHITECTURE if not given."""
+
+    resume: Path | None = None
+    """Run folder to continue."""
+
+    data: DataConfig = dataclasses.field(default_factory=DataConfig)
+    model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
+    train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
+    machine: Machine = dataclasses.field(default_factory=Machine)
+
+    def run(self) -> int:
+        """Train, draw samples, and say what to do with the result."""
+        self._check()
+        from pixelrnn.model import ImageModel
+        from pixelrnn.train import processes
+
+        device = self.machine.prepare()
+        with processes.joined(device):
+            is_silent = processes.rank() != 0
+            source, data_config, train_config = self._settings()
+            data = load(source, data_config, is_silent=is_silent)
+            if self.resume:
+                model = ImageModel.from_pretrained(self.resume)
+                folder = self.resume
+            else:
+                config = dataclasses.replace(self.model, shape=data.shape, levels=data.levels)
+                model = ImageModel(config, seed=train_config.seed)
+                folder = Path(str(processes.broadcast(str(self.out or _free_folder(source, config.architecture)))))
+            if not is_silent:
+                say(f"{model.extra_repr()}, on {device}")
+                say(
+                    f"{len(data.train):,} training, {len(data.valid):,} validation, {len(data.test):,} test images; {data.protocol}"
+                )
+            run = train_with_progress(
+                model.to(device), data, train_config, folder=folder, resume=bool(self.resume), is_silent=is_silent
+            )
+            if not run.is_finished:
+                if not is_silent:
+                    say(f"stopped and saved at step {run.step:,}; continue with: pixelrnn train --resume {folder}")
+                return INTERRUPTED
+            if not is_silent:
+                _finish(model, run, folder, train_config)
+        return 0
+
+    def _check(self) -> None:
+        if self.resume is None:
+            if self.source is None:
+                raise ConfigError("train needs a source: digits, a folder or a file of images (or --resume RUN)")
+            return
+        options = [argument.split("=")[0] for argument in sys.argv[1:] if argument.startswith("--")]
+        refused = [option for option in options if option not in WITH_RESUME]
+        if refused or self.source is not None:
+            what = refused[0] if refused else "a source"
+            raise ConfigError(
+                f"{what} cannot be given with --resume, which keeps the run's settings; {', '.join(WITH_RESUME[1:])} can"
+            )
+
+    def _settings(self) -> tuple[str, DataConfig, TrainConfig]:
+        """Source and settings, given or from the run that is resumed."""
+        from pixelrnn.storage import read_config, read_json
+
+        if self.resume is None:
+            assert self.source is not None
+            return self.source, self.data, self.train
+        recorded = read_config(self.resume, TrainConfig)
+        budget: dict[str, Any] = {name: getattr(self.train, name) for name in ("minutes", "steps", "epochs")}
+        config = recorded.with_budget(**budget) if any(budget.values()) else recorded
+        return str(read_json(self.resume / "config.json")["source"]), read_config(self.resume, DataConfig), config
+
+
+def train_with_progress(
+    model: "ImageModel", data: Any, config: TrainConfig, *, folder: Path, resume: bool = False, is_silent: bool = False
+) -> "Run":
+    """Fit with a progress bar; the first Ctrl-C (or SIGTERM) saves and stops, the second one stops at once."""
+    from pixelrnn.train import fit
+
+    with progress("training", is_silent=is_silent) as report, _stoppable() as should_stop:
+
+        def callback(at: "Progress") -> bool:
+            report(at.fraction, f"step {at.step:,}, {at.bits_per_dim:.3f} bits/dim")
+            if at.line and "valid_nats" in at.line and not is_silent:
+                line = at.line
+                say(
+                    f"step {line['step']:>7,}  {line['images']:>10,} images  train {line['train_bits_per_dim']:.4f} bits/dim  "
+                    f"valid {line['valid_bits_per_dim']:.4f} bits/dim ({line['valid_nats']:.3f} nats)"
+                )
+            return should_stop()
+
+        return fit(model, data, config, folder=folder, resume=resume, callback=callback)
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[Callable[[], bool]]:
+    """Turn the first interrupt into a wish to stop, which the yielded function tells."""
+    wishes: list[int] = []
+
+    def handle(number: int, frame: object) -> None:
+        if wishes:
+            raise KeyboardInterrupt
+        wishes.append(number)
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(wishes)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _free_folder(source: str, architecture: str) -> Path:
+    name = source.rstrip("/").rsplit("/", 1)[-1].split(".")[0] or "images"
+    first = Path("runs") / f"{name}-{architecture}"
+    return next(
+        path
+        for n in range(1, 10**6)
+        if not (path := first if n == 1 else first.with_name(f"{first.name}-{n}")).exists()
+    )
+
+
+def _finish(model: "ImageModel", run: "Run", folder: Path, config: TrainConfig) -> None:
+    from pixelrnn import figures
+
+    if config.samples:
+        with progress("drawing samples") as report:
+            images = model.sample(config.samples, seed=config.seed, callback=report)
+        figures.save_image(folder / "samples.png", figures.grid(images, model.config.levels))
+    say(
+        f"best validation: {run.best:.3f} nats per image; {folder} holds model.safetensors, metrics.jsonl, curve.png"
+        + (", samples.png" if config.samples else "")
+    )
+    say("use it:")
+    say(f"  pixelrnn evaluate {folder}          # test images: nats, bits/dim")
+    say(f"  pixelrnn sample {folder} -n 64      # new images")
+    say(f"  pixelrnn info {folder}              # what it is")

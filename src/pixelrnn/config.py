@@ -1,0 +1,324 @@
+"""What can be chosen: frozen dataclasses that are the command line, its help, the library's arguments and the JSON.
+
+Knows nothing of torch, so that `pixelrnn --help` and usage errors answer at once. Every field is validated when
+the object is made; the docstring under a field is the help of its option.
+"""
+
+import dataclasses
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+import tyro
+
+from pixelrnn.errors import ConfigError
+
+__all__ = ["DataConfig", "ModelConfig", "TrainConfig", "from_json", "to_json"]
+
+Architecture = Literal["diagonal-bilstm", "row-lstm", "pixelcnn", "gated-pixelcnn"]
+OutputName = Literal["auto", "bernoulli", "softmax", "logistic-mixture", "continuous-mixture"]
+
+Config = TypeVar("Config", "ModelConfig", "DataConfig", "TrainConfig")
+
+MAX_CHANNELS = 4
+MAX_LEVELS = 65536
+SOFTMAX_LEVELS = 256
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ConfigError(message)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """What the network is: all that is needed to rebuild it before its weights are loaded."""
+
+    architecture: Architecture = "diagonal-bilstm"
+    """Network of the paper: two LSTMs over the image, or masked convolutions."""
+
+    shape: Annotated[tuple[int, int, int], tyro.conf.Suppress] = (1, 28, 28)
+    """Channels, height and width of the images trained on; another height and width can be evaluated."""
+
+    levels: Annotated[int, tyro.conf.Suppress] = 256
+    """Number of values a sub-pixel can take, 0 .. levels-1; 0 means continuous (float) data."""
+
+    layers: int = 7
+    """Number of residual layers after the first, 7x7, masked convolution."""
+
+    hidden: int = 16
+    """Features h of a layer: LSTM units per direction; the residual stream has 2h."""
+
+    head: int | None = None
+    """Width of the two 1x1 layers before the output; 2h if not given."""
+
+    output: OutputName = "auto"
+    """Distribution of a sub-pixel; auto: bernoulli for 2 levels, softmax up to 256, continuous-mixture for floats."""
+
+    mixtures: int = 10
+    """Components of a mixture output."""
+
+    residual: bool = True
+    """Add the input of each layer to its output."""
+
+    skip: bool = True
+    """Connect every layer to the output head as well."""
+
+    def __post_init__(self) -> None:
+        """Check every field against the others."""
+        _require(
+            self.architecture in Architecture.__args__,
+            f"architecture is {self.architecture!r}; {_one_of(Architecture)}",
+        )
+        _require(self.output in OutputName.__args__, f"output is {self.output!r}; {_one_of(OutputName)}")
+        _require(
+            len(self.shape) == 3 and min(self.shape) >= 1,
+            f"shape is {self.shape}; it is (channels, height, width), each at least 1",
+        )
+        channels = self.shape[0]
+        _require(channels <= MAX_CHANNELS, f"shape has {channels} channels; 1 to {MAX_CHANNELS} are allowed")
+        _require(
+            self.levels == 0 or 2 <= self.levels <= MAX_LEVELS,
+            f"levels is {self.levels}; 2 to {MAX_LEVELS} are allowed, or 0 for continuous data",
+        )
+        _require(self.layers >= 1, f"layers is {self.layers}; at least 1 is needed")
+        _require(
+            self.hidden >= channels, f"hidden is {self.hidden}; at least one feature per channel ({channels}) is needed"
+        )
+        _require(
+            self.head is None or self.head >= channels,
+            f"head is {self.head}; at least one feature per channel ({channels}) is needed",
+        )
+        _require(self.mixtures >= 1, f"mixtures is {self.mixtures}; at least 1 is needed")
+
+    def _check_output(self) -> None:
+        discrete = self.levels != 0
+        if self.output == "bernoulli":
+            _require(self.levels == 2, f"output 'bernoulli' needs levels 2; levels is {self.levels}")
+        if self.output == "softmax":
+            _require(
+                2 <= self.levels <= SOFTMAX_LEVELS,
+                f"output 'softmax' takes 2 to {SOFTMAX_LEVELS} levels; levels is {self.levels} (try 'logistic-mixture')",
+            )
+        if self.output == "logistic-mixture":
+            _require(discrete, "output 'logistic-mixture' is for discrete data; levels is 0 (try 'continuous-mixture')")
+        if self.output == "continuous-mixture":
+            _require(
+                not discrete,
+                f"output 'continuous-mixture' is for continuous data; levels is {self.levels}, 0 is needed",
+            )
+
+    @property
+    def resolved_output(self) -> OutputName:
+        """The output that `auto` stands for with these levels, or the one given.
+
+        Raises:
+            ConfigError: If it does not go with the levels. This is not checked when the object is made, since the
+                command line learns the levels from the data later than the output.
+        """
+        self._check_output()
+        if self.output != "auto":
+            return self.output
+        if self.levels == 0:
+            return "continuous-mixture"
+        if self.levels == 2:
+            return "bernoulli"
+        return "softmax" if self.levels <= SOFTMAX_LEVELS else "logistic-mixture"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """How images are read from a source and turned into integers."""
+
+    size: int | tuple[int, int] | None = None
+    """Side of the images, or height and width; needed when they differ in size."""
+
+    crop: Literal["centre", "random"] = "centre"
+    """centre: resize the image to cover the size, then cut the middle; random: cut patches, no resizing."""
+
+    patches: int = 1
+    """Patches cut from each image in an epoch (with --crop random)."""
+
+    channels: Literal["auto", "grey", "rgb", "rgba"] = "auto"
+    """auto: grey if all images are, else rgb. Transparency is laid over white unless rgba is chosen."""
+
+    levels: int | None = None
+    """Values of a sub-pixel after floor quantisation, 2 .. 256; the source's own if not given; 0: keep floats."""
+
+    binarize: Literal["none", "threshold", "fixed", "dynamic"] = "none"
+    """threshold: value >= half; fixed: one stochastic draw for good; dynamic: a new draw each epoch."""
+
+    binarize_seed: int = 20160125
+    """Seed of the stochastic binarisation."""
+
+    packed: tuple[int, int] | None = None
+    """Height and width of the images in bit-packed arrays."""
+
+    labels: bool = False
+    """Read labels: sub-folder names, or the arrays and files that hold them."""
+
+    valid_fraction: float = 0.1
+    """Share of the images kept for validation when the source has no such split."""
+
+    test_fraction: float = 0.1
+    """Share of the images kept for testing when the source has no such split."""
+
+    split_seed: int = 0
+    """Seed of the split and of evaluation patches."""
+
+    limit: int | None = None
+    """Use at most this many images of each split."""
+
+    skip_bad: bool = False
+    """Skip, count and list files that cannot be read instead of stopping at the first."""
+
+    def __post_init__(self) -> None:
+        """Check every field against the others."""
+        for name in ("size", "packed"):
+            sides = getattr(self, name)
+            sides = (sides,) if isinstance(sides, int) else sides
+            _require(sides is None or min(sides) >= 1, f"{name} is {sides}; sides are at least 1")
+        _require(self.crop in ("centre", "random"), f"crop is {self.crop!r}; 'centre' or 'random' are allowed")
+        _require(self.crop == "centre" or self.size is not None, "crop 'random' needs size: the side of the patches")
+        _require(self.patches >= 1, f"patches is {self.patches}; at least 1 is needed")
+        _require(
+            self.patches == 1 or self.crop == "random", f"patches is {self.patches}; more than 1 needs crop 'random'"
+        )
+        _require(
+            self.levels is None or self.levels == 0 or 2 <= self.levels <= 256,
+            f"levels is {self.levels}; 2 to 256 are allowed, or 0 for continuous data",
+        )
+        allowed = ("none", "threshold", "fixed", "dynamic")
+        _require(self.binarize in allowed, f"binarize is {self.binarize!r}; one of {', '.join(allowed)} is allowed")
+        _require(
+            self.binarize == "none" or self.levels in (None, 2),
+            f"binarize gives 2 levels; levels is {self.levels}, leave it out or give 2",
+        )
+        _require(
+            self.channels in ("auto", "grey", "rgb", "rgba"),
+            f"channels is {self.channels!r}; one of auto, grey, rgb, rgba is allowed",
+        )
+        for name in ("valid_fraction", "test_fraction"):
+            _require(0 < getattr(self, name) < 1, f"{name} is {getattr(self, name)}; it lies between 0 and 1")
+        _require(
+            self.valid_fraction + self.test_fraction < 1, "valid_fraction and test_fraction leave nothing to train on"
+        )
+        _require(self.limit is None or self.limit >= 1, f"limit is {self.limit}; at least 1 is needed")
+
+    @property
+    def height_width(self) -> tuple[int, int] | None:
+        """The wanted height and width, if any."""
+        return (self.size, self.size) if isinstance(self.size, int) else self.size
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """How a model is trained. Of steps, epochs and minutes at most one is given."""
+
+    minutes: float | None = None
+    """Budget as training time; 20 if no budget is given. Runs repeat exactly only with steps or epochs."""
+
+    steps: int | None = None
+    """Budget as optimiser steps."""
+
+    epochs: float | None = None
+    """Budget as passes over the training images."""
+
+    batch: int = 32
+    """Images per optimiser step, over all processes and accumulated parts."""
+
+    accumulate: int = 1
+    """Parts in which a batch is computed, to save memory; the gradient is the same."""
+
+    optimiser: Literal["adam", "adamw", "rmsprop"] = "adamw"
+    """Update rule; rmsprop is the paper's."""
+
+    learning_rate: float = 4e-3
+    """Highest learning rate."""
+
+    weight_decay: float = 0.0
+    """Decoupled weight decay (adamw), else L2."""
+
+    warmup: float = 0.02
+    """Share of the budget over which the learning rate rises from 0."""
+
+    decay: Literal["cosine", "none"] = "cosine"
+    """Course of the learning rate after the warm-up: cosine falls to 0 at the end of the budget."""
+
+    clip: float = 1.0
+    """Largest norm of the gradient of the loss in nats per sub-pixel; 0: no clipping."""
+
+    ema: float = 0.998
+    """Decay of the exponential moving average of the weights, which is what is evaluated; 0: none."""
+
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """bfloat16: mixed precision (on CUDA)."""
+
+    evaluations: int = 10
+    """Validations over the budget; the best average weights are kept."""
+
+    valid_images: int = 1000
+    """Validation images used for those (the first ones)."""
+
+    samples: int = 16
+    """Images in the sample grids drawn along the way when that is cheap, and at the end; 0: none."""
+
+    checkpoint_minutes: float = 2.0
+    """Time between two saves of the training state."""
+
+    seed: int = 0
+    """Seed of the initial weights, the order of the images and every random draw."""
+
+    tensorboard: bool = False
+    """Also write TensorBoard events (extra 'tensorboard')."""
+
+    def __post_init__(self) -> None:
+        """Check every field against the others."""
+        budgets = [name for name in ("minutes", "steps", "epochs") if getattr(self, name) is not None]
+        _require(len(budgets) <= 1, f"{' and '.join(budgets)} are both given; give one budget")
+        for name in budgets:
+            _require(getattr(self, name) > 0, f"{name} is {getattr(self, name)}; it must be above 0")
+        for name in ("batch", "accumulate", "evaluations", "valid_images"):
+            _require(getattr(self, name) >= 1, f"{name} is {getattr(self, name)}; at least 1 is needed")
+        _require(
+            self.accumulate <= self.batch,
+            f"accumulate is {self.accumulate}; at most batch ({self.batch}) parts are possible",
+        )
+        _require(
+            self.optimiser in ("adam", "adamw", "rmsprop"),
+            f"optimiser is {self.optimiser!r}; one of adam, adamw, rmsprop is allowed",
+        )
+        _require(
+            self.precision in ("float32", "bfloat16"),
+            f"precision is {self.precision!r}; float32 or bfloat16 are allowed",
+        )
+        _require(self.decay in ("cosine", "none"), f"decay is {self.decay!r}; cosine or none are allowed")
+        _require(self.learning_rate > 0, f"learning_rate is {self.learning_rate}; it must be above 0")
+        _require(0 <= self.warmup < 1, f"warmup is {self.warmup}; it is a share of the budget, 0 up to 1")
+        _require(0 <= self.ema < 1, f"ema is {self.ema}; it lies between 0 and 1")
+        for name in ("weight_decay", "clip", "samples", "checkpoint_minutes"):
+            _require(getattr(self, name) >= 0, f"{name} is {getattr(self, name)}; it cannot be negative")
+
+    def with_budget(self, **budget: float | None) -> Self:
+        """A copy whose budget is the given one of `minutes`, `steps`, `epochs`."""
+        return dataclasses.replace(self, **{"minutes": None, "steps": None, "epochs": None, **budget})
+
+
+def _one_of(literal: Any) -> str:
+    return "one of " + ", ".join(literal.__args__) + " is allowed"
+
+
+def to_json(config: ModelConfig | DataConfig | TrainConfig) -> dict[str, Any]:
+    """The fields of a configuration as a JSON object."""
+    return dataclasses.asdict(config)
+
+
+def from_json(kind: type[Config], fields: object, where: str) -> Config:
+    """Rebuild a configuration from `to_json`'s object; unknown fields are an error that names `where` it stands."""
+    if not isinstance(fields, dict):
+        raise ConfigError(f"{where}: the {kind.__name__} is not a JSON object")
+    known = {field.name for field in dataclasses.fields(kind)}
+    if unknown := sorted(set(fields) - known):
+        raise ConfigError(f"{where}: unknown field {unknown[0]!r} (made by a newer version?)")
+    try:
+        return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
+    except TypeError as error:
+        raise ConfigError(f"{where}: a field has the wrong type ({error})") from error

@@ -1,0 +1,146 @@
+"""Arrays on disk: `.npy`, `.npz` and IDX (`*-ubyte`, `.gz`), checked and brought into the order (N, C, H, W)."""
+
+import dataclasses
+import gzip
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelrnn.config import DataConfig
+from pixelrnn.data.pixels import AbstractPixels, Dense, Packed
+from pixelrnn.errors import DataError
+
+__all__ = ["ArraySource", "array_pixels", "is_idx_name", "read_idx", "read_idx_folder", "read_npy", "read_npz"]
+
+SPLITS = ("train", "valid", "test")
+IDX_NAMES = {"train": "train", "t10k": "test", "test": "test", "valid": "valid"}
+
+
+@dataclasses.dataclass(frozen=True)
+class ArraySource:
+    """Named arrays of images, and of labels where they are known; a single array is called `all`."""
+
+    images: dict[str, NDArray[np.generic]]
+    labels: dict[str, NDArray[np.generic]]
+
+
+def read_npy(path: Path) -> ArraySource:
+    """One array, mapped rather than read."""
+    try:
+        return ArraySource({"all": np.load(path, mmap_mode="r", allow_pickle=False)}, {})
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{path}: not readable as a NumPy array ({error})") from error
+
+
+def read_npz(path: Path) -> ArraySource:
+    """Keys `train`, `valid`, `test` with `..._labels`, or a single array of any name (with `labels`)."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"{path}: not readable as NumPy arrays ({error})") from error
+    images = {name: arrays[name] for name in SPLITS if name in arrays}
+    labels = {name: arrays[f"{name}_labels"] for name in images if f"{name}_labels" in arrays}
+    if not images:
+        rest = [name for name in arrays if name != "labels"]
+        if len(rest) != 1:
+            raise DataError(
+                f"{path}: holds {', '.join(arrays) or 'nothing'}; keys train/valid/test or a single array are needed"
+            )
+        images = {"all": arrays[rest[0]]}
+        labels = {"all": arrays["labels"]} if "labels" in arrays else {}
+    return ArraySource(images, labels)
+
+
+def is_idx_name(name: str) -> bool:
+    """Whether a file name is that of an IDX file, as the MNIST files are called."""
+    return name.removesuffix(".gz").endswith("-ubyte")
+
+
+def read_idx(path: Path) -> NDArray[np.uint8]:
+    """One IDX file of unsigned bytes: magic 0, 0, 8, dimensions; sizes as big-endian 32-bit integers; values."""
+    try:
+        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: not readable ({error})") from error
+    if len(data) < 4 or data[:3] != b"\x00\x00\x08":
+        raise DataError(f"{path}: not an IDX file of unsigned bytes")
+    start = 4 + 4 * data[3]
+    if len(data) < start:
+        raise DataError(f"{path}: the IDX header is cut short")
+    shape = tuple(int(side) for side in np.frombuffer(data[4:start], dtype=">u4"))
+    values = np.frombuffer(data, dtype=np.uint8, offset=start)
+    expected = int(np.prod(shape, dtype=object))
+    if len(values) != expected:
+        raise DataError(f"{path}: holds {len(values):,} values, its header says {expected:,}")
+    return values.reshape(shape)
+
+
+def read_idx_folder(folder: Path) -> ArraySource:
+    """The files of a folder named as MNIST's are: `train-images-idx3-ubyte`, `t10k-labels-idx1-ubyte.gz`, ..."""
+    source = ArraySource({}, {})
+    for path in sorted(folder.iterdir()):
+        split = IDX_NAMES.get(path.name.split("-")[0])
+        if is_idx_name(path.name) and split:
+            kind = source.labels if "labels" in path.name else source.images
+            kind[split] = read_idx(path)
+    if not source.images:
+        raise DataError(f"{folder}: holds IDX files, but none named train-images-... or t10k-images-...")
+    images = {name: source.images[name] for name in SPLITS if name in source.images}
+    return ArraySource(images, source.labels)
+
+
+def array_pixels(array: NDArray[np.generic], where: str, config: DataConfig) -> tuple[AbstractPixels, int]:
+    """Check an array and bring it into order.
+
+    `(N, H, W)` is grey; of `(N, H, W, C)` and `(N, C, H, W)` the one with 1 to 4 channels is taken, the latter if both.
+
+    Returns:
+        The images, and the levels of the source: 2 for bits, 256 for other integers, 0 for floats.
+    """
+    if config.packed is not None:
+        height, width = config.packed
+        wanted = -(-height * width // 8)
+        if array.dtype != np.uint8 or array.ndim != 2 or array.shape[1] != wanted:
+            raise DataError(
+                f"{where}: {array.dtype} {array.shape} does not hold bit-packed {height}x{width} images, "
+                f"which are uint8 (N, {wanted})"
+            )
+        return Packed(array.astype(np.uint8, copy=False), height, width), 2
+    ordered = _ordered(array, where)
+    if array.dtype.kind == "f":
+        if config.levels != 0:
+            raise DataError(f"{where}: {array.dtype} values are continuous data; give --levels 0, or integers 0 .. 255")
+        if not np.isfinite(array).all():
+            raise DataError(f"{where}: holds values that are not finite")
+        return Dense(ordered), 0
+    if array.dtype.kind not in "iub":
+        raise DataError(f"{where}: {array.dtype} values; integers 0 .. 255, booleans or floats are needed")
+    if array.dtype.kind == "b":
+        return Dense(ordered), 2
+    low, high = (int(array.min()), int(array.max())) if array.size else (0, 0)
+    if low < 0 or high > 255:
+        raise DataError(f"{where}: holds values {low} .. {high}; 0 .. 255 are allowed")
+    # An array that stays below the wanted levels was quantised before: dividing again would leave nothing of it.
+    wanted_levels = 2 if config.binarize != "none" else config.levels
+    return Dense(ordered), wanted_levels if wanted_levels and high < wanted_levels else 256
+
+
+def _ordered(array: NDArray[np.generic], where: str) -> NDArray[np.generic]:
+    if array.ndim == 2:
+        raise DataError(
+            f"{where}: shape {array.shape}; if these are bit-packed images give --packed HEIGHT WIDTH, "
+            "if rows of tokens reshape them to (N, 1, 1, length)"
+        )
+    if array.ndim == 3:
+        return array[:, None]
+    if array.ndim == 4 and array.shape[1] in range(1, 5):
+        return array
+    if array.ndim == 4 and array.shape[3] in range(1, 5):
+        return np.moveaxis(array, 3, 1)
+    raise DataError(
+        f"{where}: shape {array.shape}; (N, H, W), (N, H, W, C) or (N, C, H, W) with 1 to 4 channels are allowed"
+    )

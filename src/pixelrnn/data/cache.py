@@ -1,0 +1,119 @@
+"""Image files decoded once into a memory-mapped file.
+
+A cache entry is a folder named by a hash of the collection's stamp and of the options that change what is decoded.
+It is built beside its place and renamed into it, under a lock, so that two processes never see half of one and never
+both do the work. `PIXELRNN_CACHE` chooses the folder that holds them; entries may be deleted at any time.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import filelock
+import numpy as np
+
+from pixelrnn.config import DataConfig
+from pixelrnn.data.decode import COUNT, Census, Channels, UnreadableError, decode, kind_of
+from pixelrnn.data.files import AbstractFiles
+from pixelrnn.data.pixels import Ragged
+from pixelrnn.errors import DataError
+
+__all__ = ["Decoded", "cached"]
+
+VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Decoded:
+    """A collection as arrays: the values, the names they came from, and what was found."""
+
+    pixels: Ragged
+    names: tuple[str, ...]
+    summary: str
+    skipped: tuple[str, ...]
+
+
+def cached(files: AbstractFiles, config: DataConfig, callback: Callable[[float], None] | None = None) -> Decoded:
+    """The decoded images of a collection, from the cache if they are there.
+
+    Args:
+        files: The collection.
+        config: What to decode to.
+        callback: Called with the finished share, 0 .. 1, while decoding.
+
+    Raises:
+        DataError: If a file cannot be read and `skip_bad` is not set, or if nothing is left.
+    """
+    options = [VERSION, config.height_width, config.crop, config.channels, config.skip_bad]
+    key = hashlib.sha256(json.dumps([options, files.stamp()]).encode()).hexdigest()[:32]
+    root = Path(os.environ.get("PIXELRNN_CACHE") or Path.home() / ".cache" / "pixelrnn")
+    root.mkdir(parents=True, exist_ok=True)
+    entry = root / key
+    with filelock.FileLock(root / f"{key}.lock"):
+        if not (entry / "index.json").exists():
+            building = Path(tempfile.mkdtemp(prefix=f"{key}.", dir=root))
+            try:
+                _build(files, config, building, callback)
+                building.rename(entry)
+            finally:
+                shutil.rmtree(building, ignore_errors=True)
+    return _open(entry)
+
+
+def _open(entry: Path) -> Decoded:
+    index = json.loads((entry / "index.json").read_text(encoding="utf-8"))
+    shapes = np.array(index["shapes"], dtype=np.int64).reshape(-1, 3)
+    sizes = shapes.prod(1)
+    flat = np.memmap(entry / "pixels.bin", dtype=np.uint8, mode="r", shape=(int(sizes.sum()),))
+    pixels = Ragged(flat, shapes, np.cumsum(sizes) - sizes)
+    return Decoded(pixels, tuple(index["names"]), index["summary"], tuple(index["skipped"]))
+
+
+def _build(files: AbstractFiles, config: DataConfig, folder: Path, callback: Callable[[float], None] | None) -> None:
+    census = Census()
+    readable: dict[str, str] = {}
+    total = 0
+    for name, opener in files.walk():
+        total += 1
+        try:
+            kind = kind_of(opener)
+        except UnreadableError as error:
+            _refuse(files.where(name), error, config, census)
+            continue
+        census.kinds[kind] += 1
+        readable[name] = kind
+    channels: Channels = census.channels() if config.channels == "auto" else config.channels
+    names, shapes = [], []
+    with (folder / "pixels.bin").open("wb") as out:
+        for number, (name, opener) in enumerate(files.walk()):
+            if name not in readable:
+                continue
+            try:
+                image = decode(opener, channels, config)
+            except UnreadableError as error:
+                _refuse(files.where(name), error, config, census)
+                census.kinds[readable[name]] -= 1
+                continue
+            out.write(image.tobytes())
+            names.append(name)
+            shapes.append(image.shape)
+            if callback is not None:
+                callback((number + 1) / total)
+    if not names:
+        unreadable = f", {total:,} files are unreadable" if total else ""
+        raise DataError(f"{files.where('').rstrip('/:')} holds no images (PNG, JPEG, BMP, WebP, TIFF){unreadable}")
+    assert all(shape[0] == COUNT[channels] for shape in shapes)
+    census.kinds = +census.kinds
+    index = {"names": names, "shapes": shapes, "summary": census.summary(channels), "skipped": census.skipped}
+    (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
+
+
+def _refuse(where: str, error: UnreadableError, config: DataConfig, census: Census) -> None:
+    if not config.skip_bad:
+        raise DataError(f"{where} cannot be used: {error} (--skip-bad skips, counts and lists such files)") from error
+    census.skipped.append(f"{where}: {error}")

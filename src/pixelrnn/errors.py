@@ -1,0 +1,23 @@
+"""The errors that a user can cause, each a sentence: what, where, and what is allowed.
+
+Every class here is a `ValueError`, so library users catch what they expect; the command line prints
+the sentence alone and exits with 2. Invariants of our own code are `assert`, never one of these.
+"""
+
+__all__ = ["ConfigError", "DataError", "PixelRNNError", "RunError"]
+
+
+class PixelRNNError(ValueError):
+    """Base of all errors that a user can cause; the message is one complete sentence."""
+
+
+class ConfigError(PixelRNNError):
+    """A setting has a value that is not allowed; the message names the field, the value and the remedy."""
+
+
+class DataError(PixelRNNError):
+    """A source or an array of images cannot be used; the message says which and why."""
+
+
+class RunError(PixelRNNError):
+    """A run folder cannot be read, written or continued; the message names the folder and the remedy."""

@@ -1,0 +1,93 @@
+"""Pictures for people: grids of images and training curves. Nothing here knows a model."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from pixelrnn.storage import atomic_write
+
+__all__ = ["grid", "save_curve", "save_image", "to_image"]
+
+MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+
+
+def to_image(image: Tensor, levels: int) -> Image.Image:
+    """One image `(C, H, W)` as a picture: levels spread over 0 .. 255; floats from -1 .. 1, clipped.
+
+    Two channels are shown as red and green.
+
+    Example:
+        >>> to_image(torch.ones(1, 2, 3, dtype=torch.uint8), levels=2).getpixel((0, 0))
+        255
+    """
+    values = image.detach().cpu().double().numpy()
+    scaled = (values + 1) / 2 if levels == 0 else values / (levels - 1)
+    pixels = np.rint(scaled.clip(0, 1) * 255).astype(np.uint8).transpose(1, 2, 0)
+    if pixels.shape[2] == 2:
+        pixels = np.concatenate([pixels, np.zeros_like(pixels[:, :, :1])], axis=2)
+    return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels, MODES[pixels.shape[2]])
+
+
+def grid(images: Tensor, levels: int, *, columns: int | None = None, side: int = 640) -> Image.Image:
+    """Images `(N, C, H, W)` side by side with a gap, enlarged by a whole factor towards `side` pixels.
+
+    Args:
+        images: What to show, in reading order.
+        levels: Levels of a sub-pixel; 0 for floats.
+        columns: Images in a row; as square as possible if not given.
+        side: Wanted width of the picture; it is never enlarged beyond it nor shrunk.
+    """
+    pictures = [to_image(image, levels) for image in images]
+    columns = columns or int(np.ceil(np.sqrt(len(pictures))))
+    rows = -(-len(pictures) // columns)
+    width, height = pictures[0].size
+    zoom = max(1, side // (columns * (width + 1)))
+    cell = (width * zoom + zoom, height * zoom + zoom)
+    sheet = Image.new("RGB", (columns * cell[0] + zoom, rows * cell[1] + zoom), (128, 128, 160))
+    for number, picture in enumerate(pictures):
+        big = picture.resize((width * zoom, height * zoom), Image.Resampling.NEAREST)
+        place = (number % columns * cell[0] + zoom, number // columns * cell[1] + zoom)
+        sheet.paste(big.convert("RGB"), place, big if big.mode == "RGBA" else None)
+    return sheet
+
+
+def save_image(path: Path, image: Image.Image) -> None:
+    """Write a PNG, whole or not at all."""
+    atomic_write(path, lambda temporary: image.save(temporary, format="PNG"))
+
+
+def save_curve(
+    path: Path, metrics: Sequence[Mapping[str, Any]], title: str, *, lines: Mapping[str, float] | None = None
+) -> None:
+    """Draw training and validation loss in bits/dim against images seen.
+
+    Args:
+        path: PNG to write.
+        metrics: Lines of a run's journal.
+        title: Title of the plot.
+        lines: Values to compare with, drawn across.
+    """
+    # Imported here: it takes half a second, and most users of this module draw grids only.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    for key, label, style in (
+        ("train_bits_per_dim", "training", "-"),
+        ("valid_bits_per_dim", "validation (average weights)", "o-"),
+    ):
+        points = [(line["images"], line[key]) for line in metrics if line.get(key) is not None]
+        if points:
+            axes.plot(*zip(*points, strict=True), style, label=label, markersize=4)
+    for shade, (label, value) in enumerate((lines or {}).items()):
+        axes.axhline(value, linestyle="--", linewidth=1, color=f"C{2 + shade}", label=f"{label} ({value:.3f})")
+    axes.set(xlabel="training images seen", ylabel="bits/dim", title=title)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    atomic_write(path, lambda temporary: figure.savefig(temporary, format="png", dpi=120))

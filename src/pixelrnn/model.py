@@ -1,0 +1,222 @@
+r"""The model: an image's exact probability, and images from it.
+
+.. math:: p(x) = \prod_i p(x_i \mid x_{<i})
+
+over the sub-pixels in raster order, colour by colour within a pixel. It knows networks and outputs, but no files but its
+own, no training and no command line.
+
+Shapes: N images, C channels, H rows, W columns, P parameters of a sub-pixel. Logarithms are natural (nats).
+"""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pixelrnn import outputs, storage
+from pixelrnn.config import ModelConfig
+from pixelrnn.errors import ConfigError, DataError
+from pixelrnn.nn.network import Network
+
+__all__ = ["MODEL", "ImageModel"]
+
+MODEL = "model.safetensors"
+
+
+class ImageModel(nn.Module):
+    """An autoregressive model of images with exact probability.
+
+    Any height and width can be evaluated and sampled, not only those of `config.shape`: the networks are
+    translation-invariant.
+
+    Args:
+        config: Architecture, sizes and output.
+        seed: Seed of the initial weights; torch's global generator is used if not given, and left alone otherwise.
+
+    Example:
+        >>> model = ImageModel(ModelConfig(architecture="row-lstm", shape=(1, 4, 4), levels=2, layers=1, hidden=4), seed=0)
+        >>> images = torch.randint(0, 2, (3, 1, 4, 4), dtype=torch.uint8)
+        >>> model.log_prob(images).shape
+        torch.Size([3])
+        >>> model.sample(2, seed=0).shape
+        torch.Size([2, 1, 4, 4])
+    """
+
+    def __init__(self, config: ModelConfig, *, seed: int | None = None) -> None:
+        super().__init__()
+        self.config = config
+        self.output = outputs.build(config)
+        with torch.random.fork_rng(devices=[], enabled=seed is not None):
+            if seed is not None:
+                torch.manual_seed(seed)
+            self.network = Network(config, self.output.start())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Parameters of the distribution of every sub-pixel given the earlier ones.
+
+        Args:
+            x: `(N, C, H, W)` integers 0 .. levels-1, or floats for a continuous model.
+
+        Returns:
+            `(N, C, P, H, W)` floats; `model.output` says what they mean.
+        """
+        return self.network(self._scaled(x))
+
+    def log_prob_map(self, x: Tensor) -> Tensor:
+        """Log probability of each sub-pixel given the earlier ones.
+
+        Args:
+            x: `(N, C, H, W)` integers 0 .. levels-1 (checked), or finite floats for a continuous model.
+
+        Returns:
+            `(N, C, H, W)` nats; a log density for a continuous model.
+
+        Raises:
+            DataError: If the shape, the type or a value of `x` does not fit the model.
+        """
+        self._check(x)
+        x = x.to(self.device)
+        return self.output.log_prob(self(x), x)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Log probability of each image in nats, `(N,)`: the sum of `log_prob_map` over the sub-pixels."""
+        return self.log_prob_map(x).sum((1, 2, 3))
+
+    def bits_per_dim(self, x: Tensor) -> Tensor:
+        """Code length of each image in bits per sub-pixel, `(N,)`: -log2 p(x) / (C H W)."""
+        return -self.log_prob(x) / (math.log(2) * math.prod(x.shape[1:]))
+
+    @torch.no_grad()
+    def sample(
+        self,
+        n: int,
+        *,
+        size: tuple[int, int] | None = None,
+        temperature: float = 1.0,
+        seed: int | None = None,
+        batch: int = 64,
+        callback: Callable[[float], None] | None = None,
+    ) -> Tensor:
+        r"""Draw images, sub-pixel by sub-pixel.
+
+        Image i is a function of (seed, i): sub-pixel j of it is decided by the j-th number of a random stream of its
+        own, whatever the batch.
+
+        Args:
+            n: Number of images.
+            size: Height and width; those of the training images if not given.
+            temperature: T > 0: every conditional is raised to the power 1/T and normalised; below 1 gives likelier
+                values.
+            seed: Non-negative; if not given, one is drawn.
+            batch: Images computed at once.
+            callback: Called with the finished share, 0 .. 1, after every row.
+
+        Returns:
+            `(n, C, H, W)` uint8 (int64 above 256 levels, floats for a continuous model).
+
+        Raises:
+            ConfigError: If `n`, `size`, `temperature` or `seed` is out of range.
+        """
+        height, width = size or self.config.shape[1:]
+        if n < 1 or min(height, width) < 1 or not 0 < temperature < math.inf or (seed is not None and seed < 0):
+            raise ConfigError(
+                f"sample got n={n}, size={(height, width)}, temperature={temperature}, seed={seed}; "
+                "n, height and width are at least 1, the temperature is above 0, the seed is not negative"
+            )
+        seed = int(np.random.SeedSequence().entropy) % 2**63 if seed is None else seed  # type: ignore[arg-type]
+        shape = (self.config.shape[0], height, width)
+        batches = range(0, n, batch)
+        parts = []
+        for done in batches:
+            indices = range(done, min(done + batch, n))
+            step = None if callback is None else _Share(callback, done / n, len(indices) / n)
+            parts.append(self._sample_batch(seed, indices, shape, temperature, step))
+        return torch.cat(parts)
+
+    def _sample_batch(
+        self,
+        seed: int,
+        indices: range,
+        shape: tuple[int, int, int],
+        temperature: float,
+        callback: Callable[[float], None] | None,
+    ) -> Tensor:
+        """Images `indices`, by rerunning the network on the rows so far for each sub-pixel."""
+        streams = [np.random.Generator(np.random.Philox(key=[seed, index])) for index in indices]
+        channels, height, width = shape
+        uniform = torch.from_numpy(np.stack([stream.random((height, width, channels)) for stream in streams])).to(
+            self.device
+        )
+        dtype = torch.float32 if self.config.levels == 0 else torch.uint8 if self.config.levels <= 256 else torch.int64
+        x = torch.zeros(len(indices), *shape, dtype=dtype, device=self.device)
+        for row in range(height):
+            for column in range(width):
+                for channel in range(channels):
+                    parameters = self(x[:, :, : row + 1])[:, channel : channel + 1, :, row, column]
+                    value = self.output.sample(parameters, uniform[:, row, column, channel, None], temperature)
+                    x[:, channel, row, column] = value[:, 0].to(dtype)
+            if callback is not None:
+                callback((row + 1) / height)
+        return x
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write `config.json` and `model.safetensors` into a folder, made if needed; each file appears whole or not at all."""
+        storage.write_json(Path(folder) / "config.json", storage.describe(None, model=self.config))
+        storage.write_tensors(Path(folder) / MODEL, self.state_dict())
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> Self:
+        """Read a model that `save_pretrained` or a training run wrote.
+
+        Raises:
+            RunError: If the folder holds no model, or one that is damaged or does not fit its configuration.
+        """
+        folder = Path(folder)
+        model = cls(storage.read_config(folder, ModelConfig))
+        storage.load_tensors(folder / MODEL, model)
+        return model.eval()
+
+    def extra_repr(self) -> str:
+        """What is modelled, and with how many weights."""
+        size = "x".join(map(str, self.config.shape))
+        return (
+            f"{self.config.architecture}, {size}, {sum(p.numel() for p in self.parameters()):,} weights, {self.output}"
+        )
+
+    def _scaled(self, x: Tensor) -> Tensor:
+        """Values as the network reads them: levels spread over [-1, 1], floats as they are."""
+        x = x.to(device=self.device, dtype=self.network.last.weight.dtype)
+        return x if self.config.levels == 0 else 2 * x / (self.config.levels - 1) - 1
+
+    def _check(self, x: Tensor) -> None:
+        channels, levels = self.config.shape[0], self.config.levels
+        if x.dim() != 4 or x.shape[1] != channels or 0 in x.shape:
+            raise DataError(f"images have shape {tuple(x.shape)}; (N, {channels}, H, W) is needed, nothing empty")
+        if levels == 0:
+            if not x.is_floating_point() or not bool(x.isfinite().all()):
+                raise DataError(f"a continuous model takes finite floats; these are {x.dtype}, or not finite")
+            return
+        if x.is_floating_point() or x.is_complex() or x.dtype == torch.bool:
+            raise DataError(f"images are {x.dtype}; integers 0 .. {levels - 1} are needed")
+        low, high = int(x.min()), int(x.max())
+        if low < 0 or high >= levels:
+            raise DataError(f"images hold values {low} .. {high}; this model has {levels} levels, 0 .. {levels - 1}")
+
+
+class _Share:
+    """Turns the progress of one batch into that of the whole."""
+
+    def __init__(self, callback: Callable[[float], None], start: float, share: float) -> None:
+        self.callback, self.start, self.share = callback, start, share
+
+    def __call__(self, fraction: float) -> None:
+        self.callback(self.start + self.share * fraction)

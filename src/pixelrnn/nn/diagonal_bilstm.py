@@ -1,0 +1,59 @@
+r"""The Diagonal BiLSTM layer.
+
+Paper: van den Oord et al. 2016, section 3.2. The left-to-right direction knows what is above and to the left, the
+right-to-left one what is above and to the right: together the whole past.
+
+One exception, in the paper's network as in ours: a feature at a pixel does not see that pixel's last channel (mask A
+of the first layer), so the right-to-left state of the *last pixel of the row above* does not hold that pixel's last
+channel, and only pixels within reach of the 7x7 layer (the last four columns) get to see it. On images up to 4 columns
+wide the past is complete.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pixelrnn import scan
+from pixelrnn.masks import groups
+from pixelrnn.nn.conv import pointwise, recurrent_weight
+
+__all__ = ["DiagonalBiLSTM"]
+
+
+class DiagonalBiLSTM(nn.Module):
+    r"""Computes, in each of two directions, over all pixels (r, c) in diagonal order,
+
+    .. math::
+        (i, f, o, g) = K^{is} x_{r,c} + K^{left} h_{r,c \mp 1} + K^{up} h_{r-1,c}, \quad
+        c_{r,c} = \sigma(f) \odot c_{r,c \mp 1} + \sigma(i) \odot \tanh(g), \quad
+        h_{r,c} = \sigma(o) \odot \tanh(c_{r,c})
+
+    with :math:`K^{is}` 1x1 under mask B (2h -> 4h) and :math:`(K^{left}, K^{up})` the paper's 2x1 column convolution
+    on the skewed map, unmasked (h -> 4h each). The right-to-left map is shifted down by one row and added to the
+    left-to-right map, so that nothing of the pixel's own row to its right leaks in.
+
+    As in the paper, but for the bias of the forget gate, which starts at 1.
+
+    Args:
+        features: Number of input features 2h.
+        hidden: Number of LSTM units h of each direction.
+        channels: Image channels that the features are grouped by.
+
+    Example:
+        >>> DiagonalBiLSTM(features=8, hidden=4, channels=1)(torch.zeros(2, 8, 5, 6)).shape
+        torch.Size([2, 4, 5, 6])
+    """
+
+    def __init__(self, features: int, hidden: int, channels: int) -> None:
+        super().__init__()
+        self.hidden = hidden
+        self.input_to_state = pointwise(groups(features, channels), groups(hidden, channels).repeat(8))
+        self.state_to_state = recurrent_weight(2, 4 * hidden, 2 * hidden, inputs=2 * hidden)
+        with torch.no_grad():
+            self.input_to_state.bias.view(2, 4, hidden)[:, 1] += 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map `(N, 2h, H, W)` to hidden states `(N, h, H, W)`."""
+        gates = self.input_to_state(x).unflatten(1, (2, 4 * self.hidden))
+        left_to_right, right_to_left = scan.diagonal_bilstm(gates, self.state_to_state).unbind(1)
+        return left_to_right + F.pad(right_to_left, (0, 0, 1, -1))

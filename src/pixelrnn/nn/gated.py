@@ -1,0 +1,83 @@
+r"""The Gated PixelCNN: convolutions without a blind spot.
+
+Paper: van den Oord et al., *Conditional Image Generation with PixelCNN Decoders*, NeurIPS 2016 (arXiv 1606.05328),
+sections 2.1 and 2.2, figure 2. A vertical stack sees all rows above; a horizontal stack sees the pixel's own row to the
+left and, through an unmasked 1x1 layer, the vertical stack.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from pixelrnn.config import ModelConfig
+from pixelrnn.masks import causal_mask, groups, rows_above_mask
+from pixelrnn.nn.conv import MaskedConv2d, pointwise
+
+__all__ = ["GatedStack"]
+
+
+def _gate(x: Tensor) -> Tensor:
+    """Gated activation :math:`\\tanh(a) \\odot \\sigma(b)` of the two halves of the features."""
+    a, b = x.chunk(2, dim=1)
+    return torch.tanh(a) * torch.sigmoid(b)
+
+
+class _GatedLayer(nn.Module):
+    """One layer of both stacks; the first one has mask A, a 7 wide kernel and nothing to add to."""
+
+    def __init__(self, config: ModelConfig, *, is_first: bool) -> None:
+        super().__init__()
+        channels, features = config.shape[0], 2 * config.hidden
+        outer = groups(features, channels)
+        inputs = groups(channels, channels) if is_first else outer
+        kind, side = ("A", 7) if is_first else ("B", 3)
+        self.vertical = MaskedConv2d(rows_above_mask(kind, len(inputs), 2 * features, side, side))  # type: ignore[arg-type]
+        self.between = nn.Conv2d(2 * features, 2 * features, 1)
+        self.horizontal = MaskedConv2d(causal_mask(kind, inputs, outer.repeat(2), 1, side))  # type: ignore[arg-type]
+        self.out = pointwise(outer, outer)
+        self.skip = pointwise(outer, outer) if config.skip else None
+        self.is_residual = config.residual and not is_first
+
+    def forward(self, vertical: Tensor, horizontal: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        above = self.vertical(vertical)
+        gated = _gate(self.horizontal(horizontal) + self.between(above))
+        out = self.out(gated)
+        skip = self.skip(gated) if self.skip is not None else None
+        return _gate(above), (horizontal + out if self.is_residual else out), skip
+
+
+class GatedStack(nn.Module):
+    r"""Computes, for each layer l, with v the vertical and y the horizontal features,
+
+    .. math::
+        a = K^v_l * v_{l-1}, \quad v_l = \tanh(a_1) \odot \sigma(a_2), \quad
+        b = K^h_l * y_{l-1} + K^{1x1}_l a, \quad
+        y_l = y_{l-1} + K^{out}_l (\tanh(b_1) \odot \sigma(b_2))
+
+    The first layer is 7x7 (vertical) and 1x7 (horizontal), mask A; later ones are 3x3 and 1x3, mask B. Colours are
+    grouped in the horizontal stack only: the vertical one holds complete rows.
+
+    Differs from the paper: skip connections come from the gated features of every layer (the paper takes them from
+    the same place, without an equation).
+
+    Args:
+        config: Sizes; every feature map of the stacks has 2h features.
+
+    Example:
+        >>> config = ModelConfig(architecture="gated-pixelcnn", shape=(3, 5, 5), layers=2, hidden=6)
+        >>> GatedStack(config)(torch.zeros(2, 3, 5, 5)).shape
+        torch.Size([2, 12, 5, 5])
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(_GatedLayer(config, is_first=index == 0) for index in range(config.layers + 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map scaled images `(N, C, H, W)` to features `(N, 2h, H, W)`."""
+        vertical = horizontal = x
+        skips: list[Tensor] = []
+        for layer in self.layers:
+            vertical, horizontal, skip = layer(vertical, horizontal)
+            if skip is not None:
+                skips.append(skip)
+        return horizontal + sum(skips) if skips else horizontal

@@ -1,0 +1,49 @@
+"""From a configuration to a network: the only factory of the parallel face.
+
+A network is a stack (image -> features) and a head (features -> parameters of the output distribution). Knows nothing
+of probabilities: what the parameters mean is decided in `pixelrnn.outputs`.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from pixelrnn.config import ModelConfig
+from pixelrnn.masks import groups
+from pixelrnn.nn.conv import pointwise
+from pixelrnn.nn.gated import GatedStack
+from pixelrnn.nn.residual import ResidualStack
+
+__all__ = ["Network"]
+
+
+class Network(nn.Module):
+    """Maps scaled images to the parameters of every sub-pixel's distribution.
+
+    The head is the paper's (section 3.5, table 1): ReLU - 1x1 - ReLU - 1x1, both under mask B.
+
+    Args:
+        config: What to build.
+        start: `(P,)` biases that the last layer starts from, the same for every channel.
+
+    Example:
+        >>> config = ModelConfig(architecture="pixelcnn", shape=(3, 5, 5), layers=1, hidden=6)
+        >>> Network(config, torch.zeros(4))(torch.zeros(2, 3, 5, 5)).shape
+        torch.Size([2, 3, 4, 5, 5])
+    """
+
+    def __init__(self, config: ModelConfig, start: Tensor) -> None:
+        super().__init__()
+        channels = config.shape[0]
+        features = groups(2 * config.hidden, channels)
+        width = groups(config.head or 2 * config.hidden, channels)
+        self.stack = GatedStack(config) if config.architecture == "gated-pixelcnn" else ResidualStack(config)
+        self.head = pointwise(features, width)
+        self.last = pointwise(width, groups(channels, channels).repeat_interleave(len(start)))
+        self.channels = channels
+        with torch.no_grad():
+            self.last.bias.copy_(start.repeat(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map `(N, C, H, W)` floats to parameters `(N, C, P, H, W)`."""
+        x = self.head(self.stack(x).relu()).relu()
+        return self.last(x).unflatten(1, (self.channels, -1))

@@ -1,0 +1,94 @@
+r"""The residual stack shared by PixelCNN, Row LSTM and Diagonal BiLSTM.
+
+Paper: van den Oord et al. 2016, sections 3.3, 3.5 and table 1: a 7x7 convolution with mask A to 2h features, then
+layers that compute h features, project them up to 2h by a 1x1 layer with mask B and add their input; optional skip
+connections carry every layer's features to the output as well.
+"""
+
+from torch import Tensor, nn
+
+from pixelrnn.config import ModelConfig
+from pixelrnn.masks import causal_mask, groups
+from pixelrnn.nn.conv import MaskedConv2d, pointwise
+from pixelrnn.nn.diagonal_bilstm import DiagonalBiLSTM
+from pixelrnn.nn.row_lstm import RowLSTM
+
+__all__ = ["PixelCNNLayer", "ResidualStack"]
+
+
+class PixelCNNLayer(nn.Module):
+    r"""Computes ReLU - 1x1 (2h -> h) - ReLU - 3x3 (h -> h) - ReLU, all under mask B.
+
+    With the up-projection that follows it is the paper's residual block of the PixelCNN (figure 5, left). Stacked
+    masked convolutions have a blind spot: a cone to the right above the pixel is never seen.
+
+    Args:
+        features: Number of input features 2h.
+        hidden: Number of features h inside.
+        channels: Image channels that the features are grouped by.
+
+    Example:
+        >>> PixelCNNLayer(features=8, hidden=4, channels=1)(torch.zeros(2, 8, 5, 6)).shape
+        torch.Size([2, 4, 5, 6])
+    """
+
+    def __init__(self, features: int, hidden: int, channels: int) -> None:
+        super().__init__()
+        inner = groups(hidden, channels)
+        self.down = pointwise(groups(features, channels), inner)
+        self.conv = MaskedConv2d(causal_mask("B", inner, inner, 3, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map `(N, 2h, H, W)` to `(N, h, H, W)`."""
+        return self.conv(self.down(x.relu()).relu()).relu()
+
+
+class _Residual(nn.Module):
+    """A layer with its up-projection and, if wanted, its skip connection."""
+
+    def __init__(self, layer: nn.Module, config: ModelConfig) -> None:
+        super().__init__()
+        inner, outer = groups(config.hidden, config.shape[0]), groups(2 * config.hidden, config.shape[0])
+        self.layer = layer
+        self.up = pointwise(inner, outer)
+        self.skip = pointwise(inner, outer) if config.skip else None
+        self.is_residual = config.residual
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        hidden = self.layer(x)
+        up = self.up(hidden)
+        return (x + up if self.is_residual else up), (self.skip(hidden) if self.skip is not None else None)
+
+
+class ResidualStack(nn.Module):
+    """Maps images to the features that the output head reads.
+
+    Args:
+        config: Architecture `pixelcnn`, `row-lstm` or `diagonal-bilstm`, with its sizes.
+
+    Example:
+        >>> config = ModelConfig(architecture="pixelcnn", shape=(1, 5, 5), layers=2, hidden=4)
+        >>> ResidualStack(config)(torch.zeros(2, 1, 5, 5)).shape
+        torch.Size([2, 8, 5, 5])
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        channels, hidden = config.shape[0], config.hidden
+        kinds = {"pixelcnn": PixelCNNLayer, "row-lstm": RowLSTM, "diagonal-bilstm": DiagonalBiLSTM}
+        layer = kinds[config.architecture]
+        outer = groups(2 * hidden, channels)
+        self.first = MaskedConv2d(causal_mask("A", groups(channels, channels), outer, 7, 7))
+        self.layers = nn.ModuleList(
+            _Residual(layer(2 * hidden, hidden, channels), config) for _ in range(config.layers)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map scaled images `(N, C, H, W)` to features `(N, 2h, H, W)`."""
+        x = self.first(x)
+        skips: list[Tensor] = []
+        for layer in self.layers:
+            x, skip = layer(x)
+            if skip is not None:
+                skips.append(skip)
+        return x + sum(skips) if skips else x

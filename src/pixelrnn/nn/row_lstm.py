@@ -1,0 +1,50 @@
+r"""The Row LSTM layer.
+
+Paper: van den Oord et al. 2016, section 3.1. Its receptive field is a triangle above the pixel: each row up widens it
+by one column to either side (state-to-state), and the masked input-to-state convolution adds what is to the left.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from pixelrnn import scan
+from pixelrnn.masks import causal_mask, groups
+from pixelrnn.nn.conv import MaskedConv2d, recurrent_weight
+
+__all__ = ["RowLSTM"]
+
+
+class RowLSTM(nn.Module):
+    r"""Computes, row by row from the top, all columns of a row at once,
+
+    .. math::
+        (i, f, o, g) = K^{is} * x_r + K^{ss} * h_{r-1}, \quad
+        c_r = \sigma(f) \odot c_{r-1} + \sigma(i) \odot \tanh(g), \quad
+        h_r = \sigma(o) \odot \tanh(c_r)
+
+    with :math:`K^{is}` of width 3 along the row under mask B (2h -> 4h) and :math:`K^{ss}` of width 3, unmasked
+    (h -> 4h).
+
+    As in the paper, but for the bias of the forget gate, which starts at 1 so that memory lasts from the first step.
+
+    Args:
+        features: Number of input features 2h.
+        hidden: Number of LSTM units h.
+        channels: Image channels that the features are grouped by.
+
+    Example:
+        >>> RowLSTM(features=8, hidden=4, channels=1)(torch.zeros(2, 8, 5, 6)).shape
+        torch.Size([2, 4, 5, 6])
+    """
+
+    def __init__(self, features: int, hidden: int, channels: int) -> None:
+        super().__init__()
+        gates = groups(hidden, channels).repeat(4)
+        self.input_to_state = MaskedConv2d(causal_mask("B", groups(features, channels), gates, 1, 3))
+        self.state_to_state = recurrent_weight(4 * hidden, hidden, 3, inputs=3 * hidden)
+        with torch.no_grad():
+            self.input_to_state.bias[hidden : 2 * hidden] += 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map `(N, 2h, H, W)` to hidden states `(N, h, H, W)`."""
+        return scan.row_lstm(self.input_to_state(x), self.state_to_state)

@@ -1,0 +1,75 @@
+r"""Mixture of discretised logistics: few parameters however many levels, and near levels are known to be near.
+
+Paper: Salimans et al., *PixelCNN++*, ICLR 2017 (arXiv 1701.05517), section 2.1. Differs from it: the channels of a
+pixel need no linear coupling here, since each has its own parameters from a network that has seen the earlier ones.
+"""
+
+import dataclasses
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pixelrnn.outputs.output import draw
+
+__all__ = ["LogisticMixture"]
+
+# Beyond these a logistic is a point or flat at the width of a level; the bound keeps gradients finite.
+MIN_LOG_SCALE, MAX_LOG_SCALE = -12.0, 12.0
+
+
+@dataclasses.dataclass(frozen=True)
+class LogisticMixture:
+    r"""K logistics with weights :math:`\pi_k`, means :math:`\mu_k` and scales :math:`s_k` on levels spread over [-1, 1].
+
+    .. math::
+        p(x) = \sum_k \pi_k \left[\sigma\left(\frac{y + \delta - \mu_k}{s_k}\right)
+        - \sigma\left(\frac{y - \delta - \mu_k}{s_k}\right)\right], \quad
+        y = \frac{2x}{L - 1} - 1, \quad \delta = \frac{1}{L - 1}
+
+    where the lowest level takes the whole lower tail and the highest the whole upper one, so that the levels sum to 1.
+
+    Parameters are ordered: K logits of the weights, K means, K logarithms of the scales.
+
+    Example:
+        >>> output = LogisticMixture(levels=8, mixtures=2)
+        >>> output.log_table(torch.randn(1, 1, 6)).exp().sum(2)
+        tensor([[1.0000]])
+    """
+
+    levels: int
+    mixtures: int
+
+    @property
+    def parameters(self) -> int:
+        """Three a component."""
+        return 3 * self.mixtures
+
+    def start(self) -> Tensor:
+        """Components of equal weight spread over the range, each as wide as the gap between two of them."""
+        means = torch.linspace(-1, 1, self.mixtures + 2)[1:-1]
+        return torch.cat([torch.zeros(self.mixtures), means, torch.full((self.mixtures,), 1 / self.mixtures).log()])
+
+    def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
+        """Nats of each value in 0 .. L-1: parameters `(N, C, 3K, ...)`, `x` `(N, C, ...)`."""
+        weights, means, log_scales = parameters.chunk(3, dim=2)  # (N, C, K, ...)
+        inverse = torch.exp(-log_scales.clamp(MIN_LOG_SCALE, MAX_LOG_SCALE))
+        x = x.unsqueeze(2)
+        centre = 2 * x.to(parameters.dtype) / (self.levels - 1) - 1 - means
+        half = 1 / (self.levels - 1)
+        upper, lower = (centre + half) * inverse, (centre - half) * inverse
+        # sigma(b) - sigma(a) = sigma(b) sigma(-a) (1 - e^(a-b)): nothing cancels, however far out a and b lie.
+        below, above = F.logsigmoid(upper), F.logsigmoid(-lower)
+        inside = below + above + torch.log(-torch.expm1(-2 * half * inverse))
+        interval = torch.where(x == 0, below, torch.where(x == self.levels - 1, above, inside))
+        return (weights.log_softmax(2) + interval).logsumexp(2)
+
+    def log_table(self, parameters: Tensor) -> Tensor:
+        """Nats of all levels, `(N, C, L, ...)`."""
+        shape = (parameters.shape[0], parameters.shape[1], *parameters.shape[3:])
+        levels = range(self.levels)
+        return torch.stack([self.log_prob(parameters, parameters.new_full(shape, level)) for level in levels], dim=2)
+
+    def sample(self, parameters: Tensor, uniform: Tensor, temperature: float = 1.0) -> Tensor:
+        """Values in 0 .. L-1 for uniform numbers; see `AbstractOutput.sample`."""
+        return draw(self.log_table(parameters), uniform, temperature)

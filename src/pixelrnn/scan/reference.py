@@ -1,0 +1,127 @@
+r"""The recurrences in plain torch: the definition that every faster implementation is held against.
+
+Both take the input-to-state term of all pixels (computed beforehand by a masked convolution, bias included) and the
+state-to-state weights, and return the hidden states. Gates are stacked in the order input, forget, output, candidate:
+
+.. math:: (i, f, o) = \sigma(\cdot), \quad g = \tanh(\cdot), \quad c = f \odot c_{prev} + i \odot g, \quad h = o \odot \tanh c
+
+Paper: van den Oord et al. 2016, equation 3. All states before the first pixel are zero. It knows nothing of masks:
+hidden states of earlier pixels are free to use.
+
+Shapes: N images, H rows, W columns, h hidden features, 4h gates.
+"""
+
+import functools
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+__all__ = ["diagonal_bilstm", "row_lstm"]
+
+
+def _cell(gates: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+    """One LSTM update; `gates` ends in 4h features, `memory` in h. Returns hidden state and memory."""
+    hidden = memory.shape[-1]
+    sigmoids, candidate = gates.split([3 * hidden, hidden], dim=-1)
+    i, f, o = torch.sigmoid(sigmoids).chunk(3, dim=-1)
+    memory = f * memory + i * torch.tanh(candidate)
+    return o * torch.tanh(memory), memory
+
+
+def row_lstm(gates: Tensor, weight: Tensor) -> Tensor:
+    r"""Scan the rows from top to bottom, all columns of a row at once.
+
+    .. math:: gates_r = input_r + K^{ss} * h_{r-1}, \qquad c_{prev} = c_{r-1}
+
+    with :math:`K^{ss}` a convolution along the row above, as wide as the weight (3 in the paper), unmasked.
+
+    Args:
+        gates: `(N, 4h, H, W)` input-to-state term.
+        weight: `(4h, h, K)` state-to-state convolution, K odd.
+
+    Returns:
+        `(N, h, H, W)` hidden states.
+
+    Example:
+        >>> row_lstm(torch.zeros(1, 4, 2, 3), torch.zeros(4, 1, 3)).shape
+        torch.Size([1, 1, 2, 3])
+    """
+    images, _, _, columns = gates.shape
+    hidden, reach = weight.shape[1], weight.shape[2] // 2
+    matrix = weight.permute(2, 1, 0).reshape(-1, 4 * hidden)  # (K h, 4h)
+    state = gates.new_zeros(images, columns, hidden)
+    memory = state
+    states = []
+    for row in gates.permute(2, 0, 3, 1).unbind(0):  # (N, W, 4h)
+        padded = F.pad(state, (0, 0, reach, reach))
+        window = torch.cat([padded[:, k : k + columns] for k in range(2 * reach + 1)], dim=-1)  # (N, W, K h)
+        state, memory = _cell(row + window @ matrix, memory)
+        states.append(state)
+    return torch.stack(states, dim=2).permute(0, 3, 2, 1)  # from (N, W, H, h)
+
+
+@functools.lru_cache(maxsize=64)
+def _diagonal_order(rows: int, columns: int) -> tuple[Tensor, Tensor, list[int]]:
+    """Order in which the two directions visit the pixels, and its inverse.
+
+    Returns the raster index of the n-th cell for each direction `(2, HW)`, the place of each raster index in that
+    order `(2, HW)`, and the number of cells of each diagonal.
+    """
+    row, column = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
+    order = torch.argsort((row + column).flatten(), stable=True)
+    mirrored = order // columns * columns + (columns - 1 - order % columns)
+    both = torch.stack([order, mirrored])
+    sizes = torch.bincount((row + column).flatten()).tolist()
+    return both, torch.argsort(both, dim=1), sizes
+
+
+def diagonal_bilstm(gates: Tensor, weight: Tensor) -> Tensor:
+    r"""Scan the diagonals from the top left corner and, mirrored, from the top right corner.
+
+    .. math:: gates_{r,c} = input_{r,c} + K^{left} h_{r,c-1} + K^{up} h_{r-1,c}, \qquad c_{prev} = c_{r,c-1}
+
+    for the first direction; the second runs from right to left: :math:`h_{r,c+1}` takes the place of
+    :math:`h_{r,c-1}`. This is the paper's column-wise 2x1 convolution on the skewed map (section 3.2), without the
+    skewing: cells are visited in diagonal order, so that nothing is computed for padding.
+
+    Args:
+        gates: `(N, 2, 4h, H, W)` input-to-state term of the two directions.
+        weight: `(2, 4h, 2h)` state-to-state weights of the two directions; inputs are left (right), then up.
+
+    Returns:
+        `(N, 2, h, H, W)` hidden states in image coordinates. The second direction sees the future of its own row:
+        the caller shifts it down by one row.
+
+    Example:
+        >>> diagonal_bilstm(torch.zeros(1, 2, 4, 3, 3), torch.zeros(2, 4, 2)).shape
+        torch.Size([1, 2, 1, 3, 3])
+    """
+    images, _, _, rows, columns = gates.shape
+    hidden = weight.shape[2] // 2
+    order, place, sizes = (
+        part.to(gates.device) if isinstance(part, Tensor) else part for part in _diagonal_order(rows, columns)
+    )
+    assert isinstance(order, Tensor) and isinstance(place, Tensor) and isinstance(sizes, list)
+    cells = gates.flatten(3).permute(1, 3, 0, 2)  # (2, HW, N, 4h)
+    cells = torch.stack([cells[0].index_select(0, order[0]), cells[1].index_select(0, order[1])])
+    matrix = weight.transpose(1, 2)  # (2, 2h, 4h)
+
+    states: list[Tensor] = []
+    state = memory = gates.new_zeros(2, 0, images, hidden)
+    for diagonal, cell in enumerate(cells.split(sizes, dim=1)):  # cell: (2, R, N, 4h), rows that the diagonal crosses
+        # The diagonal crosses rows max(0, d-W+1) .. min(d, H-1). A new last row has no left neighbour; the first row
+        # of the image has no upper one; once the first row has ended, its last state is an upper neighbour only.
+        starts = diagonal < rows
+        ended = diagonal >= columns
+        end = state.shape[1]
+        left = F.pad(state[:, 1:end] if ended else state, (0, 0, 0, 0, 0, int(starts)))
+        above = F.pad(state[:, : end if starts else end - 1], (0, 0, 0, 0, 0 if ended else 1, 0))
+        previous = F.pad(memory[:, 1:end] if ended else memory, (0, 0, 0, 0, 0, int(starts)))
+        inputs = torch.cat([left, above], dim=-1)  # (2, R, N, 2h)
+        update = torch.baddbmm(cell.flatten(1, 2), inputs.flatten(1, 2), matrix)
+        state, memory = _cell(update.view_as(cell), previous)
+        states.append(state)
+    visited = torch.cat(states, dim=1)  # (2, HW, N, h)
+    raster = torch.stack([visited[0].index_select(0, place[0]), visited[1].index_select(0, place[1])])
+    return raster.permute(2, 0, 3, 1).unflatten(3, (rows, columns))

@@ -1,0 +1,109 @@
+"""Files that appear whole or not at all: JSON and safetensors, written to a temporary name and renamed.
+
+Nothing is pickled: reading a file never runs code from it. All functions raise `RunError` with the path and the reason.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import safetensors
+import safetensors.torch
+from torch import Tensor, nn
+
+from pixelrnn.config import DataConfig, ModelConfig, TrainConfig, from_json, to_json
+from pixelrnn.errors import RunError
+
+__all__ = [
+    "atomic_write",
+    "describe",
+    "load_tensors",
+    "read_config",
+    "read_json",
+    "read_tensors",
+    "write_json",
+    "write_tensors",
+]
+
+Config = TypeVar("Config", ModelConfig, DataConfig, TrainConfig)
+
+FORMAT = 1
+
+
+def atomic_write(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a temporary file beside `path`, then put it in the place of `path` in one step."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        write(temporary)
+        temporary.chmod(0o644)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file."""
+    text = json.dumps(value, indent=2) + "\n"
+    atomic_write(path, lambda temporary: temporary.write_text(text, encoding="utf-8") and None)
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RunError(f"{path.parent}: no {path.name} here; is this a run or model folder?") from error
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path}: not readable as JSON ({error})") from error
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], about: Any = None) -> None:
+    """Write tensors, and a JSON value beside them in the same file."""
+    contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+    metadata = {"json": json.dumps(about)}
+    atomic_write(path, lambda temporary: safetensors.torch.save_file(contiguous, temporary, metadata))
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
+    """Read what `write_tensors` wrote."""
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
+            metadata = file.metadata() or {}
+            return {name: file.get_tensor(name) for name in file.keys()}, json.loads(metadata.get("json", "null"))  # noqa: SIM118
+    except FileNotFoundError as error:
+        raise RunError(f"{path.parent}: no {path.name} here; is this a run or model folder?") from error
+    except (OSError, ValueError, safetensors.SafetensorError) as error:
+        raise RunError(f"{path}: damaged or not a safetensors file ({error})") from error
+
+
+def load_tensors(path: Path, module: nn.Module) -> None:
+    """Load a file's tensors into a module; names and shapes must be the module's own."""
+    tensors, _ = read_tensors(path)
+    try:
+        module.load_state_dict(tensors)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise RunError(f"{path}: the weights do not fit the configuration ({reason})") from error
+
+
+def describe(source: str | None, **configs: ModelConfig | DataConfig | TrainConfig) -> dict[str, Any]:
+    """The content of a `config.json`: the format's number, the data's source and each configuration under its name."""
+    return {"format": FORMAT, "source": source, **{name: to_json(config) for name, config in configs.items()}}
+
+
+def read_config(folder: Path, kind: type[Config]) -> Config:
+    """The configuration of one kind from a folder's `config.json`."""
+    path = folder / "config.json"
+    content = read_json(path)
+    name = kind.__name__.removesuffix("Config").lower()
+    if not isinstance(content, dict) or name not in content:
+        raise RunError(f"{path}: holds no {name!r} configuration")
+    if content.get("format") != FORMAT:
+        raise RunError(f"{path}: format {content.get('format')!r}; this version reads {FORMAT}")
+    return from_json(kind, content[name], str(path))

@@ -1,0 +1,1 @@
+"""What a density is good for: functions of a model."""

@@ -1,0 +1,69 @@
+"""Negative log-likelihood of a set of images, exact however the set is batched and shared out."""
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable
+
+import torch
+
+from pixelrnn.data.images import ImageSet
+from pixelrnn.errors import DataError
+from pixelrnn.model import ImageModel
+from pixelrnn.train import processes
+
+__all__ = ["Evaluation", "evaluate"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """What a model says of a set of images.
+
+    Attributes:
+        nats: Mean negative log-likelihood of an image, in nats.
+        standard_error: Of that mean, in nats; 0 for a single image.
+        bits_per_dim: The same mean in bits per sub-pixel.
+        images: Number of images.
+        images_per_second: Speed.
+    """
+
+    nats: float
+    standard_error: float
+    bits_per_dim: float
+    images: int
+    images_per_second: float
+
+
+@torch.no_grad()
+def evaluate(
+    model: ImageModel, images: ImageSet, *, batch: int = 64, callback: Callable[[float], None] | None = None
+) -> Evaluation:
+    r"""Compute the mean of :math:`-\ln p(x)` over all images, and its standard error.
+
+    Under `torchrun` each process takes every n-th image; sums are kept in float64.
+
+    Args:
+        model: The model.
+        images: The images; random draws are those of the set.
+        batch: Images computed at once.
+        callback: Called with the finished share, 0 .. 1.
+
+    Raises:
+        DataError: If there are no images, or they do not fit the model.
+    """
+    if len(images) == 0:
+        raise DataError("there are no images to evaluate")
+    mine = range(processes.rank(), len(images), processes.world())
+    start = time.perf_counter()
+    sums = torch.zeros(3, dtype=torch.float64)  # of nats, of their squares, of sub-pixels
+    for done in range(0, len(mine), batch):
+        x = images.batch(mine[done : done + batch])
+        nats = -model.log_prob(x).double().cpu()
+        sums += torch.stack([nats.sum(), nats.square().sum(), torch.tensor(float(x.numel()), dtype=torch.float64)])
+        if callback is not None:
+            callback(min(1.0, (done + batch) / len(mine)))
+    total, squares, dims = processes.sum_over_processes(sums.to(model.device)).tolist()
+    count = len(images)
+    variance = max(0.0, squares - total**2 / count) / max(1, count - 1)
+    seconds = time.perf_counter() - start
+    return Evaluation(total / count, math.sqrt(variance / count), total / dims / math.log(2), count, count / seconds)

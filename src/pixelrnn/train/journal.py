@@ -1,0 +1,73 @@
+"""What a run writes for people and scripts while it goes on: `metrics.jsonl`, `curve.png`, sample grids, TensorBoard."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pixelrnn import figures
+from pixelrnn.errors import ConfigError
+from pixelrnn.storage import atomic_write
+
+__all__ = ["Journal", "read_metrics"]
+
+
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
+    """The lines of a run's journal; a last line that was cut short is left out."""
+    path = folder / "metrics.jsonl"
+    lines = []
+    for text in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+        try:
+            lines.append(json.loads(text))
+        except ValueError:
+            break
+    return lines
+
+
+class Journal:
+    """The lines of a run, in memory and, if there is a folder, on disk.
+
+    Args:
+        folder: The run's folder, or None.
+        step: Lines after this step are dropped: a resumed run writes them again.
+        tensorboard: Write TensorBoard events as well.
+    """
+
+    def __init__(self, folder: Path | None, *, step: int, tensorboard: bool) -> None:
+        self.folder = folder
+        self.lines = [line for line in read_metrics(folder) if line["step"] <= step] if folder else []
+        self.events: Any = None
+        if folder is not None:
+            text = "".join(json.dumps(line) + "\n" for line in self.lines)
+            atomic_write(
+                folder / "metrics.jsonl", lambda temporary: temporary.write_text(text, encoding="utf-8") and None
+            )
+            self.events = _event_writer(folder, step) if tensorboard else None
+
+    def add(self, line: dict[str, Any]) -> None:
+        """Add a line of numbers; it is on disk when this returns."""
+        self.lines.append(line)
+        if self.folder is not None:
+            with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+        if self.events is not None:
+            for name, value in line.items():
+                self.events.add_scalar(name, value, line["step"])
+            self.events.flush()
+
+    def draw(self, title: str) -> None:
+        """Draw the curve so far."""
+        if self.folder is not None:
+            figures.save_curve(self.folder / "curve.png", self.lines, title)
+
+    def close(self) -> None:
+        """Close the event file."""
+        if self.events is not None:
+            self.events.close()
+
+
+def _event_writer(folder: Path, step: int) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise ConfigError("tensorboard is not installed: pip install 'pixelrnn[tensorboard]'") from error
+    return SummaryWriter(folder / "tensorboard", purge_step=step + 1)  # type: ignore[no-untyped-call]

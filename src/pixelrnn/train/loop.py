@@ -1,0 +1,332 @@
+"""The training loop.
+
+Every random choice is a function of the seed and of a count (step, epoch, item), so a run that was killed and resumed
+makes the same steps as one that was not; and any number of processes makes the same steps as one. It prints nothing:
+a callback sees every step.
+"""
+
+import copy
+import dataclasses
+import functools
+import math
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pixelrnn import figures
+from pixelrnn.config import TrainConfig
+from pixelrnn.data.images import Data
+from pixelrnn.errors import DataError, RunError
+from pixelrnn.model import MODEL, ImageModel
+from pixelrnn.storage import describe, read_tensors, write_json, write_tensors
+from pixelrnn.train import optimiser as rules
+from pixelrnn.train import processes
+from pixelrnn.train.checkpoint import Counters, load_state, save_state
+from pixelrnn.train.evaluation import evaluate
+from pixelrnn.train.folder import create, locked
+from pixelrnn.train.journal import Journal
+
+__all__ = ["Progress", "Run", "fit"]
+
+DEFAULT_MINUTES = 20.0
+LINES_PER_EVALUATION = 10
+SAMPLING_SHARE = 0.1  # of the training time that sample grids may take
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """What the callback sees after each step.
+
+    Attributes:
+        fraction: Share of the budget used, 0 .. 1.
+        step: Optimiser steps made.
+        seconds: Training time so far.
+        bits_per_dim: Mean training loss since the last journal line.
+        line: The journal line, if this step wrote one.
+    """
+
+    fraction: float
+    step: int
+    seconds: float
+    bits_per_dim: float
+    line: dict[str, Any] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What came of a training.
+
+    Attributes:
+        folder: Where it was written, if it was.
+        metrics: The journal.
+        step: Optimiser steps made.
+        is_finished: False if the callback stopped it before the budget was used.
+        best: Lowest validation loss, nats per image.
+    """
+
+    folder: Path | None
+    metrics: list[dict[str, Any]]
+    step: int
+    is_finished: bool
+    best: float
+
+
+def fit(
+    model: ImageModel,
+    data: Data,
+    config: TrainConfig | None = None,
+    *,
+    folder: str | Path | None = None,
+    resume: bool = False,
+    callback: Callable[[Progress], bool | None] | None = None,
+) -> Run:
+    r"""Minimise the mean of :math:`-\ln p(x)` over the training images.
+
+    The model ends with the average weights that were best on the validation images. With a folder, those are kept in
+    `model.safetensors`, the training state in `state.safetensors`, numbers in `metrics.jsonl`, pictures in `curve.png`
+    and `samples/`; a run that is killed at any moment can be loaded and resumed.
+
+    Args:
+        model: Trained in place, on its device.
+        data: What to learn from.
+        config: How to train.
+        folder: Where to write; nothing is written if not given.
+        resume: Go on from the state in the folder.
+        callback: Called after each step; training is saved and stopped once it returns True.
+
+    Raises:
+        DataError: If the data does not fit the model, or has no images to train on or to validate on.
+        RunError: If the loss is no longer finite (the last good state is kept), or the state cannot be read.
+    """
+    config = config or TrainConfig()
+    _check(model, data)
+    folder = Path(folder) if folder else None
+    training = _Training(model, data, config, folder, resume=resume)
+    with locked(training.writable):
+        is_finished = training.run(callback or (lambda _: None))
+    return Run(training.folder, training.journal.lines, training.at.step, is_finished, training.at.best)
+
+
+def _check(model: ImageModel, data: Data) -> None:
+    if data.shape[0] != model.config.shape[0] or data.levels != model.config.levels:
+        raise DataError(
+            f"the images have {data.shape[0]} channels and {data.levels} levels; "
+            f"the model takes {model.config.shape[0]} channels and {model.config.levels} levels"
+        )
+    if not len(data.train) or not len(data.valid):
+        raise DataError(
+            f"{len(data.train)} images to train on and {len(data.valid)} to validate on; at least 1 of each is needed"
+        )
+
+
+class _Training:
+    """A training under way: what `fit` keeps between steps."""
+
+    def __init__(
+        self, model: ImageModel, data: Data, config: TrainConfig, folder: Path | None, *, resume: bool
+    ) -> None:
+        self.model, self.data, self.config, self.folder = model, data, config, folder
+        self.average = copy.deepcopy(model).requires_grad_(False).eval()
+        self.optimiser = rules.build(model.parameters(), config)
+        self.at = load_state(folder, model, self.average, self.optimiser) if resume and folder else Counters()
+        self.best = copy.deepcopy(self.average.state_dict())
+        self.valid = data.valid.first(config.valid_images)
+        if resume and folder:
+            self.best = read_tensors(folder / MODEL)[0]
+        elif self.writable:
+            create(self.writable, self._begin)
+        self.journal = Journal(self.writable, step=self.at.step, tensorboard=config.tensorboard)
+
+    @property
+    def writable(self) -> Path | None:
+        return self.folder if processes.rank() == 0 else None
+
+    def _begin(self, folder: Path) -> None:
+        """All that a loadable, resumable run needs, before its first step."""
+        write_json(
+            folder / "config.json",
+            describe(self.data.source, model=self.model.config, data=self.data.config, train=self.config),
+        )
+        write_tensors(folder / MODEL, self.best)
+        save_state(folder, self.at, self.model, self.average, self.optimiser)
+
+    def run(self, callback: Callable[[Progress], bool | None]) -> bool:
+        """Train until the budget is used (True) or the callback stops it (False)."""
+        begun, earlier, saved = time.perf_counter(), self.at.seconds, time.perf_counter()
+        is_stopped = False
+        while not (is_finished := self._fraction() >= 1) and not is_stopped:
+            bits = self._step(lambda: time.perf_counter() - begun + earlier)
+            line = self._log()
+            wants_stop = callback(Progress(self._fraction(), self.at.step, self.at.seconds, bits, line))
+            # Processes leave the loop together, or the rest would wait for ever.
+            is_stopped = bool(
+                processes.sum_over_processes(torch.tensor(float(bool(wants_stop)), device=self.model.device)) > 0
+            )
+            if time.perf_counter() - saved > 60 * self.config.checkpoint_minutes:
+                self._save()
+                saved = time.perf_counter()
+        self._save()
+        self.model.load_state_dict(self.best)
+        self.journal.close()
+        return is_finished
+
+    def _fraction(self) -> float:
+        """Share of the budget that is used."""
+        config, images = self.config, len(self.data.train)
+        if config.steps is not None or config.epochs is not None:
+            total = config.steps or max(1, math.ceil((config.epochs or 0) * images / config.batch))
+            return min(1.0, self.at.step / total)
+        return min(1.0, self.at.seconds / (60 * (config.minutes or DEFAULT_MINUTES)))
+
+    def _step(self, clock: Callable[[], float]) -> float:
+        """One optimiser step; returns its loss in bits/dim."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = rules.learning_rate(self.config, self._fraction())
+        self.model.train()
+        self.optimiser.zero_grad()
+        loss = torch.zeros((), device=self.model.device)
+        for part in self._parts():
+            nats = self._nats(part) / (self.config.batch * self.data.dims)
+            nats.backward()  # type: ignore[no-untyped-call]
+            loss += nats.detach()
+        # A process whose share of a small batch is empty has no gradients, but the others wait for its sum.
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in self.model.parameters()]
+        self.at.seconds = self._sum(gradients, loss, clock())
+        norm = torch.nn.utils.get_total_norm(gradients)
+        if not math.isfinite(loss.item()) or not math.isfinite(norm.item()):
+            kept = f"; the state of the last save is kept in {self.folder}" if self.folder else ""
+            raise RunError(
+                f"the loss is no longer finite at step {self.at.step + 1}{kept}; try a lower --learning-rate"
+            )
+        for parameter, gradient in zip(self.model.parameters(), gradients, strict=True):
+            parameter.grad = gradient
+        if self.config.clip:
+            torch.nn.utils.clip_grads_with_norm_(self.model.parameters(), self.config.clip, norm)
+        self.optimiser.step()
+        rules.average_into(self.average, self.model, self.config.ema, self.at.step)
+        self.at.step += 1
+        self.at.loss += loss.item()
+        self.at.losses += 1
+        return loss.item() / math.log(2)
+
+    def _sum(self, gradients: list[Tensor], loss: Tensor, seconds: float) -> float:
+        """Sum gradients and loss over the processes, in place, in one message; returns the mean of their clocks."""
+        if processes.world() == 1:
+            return seconds
+        flat = torch.cat(
+            [gradient.flatten() for gradient in gradients] + [torch.stack([loss, loss.new_tensor(seconds)])]
+        )
+        processes.sum_over_processes(flat)
+        start = 0
+        for gradient in gradients:
+            gradient.copy_(flat[start : start + gradient.numel()].view_as(gradient))
+            start += gradient.numel()
+        loss.copy_(flat[-2])
+        return flat[-1].item() / processes.world()
+
+    def _parts(self) -> Iterator[Tensor]:
+        """The images of this step that are this process's to compute, in as many parts as are accumulated."""
+        count, batch = len(self.data.train), self.config.batch
+        numbers = range(self.at.step * batch, (self.at.step + 1) * batch)[processes.rank() :: processes.world()]
+        size = -(-len(numbers) // self.config.accumulate)
+        for start in range(0, len(numbers), size or 1):
+            part = numbers[start : start + size]
+            epochs = sorted({number // count for number in part})
+            orders = {epoch: _order(self.config.seed, epoch, count) for epoch in epochs}
+            batches = [
+                self.data.train.batch([int(orders[epoch][n % count]) for n in part if n // count == epoch], epoch)
+                for epoch in epochs
+            ]
+            yield torch.cat(batches).to(self.model.device, non_blocking=True)
+
+    def _nats(self, x: Tensor) -> Tensor:
+        """Negative log-likelihood summed over a batch; the network in reduced precision if wanted, never the output."""
+        is_mixed = self.config.precision == "bfloat16"
+        with torch.autocast(self.model.device.type, torch.bfloat16, enabled=is_mixed):
+            parameters = self.model(x)
+        return -self.model.output.log_prob(parameters.float() if is_mixed else parameters, x).sum()
+
+    def _log(self) -> dict[str, Any] | None:
+        """Write a journal line if one is due, with a validation if that is due as well."""
+        fraction, config = self._fraction(), self.config
+        lines, evaluations = (
+            int(fraction * config.evaluations * LINES_PER_EVALUATION),
+            int(fraction * config.evaluations),
+        )
+        if lines == self.at.logged:
+            return None
+        images = self.at.step * config.batch
+        line: dict[str, Any] = {
+            "step": self.at.step,
+            "images": images,
+            "epoch": round(images / len(self.data.train), 4),
+            "seconds": round(self.at.seconds, 2),
+            "learning_rate": rules.learning_rate(config, fraction),
+            "train_bits_per_dim": self.at.loss / self.at.losses / math.log(2),
+        }
+        if evaluations > self.at.evaluated:
+            line |= self._validate()
+        self.at.logged, self.at.evaluated, self.at.loss, self.at.losses = lines, evaluations, 0.0, 0
+        self.journal.add(line)
+        if "valid_nats" in line:
+            self.journal.draw(self._title())
+            self._save()
+        return line
+
+    def _validate(self) -> dict[str, float]:
+        """Measure the average weights, keep them if they are the best so far, and draw samples if that is cheap."""
+        result = evaluate(self.average, self.valid, batch=max(64, self.config.batch))
+        if result.nats < self.at.best:
+            self.at.best, self.at.best_step = result.nats, self.at.step
+            self.best = copy.deepcopy(self.average.state_dict())
+            self._keep_best()
+        self._draw_samples()
+        return {
+            "valid_nats": result.nats,
+            "valid_standard_error": result.standard_error,
+            "valid_bits_per_dim": result.bits_per_dim,
+        }
+
+    def _draw_samples(self) -> None:
+        """Draw a grid, unless that would bring the time spent on grids above its share."""
+        if self.writable is None or not self.config.samples:
+            return
+        start = time.perf_counter()
+        channels, height, width = self.data.shape
+        with torch.no_grad():
+            self.average.log_prob(
+                self.valid.batch(range(1)).expand(self.config.samples, -1, -1, -1)[:, :, : -(-height // 2)]
+            )
+        cost = (time.perf_counter() - start) * channels * height * width
+        if self.at.sampling + cost > SAMPLING_SHARE * self.at.seconds:
+            return
+        images = self.average.sample(self.config.samples, size=(height, width), seed=self.config.seed)
+        self.at.sampling += time.perf_counter() - start
+        figures.save_image(
+            self.writable / "samples" / f"{self.at.step:08d}.png", figures.grid(images, self.data.levels)
+        )
+
+    def _title(self) -> str:
+        config = self.model.config
+        return (
+            f"{config.architecture}, {config.layers} layers, h={config.hidden}, {'x'.join(map(str, self.data.shape))}"
+        )
+
+    def _keep_best(self) -> None:
+        if self.writable:
+            write_tensors(self.writable / MODEL, self.best)
+
+    def _save(self) -> None:
+        if self.writable:
+            save_state(self.writable, self.at, self.model, self.average, self.optimiser)
+
+
+@functools.lru_cache(maxsize=4)
+def _order(seed: int, epoch: int, count: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Order of the images in an epoch."""
+    return np.random.Generator(np.random.Philox(key=seed, counter=[2, 0, 0, epoch])).permutation(count)

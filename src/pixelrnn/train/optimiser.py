@@ -1,0 +1,54 @@
+"""The update rule, the course of its rate over the budget, and the average of the weights."""
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+from torch.optim import Adam, AdamW, Optimizer, RMSprop
+
+from pixelrnn.config import TrainConfig
+
+__all__ = ["average_into", "build", "learning_rate"]
+
+
+def build(parameters: Iterable[nn.Parameter], config: TrainConfig) -> Optimizer:
+    """The optimiser that a configuration asks for."""
+    rate, decay = config.learning_rate, config.weight_decay
+    match config.optimiser:
+        case "adam":
+            return Adam(parameters, lr=rate, weight_decay=decay)
+        case "adamw":
+            return AdamW(parameters, lr=rate, weight_decay=decay, betas=(0.9, 0.99))
+        case _:
+            return RMSprop(parameters, lr=rate, weight_decay=decay, alpha=0.95)
+
+
+def learning_rate(config: TrainConfig, fraction: float) -> float:
+    r"""Rate after a share of the budget: linear up to the peak, then a half cosine to 0 (or constant).
+
+    Example:
+        >>> config = TrainConfig(learning_rate=1.0, warmup=0.5)
+        >>> [round(learning_rate(config, share), 3) for share in (0.0, 0.25, 0.5, 0.75, 1.0)]
+        [0.0, 0.5, 1.0, 0.5, 0.0]
+    """
+    fraction = min(1.0, fraction)
+    if fraction < config.warmup:
+        return config.learning_rate * fraction / config.warmup
+    if config.decay == "none":
+        return config.learning_rate
+    course = (fraction - config.warmup) / (1 - config.warmup)
+    return config.learning_rate * (1 + math.cos(math.pi * course)) / 2
+
+
+@torch.no_grad()
+def average_into(average: nn.Module, model: nn.Module, decay: float, step: int) -> None:
+    r"""Update an exponential moving average of the weights.
+
+    .. math:: \bar w \leftarrow d \bar w + (1 - d) w, \qquad d = \min(decay, (1 + step) / (10 + step))
+
+    so that the first steps do not weigh on it for long.
+    """
+    rate = 1 - min(decay, (1 + step) / (10 + step))
+    for mean, value in zip(average.parameters(), model.parameters(), strict=True):
+        mean.lerp_(value, rate)
