@@ -1,0 +1,38 @@
+"""Shared by all tests: what models are tried, in float64 so that tolerances mean something."""
+
+import itertools
+import os
+
+import pytest
+import torch
+from hypothesis import settings
+
+from pixelrnn import ImageModel, ModelConfig
+
+settings.register_profile("default", deadline=None, max_examples=50)
+settings.register_profile("ci", deadline=None, max_examples=50, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+ARCHITECTURES = ["diagonal-bilstm", "row-lstm", "pixelcnn", "gated-pixelcnn"]
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIXELRNN_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+def build(seed: int = 0, **fields) -> ImageModel:
+    """A small model in float64 whose weights are larger than at the start, so that every dependence shows."""
+    config = ModelConfig(**{"layers": 2, "hidden": 6, "mixtures": 3, **fields})
+    model = ImageModel(config, seed=seed).double().eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(2)
+    return model
+
+
+def all_images(shape: tuple[int, int, int], levels: int) -> torch.Tensor:
+    """Every image of a tiny shape, `(levels ** dims, C, H, W)`."""
+    channels, height, width = shape
+    values = itertools.product(range(levels), repeat=channels * height * width)
+    return torch.tensor(list(values), dtype=torch.uint8).view(-1, *shape)
