@@ -5,7 +5,7 @@ the object is made; the docstring under a field is the help of its option.
 """
 
 import dataclasses
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 import tyro
 
@@ -51,7 +51,7 @@ class ModelConfig:
     """Width of the two 1x1 layers before the output; 2h if not given."""
 
     output: OutputName = "auto"
-    """Distribution of a sub-pixel; auto: bernoulli for 2 levels, softmax up to 256, continuous-mixture for floats."""
+    """Distribution of a sub-pixel; auto: bernoulli (2 levels), softmax (up to 256), continuous-mixture (floats)."""
 
     mixtures: int = 10
     """Components of a mixture output."""
@@ -65,10 +65,10 @@ class ModelConfig:
     def __post_init__(self) -> None:
         """Check every field against the others."""
         _require(
-            self.architecture in Architecture.__args__,
+            self.architecture in get_args(Architecture),
             f"architecture is {self.architecture!r}; {_one_of(Architecture)}",
         )
-        _require(self.output in OutputName.__args__, f"output is {self.output!r}; {_one_of(OutputName)}")
+        _require(self.output in get_args(OutputName), f"output is {self.output!r}; {_one_of(OutputName)}")
         _require(
             len(self.shape) == 3 and min(self.shape) >= 1,
             f"shape is {self.shape}; it is (channels, height, width), each at least 1",
@@ -96,7 +96,8 @@ class ModelConfig:
         if self.output == "softmax":
             _require(
                 2 <= self.levels <= SOFTMAX_LEVELS,
-                f"output 'softmax' takes 2 to {SOFTMAX_LEVELS} levels; levels is {self.levels} (try 'logistic-mixture')",
+                f"output 'softmax' takes 2 to {SOFTMAX_LEVELS} levels; "
+                f"levels is {self.levels} (try 'logistic-mixture')",
             )
         if self.output == "logistic-mixture":
             _require(discrete, "output 'logistic-mixture' is for discrete data; levels is 0 (try 'continuous-mixture')")
@@ -299,11 +300,12 @@ class TrainConfig:
 
     def with_budget(self, **budget: float | None) -> Self:
         """A copy whose budget is the given one of `minutes`, `steps`, `epochs`."""
-        return dataclasses.replace(self, **{"minutes": None, "steps": None, "epochs": None, **budget})
+        fields: dict[str, Any] = {"minutes": None, "steps": None, "epochs": None, **budget}
+        return dataclasses.replace(self, **fields)
 
 
 def _one_of(literal: Any) -> str:
-    return "one of " + ", ".join(literal.__args__) + " is allowed"
+    return "one of " + ", ".join(get_args(literal)) + " is allowed"
 
 
 def to_json(config: ModelConfig | DataConfig | TrainConfig) -> dict[str, Any]:
@@ -318,7 +320,10 @@ def from_json(kind: type[Config], fields: object, where: str) -> Config:
     known = {field.name for field in dataclasses.fields(kind)}
     if unknown := sorted(set(fields) - known):
         raise ConfigError(f"{where}: unknown field {unknown[0]!r} (made by a newer version?)")
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
+    }
     try:
-        return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
+        return kind(**values)
     except TypeError as error:
         raise ConfigError(f"{where}: a field has the wrong type ({error})") from error

@@ -52,7 +52,8 @@ def causal_mask(kind: Literal["A", "B"], inputs: Tensor, outputs: Tensor, height
         >>> causal_mask("A", groups(1, 1), groups(1, 1), 3, 3).int()[0, 0].tolist()
         [[1, 1, 1], [1, 0, 0], [0, 0, 0]]
     """
-    assert height % 2 == 1 and width % 2 == 1
+    assert height % 2 == 1
+    assert width % 2 == 1
     row = torch.arange(height)[:, None] - height // 2
     column = torch.arange(width)[None, :] - width // 2
     earlier = (row < 0) | ((row == 0) & (column < 0))
@@ -81,7 +82,8 @@ def rows_above_mask(kind: Literal["A", "B"], inputs: int, outputs: int, height: 
         >>> rows_above_mask("A", 1, 1, 3, 3).int()[0, 0].tolist()
         [[1, 1, 1], [0, 0, 0], [0, 0, 0]]
     """
-    assert height % 2 == 1 and width % 2 == 1
+    assert height % 2 == 1
+    assert width % 2 == 1
     rows = torch.arange(height)
     seen = rows < height // 2 if kind == "A" else rows <= height // 2
     return seen[None, None, :, None].expand(outputs, inputs, height, width).clone()

@@ -2,8 +2,8 @@ r"""The model: an image's exact probability, and images from it.
 
 .. math:: p(x) = \prod_i p(x_i \mid x_{<i})
 
-over the sub-pixels in raster order, colour by colour within a pixel. It knows networks and outputs, but no files but its
-own, no training and no command line.
+over the sub-pixels in raster order, colour by colour within a pixel. It knows networks and outputs, but no files but
+its own, no training and no command line.
 
 Shapes: N images, C channels, H rows, W columns, P parameters of a sub-pixel. Logarithms are natural (nats).
 """
@@ -38,7 +38,8 @@ class ImageModel(nn.Module):
         seed: Seed of the initial weights; torch's global generator is used if not given, and left alone otherwise.
 
     Example:
-        >>> model = ImageModel(ModelConfig(architecture="row-lstm", shape=(1, 4, 4), levels=2, layers=1, hidden=4), seed=0)
+        >>> config = ModelConfig(architecture="row-lstm", shape=(1, 4, 4), levels=2, layers=1, hidden=4)
+        >>> model = ImageModel(config, seed=0)
         >>> images = torch.randint(0, 2, (3, 1, 4, 4), dtype=torch.uint8)
         >>> model.log_prob(images).shape
         torch.Size([3])
@@ -64,7 +65,8 @@ class ImageModel(nn.Module):
         Returns:
             `(N, C, P, H, W)` floats; `model.output` says what they mean.
         """
-        return self.network(self._scaled(x))
+        parameters: Tensor = self.network(self._scaled(x))
+        return parameters
 
     def log_prob_map(self, x: Tensor) -> Tensor:
         """Log probability of each sub-pixel given the earlier ones.
@@ -169,7 +171,7 @@ class ImageModel(nn.Module):
         return next(self.parameters()).device
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write `config.json` and `model.safetensors` into a folder, made if needed; each file appears whole or not at all."""
+        """Write `config.json` and `model.safetensors` into a folder, made if needed."""
         storage.write_json(Path(folder) / "config.json", storage.describe(None, model=self.config))
         storage.write_tensors(Path(folder) / MODEL, self.state_dict())
 

@@ -26,6 +26,7 @@ __all__ = [
     "read_tensors",
     "write_json",
     "write_tensors",
+    "write_text",
 ]
 
 Config = TypeVar("Config", ModelConfig, DataConfig, TrainConfig)
@@ -47,10 +48,19 @@ def atomic_write(path: Path, write: Callable[[Path], None]) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in UTF-8."""
+
+    def write(temporary: Path) -> None:
+        temporary.write_text(text, encoding="utf-8")
+
+    atomic_write(path, write)
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file."""
     text = json.dumps(value, indent=2) + "\n"
-    atomic_write(path, lambda temporary: temporary.write_text(text, encoding="utf-8") and None)
+    write_text(path, text)
 
 
 def read_json(path: Path) -> Any:
@@ -73,9 +83,9 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], about: Any = None) 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
     """Read what `write_tensors` wrote."""
     try:
-        with safetensors.safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
+        with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            return {name: file.get_tensor(name) for name in file.keys()}, json.loads(metadata.get("json", "null"))  # noqa: SIM118
+            return {name: file.get_tensor(name) for name in file.keys()}, json.loads(metadata.get("json", "null"))
     except FileNotFoundError as error:
         raise RunError(f"{path.parent}: no {path.name} here; is this a run or model folder?") from error
     except (OSError, ValueError, safetensors.SafetensorError) as error:

@@ -68,9 +68,8 @@ class Demo:
         say(f"\n{result.images} test images, bits per pixel (lower is better)")
         say(f"  uniform              {lines['uniform']:.3f}")
         say(f"  per-pixel histogram  {lines['per-pixel histogram']:.3f}")
-        say(
-            f"  Diagonal BiLSTM      {result.bits_per_dim:.3f}   ({result.nats:.1f} +- {result.standard_error:.1f} nats per image)"
-        )
+        nats = f"{result.nats:.1f} +- {result.standard_error:.1f} nats per image"
+        say(f"  Diagonal BiLSTM      {result.bits_per_dim:.3f}   ({nats})")
         say(f"\nlook at {self.out / 'samples.png'} (64 new digits) and {self.out / 'curve.png'}, then try:")
         say(f"  pixelrnn sample {folder} -n 100 --temperature 0.8")
         say(f"  pixelrnn evaluate {folder}")

@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
@@ -77,7 +77,7 @@ class Evaluate:
             source = self.source or recorded.get("source")
             if source is None:
                 raise ConfigError(f"{self.run_folder} names no source; give the images to evaluate")
-            changes = {"limit": self.limit, "skip_bad": self.skip_bad or config.skip_bad}
+            changes: dict[str, Any] = {"limit": self.limit, "skip_bad": self.skip_bad or config.skip_bad}
             changes["packed"] = self.packed or (config.packed if source == recorded.get("source") else None)
             data = load(source, config, is_silent=is_silent, **changes)
             name, images = self._choose(data, is_own=source == recorded.get("source"))

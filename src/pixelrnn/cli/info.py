@@ -44,7 +44,8 @@ class Info:
         if best is not None:
             last = validated[-1]
             say(
-                f"best validation {best['valid_nats']:.3f} nats, {best['valid_bits_per_dim']:.4f} bits/dim at step {best['step']:,}; "
+                f"best validation {best['valid_nats']:.3f} nats, {best['valid_bits_per_dim']:.4f} bits/dim "
+                f"at step {best['step']:,}; "
                 f"{last['step']:,} steps, {last['images']:,} images, {last['seconds'] / 60:.1f} minutes"
             )
         return 0

@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 0, 2 for what the user can mend, 130 after Ctrl-C."""
     try:
         command: Command = tyro.cli(
-            Command,  # type: ignore[arg-type]
+            Command,
             prog="pixelrnn",
             description=__doc__,
             args=arguments,

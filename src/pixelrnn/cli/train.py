@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import tyro
 
@@ -74,8 +74,9 @@ class Train:
                 folder = Path(str(processes.broadcast(str(self.out or _free_folder(source, config.architecture)))))
             if not is_silent:
                 say(f"{model.extra_repr()}, on {device}")
+                sizes = {"training": data.train, "validation": data.valid, "test": data.test}
                 say(
-                    f"{len(data.train):,} training, {len(data.valid):,} validation, {len(data.test):,} test images; {data.protocol}"
+                    ", ".join(f"{len(images):,} {name}" for name, images in sizes.items()) + f" images; {data.protocol}"
                 )
             run = train_with_progress(
                 model.to(device), data, train_config, folder=folder, resume=bool(self.resume), is_silent=is_silent
@@ -98,7 +99,8 @@ class Train:
         if refused or self.source is not None:
             what = refused[0] if refused else "a source"
             raise ConfigError(
-                f"{what} cannot be given with --resume, which keeps the run's settings; {', '.join(WITH_RESUME[1:])} can"
+                f"{what} cannot be given with --resume, which keeps the run's settings "
+                f"({', '.join(WITH_RESUME[1:])} can)"
             )
 
     def _settings(self) -> tuple[str, DataConfig, TrainConfig]:
@@ -127,8 +129,9 @@ def train_with_progress(
             if at.line and "valid_nats" in at.line and not is_silent:
                 line = at.line
                 say(
-                    f"step {line['step']:>7,}  {line['images']:>10,} images  train {line['train_bits_per_dim']:.4f} bits/dim  "
-                    f"valid {line['valid_bits_per_dim']:.4f} bits/dim ({line['valid_nats']:.3f} nats)"
+                    f"step {line['step']:>7,}  {line['images']:>10,} images  bits/dim: "
+                    f"train {line['train_bits_per_dim']:.4f}, valid {line['valid_bits_per_dim']:.4f} "
+                    f"({line['valid_nats']:.3f} nats)"
                 )
             return should_stop()
 

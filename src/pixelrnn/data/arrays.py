@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from pixelrnn.config import DataConfig
 from pixelrnn.data.pixels import AbstractPixels, Dense, Packed
+from pixelrnn.data.split import SPLITS
 from pixelrnn.errors import DataError
 
 __all__ = ["ArraySource", "array_pixels", "is_idx_name", "read_idx", "read_idx_folder", "read_npy", "read_npz"]
 
-SPLITS = ("train", "valid", "test")
 IDX_NAMES = {"train": "train", "t10k": "test", "test": "test", "valid": "valid"}
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from pixelrnn.config import DataConfig
 from pixelrnn.data.files import Opener
@@ -61,7 +61,7 @@ class Census:
 
 
 def decode(opener: Opener, channels: Channels, config: DataConfig) -> NDArray[np.uint8]:
-    """An image as `(C, H, W)` uint8, turned upright as its EXIF data says, resized and cut if the options ask for it."""
+    """An image as `(C, H, W)` uint8, turned upright as its EXIF data says, resized and cut if the options say so."""
     with _open(opener) as image:
         try:
             image.load()
@@ -80,7 +80,7 @@ def _open(opener: Opener) -> Image.Image:
 
 
 def _reason(error: Exception) -> str:
-    text = "not an image that is known" if isinstance(error, Image.UnidentifiedImageError) else str(error)
+    text = "not an image that is known" if isinstance(error, UnidentifiedImageError) else str(error)
     return " ".join(text.split()) or type(error).__name__
 
 

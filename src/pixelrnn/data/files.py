@@ -1,7 +1,7 @@
 """Collections of image files: a folder, a zip or tar archive read in place, a hub data set.
 
-A collection yields each image under a name with slashes, and a stamp that changes when its files do. It knows nothing of
-sizes, channels or levels.
+A collection yields each image under a name with slashes, and a stamp that changes when its files do. It knows nothing
+of sizes, channels or levels.
 """
 
 import io

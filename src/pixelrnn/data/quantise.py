@@ -1,7 +1,7 @@
 r"""From the values of a source to the values of a model: quantisation, binarisation, dequantisation.
 
-Stateless: what is random is a function of a seed, the image's place in the source and the number of the draw, so that an
-interrupted run sees the same values again and no process depends on another.
+Stateless: what is random is a function of a seed, the image's place in the source and the number of the draw, so that
+an interrupted run sees the same values again and no process depends on another.
 """
 
 import dataclasses

@@ -21,7 +21,7 @@ __all__ = ["DiagonalBiLSTM"]
 
 
 class DiagonalBiLSTM(nn.Module):
-    r"""Computes, in each of two directions, over all pixels (r, c) in diagonal order,
+    r"""Scans the pixels (r, c) in diagonal order, in each of two directions.
 
     .. math::
         (i, f, o, g) = K^{is} x_{r,c} + K^{left} h_{r,c \mp 1} + K^{up} h_{r-1,c}, \quad

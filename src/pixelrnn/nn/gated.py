@@ -16,7 +16,7 @@ __all__ = ["GatedStack"]
 
 
 def _gate(x: Tensor) -> Tensor:
-    """Gated activation :math:`\\tanh(a) \\odot \\sigma(b)` of the two halves of the features."""
+    r"""Gated activation :math:`\tanh(a) \odot \sigma(b)` of the two halves of the features."""
     a, b = x.chunk(2, dim=1)
     return torch.tanh(a) * torch.sigmoid(b)
 
@@ -46,7 +46,9 @@ class _GatedLayer(nn.Module):
 
 
 class GatedStack(nn.Module):
-    r"""Computes, for each layer l, with v the vertical and y the horizontal features,
+    r"""Computes the vertical and the horizontal stack.
+
+    For each layer l, with v the vertical and y the horizontal features,
 
     .. math::
         a = K^v_l * v_{l-1}, \quad v_l = \tanh(a_1) \odot \sigma(a_2), \quad

@@ -46,4 +46,5 @@ class Network(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map `(N, C, H, W)` floats to parameters `(N, C, P, H, W)`."""
         x = self.head(self.stack(x).relu()).relu()
-        return self.last(x).unflatten(1, (self.channels, -1))
+        x = self.last(x)
+        return x.view(x.shape[0], self.channels, -1, *x.shape[2:])

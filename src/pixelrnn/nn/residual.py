@@ -40,7 +40,8 @@ class PixelCNNLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map `(N, 2h, H, W)` to `(N, h, H, W)`."""
-        return self.conv(self.down(x.relu()).relu()).relu()
+        y: Tensor = self.conv(self.down(x.relu()).relu())
+        return y.relu()
 
 
 class _Residual(nn.Module):

@@ -15,7 +15,7 @@ __all__ = ["RowLSTM"]
 
 
 class RowLSTM(nn.Module):
-    r"""Computes, row by row from the top, all columns of a row at once,
+    r"""Scans the rows from the top, all columns of a row at once.
 
     .. math::
         (i, f, o, g) = K^{is} * x_r + K^{ss} * h_{r-1}, \quad

@@ -64,4 +64,5 @@ class ContinuousMixture:
         )
         inside = ((uniform - end + share) / share).clamp(1e-12, 1 - 1e-12)
         scale = log_scale.clamp(MIN_LOG_SCALE, MAX_LOG_SCALE).exp() * math.sqrt(temperature)
-        return (mean + scale * torch.special.ndtri(inside)).to(parameters.dtype)
+        value: Tensor = mean + scale * torch.special.ndtri(inside)
+        return value.to(parameters.dtype)

@@ -20,7 +20,7 @@ MIN_LOG_SCALE, MAX_LOG_SCALE = -12.0, 12.0
 
 @dataclasses.dataclass(frozen=True)
 class LogisticMixture:
-    r"""K logistics with weights :math:`\pi_k`, means :math:`\mu_k` and scales :math:`s_k` on levels spread over [-1, 1].
+    r"""K logistics with weights :math:`\pi_k`, means :math:`\mu_k`, scales :math:`s_k`; levels are spread over [-1, 1].
 
     .. math::
         p(x) = \sum_k \pi_k \left[\sigma\left(\frac{y + \delta - \mu_k}{s_k}\right)

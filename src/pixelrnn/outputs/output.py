@@ -6,7 +6,6 @@ Shapes: B any leading and trailing dimensions around the parameter dimension, wh
 
 from typing import Protocol
 
-import torch
 from torch import Tensor
 
 __all__ = ["AbstractOutput", "draw"]

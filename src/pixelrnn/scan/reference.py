@@ -3,7 +3,9 @@ r"""The recurrences in plain torch: the definition that every faster implementat
 Both take the input-to-state term of all pixels (computed beforehand by a masked convolution, bias included) and the
 state-to-state weights, and return the hidden states. Gates are stacked in the order input, forget, output, candidate:
 
-.. math:: (i, f, o) = \sigma(\cdot), \quad g = \tanh(\cdot), \quad c = f \odot c_{prev} + i \odot g, \quad h = o \odot \tanh c
+.. math::
+    (i, f, o) = \sigma(\cdot), \quad g = \tanh(\cdot), \quad
+    c = f \odot c_{prev} + i \odot g, \quad h = o \odot \tanh c
 
 Paper: van den Oord et al. 2016, equation 3. All states before the first pixel are zero. It knows nothing of masks:
 hidden states of earlier pixels are free to use.
@@ -23,7 +25,7 @@ __all__ = ["diagonal_bilstm", "row_lstm"]
 def _cell(gates: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
     """One LSTM update; `gates` ends in 4h features, `memory` in h. Returns hidden state and memory."""
     hidden = memory.shape[-1]
-    sigmoids, candidate = gates.split([3 * hidden, hidden], dim=-1)
+    sigmoids, candidate = torch.split(gates, [3 * hidden, hidden], dim=-1)
     i, f, o = torch.sigmoid(sigmoids).chunk(3, dim=-1)
     memory = f * memory + i * torch.tanh(candidate)
     return o * torch.tanh(memory), memory
@@ -62,7 +64,7 @@ def row_lstm(gates: Tensor, weight: Tensor) -> Tensor:
 
 
 @functools.lru_cache(maxsize=64)
-def _diagonal_order(rows: int, columns: int) -> tuple[Tensor, Tensor, list[int]]:
+def _diagonal_order(rows: int, columns: int, device: torch.device) -> tuple[Tensor, Tensor, list[int]]:
     """Order in which the two directions visit the pixels, and its inverse.
 
     Returns the raster index of the n-th cell for each direction `(2, HW)`, the place of each raster index in that
@@ -73,7 +75,7 @@ def _diagonal_order(rows: int, columns: int) -> tuple[Tensor, Tensor, list[int]]
     mirrored = order // columns * columns + (columns - 1 - order % columns)
     both = torch.stack([order, mirrored])
     sizes = torch.bincount((row + column).flatten()).tolist()
-    return both, torch.argsort(both, dim=1), sizes
+    return both.to(device), torch.argsort(both, dim=1).to(device), sizes
 
 
 def diagonal_bilstm(gates: Tensor, weight: Tensor) -> Tensor:
@@ -99,17 +101,14 @@ def diagonal_bilstm(gates: Tensor, weight: Tensor) -> Tensor:
     """
     images, _, _, rows, columns = gates.shape
     hidden = weight.shape[2] // 2
-    order, place, sizes = (
-        part.to(gates.device) if isinstance(part, Tensor) else part for part in _diagonal_order(rows, columns)
-    )
-    assert isinstance(order, Tensor) and isinstance(place, Tensor) and isinstance(sizes, list)
+    order, place, sizes = _diagonal_order(rows, columns, gates.device)
     cells = gates.flatten(3).permute(1, 3, 0, 2)  # (2, HW, N, 4h)
     cells = torch.stack([cells[0].index_select(0, order[0]), cells[1].index_select(0, order[1])])
     matrix = weight.transpose(1, 2)  # (2, 2h, 4h)
 
     states: list[Tensor] = []
     state = memory = gates.new_zeros(2, 0, images, hidden)
-    for diagonal, cell in enumerate(cells.split(sizes, dim=1)):  # cell: (2, R, N, 4h), rows that the diagonal crosses
+    for diagonal, cell in enumerate(torch.split(cells, sizes, dim=1)):  # (2, R, N, 4h), R rows crossed
         # The diagonal crosses rows max(0, d-W+1) .. min(d, H-1). A new last row has no left neighbour; the first row
         # of the image has no upper one; once the first row has ended, its last state is an upper neighbour only.
         starts = diagonal < rows
@@ -124,4 +123,4 @@ def diagonal_bilstm(gates: Tensor, weight: Tensor) -> Tensor:
         states.append(state)
     visited = torch.cat(states, dim=1)  # (2, HW, N, h)
     raster = torch.stack([visited[0].index_select(0, place[0]), visited[1].index_select(0, place[1])])
-    return raster.permute(2, 0, 3, 1).unflatten(3, (rows, columns))
+    return raster.permute(2, 0, 3, 1).reshape(images, 2, hidden, rows, columns)

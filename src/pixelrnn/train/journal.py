@@ -1,4 +1,4 @@
-"""What a run writes for people and scripts while it goes on: `metrics.jsonl`, `curve.png`, sample grids, TensorBoard."""
+"""What a run writes for people and scripts while it goes on: `metrics.jsonl`, `curve.png`, TensorBoard events."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 from pixelrnn import figures
 from pixelrnn.errors import ConfigError
-from pixelrnn.storage import atomic_write
+from pixelrnn.storage import write_text
 
 __all__ = ["Journal", "read_metrics"]
 
@@ -38,9 +38,7 @@ class Journal:
         self.events: Any = None
         if folder is not None:
             text = "".join(json.dumps(line) + "\n" for line in self.lines)
-            atomic_write(
-                folder / "metrics.jsonl", lambda temporary: temporary.write_text(text, encoding="utf-8") and None
-            )
+            write_text(folder / "metrics.jsonl", text)
             self.events = _event_writer(folder, step) if tensorboard else None
 
     def add(self, line: dict[str, Any]) -> None:
@@ -70,4 +68,4 @@ def _event_writer(folder: Path, step: int) -> Any:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise ConfigError("tensorboard is not installed: pip install 'pixelrnn[tensorboard]'") from error
-    return SummaryWriter(folder / "tensorboard", purge_step=step + 1)  # type: ignore[no-untyped-call]
+    return SummaryWriter(folder / "tensorboard", purge_step=step + 1)

@@ -1,0 +1,136 @@
+"""What a source holds: which kind it is, its images, its own splits and its labels."""
+
+import dataclasses
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelrnn.config import DataConfig
+from pixelrnn.data import arrays
+from pixelrnn.data.arrays import ArraySource
+from pixelrnn.data.cache import cached
+from pixelrnn.data.files import AbstractFiles, Folder, HubDataset, Tar, Zip
+from pixelrnn.data.pixels import AbstractPixels, Concatenated
+from pixelrnn.data.split import split_folders
+from pixelrnn.errors import DataError
+
+__all__ = ["Source", "find"]
+
+DIGITS_LEVELS = 17
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Everything that was found, before it is split."""
+
+    pixels: AbstractPixels
+    levels: int
+    splits: dict[str, NDArray[np.int64]]  # positions under "train", "valid", "test", or all of them under "all"
+    summary: str
+    labels: NDArray[np.int64] | None = None
+    label_names: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+
+
+def find(source: str, config: DataConfig, callback: Callable[[float], None] | None) -> Source:
+    """Everything that a source holds; see `load_data` for what can be one."""
+    if source == "digits":
+        return _from_digits(config)
+    if source.startswith("hf:"):
+        return _from_files(HubDataset(source.removeprefix("hf:")), config, callback)
+    path = Path(source)
+    if not path.exists():
+        raise DataError(f"{source}: no such file or folder (nor 'digits' or hf:owner/name)")
+    found = _arrays(path) or _files(path)
+    if isinstance(found, ArraySource):
+        return _from_arrays(found, source, config)
+    return _from_files(found, config, callback)
+
+
+def _arrays(path: Path) -> ArraySource | None:
+    """The arrays of a path, if it is of a kind that holds arrays."""
+    if path.is_dir():
+        is_idx = any(arrays.is_idx_name(entry.name) for entry in path.iterdir())
+        return arrays.read_idx_folder(path) if is_idx else None
+    if arrays.is_idx_name(path.name):
+        return ArraySource({"all": arrays.read_idx(path)}, {})
+    readers = {".npy": arrays.read_npy, ".npz": arrays.read_npz}
+    return readers[path.suffix](path) if path.suffix in readers else None
+
+
+def _files(path: Path) -> AbstractFiles:
+    """The image files of a path."""
+    if path.is_dir():
+        return Folder(path)
+    if path.suffix == ".zip":
+        return Zip(path)
+    if ".tar" in path.suffixes or path.suffix in (".tgz", ".txz"):
+        return Tar(path)
+    raise DataError(
+        f"{path}: not a kind of source that is known (folder, .zip, .tar[.gz|.xz], .npy, .npz, *-ubyte[.gz])"
+    )
+
+
+def _from_digits(config: DataConfig) -> Source:
+    with resources.as_file(resources.files("pixelrnn") / "zoo" / "digits.npz") as path, np.load(path) as file:
+        images, labels = file["images"], file["labels"].astype(np.int64)
+    names = tuple(str(digit) for digit in range(10)) if config.labels else ()
+    everything = {"all": np.arange(len(images))}
+    pixels, _ = arrays.array_pixels(images, "digits", config)
+    return Source(pixels, DIGITS_LEVELS, everything, "1,797 images, 8x8 grey", labels if config.labels else None, names)
+
+
+def _from_arrays(source: ArraySource, where: str, config: DataConfig) -> Source:
+    parts, splits, labels, start = [], {}, [], 0
+    source_levels = set()
+    for name, array in source.images.items():
+        part, levels = arrays.array_pixels(array, where if name == "all" else f"{where}:{name}", config)
+        if len(part) == 0:
+            raise DataError(f"{where}: {name} holds no images")
+        parts.append(part)
+        source_levels.add(levels)
+        splits[name] = np.arange(start, start + len(part))
+        start += len(part)
+        if config.labels:
+            labels.append(_array_labels(source, name, len(part), where))
+    joined = np.concatenate(labels) if labels else None
+    names = tuple(str(label) for label in range(int(joined.max()) + 1)) if joined is not None else ()
+    channels, height, width = parts[0].shape(0)
+    counts = (
+        ""
+        if "all" in splits
+        else " (" + ", ".join(f"{name} {len(positions):,}" for name, positions in splits.items()) + ")"
+    )
+    kind = {1: "grey", 3: "RGB", 4: "RGBA"}.get(channels, f"{channels} channels")
+    summary = f"{start:,} images{counts}, {height}x{width} {kind}"
+    return Source(Concatenated(tuple(parts)), max(source_levels), splits, summary, joined, names)
+
+
+def _array_labels(source: ArraySource, name: str, count: int, where: str) -> NDArray[np.int64]:
+    if name not in source.labels:
+        raise DataError(
+            f"{where}: no labels for {name!r} (npz key {name}_labels, or an IDX file with 'labels' in its name)"
+        )
+    labels = source.labels[name]
+    if labels.shape != (count,) or labels.dtype.kind not in "iu":
+        raise DataError(f"{where}: labels of {name!r} are {labels.dtype} {labels.shape}; {count} integers are needed")
+    return labels.astype(np.int64)
+
+
+def _from_files(files: AbstractFiles, config: DataConfig, callback: Callable[[float], None] | None) -> Source:
+    decoded = cached(files, config, callback)
+    below, splits = split_folders(decoded.names)
+    labels: NDArray[np.int64] | None = None
+    label_names: tuple[str, ...] = ()
+    if config.labels:
+        folders = [PurePosixPath(name).parent.as_posix() for name in below]
+        if "." in folders:
+            raise DataError(
+                f"{files.where(decoded.names[folders.index('.')])} lies in no sub-folder that could be its label"
+            )
+        label_names = tuple(sorted(set(folders)))
+        labels = np.array([label_names.index(folder) for folder in folders], dtype=np.int64)
+    return Source(decoded.pixels, 256, splits, decoded.summary, labels, label_names, decoded.skipped)

@@ -1,0 +1,54 @@
+"""Which images are for training, validation and testing."""
+
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelrnn.config import DataConfig
+from pixelrnn.errors import DataError
+
+__all__ = ["SPLITS", "complete_splits", "split_folders"]
+
+SPLITS = ("train", "valid", "test")
+SPLIT_FOLDERS = {"train": "train", "valid": "valid", "val": "valid", "validation": "valid", "test": "test"}
+
+
+def split_folders(names: Sequence[str]) -> tuple[list[str], dict[str, NDArray[np.int64]]]:
+    """Names below their split's folder, and the positions of each split; one split `all` if not every file is in one.
+
+    Folders that all names share count for nothing.
+    """
+    paths = [PurePosixPath(name).parts for name in names]
+    shared = 0
+    while all(len(path) > shared + 1 and path[shared] == paths[0][shared] for path in paths):
+        shared += 1
+    heads = [SPLIT_FOLDERS.get(path[shared].lower()) if len(path) > shared + 1 else None for path in paths]
+    if None in heads or "train" not in heads:
+        return ["/".join(path[shared:]) for path in paths], {"all": np.arange(len(names))}
+    splits = {
+        split: np.array([n for n, head in enumerate(heads) if head == split], dtype=np.int64)
+        for split in SPLITS
+        if split in heads
+    }
+    return ["/".join(path[shared + 1 :]) for path in paths], splits
+
+
+def complete_splits(
+    found: dict[str, NDArray[np.int64]], config: DataConfig, where: str
+) -> dict[str, NDArray[np.int64]]:
+    """The three splits; missing ones are drawn from the training images."""
+    splits = {name: positions for name, positions in found.items() if name != "all"}
+    rest = found.get("train", found.get("all"))
+    if rest is None:
+        raise DataError(f"{where}: holds no training images")
+    rest = np.random.Generator(np.random.PCG64(config.split_seed)).permutation(rest)
+    total = len(rest)
+    for name, fraction in (("test", config.test_fraction), ("valid", config.valid_fraction)):
+        if name not in splits:
+            count = max(1, round(fraction * total))
+            splits[name], rest = np.sort(rest[:count]), rest[count:]
+    splits["train"] = np.sort(rest)
+    # A folder of one or two images is evaluated or coded as a whole; only training needs something to train on.
+    return splits
