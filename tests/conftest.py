@@ -13,6 +13,9 @@ settings.register_profile("default", deadline=None, max_examples=50)
 settings.register_profile("ci", deadline=None, max_examples=50, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
+# The models here are tiny: a second thread costs more than it brings.
+torch.set_num_threads(1)
+
 ARCHITECTURES = ["diagonal-bilstm", "row-lstm", "pixelcnn", "gated-pixelcnn"]
 
 

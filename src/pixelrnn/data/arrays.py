@@ -38,7 +38,7 @@ def read_npy(path: Path) -> ArraySource:
 def read_npz(path: Path) -> ArraySource:
     """Keys `train`, `valid`, `test` with `..._labels`, or a single array of any name (with `labels`)."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path}: not readable as NumPy arrays ({error})") from error

@@ -42,6 +42,15 @@ def is_image_name(name: str) -> bool:
     return path.suffix.lower() in EXTENSIONS and not any(part.startswith((".", "__MACOSX")) for part in path.parts)
 
 
+def _state(path: Path) -> str:
+    """Size and time of a file; a link to nothing has neither, and is reported when it is opened."""
+    try:
+        state = path.stat()
+    except OSError:
+        return "missing"
+    return f"{state.st_size} {state.st_mtime_ns}"
+
+
 class Folder:
     """All images below a folder, sorted by name."""
 
@@ -57,8 +66,7 @@ class Folder:
 
     def stamp(self) -> list[str]:
         """Path, names, sizes and times."""
-        states = [(name, (self.path / name).stat()) for name in self.names]
-        return [str(self.path.resolve()), *(f"{name} {state.st_size} {state.st_mtime_ns}" for name, state in states)]
+        return [str(self.path.resolve()), *(f"{name} {_state(self.path / name)}" for name in self.names)]
 
     def where(self, name: str) -> str:
         """The file's path."""
@@ -73,8 +81,7 @@ class _Archive:
 
     def stamp(self) -> list[str]:
         """Path, size and time of the archive."""
-        state = self.path.stat()
-        return [str(self.path.resolve()), f"{state.st_size} {state.st_mtime_ns}"]
+        return [str(self.path.resolve()), _state(self.path)]
 
     def where(self, name: str) -> str:
         """The archive's path and the member."""

@@ -1,0 +1,126 @@
+"""What cannot be used is refused in one line that says what and where."""
+
+import numpy as np
+import pytest
+
+from pixelrnn import DataError
+from pixelrnn.data import load_data
+from pixelrnn.data.binarize import binarize
+from tests.data.test_sources import picture, write_idx
+
+
+def refuse(message, source, **fields):
+    with pytest.raises(DataError, match=message) as caught:
+        load_data(source, **fields)
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_source(tmp_path):
+    refuse("nowhere: no such file or folder", "nowhere")
+    (tmp_path / "x.docx").write_bytes(b"")
+    refuse(r"x\.docx: not a kind of source that is known", tmp_path / "x.docx")
+
+
+def test_empty_folder(tmp_path):
+    refuse(rf"{tmp_path} holds no images \(PNG, JPEG, BMP, WebP, TIFF\)", tmp_path)
+
+
+def test_unreadable_files_are_named(tmp_path):
+    for n in range(3):
+        picture(seed=n).save(tmp_path / f"{n}.png")
+    whole = (tmp_path / "1.png").read_bytes()
+    (tmp_path / "1.png").write_bytes(whole[: len(whole) // 2])
+    refuse(r"1\.png cannot be used: .*--skip-bad skips, counts and lists such files", tmp_path)
+    data = load_data(tmp_path, skip_bad=True)
+    assert data.summary == "2 images, 2 RGB, 1 unreadable (listed)"
+    assert "1.png" in data.skipped[0]
+    (tmp_path / "2.png").write_bytes(b"not a png")
+    refuse(r"2\.png cannot be used: not an image that is known", tmp_path)
+    (tmp_path / "0.png").write_bytes(b"")
+    refuse("holds no images .*, 3 files are unreadable", tmp_path, skip_bad=True)
+
+
+def test_a_dangling_link_is_named(tmp_path):
+    picture().save(tmp_path / "a.png")
+    (tmp_path / "b.png").symlink_to(tmp_path / "gone.png")
+    refuse(r"b\.png cannot be used: .*No such file", tmp_path)
+    assert load_data(tmp_path, skip_bad=True).summary == "1 images, 1 RGB, 1 unreadable (listed)"
+
+
+def test_mixed_sizes(tmp_path):
+    picture(size=(4, 5)).save(tmp_path / "a.png")
+    picture(size=(6, 5)).save(tmp_path / "b.png")
+    refuse("images differ in size: image 0 has 4x5 pixels, image 1 has 6x5; give --size", tmp_path)
+
+
+def test_patches_larger_than_an_image(tmp_path):
+    picture(size=(6, 5)).save(tmp_path / "a.png")
+    refuse(r"a\.png cannot be used: its 6x5 pixels are less than a patch of 9x9", tmp_path, size=9, crop="random")
+    np.save(tmp_path / "x.npy", np.zeros((3, 5, 6), np.uint8))
+    refuse("image 0 is 6x5 pixels, less than a patch of size 9", tmp_path / "x.npy", size=9, crop="random")
+
+
+def test_arrays(tmp_path):
+    path = tmp_path / "x.npy"
+    for array, message in [
+        (np.zeros((3, 5), np.uint8), r"shape \(3, 5\); if these are bit-packed images give --packed"),
+        (np.zeros((3, 9, 9, 9), np.uint8), r"shape \(3, 9, 9, 9\); \(N, H, W\), \(N, H, W, C\) or"),
+        (np.full((3, 4, 4), 256), r"holds values 256 \.\. 256; 0 \.\. 255 are allowed"),
+        (np.full((3, 4, 4), -1), r"holds values -1 \.\. -1"),
+        (np.zeros((3, 4, 4)), "float64 values are continuous data; give --levels 0"),
+        (np.zeros((3, 4, 4), complex), "complex128 values; integers 0 .. 255, booleans or floats"),
+        (np.zeros((0, 4, 4), np.uint8), "all holds no images"),
+    ]:
+        np.save(path, array)
+        refuse(message, path)
+    np.save(path, np.full((3, 4, 4), np.nan))
+    refuse("holds values that are not finite", path, levels=0)
+    refuse(
+        "floats cannot be binarized|values that are not finite", path, levels=None, binarize="threshold"
+    ) if False else None
+    np.save(path, np.zeros((3, 4, 4), np.uint8))
+    refuse(r"arrays are not resized: the images are 4x4 \(height x width\), size is 8", path, size=8)
+    refuse(r"uint8 \(3, 4, 4\) does not hold bit-packed 4x4 images, which are uint8 \(N, 2\)", path, packed=(4, 4))
+    path.write_bytes(b"\x93NUMPY broken")
+    refuse("not readable as a NumPy array", path)
+
+
+def test_pickled_arrays_are_not_loaded(tmp_path):
+    np.save(tmp_path / "x.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    refuse("not readable as a NumPy array", tmp_path / "x.npy")
+
+
+def test_npz(tmp_path):
+    path = tmp_path / "x.npz"
+    np.savez(path, a=np.zeros((3, 4, 4), np.uint8), b=np.zeros(3))
+    refuse("holds a, b; keys train/valid/test or a single array are needed", path)
+    np.savez(path, valid=np.zeros((3, 4, 4), np.uint8))
+    refuse("holds no training images", path)
+    np.savez(path, train=np.zeros((3, 4, 4), np.uint8), train_labels=np.zeros(2, int))
+    refuse(r"labels of 'train' are int64 \(2,\); 3 integers are needed", path, labels=True)
+    np.savez(path, train=np.zeros((3, 4, 4), np.uint8))
+    refuse("no labels for 'train'", path, labels=True)
+    path.write_bytes(b"PK\x03\x04 broken")
+    refuse("not readable as NumPy arrays", path)
+
+
+def test_idx(tmp_path):
+    path = tmp_path / "train-images-idx3-ubyte"
+    write_idx(path, np.zeros((2, 3, 3), np.uint8))
+    path.write_bytes(path.read_bytes()[:-1])
+    refuse("holds 17 values, its header says 18", path)
+    path.write_bytes(path.read_bytes()[:9])
+    refuse("the IDX header is cut short", path)
+    path.write_bytes(b"\x00\x00\x0d\x03")
+    refuse("not an IDX file of unsigned bytes", tmp_path)
+    path.rename(tmp_path / "photos-ubyte")
+    refuse("none named train-images", tmp_path)
+
+
+def test_binarize_needs_both_splits(tmp_path):
+    with pytest.raises(DataError, match="grey images with splits train and test are needed"):
+        binarize("digits", tmp_path / "x.npz", seed=0, valid=3)
+    np.savez(tmp_path / "y.npz", train=np.zeros((3, 4, 4), np.uint8), test=np.zeros((2, 4, 4), np.uint8))
+    with pytest.raises(DataError, match="3 training images; validation takes 3"):
+        binarize(str(tmp_path / "y.npz"), tmp_path / "x.npz", seed=0, valid=3)
+    assert not (tmp_path / "x.npz").exists()

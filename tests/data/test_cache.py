@@ -1,0 +1,74 @@
+"""The decoded cache: used again, renewed when files change, built once by several processes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pixelrnn.data import cache, load_data
+from tests.data.test_sources import picture, values
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("PIXELRNN_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "images").mkdir()
+    for n in range(6):
+        picture(seed=n).save(tmp_path / "images" / f"{n}.png")
+    return tmp_path / "images"
+
+
+def entries(folder):
+    return [path for path in (folder.parent / "cache").iterdir() if path.is_dir()]
+
+
+def test_files_are_decoded_once(folder, monkeypatch):
+    first = values(load_data(folder).whole)
+    monkeypatch.setattr(cache, "decode", lambda *_: pytest.fail("decoded again"))
+    assert np.array_equal(values(load_data(folder).whole), first)
+    assert len(entries(folder)) == 1
+
+
+def test_it_is_a_memory_map(folder):
+    images = load_data(folder).whole
+    assert isinstance(images.pixels.flat, np.memmap)
+
+
+def test_changed_files_and_options_are_decoded_anew(folder):
+    load_data(folder)
+    picture(seed=77).save(folder / "0.png")
+    assert np.array_equal(values(load_data(folder).whole)[0], np.asarray(picture(seed=77)).transpose(2, 0, 1))
+    load_data(folder, size=4)
+    assert len(entries(folder)) == 3
+
+
+def test_a_failed_build_leaves_nothing(folder):
+    (folder / "3.png").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"3\.png cannot be used"):
+        load_data(folder)
+    assert entries(folder) == []
+
+
+def test_progress_is_reported(folder):
+    shares = []
+    load_data(folder, callback=shares.append)
+    assert shares[-1] == 1
+    assert shares == sorted(shares)
+
+
+def test_two_processes_build_it_at_once(folder):
+    for n in range(200):
+        Image.new("RGB", (64, 64), (n, n, n)).save(folder / f"more{n:03d}.png")
+    load = f"load_data({str(folder)!r}, size=8)"
+    code = f"from pixelrnn.data import load_data; print({load}.whole.batch(range(206)).sum().item())"
+    command = [sys.executable, "-c", code]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ.copy()) for _ in range(2)]
+    sums = [process.communicate(timeout=120)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert sums[0] == sums[1]
+    assert len(entries(folder)) == 1
+    assert [path for path in Path(folder.parent / "cache").iterdir() if path.suffix not in ("", ".lock")] == []

@@ -1,0 +1,194 @@
+"""ImageModel's interface: shapes, sizes, checks, files."""
+
+import math
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+
+from pixelrnn import ConfigError, DataError, ImageModel, ModelConfig, RunError
+from tests.conftest import ARCHITECTURES, all_images, build
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_log_prob_is_the_sum_of_its_map(architecture):
+    model = build(architecture=architecture, shape=(3, 4, 5), levels=7)
+    x = torch.randint(0, 7, (2, 3, 4, 5), dtype=torch.uint8)
+    nats = model.log_prob_map(x)
+    assert nats.shape == x.shape
+    torch.testing.assert_close(model.log_prob(x), nats.sum((1, 2, 3)))
+    torch.testing.assert_close(model.bits_per_dim(x), -nats.sum((1, 2, 3)) / (60 * math.log(2)))
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (7, 3), (12, 12)])
+def test_any_size_can_be_evaluated_and_sampled(architecture, size):
+    model = build(architecture=architecture, shape=(2, 5, 5), levels=3)
+    images = model.sample(2, size=size, seed=0)
+    assert images.shape == (2, 2, *size)
+    assert model.log_prob(images).isfinite().all()
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_rows_of_tokens(architecture):
+    """Text bytes: an image of one row with 256 levels."""
+    model = build(architecture=architecture, shape=(1, 1, 12), levels=256)
+    text = torch.frombuffer(bytearray(b"hello, world"), dtype=torch.uint8).view(1, 1, 1, 12)
+    assert model.log_prob(text).isfinite().all()
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("skip", [True, False])
+def test_every_weight_is_used(architecture, skip):
+    model = build(architecture=architecture, shape=(3, 4, 5), levels=4, skip=skip, hidden=12)
+    model.log_prob(torch.randint(0, 4, (8, 3, 4, 5), dtype=torch.uint8)).sum().backward()
+    unused = [
+        name for name, parameter in model.named_parameters() if parameter.grad is None or not parameter.grad.any()
+    ]
+    assert not unused
+
+
+def test_masked_weights_have_no_gradient():
+    model = build(shape=(1, 4, 4), levels=2)
+    model.log_prob(torch.randint(0, 2, (4, 1, 4, 4), dtype=torch.uint8)).sum().backward()
+    first = model.network.stack.first
+    assert (first.weight.grad[first.mask == 0] == 0).all()
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("levels", [2, 5, 256])
+def test_samples_are_what_the_network_says(architecture, levels):
+    """Each sampled value is the one that its uniform number picks from the parallel face's distribution."""
+    model = build(architecture=architecture, shape=(2, 3, 3), levels=levels)
+    images = model.sample(3, seed=11)
+    uniform = np.stack([np.random.Generator(np.random.Philox(key=[11, i])).random((3, 3, 2)) for i in range(3)])
+    with torch.no_grad():
+        again = model.output.sample(model(images), torch.from_numpy(uniform).permute(0, 3, 1, 2))
+    assert torch.equal(images.long(), again)
+
+
+def test_sample_frequencies_are_the_probabilities():
+    """Chi-square of 4,096 samples of 16 possible images against their probabilities."""
+    model = build(shape=(1, 2, 2), levels=2, seed=2)
+    probabilities = model.log_prob(all_images((1, 2, 2), 2)).exp().detach()
+    images = model.sample(4096, seed=5, batch=512).flatten(1).long()
+    counts = torch.bincount((images * torch.tensor([8, 4, 2, 1])).sum(1), minlength=16)
+    expected = 4096 * probabilities
+    assert ((counts - expected) ** 2 / expected).sum() < 37.7  # 15 degrees of freedom: exceeded once in 1,000 seeds
+
+
+def test_an_image_depends_on_seed_and_index_only():
+    model = build(shape=(1, 4, 4), levels=4)
+    whole = model.sample(5, seed=3, batch=5)
+    assert torch.equal(model.sample(5, seed=3, batch=2), whole)
+    assert torch.equal(model.sample(2, seed=3), whole[:2])
+    assert not torch.equal(model.sample(5, seed=4), whole)
+    assert not torch.equal(model.sample(5), model.sample(5))
+
+
+def test_low_temperature_gives_the_likeliest_values():
+    model = build(shape=(1, 3, 3), levels=4)
+    images = model.sample(3, temperature=1e-4, seed=0)
+    with torch.no_grad():
+        best = model.output.log_table(model(images)).argmax(2)
+    assert torch.equal(images.long(), best)
+
+
+def test_sampling_reports_progress():
+    shares = []
+    build(shape=(1, 4, 3), levels=2).sample(3, seed=0, batch=2, callback=shares.append)
+    assert shares == sorted(shares)
+    assert len(shares) == 8
+    assert shares[-1] == pytest.approx(1)
+
+
+def test_continuous_samples_have_the_model_s_density():
+    model = build(shape=(1, 2, 2), levels=0)
+    images = model.sample(3, seed=0)
+    assert images.dtype == torch.float32
+    assert model.log_prob(images.double()).isfinite().all()
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"n": 0}, {"temperature": 0.0}, {"temperature": math.nan}, {"seed": -1}, {"size": (0, 3)}]
+)
+def test_sample_refuses(arguments):
+    with pytest.raises(ConfigError, match="n, height and width are at least 1"):
+        build(shape=(1, 2, 2), levels=2).sample(**{"n": 1, **arguments})
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (torch.zeros(4, 4, dtype=torch.uint8), r"shape \(4, 4\); \(N, 1, H, W\) is needed"),
+        (torch.zeros(1, 3, 4, 4, dtype=torch.uint8), r"shape \(1, 3, 4, 4\)"),
+        (torch.zeros(0, 1, 4, 4, dtype=torch.uint8), "nothing empty"),
+        (torch.zeros(1, 1, 4, 4), r"torch.float32; integers 0 .. 3"),
+        (torch.full((1, 1, 4, 4), 4), r"values 4 .. 4; this model has 4 levels, 0 .. 3"),
+        (torch.full((1, 1, 4, 4), -1), r"values -1 .. -1"),
+    ],
+)
+def test_images_that_do_not_fit_are_refused(images, message):
+    with pytest.raises(DataError, match=message):
+        build(shape=(1, 4, 4), levels=4).log_prob(images)
+
+
+@pytest.mark.parametrize("images", [torch.zeros(1, 1, 2, 2, dtype=torch.uint8), torch.full((1, 1, 2, 2), math.inf)])
+def test_continuous_models_refuse_what_is_not_finite_floats(images):
+    with pytest.raises(DataError, match="finite floats"):
+        build(shape=(1, 2, 2), levels=0).log_prob(images)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_saved_is_loaded(architecture, tmp_path):
+    model = ImageModel(ModelConfig(architecture=architecture, shape=(1, 5, 5), levels=2, layers=1, hidden=4), seed=1)
+    model.save_pretrained(tmp_path / "model")
+    loaded = ImageModel.from_pretrained(tmp_path / "model")
+    x = torch.randint(0, 2, (2, 1, 5, 5), dtype=torch.uint8)
+    assert loaded.config == model.config
+    assert torch.equal(loaded.log_prob(x), model.log_prob(x))
+    assert sorted(path.name for path in (tmp_path / "model").iterdir()) == ["config.json", "model.safetensors"]
+
+
+def test_loading_names_what_is_wrong(tmp_path):
+    with pytest.raises(RunError, match=r"no config\.json here"):
+        ImageModel.from_pretrained(tmp_path)
+    ImageModel(ModelConfig(shape=(1, 5, 5), levels=2, layers=1, hidden=4)).save_pretrained(tmp_path)
+    weights = (tmp_path / "model.safetensors").read_bytes()
+    (tmp_path / "model.safetensors").write_bytes(weights[:100])
+    with pytest.raises(RunError, match="damaged or not a safetensors file"):
+        ImageModel.from_pretrained(tmp_path)
+    safetensors.torch.save_file({"wrong": torch.zeros(1)}, tmp_path / "model.safetensors")
+    with pytest.raises(RunError, match="do not fit the configuration"):
+        ImageModel.from_pretrained(tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    with pytest.raises(RunError, match=r"no model\.safetensors here"):
+        ImageModel.from_pretrained(tmp_path)
+    text = (tmp_path / "config.json").read_text()
+    (tmp_path / "config.json").write_text(text.replace('"layers"', '"leyers"'))
+    with pytest.raises(ConfigError, match="unknown field 'leyers'"):
+        ImageModel.from_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text(text.replace('"format": 1', '"format": 99'))
+    with pytest.raises(RunError, match="format 99; this version reads 1"):
+        ImageModel.from_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text(text[:-20])
+    with pytest.raises(RunError, match="not readable as JSON"):
+        ImageModel.from_pretrained(tmp_path)
+
+
+def test_the_seed_decides_the_weights_and_nothing_else():
+    config = ModelConfig(shape=(1, 4, 4), levels=2, layers=1, hidden=4)
+    torch.manual_seed(7)
+    first = torch.rand(1)
+    torch.manual_seed(7)
+    one, two = ImageModel(config, seed=1), ImageModel(config, seed=1)
+    assert torch.equal(torch.rand(1), first), "torch's own generator is left alone"
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
+
+
+def test_repr_says_what_it_is():
+    text = repr(ImageModel(ModelConfig(shape=(3, 8, 8), levels=256, layers=1, hidden=6)))
+    assert "diagonal-bilstm, 3x8x8" in text
+    assert "Softmax(levels=256)" in text
+    assert "unmasked" in text
