@@ -1,0 +1,229 @@
+"""The command line as people meet it: help, refusals, results."""
+
+import json
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pixelrnn.cli import main
+from tests.data.test_sources import picture
+
+VERBS = ["train", "evaluate", "sample", "info", "data", "demo"]
+
+
+def run(*arguments):
+    """Run a command in this process: exit code."""
+    try:
+        return main([str(argument) for argument in arguments])
+    except SystemExit as stop:
+        return stop.code
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli") / "run"
+    settings = [
+        "--architecture",
+        "pixelcnn",
+        "--layers",
+        1,
+        "--hidden",
+        4,
+        "--steps",
+        10,
+        "--samples",
+        2,
+        "--valid-images",
+        20,
+    ]
+    assert run("train", "digits", *settings, "--out", folder) == 0
+    return folder
+
+
+@pytest.mark.parametrize("verb", [None, *VERBS, "data show", "data binarize"])
+def test_help_has_an_example(capsys, verb):
+    assert run(*(verb.split() if verb else []), "--help") == 0
+    text = capsys.readouterr().out
+    assert "pixelrnn" in text
+    if verb and verb != "data":
+        assert f"pixelrnn {verb}" in text.split("options")[0], "an example before the options"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["train", "--help"], ["train", "digits", "--hiden", "3"], ["nothing"]]
+)
+def test_help_and_usage_errors_do_not_import_torch(arguments):
+    code = f"""
+import sys
+from pixelrnn.cli import main
+try:
+    main({arguments!r})
+except SystemExit:
+    pass
+heavy = [name for name in ("torch", "matplotlib", "PIL", "numpy") if name in sys.modules]
+assert not heavy, heavy
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train"], "train needs a source"),
+        (["train", "nowhere"], "nowhere: no such file or folder"),
+        (["train", "digits", "--hidden", "0"], "hidden is 0; at least one feature per channel"),
+        (["train", "digits", "--output", "bernoulli"], "output 'bernoulli' needs levels 2; levels is 17"),
+        (["train", "digits", "--steps", "1", "--epochs", "1"], "steps and epochs are both given"),
+        (["train", "digits", "--hiden", "3"], "--hidden"),
+        (["train", "digits", "--architecture", "rnn"], "diagonal-bilstm"),
+        (["train", "digits", "--device", "tpu"], "device is 'tpu', which is not there"),
+        (["train", "digits", "--threads", "0"], "threads is 0; at least 1 is needed"),
+        (["train", "--resume", "nowhere"], "no config.json here; is this a run or model folder?"),
+        (["evaluate", "nowhere"], "no config.json here"),
+        (["sample", "nowhere"], "no config.json here"),
+        (["info", "nowhere"], "no config.json here"),
+        (["data", "show", "nowhere"], "no such file or folder"),
+        (["data", "binarize", "digits"], "grey images with splits train and test are needed"),
+        (["data", "binarize", "digits", "--out", "x.zip"], "its name must end in .npz"),
+    ],
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
+)
+def test_refusals_are_a_line_and_exit_with_2(capsys, monkeypatch, tmp_path, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["pixelrnn", *arguments])
+    assert run(*arguments) == 2
+    captured = capsys.readouterr()
+    assert message in " ".join((captured.err + captured.out).replace("│", " ").split())
+    assert "Traceback" not in captured.err
+    assert list(tmp_path.iterdir()) == [], "nothing half-written"
+
+
+def test_resume_keeps_its_settings(capsys, monkeypatch, trained):
+    monkeypatch.setattr(sys, "argv", ["pixelrnn", "train", "--resume", str(trained), "--layers", "3"])
+    assert run("train", "--resume", trained, "--layers", 3) == 2
+    assert "--layers cannot be given with --resume" in capsys.readouterr().err
+    monkeypatch.setattr(sys, "argv", ["pixelrnn", "train", "--resume", str(trained), "--steps", "12"])
+    assert run("train", "--resume", trained, "--steps", 12) == 0
+    assert json.loads((trained / "metrics.jsonl").read_text().splitlines()[-1])["step"] == 12
+
+
+def test_training_ends_with_the_commands_that_use_the_result(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run("train", "digits", "--layers", 1, "--hidden", 4, "--steps", 2, "--samples", 0, "--valid-images", 5) == 0
+    captured = capsys.readouterr()
+    assert "digits: 1,797 images, 8x8 grey" in captured.err
+    for command in ("evaluate", "sample", "info"):
+        assert f"pixelrnn {command} runs/digits-diagonal-bilstm" in captured.out
+    assert run("train", "digits", "--layers", 1, "--hidden", 4, "--steps", 2, "--samples", 0, "--valid-images", 5) == 0
+    assert (tmp_path / "runs" / "digits-diagonal-bilstm-2" / "model.safetensors").exists(), (
+        "a second run has its own folder"
+    )
+
+
+def test_evaluate(capsys, trained, tmp_path):
+    assert run("evaluate", trained) == 0
+    text = capsys.readouterr().out
+    for part in ("nats per image", "bits/dim", "180 images", "images/s", "protocol: test images of digits; 17 levels"):
+        assert part in text
+    assert run("evaluate", trained, "--json") == 0
+    result = json.loads(capsys.readouterr().out)
+    assert {"nats", "standard_error", "bits_per_dim", "images", "images_per_second", "protocol"} <= set(result)
+    np.save(tmp_path / "x.npy", np.zeros((1, 8, 8), np.uint8))
+    assert run("evaluate", trained, tmp_path / "x.npy", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["images"] == 1, "another source is measured whole"
+    assert run("evaluate", trained, "--split", "all", "--json", "--limit", 7) == 0
+    assert json.loads(capsys.readouterr().out)["images"] == 7
+
+
+def test_evaluate_says_what_does_not_fit(capsys, trained, tmp_path):
+    for n in range(3):
+        picture(size=(8, 8), seed=n).save(tmp_path / f"{n}.png")
+    assert run("evaluate", trained, tmp_path) == 2
+    assert "images have shape (3, 3, 8, 8); (N, 1, H, W) is needed" in capsys.readouterr().err
+
+
+def test_sample(capsys, trained, tmp_path):
+    assert run("sample", trained, "-n", 3, "--seed", 5, "--out", tmp_path / "a", "--batch", 2) == 0
+    names = sorted(path.name for path in (tmp_path / "a").iterdir())
+    assert names == ["grid.png", "seed-5-000000.png", "seed-5-000001.png", "seed-5-000002.png"]
+    assert run("sample", trained, "-n", 1, "--seed", 5, "--out", tmp_path / "b") == 0
+    first = (tmp_path / "b" / "seed-5-000000.png").read_bytes()
+    assert first == (tmp_path / "a" / "seed-5-000000.png").read_bytes()
+    assert run("sample", trained, "-n", 1, "--size", 4, 9, "--out", tmp_path / "c") == 0
+    with Image.open(tmp_path / "c" / "seed-0-000000.png") as image:
+        assert image.size == (9, 4)
+    assert run("sample", trained, "-n", 0) == 2
+    assert "n, height and width are at least 1" in capsys.readouterr().err
+
+
+def test_info(capsys, trained):
+    assert run("info", trained) == 0
+    text = capsys.readouterr().out
+    assert "pixelcnn, 1x8x8" in text
+    assert "best validation" in text
+    assert run("info", trained, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["model"]["architecture"] == "pixelcnn"
+
+
+def test_data_show(capsys, tmp_path):
+    for n in range(20):
+        (tmp_path / str(n % 2)).mkdir(exist_ok=True)
+        picture(size=(8, 8), seed=n).save(tmp_path / str(n % 2) / f"{n}.png")
+    (tmp_path / "0" / "bad.png").write_bytes(b"")
+    assert run("data", "show", tmp_path, "--labels", "--skip-bad") == 0
+    captured = capsys.readouterr()
+    assert "20 images, 20 RGB, 1 unreadable (listed)" in captured.err
+    assert "bad.png" in captured.err
+    assert "2 labels: 0, 1" in captured.out
+    assert run("data", "show", tmp_path, "--skip-bad", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["images"] == {"train": 16, "valid": 2, "test": 2}
+
+
+def test_data_binarize(capsys, tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (30, 4, 4), dtype=np.uint8)
+    np.savez(tmp_path / "x.npz", train=images[:20], test=images[20:])
+    assert run("data", "binarize", tmp_path / "x.npz", "--out", tmp_path / "b.npz", "--valid", 5, "--seed", 3) == 0
+    assert "train 15, valid 5, test 10" in capsys.readouterr().out
+    expected = np.random.Generator(np.random.PCG64(3)).random(images.shape) < images / 255
+    with np.load(tmp_path / "b.npz") as file:
+        rows = np.concatenate([file["train"], file["valid"], file["test"]])
+    assert np.array_equal(np.unpackbits(rows, axis=1, count=16).reshape(-1, 4, 4), expected)
+
+
+def test_demo(capsys, tmp_path):
+    assert run("demo", "--minutes", 0.05, "--out", tmp_path / "demo") == 0
+    text = capsys.readouterr().out
+    for part in ("uniform              4.087", "per-pixel histogram", "Diagonal BiLSTM", "then try:"):
+        assert part in text
+    with Image.open(tmp_path / "demo" / "samples.png") as image:
+        assert image.width > 100
+    assert (tmp_path / "demo" / "curve.png").exists()
+    assert run("demo", "--minutes", 0.01, "--out", tmp_path / "demo") == 0, "a second demo replaces the first"
+
+
+def test_version_and_public_names():
+    import pixelrnn
+
+    assert all(hasattr(pixelrnn, name) for name in pixelrnn.__all__)
+    assert pixelrnn.__version__
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = pixelrnn.nothing
+
+
+def test_progress_without_a_terminal_is_plain_lines(capsys, monkeypatch):
+    from pixelrnn.cli import console
+
+    monkeypatch.setattr(console, "PLAIN_SECONDS", 0.01)
+    with console.progress("working") as report:
+        for share in (0.0, 0.5, 1.0):
+            time.sleep(0.02)
+            report(share, "busy")
+    text = capsys.readouterr().err
+    assert "working: 50%" in text
+    assert "s left, busy" in text
+    assert "\r" not in text

@@ -1,0 +1,249 @@
+"""The training loop: it learns, repeats itself, resumes exactly and stops when it must."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from pixelrnn import ConfigError, DataError, ImageModel, ModelConfig, RunError, TrainConfig
+from pixelrnn.data import load_data
+from pixelrnn.storage import read_tensors
+from pixelrnn.train import evaluate, fit
+from pixelrnn.train.evaluation import Evaluation
+
+
+@pytest.fixture(scope="module")
+def data():
+    return load_data("digits", levels=4)
+
+
+def model(**fields):
+    settings = {"architecture": "pixelcnn", "shape": (1, 8, 8), "levels": 4, "layers": 1, "hidden": 8, **fields}
+    return ImageModel(ModelConfig(**settings), seed=0)
+
+
+def config(**fields):
+    settings = {"steps": 12, "batch": 8, "evaluations": 3, "valid_images": 20, "samples": 0, **fields}
+    return TrainConfig(**settings)
+
+
+def same(one, two):
+    return all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_the_loss_falls(data):
+    trained = model()
+    before = evaluate(trained, data.test)
+    run = fit(trained, data, config(steps=60))
+    after = evaluate(trained, data.test)
+    assert run.is_finished
+    assert run.step == 60
+    assert after.bits_per_dim < 0.8 * before.bits_per_dim
+    assert [line["step"] for line in run.metrics if "valid_nats" in line] == [20, 40, 60]
+    assert run.best == min(line["valid_nats"] for line in run.metrics if "valid_nats" in line)
+
+
+def test_evaluation_is_the_mean_of_log_prob(data):
+    judged = model()
+    nats = -judged.log_prob(data.test.batch(range(len(data.test)))).double()
+    result = evaluate(judged, data.test, batch=7)
+    assert result.nats == pytest.approx(nats.mean().item(), rel=1e-6)
+    assert result.standard_error == pytest.approx((nats.std() / math.sqrt(len(nats))).item(), rel=1e-5)
+    assert result.bits_per_dim == pytest.approx(nats.mean().item() / 64 / math.log(2), rel=1e-6)
+    assert result.images == 180
+    assert isinstance(result, Evaluation)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_does_not(data, tmp_path):
+    runs = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        fit(model(), data, config(seed=seed), folder=tmp_path / name)
+        runs.append(read_tensors(tmp_path / name / "state.safetensors")[0])
+    assert same(runs[0], runs[1])
+    assert not same(runs[0], runs[2])
+
+
+@pytest.mark.parametrize("optimiser", ["adamw", "adam", "rmsprop"])
+@pytest.mark.parametrize("stop", [1, 5, 8])
+def test_a_resumed_run_is_the_unbroken_one(data, tmp_path, optimiser, stop):
+    settings = config(optimiser=optimiser, weight_decay=0.01)
+    fit(model(), data, settings, folder=tmp_path / "whole")
+    broken = fit(model(), data, settings, folder=tmp_path / "parts", callback=lambda at: at.step == stop)
+    assert not broken.is_finished
+    assert broken.step == stop
+    # Another model object, with other weights: everything comes from the folder.
+    final = model(hidden=8)
+    run = fit(final, data, settings, folder=tmp_path / "parts", resume=True)
+    assert run.is_finished
+    states = [read_tensors(tmp_path / name / "state.safetensors") for name in ("whole", "parts")]
+    assert same(states[0][0], states[1][0])
+    assert same(
+        read_tensors(tmp_path / "whole" / "model.safetensors")[0],
+        read_tensors(tmp_path / "parts" / "model.safetensors")[0],
+    )
+    assert same(read_tensors(tmp_path / "whole" / "model.safetensors")[0], final.state_dict())
+    lines = [
+        [json.loads(text) for text in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
+        for name in ("whole", "parts")
+    ]
+    for one, two in zip(*lines, strict=True):
+        assert {key: one[key] for key in one if key != "seconds"} == {key: two[key] for key in two if key != "seconds"}
+
+
+def test_a_torn_journal_line_is_written_again(data, tmp_path):
+    fit(model(), data, config(), folder=tmp_path / "run", callback=lambda at: at.step == 8)
+    with (tmp_path / "run" / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 9, "ima')
+    run = fit(model(), data, config(), folder=tmp_path / "run", resume=True)
+    steps = [json.loads(text)["step"] for text in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert steps == [line["step"] for line in run.metrics] == sorted(set(steps))
+
+
+def test_accumulation_gives_the_same_gradient(data):
+    weights = []
+    for parts in (1, 3, 8):
+        trained = model().double()
+        fit(trained, data, config(steps=3, accumulate=parts, evaluations=1))
+        weights.append(torch.cat([parameter.flatten() for parameter in trained.parameters()]))
+    torch.testing.assert_close(weights[1], weights[0], rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(weights[2], weights[0], rtol=1e-9, atol=1e-9)
+
+
+def test_every_image_is_seen_once_an_epoch(data, monkeypatch):
+    seen = []
+    batch = type(data.train).batch
+    monkeypatch.setattr(
+        type(data.train),
+        "batch",
+        lambda self, items, draw=0: (seen.append((draw, list(items))), batch(self, items, draw))[1],
+    )
+    small = load_data("digits", levels=4, limit=30)
+    fit(model(), small, config(steps=None, epochs=2, batch=8, evaluations=1, valid_images=1))
+    for epoch in (0, 1):
+        items = sorted(item for draw, items in seen[:-1] if draw == epoch for item in items)
+        assert items == list(range(30)) or set(items) == set(range(30))
+
+
+def test_a_run_folder_holds_what_it_should(data, tmp_path):
+    run = fit(model(), data, config(samples=4), folder=tmp_path / "run")
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert {"config.json", "metrics.jsonl", "model.safetensors", "state.safetensors", "curve.png"} <= names
+    assert not [name for name in names if name.startswith(".") and name != ".lock"]
+    loaded = ImageModel.from_pretrained(tmp_path / "run")
+    assert evaluate(loaded, data.valid.first(20)).nats == pytest.approx(run.best, rel=1e-6)
+
+
+def test_sample_grids_are_drawn_when_cheap(data, tmp_path, monkeypatch):
+    monkeypatch.setattr("pixelrnn.train.loop.SAMPLING_SHARE", math.inf)
+    fit(model(), data, config(samples=2), folder=tmp_path / "run")
+    assert sorted(path.name for path in (tmp_path / "run" / "samples").iterdir()) == [
+        "00000004.png",
+        "00000008.png",
+        "00000012.png",
+    ]
+
+
+def test_it_is_loadable_from_the_first_moment(data, tmp_path):
+    fit(model(), data, config(), folder=tmp_path / "run", callback=lambda _: True)
+    assert ImageModel.from_pretrained(tmp_path / "run").config == model().config
+
+
+def test_a_folder_that_exists_is_not_overwritten(data, tmp_path):
+    (tmp_path / "run").mkdir()
+    with pytest.raises(RunError, match=r"run exists; continue it with --resume .*run, or choose another --out"):
+        fit(model(), data, config(), folder=tmp_path / "run")
+
+
+def test_two_trainings_in_one_folder_are_refused(data, tmp_path):
+    def second(at):
+        with pytest.raises(RunError, match="another process is training in it"):
+            fit(model(), data, config(), folder=tmp_path / "run", resume=True)
+        return True
+
+    fit(model(), data, config(), folder=tmp_path / "run", callback=second)
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_state(data, tmp_path):
+    trained = model()
+
+    def poison(at):
+        if at.step == 6:
+            with torch.no_grad():
+                next(trained.parameters()).fill_(math.nan)
+
+    with pytest.raises(
+        RunError, match=r"no longer finite at step 7; the state of the last save is kept in .*lower --learning-rate"
+    ):
+        fit(trained, data, config(), folder=tmp_path / "run", callback=poison)
+    tensors, counters = read_tensors(tmp_path / "run" / "state.safetensors")
+    assert counters["step"] == 4
+    assert all(tensor.isfinite().all() for tensor in tensors.values())
+    assert fit(model(), data, config(), folder=tmp_path / "run", resume=True).is_finished
+
+
+def test_damaged_state_is_named(data, tmp_path):
+    fit(model(), data, config(), folder=tmp_path / "run", callback=lambda _: True)
+    with pytest.raises(RunError, match=r"state\.safetensors: not the training state of this model"):
+        fit(model(hidden=9), data, config(), folder=tmp_path / "run", resume=True)
+    (tmp_path / "run" / "state.safetensors").write_bytes(b"")
+    with pytest.raises(RunError, match="damaged or not a safetensors file"):
+        fit(model(), data, config(), folder=tmp_path / "run", resume=True)
+
+
+def test_data_that_does_not_fit_is_refused(data, tmp_path):
+    with pytest.raises(
+        DataError, match="the images have 1 channels and 4 levels; the model takes 1 channels and 8 levels"
+    ):
+        fit(model(levels=8), data, config())
+    np.save(tmp_path / "one.npy", np.zeros((1, 8, 8), np.uint8))
+    with pytest.raises(DataError, match="0 images to train on and 0 to validate on; at least 1 of each is needed"):
+        fit(model(levels=256), load_data(tmp_path / "one.npy"), config())
+    with pytest.raises(DataError, match="there are no images to evaluate"):
+        evaluate(model(levels=256), load_data(tmp_path / "one.npy").valid)
+
+
+def test_time_is_a_budget(data):
+    run = fit(model(), data, TrainConfig(minutes=0.02, batch=8, evaluations=1, valid_images=2, samples=0))
+    assert run.is_finished
+    assert 1.2 <= run.metrics[-1]["seconds"] < 10
+
+
+def test_mixed_precision_learns_too(data):
+    trained = model()
+    before = evaluate(trained, data.test).nats
+    fit(trained, data, config(steps=30, precision="bfloat16"))
+    assert evaluate(trained, data.test).nats < before
+
+
+def test_average_weights_are_the_formula(data):
+    """Two steps by hand: the average follows the weights at the rate of the formula."""
+    history = []
+    trained = model()
+    start = next(trained.parameters()).detach().clone()
+    average = start.clone()
+    kept = {}
+
+    def watch(at):
+        history.append(next(trained.parameters()).detach().clone())
+        average.lerp_(history[-1], 1 - min(0.9, at.step / (9 + at.step)))
+        kept[at.step] = average.clone()
+
+    run = fit(trained, data, config(steps=4, ema=0.9, evaluations=4))
+    del run
+    again = model()
+    trained = again
+    fit(again, data, config(steps=4, ema=0.9, evaluations=1), callback=watch)
+    torch.testing.assert_close(next(again.parameters()).detach(), kept[4])
+
+
+def test_tensorboard_events_are_written(data, tmp_path):
+    fit(model(), data, config(tensorboard=True), folder=tmp_path / "run")
+    assert list((tmp_path / "run" / "tensorboard").iterdir())
+
+
+def test_tensorboard_needs_the_extra(data, tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "torch.utils.tensorboard", None)
+    with pytest.raises(ConfigError, match=r"pip install 'pixelrnn\[tensorboard\]'"):
+        fit(model(), data, config(tensorboard=True), folder=tmp_path / "run")
