@@ -1,0 +1,30 @@
+# Needs Python 3.11 or newer with pip and venv; everything else is installed into .venv.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO ?=
+
+.PHONY: demo test install lint clean
+
+demo: install
+	$(BIN)/pixelrnn demo $(DEMO)
+
+test: install lint
+	$(BIN)/pytest
+
+lint: install
+	$(BIN)/ruff check src tests conftest.py
+	$(BIN)/ruff format --check src tests conftest.py
+	$(BIN)/mypy
+
+install: $(VENV)/.installed
+
+# Torch comes first and alone: under a looser resolution pip may take a build that is gigabytes larger.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) demo runs .mypy_cache .pytest_cache .ruff_cache .hypothesis
