@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import safetensors
 import safetensors.torch
+import torch
 from torch import Tensor, nn
 
 from pixelrnn.config import DataConfig, ModelConfig, TrainConfig, from_json, to_json
@@ -75,7 +76,10 @@ def read_json(path: Path) -> Any:
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], about: Any = None) -> None:
     """Write tensors, and a JSON value beside them in the same file."""
-    contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+    # Copies, since the format wants tensors that share no memory.
+    contiguous = {
+        name: tensor.detach().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
+    }
     metadata = {"json": json.dumps(about)}
     atomic_write(path, lambda temporary: safetensors.torch.save_file(contiguous, temporary, metadata))
 

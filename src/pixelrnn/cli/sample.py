@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from pixelrnn.cli.console import progress, say
+from pixelrnn.cli.console import progress, say, show_json
 from pixelrnn.cli.machine import Machine
 
 __all__ = ["Sample"]
@@ -44,6 +44,9 @@ class Sample:
     out: Path | None = None
     """Folder for the pictures; RUN/samples-SEED if not given."""
 
+    json: bool = False
+    """Print JSON: the files written."""
+
     machine: Machine = dataclasses.field(default_factory=Machine)
 
     def run(self) -> int:
@@ -63,8 +66,12 @@ class Sample:
                 callback=report,
             )
         out = self.out or self.run_folder / f"samples-{self.seed}"
-        for index, image in enumerate(images):
-            figures.save_image(out / f"seed-{self.seed}-{index:06d}.png", figures.to_image(image, model.config.levels))
+        paths = [out / f"seed-{self.seed}-{index:06d}.png" for index in range(self.number)]
+        for path, image in zip(paths, images, strict=True):
+            figures.save_image(path, figures.to_image(image, model.config.levels))
         figures.save_image(out / "grid.png", figures.grid(images, model.config.levels))
-        say(f"{self.number:,} images and grid.png written to {out}")
+        if self.json:
+            show_json({"images": list(map(str, paths)), "grid": str(out / "grid.png")})
+        else:
+            say(f"{self.number:,} images and grid.png written to {out}")
         return 0

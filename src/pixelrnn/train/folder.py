@@ -39,7 +39,7 @@ def create(folder: Path, fill: Callable[[Path], None]) -> None:
 
 @contextmanager
 def locked(folder: Path | None) -> Iterator[None]:
-    """Keep other trainings out of a folder; the lock goes with the process, however it ends.
+    """Keep other trainings out of a folder and clear what a killed one left; the lock ends with the process.
 
     Raises:
         RunError: If another training is at work in it.
@@ -53,6 +53,8 @@ def locked(folder: Path | None) -> Iterator[None]:
     except filelock.Timeout as error:
         raise RunError(f"{folder}: another process is training in it") from error
     try:
+        for leftover in folder.glob(".*.*"):  # what a killed process was about to rename
+            leftover.unlink()
         yield
     finally:
         lock.release()

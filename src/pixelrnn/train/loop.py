@@ -101,15 +101,21 @@ def fit(
 
     Raises:
         DataError: If the data does not fit the model, or has no images to train on or to validate on.
-        RunError: If the loss is no longer finite (the last good state is kept), or the state cannot be read.
+        RunError: If the loss is no longer finite (the last good state is kept), if the folder exists (and `resume` is
+            not set), cannot be read, or is in use.
     """
     config = config or TrainConfig()
     _check(model, data)
     folder = Path(folder) if folder else None
-    training = _Training(model, data, config, folder, resume=resume)
-    with locked(training.writable):
+    writes = folder is not None and processes.rank() == 0
+    if folder is not None and not resume:
+        if writes:
+            create(folder, lambda building: _begin(building, model, data, config))
+        processes.barrier()
+    with locked(folder if writes else None):
+        training = _Training(model, data, config, folder, writes=writes)
         is_finished = training.run(callback or (lambda _: None))
-    return Run(training.folder, training.journal.lines, training.at.step, is_finished, training.at.best)
+    return Run(folder, training.journal.lines, training.at.step, is_finished, training.at.best)
 
 
 def _check(model: ImageModel, data: Data) -> None:
@@ -124,36 +130,27 @@ def _check(model: ImageModel, data: Data) -> None:
         )
 
 
+def _begin(folder: Path, model: ImageModel, data: Data, config: TrainConfig) -> None:
+    """All that a loadable, resumable run needs, before its first step."""
+    write_json(folder / "config.json", describe(data.source, model=model.config, data=data.config, train=config))
+    write_tensors(folder / MODEL, model.state_dict())
+    save_state(folder, Counters(), model, model, rules.build(model.parameters(), config))
+
+
 class _Training:
-    """A training under way: what `fit` keeps between steps."""
+    """A training under way: what `fit` keeps between steps. With a folder it starts from the state there."""
 
     def __init__(
-        self, model: ImageModel, data: Data, config: TrainConfig, folder: Path | None, *, resume: bool
+        self, model: ImageModel, data: Data, config: TrainConfig, folder: Path | None, *, writes: bool
     ) -> None:
-        self.model, self.data, self.config, self.folder = model, data, config, folder
+        self.model, self.data, self.config = model, data, config
+        self.writable = folder if writes else None
         self.average = copy.deepcopy(model).requires_grad_(False).eval()
         self.optimiser = rules.build(model.parameters(), config)
-        self.at = load_state(folder, model, self.average, self.optimiser) if resume and folder else Counters()
-        self.best = copy.deepcopy(self.average.state_dict())
+        self.at = load_state(folder, model, self.average, self.optimiser) if folder else Counters()
+        self.best = read_tensors(folder / MODEL)[0] if folder else copy.deepcopy(model.state_dict())
         self.valid = data.valid.first(config.valid_images)
-        if resume and folder:
-            self.best = read_tensors(folder / MODEL)[0]
-        elif self.writable:
-            create(self.writable, self._begin)
         self.journal = Journal(self.writable, step=self.at.step, tensorboard=config.tensorboard)
-
-    @property
-    def writable(self) -> Path | None:
-        return self.folder if processes.rank() == 0 else None
-
-    def _begin(self, folder: Path) -> None:
-        """All that a loadable, resumable run needs, before its first step."""
-        write_json(
-            folder / "config.json",
-            describe(self.data.source, model=self.model.config, data=self.data.config, train=self.config),
-        )
-        write_tensors(folder / MODEL, self.best)
-        save_state(folder, self.at, self.model, self.average, self.optimiser)
 
     def run(self, callback: Callable[[Progress], bool | None]) -> bool:
         """Train until the budget is used (True) or the callback stops it (False)."""
@@ -199,7 +196,7 @@ class _Training:
         self.at.seconds = self._sum(gradients, loss, clock())
         norm = torch.nn.utils.get_total_norm(gradients)
         if not math.isfinite(loss.item()) or not math.isfinite(norm.item()):
-            kept = f"; the state of the last save is kept in {self.folder}" if self.folder else ""
+            kept = f"; the state of the last save is kept in {self.writable}" if self.writable else ""
             raise RunError(
                 f"the loss is no longer finite at step {self.at.step + 1}{kept}; try a lower --learning-rate"
             )
