@@ -103,18 +103,39 @@ def test_sampling_reports_progress():
     assert shares[-1] == pytest.approx(1)
 
 
-def test_continuous_samples_have_the_model_s_density():
+def test_continuous_samples_are_what_the_network_says():
+    """Sampling is an inversion: the value's cumulative probability is inside the component that was drawn."""
     model = build(shape=(1, 2, 2), levels=0)
-    images = model.sample(3, seed=0)
+    images = model.sample(3, seed=11)
     assert images.dtype == torch.float32
-    assert model.log_prob(images.double()).isfinite().all()
+    uniform = np.stack([np.random.Generator(np.random.Philox(key=[11, i])).random((2, 2, 1)) for i in range(3)])
+    with torch.no_grad():
+        again = model.output.sample(model(images), torch.from_numpy(uniform).permute(0, 3, 1, 2))
+    torch.testing.assert_close(images.double(), again, rtol=1e-5, atol=1e-5)
+
+
+def test_a_likelihood_in_inference_mode_does_not_spoil_training():
+    model = build(shape=(1, 5, 7), levels=2)
+    x = torch.randint(0, 2, (1, 1, 5, 7), dtype=torch.uint8)
+    with torch.inference_mode():
+        model.log_prob(x)
+    model.log_prob(x).sum().backward()
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"n": 0}, {"temperature": 0.0}, {"temperature": math.nan}, {"seed": -1}, {"size": (0, 3)}]
+    "arguments",
+    [
+        {"n": 0},
+        {"temperature": 0.0},
+        {"temperature": math.nan},
+        {"seed": -1},
+        {"seed": 2**64},
+        {"batch": 0},
+        {"size": (0, 3)},
+    ],
 )
 def test_sample_refuses(arguments):
-    with pytest.raises(ConfigError, match="n, height and width are at least 1"):
+    with pytest.raises(ConfigError, match="n, height, width and batch are at least 1"):
         build(shape=(1, 2, 2), levels=2).sample(**{"n": 1, **arguments})
 
 

@@ -5,20 +5,29 @@ the object is made; the docstring under a field is the help of its option.
 """
 
 import dataclasses
+import math
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 import tyro
 
-from pixelrnn.errors import ConfigError
+from pixelrnn.errors import ConfigError, DataError, RunError
 
-__all__ = ["DataConfig", "ModelConfig", "TrainConfig", "from_json", "to_json"]
+__all__ = ["DataConfig", "ModelConfig", "TrainConfig", "from_json", "require_run", "require_source", "to_json"]
 
 Architecture = Literal["diagonal-bilstm", "row-lstm", "pixelcnn", "gated-pixelcnn"]
 OutputName = Literal["auto", "bernoulli", "softmax", "logistic-mixture", "continuous-mixture"]
+Channels = Literal["auto", "grey", "rgb", "rgba"]
+Crop = Literal["centre", "random"]
+Binarize = Literal["none", "threshold", "fixed", "dynamic"]
+Optimiser = Literal["adam", "adamw", "rmsprop"]
+Decay = Literal["cosine", "none"]
+Precision = Literal["float32", "bfloat16"]
 
 Config = TypeVar("Config", "ModelConfig", "DataConfig", "TrainConfig")
 
 MAX_CHANNELS = 4
+MAX_SEED = 2**63
 MAX_LEVELS = 65536
 SOFTMAX_LEVELS = 256
 
@@ -26,6 +35,38 @@ SOFTMAX_LEVELS = 256
 def _require(condition: bool, message: str) -> None:
     if not condition:
         raise ConfigError(message)
+
+
+def _choice(name: str, value: str, choices: Any) -> None:
+    _require(value in get_args(choices), f"{name} is {value!r}; one of {', '.join(get_args(choices))} is allowed")
+
+
+def _seed(name: str, value: int) -> None:
+    _require(0 <= value < MAX_SEED, f"{name} is {value}; 0 to 2^63 - 1 are allowed")
+
+
+def require_source(source: str) -> None:
+    """Check that a source is there, as far as its name tells.
+
+    Raises:
+        DataError: If it is neither `digits`, nor a name on the hub, nor a path that exists.
+    """
+    try:
+        is_there = source == "digits" or source.startswith("hf:") or Path(source).exists()
+    except OSError:
+        is_there = False
+    if not is_there:
+        raise DataError(f"{source}: no such file or folder (nor 'digits' or hf:owner/name)")
+
+
+def require_run(folder: Path) -> None:
+    """Check that a folder holds a run or a model.
+
+    Raises:
+        RunError: If it has no `config.json`.
+    """
+    if not (folder / "config.json").exists():
+        raise RunError(f"{folder}: no config.json here; is this a run or model folder?")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -64,11 +105,8 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         """Check every field against the others."""
-        _require(
-            self.architecture in get_args(Architecture),
-            f"architecture is {self.architecture!r}; {_one_of(Architecture)}",
-        )
-        _require(self.output in get_args(OutputName), f"output is {self.output!r}; {_one_of(OutputName)}")
+        _choice("architecture", self.architecture, Architecture)
+        _choice("output", self.output, OutputName)
         _require(
             len(self.shape) == 3 and min(self.shape) >= 1,
             f"shape is {self.shape}; it is (channels, height, width), each at least 1",
@@ -132,23 +170,26 @@ class DataConfig:
     size: int | tuple[int, int] | None = None
     """Side of the images, or height and width; needed when they differ in size."""
 
-    crop: Literal["centre", "random"] = "centre"
+    crop: Crop = "centre"
     """centre: resize the image to cover the size, then cut the middle; random: cut patches, no resizing."""
 
     patches: int = 1
     """Patches cut from each image in an epoch (with --crop random)."""
 
-    channels: Literal["auto", "grey", "rgb", "rgba"] = "auto"
+    channels: Channels = "auto"
     """auto: grey if all images are, else rgb. Transparency is laid over white unless rgba is chosen."""
 
     levels: int | None = None
     """Values of a sub-pixel after floor quantisation, 2 .. 256; the source's own if not given; 0: keep floats."""
 
-    binarize: Literal["none", "threshold", "fixed", "dynamic"] = "none"
+    binarize: Binarize = "none"
     """threshold: value >= half; fixed: one stochastic draw for good; dynamic: a new draw each epoch."""
 
     binarize_seed: int = 20160125
     """Seed of the stochastic binarisation."""
+
+    source_levels: int | None = None
+    """Values that an array's sub-pixels can take, if they are not bytes: 8 for 0 .. 7."""
 
     packed: tuple[int, int] | None = None
     """Height and width of the images in bit-packed arrays."""
@@ -166,7 +207,7 @@ class DataConfig:
     """Seed of the split and of evaluation patches."""
 
     limit: int | None = None
-    """Use at most this many images of each split."""
+    """Use at most this many images of each split, evenly spaced."""
 
     skip_bad: bool = False
     """Skip, count and list files that cannot be read instead of stopping at the first."""
@@ -177,7 +218,7 @@ class DataConfig:
             sides = getattr(self, name)
             sides = (sides,) if isinstance(sides, int) else sides
             _require(sides is None or min(sides) >= 1, f"{name} is {sides}; sides are at least 1")
-        _require(self.crop in ("centre", "random"), f"crop is {self.crop!r}; 'centre' or 'random' are allowed")
+        _choice("crop", self.crop, Crop)
         _require(self.crop == "centre" or self.size is not None, "crop 'random' needs size: the side of the patches")
         _require(self.patches >= 1, f"patches is {self.patches}; at least 1 is needed")
         _require(
@@ -187,16 +228,18 @@ class DataConfig:
             self.levels is None or self.levels == 0 or 2 <= self.levels <= 256,
             f"levels is {self.levels}; 2 to 256 are allowed, or 0 for continuous data",
         )
-        allowed = ("none", "threshold", "fixed", "dynamic")
-        _require(self.binarize in allowed, f"binarize is {self.binarize!r}; one of {', '.join(allowed)} is allowed")
+        _require(
+            self.source_levels is None or 2 <= self.source_levels <= 256,
+            f"source_levels is {self.source_levels}; 2 to 256 are allowed",
+        )
+        _choice("binarize", self.binarize, Binarize)
         _require(
             self.binarize == "none" or self.levels in (None, 2),
             f"binarize gives 2 levels; levels is {self.levels}, leave it out or give 2",
         )
-        _require(
-            self.channels in ("auto", "grey", "rgb", "rgba"),
-            f"channels is {self.channels!r}; one of auto, grey, rgb, rgba is allowed",
-        )
+        _choice("channels", self.channels, Channels)
+        _seed("binarize_seed", self.binarize_seed)
+        _seed("split_seed", self.split_seed)
         for name in ("valid_fraction", "test_fraction"):
             _require(0 < getattr(self, name) < 1, f"{name} is {getattr(self, name)}; it lies between 0 and 1")
         _require(
@@ -229,7 +272,7 @@ class TrainConfig:
     accumulate: int = 1
     """Parts in which a batch is computed, to save memory; the gradient is the same."""
 
-    optimiser: Literal["adam", "adamw", "rmsprop"] = "adamw"
+    optimiser: Optimiser = "adamw"
     """Update rule; rmsprop is the paper's."""
 
     learning_rate: float = 4e-3
@@ -241,7 +284,7 @@ class TrainConfig:
     warmup: float = 0.02
     """Share of the budget over which the learning rate rises from 0."""
 
-    decay: Literal["cosine", "none"] = "cosine"
+    decay: Decay = "cosine"
     """Course of the learning rate after the warm-up: cosine falls to 0 at the end of the budget."""
 
     clip: float = 1.0
@@ -250,14 +293,14 @@ class TrainConfig:
     ema: float = 0.998
     """Decay of the exponential moving average of the weights, which is what is evaluated; 0: none."""
 
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Precision = "float32"
     """bfloat16: mixed precision (on CUDA)."""
 
     evaluations: int = 10
     """Validations over the budget; the best average weights are kept."""
 
     valid_images: int = 1000
-    """Validation images used for those (the first ones)."""
+    """Validation images used for those, evenly spaced."""
 
     samples: int = 16
     """Images in the sample grids drawn along the way when that is cheap, and at the end; 0: none."""
@@ -276,22 +319,18 @@ class TrainConfig:
         budgets = [name for name in ("minutes", "steps", "epochs") if getattr(self, name) is not None]
         _require(len(budgets) <= 1, f"{' and '.join(budgets)} are both given; give one budget")
         for name in budgets:
-            _require(getattr(self, name) > 0, f"{name} is {getattr(self, name)}; it must be above 0")
+            value = getattr(self, name)
+            _require(0 < value < math.inf, f"{name} is {value}; it must be above 0 and finite")
         for name in ("batch", "accumulate", "evaluations", "valid_images"):
             _require(getattr(self, name) >= 1, f"{name} is {getattr(self, name)}; at least 1 is needed")
         _require(
             self.accumulate <= self.batch,
             f"accumulate is {self.accumulate}; at most batch ({self.batch}) parts are possible",
         )
-        _require(
-            self.optimiser in ("adam", "adamw", "rmsprop"),
-            f"optimiser is {self.optimiser!r}; one of adam, adamw, rmsprop is allowed",
-        )
-        _require(
-            self.precision in ("float32", "bfloat16"),
-            f"precision is {self.precision!r}; float32 or bfloat16 are allowed",
-        )
-        _require(self.decay in ("cosine", "none"), f"decay is {self.decay!r}; cosine or none are allowed")
+        _choice("optimiser", self.optimiser, Optimiser)
+        _choice("precision", self.precision, Precision)
+        _choice("decay", self.decay, Decay)
+        _seed("seed", self.seed)
         _require(self.learning_rate > 0, f"learning_rate is {self.learning_rate}; it must be above 0")
         _require(0 <= self.warmup < 1, f"warmup is {self.warmup}; it is a share of the budget, 0 up to 1")
         _require(0 <= self.ema < 1, f"ema is {self.ema}; it lies between 0 and 1")
@@ -302,10 +341,6 @@ class TrainConfig:
         """A copy whose budget is the given one of `minutes`, `steps`, `epochs`."""
         fields: dict[str, Any] = {"minutes": None, "steps": None, "epochs": None, **budget}
         return dataclasses.replace(self, **fields)
-
-
-def _one_of(literal: Any) -> str:
-    return "one of " + ", ".join(get_args(literal)) + " is allowed"
 
 
 def to_json(config: ModelConfig | DataConfig | TrainConfig) -> dict[str, Any]:

@@ -88,9 +88,11 @@ def save_curve(
     for shade, (label, value) in enumerate((lines or {}).items()):
         axes.axhline(value, linestyle="--", linewidth=1, color=f"C{2 + shade}", label=f"{label} ({value:.3f})")
     # The first steps start so far up that nothing else could be seen: they may leave the picture at the top.
-    late = [line["train_bits_per_dim"] for line in metrics[len(metrics) // 20 :]]
+    keys = ("train_bits_per_dim", "valid_bits_per_dim")
+    late = [line[key] for line in metrics[len(metrics) // 20 :] for key in keys if key in line]
+    late += (lines or {}).values()
     if late:
-        axes.set_ylim(top=1.05 * max([*late, *(lines or {}).values()]))
+        axes.set_ylim(top=max(late) + 0.05 * (max(late) - min(late)))
     axes.set(xlabel="training images seen", ylabel="bits/dim", title=title)
     axes.grid(alpha=0.3)
     axes.legend()

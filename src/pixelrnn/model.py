@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from pixelrnn import outputs, storage
-from pixelrnn.config import ModelConfig
+from pixelrnn.config import MAX_SEED, ModelConfig
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.nn.network import Network
 
@@ -51,9 +51,11 @@ class ImageModel(nn.Module):
         super().__init__()
         self.config = config
         self.output = outputs.build(config)
+        if seed is not None and not 0 <= seed < MAX_SEED:
+            raise ConfigError(f"seed is {seed}; 0 to 2^63 - 1 are allowed")
         with torch.random.fork_rng(devices=[], enabled=seed is not None):
             if seed is not None:
-                torch.manual_seed(seed)
+                torch.default_generator.manual_seed(seed)
             self.network = Network(config, self.output.start())
 
     def forward(self, x: Tensor) -> Tensor:
@@ -111,8 +113,8 @@ class ImageModel(nn.Module):
         Args:
             n: Number of images.
             size: Height and width; those of the training images if not given.
-            temperature: T > 0: every conditional is raised to the power 1/T and normalised; below 1 gives likelier
-                values.
+            temperature: T > 0: every conditional is raised to the power 1/T and normalised (for a continuous mixture
+                its weights and each of its components are); below 1 gives likelier values.
             seed: Non-negative; if not given, one is drawn.
             batch: Images computed at once.
             callback: Called with the finished share, 0 .. 1, after every row.
@@ -124,10 +126,11 @@ class ImageModel(nn.Module):
             ConfigError: If `n`, `size`, `temperature` or `seed` is out of range.
         """
         height, width = size or self.config.shape[1:]
-        if n < 1 or min(height, width) < 1 or not 0 < temperature < math.inf or (seed is not None and seed < 0):
+        is_seed = seed is None or 0 <= seed < MAX_SEED
+        if min(n, height, width, batch) < 1 or not 0 < temperature < math.inf or not is_seed:
             raise ConfigError(
-                f"sample got n={n}, size={(height, width)}, temperature={temperature}, seed={seed}; "
-                "n, height and width are at least 1, the temperature is above 0, the seed is not negative"
+                f"sample got n={n}, size={(height, width)}, batch={batch}, temperature={temperature}, seed={seed}; "
+                "n, height, width and batch are at least 1, the temperature is above 0, the seed from 0 to 2^63 - 1"
             )
         seed = int(np.random.SeedSequence().entropy) % 2**63 if seed is None else seed  # type: ignore[arg-type]
         shape = (self.config.shape[0], height, width)
@@ -150,17 +153,16 @@ class ImageModel(nn.Module):
         """Images `indices`, by rerunning the network on the rows so far for each sub-pixel."""
         streams = [np.random.Generator(np.random.Philox(key=[seed, index])) for index in indices]
         channels, height, width = shape
-        uniform = torch.from_numpy(np.stack([stream.random((height, width, channels)) for stream in streams])).to(
-            self.device
-        )
+        uniform = torch.from_numpy(np.stack([stream.random((height, width, channels)) for stream in streams]))
         dtype = torch.float32 if self.config.levels == 0 else torch.uint8 if self.config.levels <= 256 else torch.int64
         x = torch.zeros(len(indices), *shape, dtype=dtype, device=self.device)
         for row in range(height):
             for column in range(width):
                 for channel in range(channels):
                     parameters = self(x[:, :, : row + 1])[:, channel : channel + 1, :, row, column]
-                    value = self.output.sample(parameters, uniform[:, row, column, channel, None], temperature)
-                    x[:, channel, row, column] = value[:, 0].to(dtype)
+                    # On the CPU in float64, which not every device has.
+                    value = self.output.sample(parameters.cpu(), uniform[:, row, column, channel, None], temperature)
+                    x[:, channel, row, column] = value[:, 0].to(self.device, dtype)
             if callback is not None:
                 callback((row + 1) / height)
         return x
@@ -183,7 +185,7 @@ class ImageModel(nn.Module):
             RunError: If the folder holds no model, or one that is damaged or does not fit its configuration.
         """
         folder = Path(folder)
-        model = cls(storage.read_config(folder, ModelConfig))
+        model = cls(storage.read_config(folder, ModelConfig), seed=0)
         storage.load_tensors(folder / MODEL, model)
         return model.eval()
 

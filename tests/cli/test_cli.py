@@ -81,8 +81,15 @@ assert not heavy, heavy
         (["train", "digits", "--steps", "1", "--epochs", "1"], "steps and epochs are both given"),
         (["train", "digits", "--hiden", "3"], "--hidden"),
         (["train", "digits", "--architecture", "rnn"], "diagonal-bilstm"),
-        (["train", "digits", "--device", "tpu"], "device is 'tpu', which is not there"),
+        (["train", "digits", "--device", "tpu"], "device is 'tpu'; auto, cpu, cuda, cuda:N or mps are allowed"),
+        (["train", "digits", "--device", "cuda:77"], "device cuda:77 is not there; try --device cpu"),
         (["train", "digits", "--threads", "0"], "threads is 0; at least 1 is needed"),
+        (["train", "digits", "--seed", "-1"], "seed is -1; 0 to 2^63 - 1 are allowed"),
+        (["train", "digits", "--epochs", "inf"], "epochs is inf; it must be above 0 and finite"),
+        (["train", "digits", "--labels"], "no architecture is conditional on labels yet"),
+        (["train", "digits", "--levels", "18"], "digits: has 17 levels; 18 are more than there are"),
+        (["train", "digits", "--out", "/dev/null/run"], "cannot be made"),
+        (["train", "x" * 5000], "no such file or folder"),
         (["train", "--resume", "nowhere"], "no config.json here; is this a run or model folder?"),
         (["evaluate", "nowhere"], "no config.json here"),
         (["sample", "nowhere"], "no config.json here"),
@@ -95,7 +102,6 @@ assert not heavy, heavy
 )
 def test_refusals_are_a_line_and_exit_with_2(capsys, monkeypatch, tmp_path, arguments, message):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["pixelrnn", *arguments])
     assert run(*arguments) == 2
     captured = capsys.readouterr()
     assert message in " ".join((captured.err + captured.out).replace("│", " ").split())
@@ -103,13 +109,32 @@ def test_refusals_are_a_line_and_exit_with_2(capsys, monkeypatch, tmp_path, argu
     assert list(tmp_path.iterdir()) == [], "nothing half-written"
 
 
-def test_resume_keeps_its_settings(capsys, monkeypatch, trained):
-    monkeypatch.setattr(sys, "argv", ["pixelrnn", "train", "--resume", str(trained), "--layers", "3"])
+def test_resume_keeps_its_settings(capsys, trained):
     assert run("train", "--resume", trained, "--layers", 3) == 2
     assert "--layers cannot be given with --resume" in capsys.readouterr().err
-    monkeypatch.setattr(sys, "argv", ["pixelrnn", "train", "--resume", str(trained), "--steps", "12"])
     assert run("train", "--resume", trained, "--steps", 12) == 0
     assert json.loads((trained / "metrics.jsonl").read_text().splitlines()[-1])["step"] == 12
+
+
+def test_train_prints_json(capsys, tmp_path):
+    settings = ["--layers", 1, "--hidden", 4, "--steps", 2, "--samples", 0, "--valid-images", 5]
+    assert run("train", "digits", *settings, "--out", tmp_path / "run", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["steps"] == 2
+
+
+def test_evaluate_warns_when_the_source_has_changed(capsys, tmp_path):
+    for n in range(12):
+        picture("L", size=(8, 8), seed=n).save(tmp_path / f"{n:02d}.png")
+    settings = ["--layers", 1, "--hidden", 4, "--steps", 1, "--samples", 0]
+    assert run("train", tmp_path, *settings, "--out", tmp_path / "runs" / "a") == 0
+    assert run("evaluate", tmp_path / "runs" / "a") == 0
+    assert "warning" not in capsys.readouterr().err
+    for n in range(12, 30):
+        picture("L", size=(8, 8), seed=n).save(tmp_path / f"{n:02d}.png")
+    assert run("evaluate", tmp_path / "runs" / "a") == 0
+    assert "images drawn for testing may have been trained on" in capsys.readouterr().err
+    assert run("train", "--resume", tmp_path / "runs" / "a", "--steps", 2) == 2
+    assert "the run was begun with" in capsys.readouterr().err
 
 
 def test_training_ends_with_the_commands_that_use_the_result(capsys, tmp_path, monkeypatch):
@@ -158,7 +183,12 @@ def test_sample(capsys, trained, tmp_path):
     with Image.open(tmp_path / "c" / "seed-0-000000.png") as image:
         assert image.size == (9, 4)
     assert run("sample", trained, "-n", 0) == 2
-    assert "n, height and width are at least 1" in capsys.readouterr().err
+    assert "number is 0; at least 1 is needed" in " ".join(capsys.readouterr().out.split())
+    assert run("sample", trained, "--batch", 0) == 2
+    assert run("sample", trained, "--seed", -1) == 2
+    assert "the seed from 0 to 2^63 - 1" in capsys.readouterr().err
+    assert run("sample", trained, "-n", 2, "--json", "--out", tmp_path / "d") == 0
+    assert len(json.loads(capsys.readouterr().out)["images"]) == 2
 
 
 def test_info(capsys, trained):
@@ -204,6 +234,9 @@ def test_demo(capsys, tmp_path):
         assert image.width > 100
     assert (tmp_path / "demo" / "curve.png").exists()
     assert run("demo", "--minutes", 0.01, "--out", tmp_path / "demo") == 0, "a second demo replaces the first"
+    (tmp_path / "mine" / "run").mkdir(parents=True)
+    assert run("demo", "--minutes", 0.01, "--out", tmp_path / "mine") == 2
+    assert "was not made by a demo" in capsys.readouterr().err
 
 
 def test_version_and_public_names():

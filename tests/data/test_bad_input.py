@@ -50,14 +50,14 @@ def test_a_dangling_link_is_named(tmp_path):
 def test_mixed_sizes(tmp_path):
     picture(size=(4, 5)).save(tmp_path / "a.png")
     picture(size=(6, 5)).save(tmp_path / "b.png")
-    refuse("images differ in size: image 0 has 4x5 pixels, image 1 has 6x5; give --size", tmp_path)
+    refuse(r"images differ in size: a\.png has 4x5 pixels, b\.png has 6x5; give --size", tmp_path)
 
 
 def test_patches_larger_than_an_image(tmp_path):
     picture(size=(6, 5)).save(tmp_path / "a.png")
     refuse(r"a\.png cannot be used: its 6x5 pixels are less than a patch of 9x9", tmp_path, size=9, crop="random")
     np.save(tmp_path / "x.npy", np.zeros((3, 5, 6), np.uint8))
-    refuse("image 0 is 6x5 pixels, less than a patch of size 9", tmp_path / "x.npy", size=9, crop="random")
+    refuse("image 0 is 6x5 pixels, less than a patch of 9x9", tmp_path / "x.npy", size=9, crop="random")
 
 
 def test_arrays(tmp_path):
@@ -78,10 +78,31 @@ def test_arrays(tmp_path):
     np.save(path, np.zeros((3, 4, 4)))
     refuse("float64 values are continuous data", path, binarize="threshold")
     np.save(path, np.zeros((3, 4, 4), np.uint8))
-    refuse(r"arrays are not resized: the images are 4x4 \(height x width\), size is 8", path, size=8)
     refuse(r"uint8 \(3, 4, 4\) does not hold bit-packed 4x4 images, which are uint8 \(N, 2\)", path, packed=(4, 4))
     path.write_bytes(b"\x93NUMPY broken")
     refuse("not readable as a NumPy array", path)
+
+
+def test_arrays_that_cannot_be_fitted(tmp_path):
+    np.save(tmp_path / "f.npy", np.zeros((6, 4, 4), np.float32))
+    refuse(
+        "floats and bit-packed arrays are not resized: they are 4x4, size is 8x8", tmp_path / "f.npy", size=8, levels=0
+    )
+    np.save(tmp_path / "two.npy", np.zeros((6, 2, 4, 9), np.uint8))
+    refuse("images of 2 channels cannot be resized or converted", tmp_path / "two.npy", size=8)
+    np.savez(tmp_path / "x.npz", train=np.zeros((6, 4, 4), np.uint8), test=np.zeros((6, 4, 4), bool))
+    refuse("the splits differ in shape or in levels", tmp_path / "x.npz")
+    np.savez(tmp_path / "y.npz", train=np.zeros((6, 4, 4), np.uint8), test=np.zeros((6, 4, 5), np.uint8))
+    refuse("the splits differ in shape or in levels", tmp_path / "y.npz")
+    refuse("digits: has 17 levels; 256 are more than there are", "digits", levels=256)
+
+
+def test_files_beside_the_splits(tmp_path):
+    for name in ("train", "test"):
+        (tmp_path / name).mkdir()
+        picture().save(tmp_path / name / "a.png")
+    picture().save(tmp_path / "logo.png")
+    refuse(r"logo\.png lies outside the folders train, valid and test beside it", tmp_path)
 
 
 def test_pickled_arrays_are_not_loaded(tmp_path):
@@ -97,6 +118,8 @@ def test_npz(tmp_path):
     refuse("holds no training images", path)
     np.savez(path, train=np.zeros((3, 4, 4), np.uint8), train_labels=np.zeros(2, int))
     refuse(r"labels of 'train' are int64 \(2,\); 3 integers are needed", path, labels=True)
+    np.savez(path, train=np.zeros((3, 4, 4), np.uint8), train_labels=np.array([0, -1, 2]))
+    refuse("labels of 'train' go down to -1", path, labels=True)
     np.savez(path, train=np.zeros((3, 4, 4), np.uint8))
     refuse("no labels for 'train'", path, labels=True)
     path.write_bytes(b"PK\x03\x04 broken")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pixelrnn import DataError
 from pixelrnn.data import cache, load_data
 from tests.data.test_sources import picture, values
 
@@ -51,6 +52,23 @@ def test_a_failed_build_leaves_nothing(folder):
     with pytest.raises(ValueError, match=r"3\.png cannot be used"):
         load_data(folder)
     assert entries(folder) == []
+
+
+@pytest.mark.parametrize("name", ["pixels.bin", "index.json"])
+def test_a_damaged_entry_is_made_anew(folder, name):
+    first = values(load_data(folder).whole)
+    (entries(folder)[0] / name).unlink()
+    (folder.parent / "cache" / (entries(folder)[0].name + ".half")).mkdir()
+    assert np.array_equal(values(load_data(folder).whole), first)
+    assert len(entries(folder)) == 1, "and what a killed process left is gone"
+
+
+def test_a_cache_that_cannot_be_written_is_named(folder, monkeypatch):
+    monkeypatch.setenv("PIXELRNN_CACHE", "/dev/null/cache")
+    with pytest.raises(
+        DataError, match=r"/dev/null/cache: the cache of decoded images cannot be used .*PIXELRNN_CACHE names"
+    ):
+        load_data(folder)
 
 
 def test_progress_is_reported(folder):

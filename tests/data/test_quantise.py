@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pixelrnn import DataError
 from pixelrnn.data import load_data
 from pixelrnn.data.quantise import Quantiser, fixed_bits
 
-SHARED = Path(os.environ.get("PIXELRNN_DATA", Path(__file__).parents[3] / "shared" / "data"))
+DATA = Path(os.environ.get("PIXELRNN_DATA", "data"))
 
 
 def quantise(values, source_levels, levels, binarize="none", **place):
@@ -61,11 +62,19 @@ def test_training_draws_change_with_the_epoch_and_evaluation_draws_do_not():
     assert np.array_equal(data.test.batch(range(50), 0), data.test.batch(range(50), 1))
 
 
-def test_arrays_below_the_wanted_levels_are_taken_as_they_are(tmp_path):
+def test_arrays_of_fewer_levels_say_so(tmp_path):
     bits = np.random.default_rng(0).integers(0, 2, (20, 4, 4), dtype=np.uint8)
     np.save(tmp_path / "x.npy", bits)
-    data = load_data(tmp_path / "x.npy", levels=2)
+    with pytest.raises(
+        DataError, match=r"0 \.\. 1 only; as bytes they would all become 0 of 2 levels .*--source-levels 2"
+    ):
+        load_data(tmp_path / "x.npy", levels=2)
+    data = load_data(tmp_path / "x.npy", source_levels=2)
+    assert data.levels == 2
     assert np.array_equal(data.whole.batch(range(20)).numpy()[:, 0], bits)
+    np.save(tmp_path / "z.npy", bits + 7)
+    with pytest.raises(DataError, match=r"holds values 7 \.\. 8; 0 \.\. 7 are allowed"):
+        load_data(tmp_path / "z.npy", source_levels=8)
     np.save(tmp_path / "y.npy", bits.astype(bool))
     assert load_data(tmp_path / "y.npy").levels == 2
 
@@ -78,13 +87,15 @@ def test_floats_are_kept(tmp_path):
     assert np.array_equal(data.whole.batch(range(20)).numpy()[:, 0], values)
 
 
-@pytest.mark.skipif(not (SHARED / "mnist.npz").exists(), reason="needs mnist.npz (PIXELRNN_DATA names its folder)")
+@pytest.mark.skipif(
+    not (DATA / "mnist.npz").exists(), reason="needs mnist.npz and mnist_binarized.npz in the folder PIXELRNN_DATA"
+)
 def test_the_fixed_binarisation_of_mnist_is_remade_bit_for_bit(tmp_path):
     from pixelrnn.data.binarize import binarize
 
-    counts = binarize(str(SHARED / "mnist.npz"), tmp_path / "b.npz", seed=20160125, valid=10_000)
+    counts = binarize(str(DATA / "mnist.npz"), tmp_path / "b.npz", seed=20160125, valid=10_000)
     assert counts == {"train": 50_000, "valid": 10_000, "test": 10_000}
-    with np.load(tmp_path / "b.npz") as ours, np.load(SHARED / "mnist_binarized.npz") as theirs:
+    with np.load(tmp_path / "b.npz") as ours, np.load(DATA / "mnist_binarized.npz") as theirs:
         assert all(np.array_equal(ours[name], theirs[name]) for name in counts)
 
 

@@ -268,6 +268,9 @@ def test_hub_data_sets(monkeypatch):
         features: ClassVar = {"image": type("Image", (), {})(), "label": ClassLabel()}
         _fingerprint = "abc"
 
+        def __getitem__(self, key):
+            return [row[key] for row in self] if isinstance(key, str) else super().__getitem__(key)
+
     rows = Rows({"image": picture(seed=n), "label": n % 2} for n in range(6))
     module = types.SimpleNamespace(load_dataset=lambda name: {"train": rows, "test": Rows(rows[:2])})
     monkeypatch.setitem(sys.modules, "datasets", module)
@@ -275,6 +278,24 @@ def test_hub_data_sets(monkeypatch):
     assert [len(data.train) + len(data.valid), len(data.test)] == [6, 2]
     assert data.label_names == ("no", "yes")
     assert sorted(np.asarray(data.test.label(range(2))).tolist()) == [0, 1]
+
+
+def test_one_sub_folder_is_a_label_too(tmp_path):
+    (tmp_path / "cat").mkdir()
+    for n in range(3):
+        picture(seed=n).save(tmp_path / "cat" / f"{n}.png")
+    assert load_data(tmp_path, labels=True).label_names == ("cat",)
+
+
+def test_arrays_are_resized_and_converted(tmp_path):
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).integers(0, 256, (6, 8, 10), dtype=np.uint8))
+    data = load_data(tmp_path / "x.npy", size=4, channels="rgb")
+    assert data.shape == (3, 4, 4)
+    whole = values(data.whole)
+    assert np.array_equal(whole[:, 0], whole[:, 2])
+    digits = load_data("digits", size=16)
+    assert digits.shape == (1, 16, 16)
+    assert values(digits.whole).max() <= 16
 
 
 def test_hub_data_sets_need_the_extra(monkeypatch):

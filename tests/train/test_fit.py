@@ -9,7 +9,7 @@ import torch
 
 from pixelrnn import ConfigError, DataError, ImageModel, ModelConfig, RunError, TrainConfig
 from pixelrnn.data import load_data
-from pixelrnn.storage import read_tensors
+from pixelrnn.storage import read_config, read_tensors
 from pixelrnn.train import evaluate, fit
 from pixelrnn.train.evaluation import Evaluation
 
@@ -74,7 +74,7 @@ def test_a_resumed_run_is_the_unbroken_one(data, tmp_path, optimiser, stop):
     assert not broken.is_finished
     assert broken.step == stop
     # Another model object, with other weights: everything comes from the folder.
-    final = model(hidden=8)
+    final = ImageModel(model().config, seed=99)
     run = fit(final, data, settings, folder=tmp_path / "parts", resume=True)
     assert run.is_finished
     states = [read_tensors(tmp_path / name / "state.safetensors") for name in ("whole", "parts")]
@@ -114,16 +114,19 @@ def test_accumulation_gives_the_same_gradient(data):
 def test_every_image_is_seen_once_an_epoch(data, monkeypatch):
     seen = []
     batch = type(data.train).batch
-    monkeypatch.setattr(
-        type(data.train),
-        "batch",
-        lambda self, items, draw=0: (seen.append((draw, list(items))), batch(self, items, draw))[1],
-    )
+
+    def watch(self, items, draw=0):
+        if not self.is_fixed:
+            seen.extend((draw, item) for item in items)
+        return batch(self, items, draw)
+
+    monkeypatch.setattr(type(data.train), "batch", watch)
     small = load_data("digits", levels=4, limit=30)
     fit(model(), small, config(steps=None, epochs=2, batch=8, evaluations=1, valid_images=1))
+    assert len(seen) == 64, "8 steps of 8, the first epoch ending within one"
     for epoch in (0, 1):
-        items = sorted(item for draw, items in seen[:-1] if draw == epoch for item in items)
-        assert items == list(range(30)) or set(items) == set(range(30))
+        assert sorted(item for draw, item in seen if draw == epoch) == list(range(30))
+    assert [item for draw, item in seen if draw == 0] != [item for draw, item in seen if draw == 1]
 
 
 def test_a_run_folder_holds_what_it_should(data, tmp_path):
@@ -132,7 +135,7 @@ def test_a_run_folder_holds_what_it_should(data, tmp_path):
     assert {"config.json", "metrics.jsonl", "model.safetensors", "state.safetensors", "curve.png"} <= names
     assert not [name for name in names if name.startswith(".") and name != ".lock"]
     loaded = ImageModel.from_pretrained(tmp_path / "run")
-    assert evaluate(loaded, data.valid.first(20)).nats == pytest.approx(run.best, rel=1e-6)
+    assert evaluate(loaded, data.valid.spaced(20)).nats == pytest.approx(run.best, rel=1e-6)
 
 
 def test_sample_grids_are_drawn_when_cheap(data, tmp_path, monkeypatch):
@@ -158,15 +161,20 @@ def test_a_folder_that_exists_is_not_overwritten(data, tmp_path):
 
 def test_two_trainings_in_one_folder_are_refused(data, tmp_path):
     def second(at):
+        if at.step < 8:
+            return False
+        before = (tmp_path / "run" / "metrics.jsonl").read_bytes()
         with pytest.raises(RunError, match="another process is training in it"):
             fit(model(), data, config(), folder=tmp_path / "run", resume=True)
+        assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == before, "and nothing was touched"
         return True
 
-    fit(model(), data, config(), folder=tmp_path / "run", callback=second)
+    fit(model(), data, config(checkpoint_minutes=99, evaluations=1), folder=tmp_path / "run", callback=second)
 
 
-def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_state(data, tmp_path):
-    trained = model()
+@pytest.mark.parametrize("checkpoint", [0.0, 99.0], ids=["saved every step", "saved at validations"])
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_state(data, tmp_path, checkpoint):
+    trained, settings = model(), config(checkpoint_minutes=checkpoint)
 
     def poison(at):
         if at.step == 6:
@@ -174,13 +182,67 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_state(data, tmp
                 next(trained.parameters()).fill_(math.nan)
 
     with pytest.raises(
-        RunError, match=r"no longer finite at step 7; the state of the last save is kept in .*lower --learning-rate"
+        RunError, match=r"no longer finite after step 6; the last good state is kept in .*run; try a lower"
     ):
-        fit(trained, data, config(), folder=tmp_path / "run", callback=poison)
+        fit(trained, data, settings, folder=tmp_path / "run", callback=poison)
     tensors, counters = read_tensors(tmp_path / "run" / "state.safetensors")
-    assert counters["step"] == 4
+    assert counters["step"] == (5 if checkpoint == 0 else 4)
     assert all(tensor.isfinite().all() for tensor in tensors.values())
-    assert fit(model(), data, config(), folder=tmp_path / "run", resume=True).is_finished
+    assert fit(model(), data, settings, folder=tmp_path / "run", resume=True).is_finished
+
+
+def test_weights_that_explode_are_never_kept(data, tmp_path):
+    """A rate so high that the weights stay finite but the next loss is not."""
+    settings = config(steps=6, evaluations=6, learning_rate=1e30, optimiser="adam", checkpoint_minutes=0)
+    with pytest.raises(RunError, match="no longer finite"):
+        fit(model(), data, settings, folder=tmp_path / "run")
+    assert evaluate(ImageModel.from_pretrained(tmp_path / "run"), data.test.spaced(5)).nats < 1e4
+    for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines():
+        json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+
+
+def test_a_new_budget_is_recorded(data, tmp_path):
+    fit(model(), data, config(steps=4), folder=tmp_path / "run")
+    fit(model(), data, config(steps=9), folder=tmp_path / "run", resume=True, callback=lambda at: at.step == 6)
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["train"]["steps"] == 9
+    assert (
+        fit(model(), data, read_config(tmp_path / "run", TrainConfig), folder=tmp_path / "run", resume=True).step == 9
+    )
+
+
+def test_other_images_than_those_begun_with_are_refused(data, tmp_path):
+    fit(model(), data, config(), folder=tmp_path / "run", callback=lambda _: True)
+    fewer = load_data("digits", levels=4, limit=100)
+    with pytest.raises(RunError, match=r"digits now gives .*100.*; the run was begun with .*1437"):
+        fit(model(), fewer, config(), folder=tmp_path / "run", resume=True)
+
+
+def test_what_was_learned_is_kept_when_stopped_before_a_validation(data, tmp_path):
+    stopped = model()
+    fit(stopped, data, config(steps=300, evaluations=1), folder=tmp_path / "run", callback=lambda at: at.step == 60)
+    assert evaluate(stopped, data.test).nats < 0.9 * evaluate(model(), data.test).nats
+    loaded = ImageModel.from_pretrained(tmp_path / "run")
+    assert evaluate(loaded, data.test).nats == evaluate(stopped, data.test).nats
+
+
+def test_what_a_killed_process_left_is_cleared(data, tmp_path):
+    fit(model(), data, config(), folder=tmp_path / "run", callback=lambda _: True)
+    (tmp_path / "run" / ".state.safetensors.abc.safetensors").write_bytes(b"half")
+    fit(model(), data, config(), folder=tmp_path / "run", resume=True)
+    assert not list((tmp_path / "run").glob(".*.*"))
+
+
+def test_nothing_to_resume(data, tmp_path):
+    with pytest.raises(ConfigError, match="resume is set, but no folder is given"):
+        fit(model(), data, config(), resume=True)
+    with pytest.raises(RunError, match="there is no run to resume"):
+        fit(model(), data, config(), folder=tmp_path / "none", resume=True)
+
+
+def test_a_single_step_learns(data):
+    trained = model()
+    fit(trained, data, config(steps=1, evaluations=1, ema=0))
+    assert not same(trained.state_dict(), model().state_dict())
 
 
 def test_damaged_state_is_named(data, tmp_path):
@@ -202,6 +264,10 @@ def test_data_that_does_not_fit_is_refused(data, tmp_path):
         fit(model(levels=256), load_data(tmp_path / "one.npy"), config())
     with pytest.raises(DataError, match="there are no images to evaluate"):
         evaluate(model(levels=256), load_data(tmp_path / "one.npy").valid)
+    with pytest.raises(DataError, match="the images have 4 levels; the model has 256"):
+        evaluate(model(levels=256), data.test)
+    with pytest.raises(ConfigError, match="batch is 0"):
+        evaluate(model(), data.test, batch=0)
 
 
 def test_time_is_a_budget(data):
@@ -218,24 +284,24 @@ def test_mixed_precision_learns_too(data):
 
 
 def test_average_weights_are_the_formula(data):
-    """Two steps by hand: the average follows the weights at the rate of the formula."""
-    history = []
+    """By hand: the average follows the weights at the rate of the formula."""
     trained = model()
-    start = next(trained.parameters()).detach().clone()
-    average = start.clone()
-    kept = {}
+    watched = next(trained.parameters())
+    average = watched.detach().clone()
 
-    def watch(at):
-        history.append(next(trained.parameters()).detach().clone())
-        average.lerp_(history[-1], 1 - min(0.9, at.step / (9 + at.step)))
-        kept[at.step] = average.clone()
+    def follow(at):
+        average.lerp_(watched.detach(), 1 - min(0.9, at.step / (9 + at.step)))
 
-    run = fit(trained, data, config(steps=4, ema=0.9, evaluations=4))
-    del run
-    again = model()
-    trained = again
-    fit(again, data, config(steps=4, ema=0.9, evaluations=1), callback=watch)
-    torch.testing.assert_close(next(again.parameters()).detach(), kept[4])
+    fit(trained, data, config(steps=4, ema=0.9, evaluations=1), callback=follow)
+    torch.testing.assert_close(watched.detach(), average)
+
+
+@pytest.mark.parametrize("architecture", ["diagonal-bilstm", "row-lstm", "gated-pixelcnn"])
+def test_mixed_precision_of_every_architecture(data, architecture):
+    trained = model(architecture=architecture)
+    before = evaluate(trained, data.test.spaced(20)).nats
+    fit(trained, data, config(steps=15, precision="bfloat16", evaluations=1))
+    assert evaluate(trained, data.test.spaced(20)).nats < before
 
 
 def test_tensorboard_events_are_written(data, tmp_path):
@@ -244,6 +310,7 @@ def test_tensorboard_events_are_written(data, tmp_path):
 
 
 def test_tensorboard_needs_the_extra(data, tmp_path, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "torch.utils.tensorboard", None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"pip install 'pixelrnn\[tensorboard\]'"):
         fit(model(), data, config(tensorboard=True), folder=tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -98,6 +98,33 @@ def test_two_processes_train_as_one(tmp_path):
     assert journals[0][-1]["valid_nats"] == pytest.approx(journals[1][-1]["valid_nats"], rel=1e-5)
 
 
+def test_a_failure_of_one_process_ends_all_with_one_line(tmp_path):
+    arguments = [*TRAIN, *SETTINGS, "--steps", "2", "--out", tmp_path]
+    _, err = finish(start(*arguments, processes=2), code=1)
+    assert err.count("exists; continue it with --resume") == 1
+    assert "Connection closed" not in err
+
+
+def test_two_processes_are_stopped_resumed_and_evaluate_together(tmp_path):
+    arguments = [*TRAIN, *SETTINGS, "--steps", "6", "--evaluations", "1"]
+    finish(start(*arguments, "--out", tmp_path / "whole", processes=2))
+    process = start(*TRAIN, *SETTINGS, "--steps", "6000", "--evaluations", "1", "--out", tmp_path / "run", processes=2)
+    while (
+        not (tmp_path / "run" / "metrics.jsonl").exists()
+        or read_tensors(tmp_path / "run" / "state.safetensors")[1]["step"] < 2
+    ):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert "stopped and saved at step" in out, err
+    finish(start("train", "--resume", tmp_path / "run", "--steps", "3", processes=2))
+    out, _ = finish(start("evaluate", tmp_path / "whole", "--json", processes=2))
+    alone, _ = finish(start("evaluate", tmp_path / "whole", "--json"))
+    assert json.loads(out)["nats"] == pytest.approx(json.loads(alone)["nats"], rel=1e-6)
+    assert json.loads(out)["images"] == json.loads(alone)["images"] == 180
+
+
 GRADIENTS = """
 import sys, torch
 from pixelrnn import ImageModel, ModelConfig, TrainConfig
@@ -107,7 +134,7 @@ torch.set_num_threads(1)
 data = load_data("digits")
 model = ImageModel(ModelConfig(architecture="pixelcnn", shape=(1, 8, 8), levels=17, layers=1, hidden=4), seed=0)
 with processes.joined(torch.device("cpu")):
-    result = evaluate(model, data.test.first(37))
+    result = evaluate(model, data.test.spaced(37))
     settings = dict(steps=1, evaluations=1, valid_images=5, samples=0, clip=0, batch=7, optimiser="rmsprop")
     grads = {}
     def keep(at):

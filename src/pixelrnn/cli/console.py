@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,19 +10,27 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-__all__ = ["progress", "say", "show_json"]
+__all__ = ["is_first_process", "progress", "say", "show_json"]
 
-_out = Console(highlight=False, soft_wrap=True, markup=False)
-_err = Console(highlight=False, soft_wrap=True, markup=False, stderr=True)
+_out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+_err = Console(highlight=False, soft_wrap=True, markup=False, emoji=False, stderr=True)
+_is_bar_shown = False
 
 PLAIN_SECONDS = 10.0  # between two lines of progress where there is no terminal
 
 Report = Callable[..., None]
 
 
+def is_first_process() -> bool:
+    """Whether this is the one that speaks, of those that torchrun started."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def say(text: str = "", *, is_error: bool = False, is_aside: bool = False) -> None:
     """Print a line; errors and asides go to standard error, where they do not disturb a pipe."""
-    (_err if is_error or is_aside else _out).print(text)
+    # Beside a bar every line goes through the bar's console, or it would be written into the bar.
+    is_shared = _is_bar_shown and _out.is_terminal
+    (_err if is_error or is_aside or is_shared else _out).print(text)
 
 
 def show_json(value: Any) -> None:
@@ -36,6 +45,7 @@ def progress(title: str, *, is_silent: bool = False) -> Iterator[Report]:
     Yields:
         A function of the finished share, 0 .. 1, and a text shown beside it.
     """
+    global _is_bar_shown
     if is_silent:
         yield lambda share, text="": None
     elif _err.is_terminal:
@@ -44,7 +54,11 @@ def progress(title: str, *, is_silent: bool = False) -> Iterator[Report]:
             *columns, TimeRemainingColumn(), TextColumn("{task.fields[text]}"), console=_err, transient=True
         ) as bar:
             task = bar.add_task(title, total=1.0, text="")
-            yield lambda share, text="": bar.update(task, completed=share, text=text)
+            _is_bar_shown = True
+            try:
+                yield lambda share, text="": bar.update(task, completed=share, text=text)
+            finally:
+                _is_bar_shown = False
     else:
         yield _plain(title)
 

@@ -8,7 +8,7 @@ import tyro
 
 from pixelrnn.cli.console import say, show_json
 from pixelrnn.cli.sources import load
-from pixelrnn.config import DataConfig
+from pixelrnn.config import DataConfig, require_source
 from pixelrnn.errors import ConfigError
 
 __all__ = ["DataCommand"]
@@ -29,6 +29,10 @@ class Show:
 
     json: bool = False
     """Print JSON."""
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without torch."""
+        require_source(self.source)
 
     def run(self) -> int:
         """Load and print."""
@@ -74,14 +78,24 @@ class Binarize:
     valid: int = 10_000
     """Training images, the last ones, that become the validation split."""
 
+    json: bool = False
+    """Print JSON."""
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without torch."""
+        require_source(self.source)
+        if self.out.suffix != ".npz":
+            raise ConfigError(f"out is {self.out}; its name must end in .npz")
+
     def run(self) -> int:
         """Draw, pack and write."""
         from pixelrnn.data.binarize import binarize
 
-        if self.out.suffix != ".npz":
-            raise ConfigError(f"out is {self.out}; its name must end in .npz")
         counts = binarize(self.source, self.out, seed=self.seed, valid=self.valid)
-        say(f"{self.out}: " + ", ".join(f"{name} {count:,}" for name, count in counts.items()))
+        if self.json:
+            show_json({"file": str(self.out), "images": counts})
+        else:
+            say(f"{self.out}: " + ", ".join(f"{name} {count:,}" for name, count in counts.items()))
         return 0
 
 

@@ -8,8 +8,11 @@ from pathlib import Path
 from pixelrnn.cli.console import progress, say
 from pixelrnn.cli.machine import Machine
 from pixelrnn.config import ModelConfig, TrainConfig
+from pixelrnn.errors import RunError
 
 __all__ = ["Demo"]
+
+MARK = "DEMO.txt"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,12 +51,9 @@ class Demo:
             device
         )
         say(model.extra_repr())
-        folder = self.out / "run"
-        if (folder / "config.json").exists():
-            shutil.rmtree(folder)
+        folder = self._folder()
         run = train_with_progress(model, data, config, folder=folder)
         if not run.is_finished:
-            say(f"stopped and saved at step {run.step:,}; continue with: pixelrnn train --resume {folder}")
             return INTERRUPTED
 
         result = evaluate(model, data.test)
@@ -75,3 +75,15 @@ class Demo:
         say(f"  pixelrnn evaluate {folder}")
         say("  pixelrnn train YOUR-IMAGES/ --size 32")
         return 0
+
+    def _folder(self) -> Path:
+        """Where to train: an earlier demo there is removed, anything else is left alone."""
+        from pixelrnn.storage import write_text
+
+        folder, mark = self.out / "run", self.out / MARK
+        if folder.exists() and not mark.exists():
+            raise RunError(f"{folder} exists and was not made by a demo; choose another --out")
+        if folder.exists():
+            shutil.rmtree(folder)
+        write_text(mark, "made by: pixelrnn demo\n")
+        return folder

@@ -6,6 +6,7 @@ from pathlib import Path
 import tyro
 
 from pixelrnn.cli.console import say, show_json
+from pixelrnn.config import require_run
 
 __all__ = ["Info"]
 
@@ -23,6 +24,10 @@ class Info:
 
     json: bool = False
     """Print JSON: configurations and the journal's last validation."""
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without torch."""
+        require_run(self.run_folder)
 
     def run(self) -> int:
         """Read and print."""

@@ -1,6 +1,8 @@
 """Where the work is done: settings of the machine, never part of a recorded run."""
 
 import dataclasses
+import os
+import re
 from typing import TYPE_CHECKING
 
 from pixelrnn.errors import ConfigError
@@ -21,22 +23,29 @@ class Machine:
     threads: int | None = None
     """Threads of the CPU; torch's choice if not given. The last bits of results depend on it."""
 
+    def __post_init__(self) -> None:
+        """Check what can be checked without torch."""
+        if self.threads is not None and self.threads < 1:
+            raise ConfigError(f"threads is {self.threads}; at least 1 is needed")
+        if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", self.device):
+            raise ConfigError(f"device is {self.device!r}; auto, cpu, cuda, cuda:N or mps are allowed")
+
     def prepare(self) -> "torch.device":
-        """Set the threads and find the device."""
+        """Set the threads and find the device; of several processes each takes the CUDA device of its number."""
         import torch
 
         if self.threads is not None:
-            if self.threads < 1:
-                raise ConfigError(f"threads is {self.threads}; at least 1 is needed")
             torch.set_num_threads(self.threads)
-        if self.device == "auto":
+        name = self.device
+        if name == "auto":
             name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-            return torch.device(name)
+        if name == "cuda":
+            name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
         try:
-            device = torch.device(self.device)
+            device = torch.device(name)
             torch.empty(0, device=device)
+            if device.type == "cuda":
+                torch.cuda.set_device(device)
         except (RuntimeError, AssertionError, NotImplementedError) as error:
-            raise ConfigError(
-                f"device is {self.device!r}, which is not there; cpu, cuda, cuda:N or mps are allowed"
-            ) from error
+            raise ConfigError(f"device {name} is not there; try --device cpu") from error
         return device

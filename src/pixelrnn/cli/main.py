@@ -9,18 +9,24 @@ from typing import Annotated
 
 import tyro
 
-from pixelrnn.cli.console import say
+from pixelrnn.cli.console import is_first_process, say
 from pixelrnn.cli.data import DataCommand
 from pixelrnn.cli.demo import Demo
 from pixelrnn.cli.evaluate import Evaluate
 from pixelrnn.cli.info import Info
 from pixelrnn.cli.sample import Sample
-from pixelrnn.cli.train import Train
+from pixelrnn.cli.train import INTERRUPTED, Train
 from pixelrnn.errors import PixelRNNError
 
 __all__ = ["main"]
 
-INTERRUPTED = 130
+DESCRIPTION = """Image models with exact probability: train them on images, measure, sample.
+
+Examples:
+    pixelrnn demo
+    pixelrnn train photos/ --size 32
+    pixelrnn train --help
+"""
 
 Command = (
     Annotated[Train, tyro.conf.subcommand("train")]
@@ -34,21 +40,23 @@ Command = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 0, 2 for what the user can mend, 130 after Ctrl-C."""
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
         command: Command = tyro.cli(
             Command,
             prog="pixelrnn",
-            description=__doc__,
+            description=DESCRIPTION,
             args=arguments,
             config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes),
         )
+        if isinstance(command, Train):
+            command.refuse_with_resume(arguments)
         return command.run()
-    except PixelRNNError as error:
-        say(f"pixelrnn: {error}", is_error=True)
+    except (PixelRNNError, OSError) as error:
+        # Under torchrun every process fails in the same way; one says so.
+        if is_first_process():
+            say(f"pixelrnn: {error}", is_error=True)
         return 2
     except KeyboardInterrupt:
         say("pixelrnn: interrupted", is_error=True)
         return INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 0

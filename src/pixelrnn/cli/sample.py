@@ -8,6 +8,8 @@ import tyro
 
 from pixelrnn.cli.console import progress, say, show_json
 from pixelrnn.cli.machine import Machine
+from pixelrnn.config import require_run
+from pixelrnn.errors import ConfigError
 
 __all__ = ["Sample"]
 
@@ -48,6 +50,13 @@ class Sample:
     """Print JSON: the files written."""
 
     machine: Machine = dataclasses.field(default_factory=Machine)
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without torch."""
+        require_run(self.run_folder)
+        for name in ("number", "batch"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; at least 1 is needed")
 
     def run(self) -> int:
         """Draw, write, and say where."""

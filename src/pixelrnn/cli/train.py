@@ -3,27 +3,28 @@
 import contextlib
 import dataclasses
 import signal
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tyro
 
-from pixelrnn.cli.console import progress, say
+from pixelrnn.cli.console import is_first_process, progress, say, show_json
 from pixelrnn.cli.machine import Machine
 from pixelrnn.cli.sources import load
-from pixelrnn.config import DataConfig, ModelConfig, TrainConfig
+from pixelrnn.config import DataConfig, ModelConfig, TrainConfig, require_run, require_source
 from pixelrnn.errors import ConfigError
 
 if TYPE_CHECKING:
+    from pixelrnn.data import Data
     from pixelrnn.model import ImageModel
     from pixelrnn.train import Progress, Run
 
-__all__ = ["Train", "train_with_progress"]
+__all__ = ["INTERRUPTED", "Train", "train_with_progress"]
 
 INTERRUPTED = 130
-WITH_RESUME = ("--resume", "--minutes", "--steps", "--epochs", "--device", "--threads")
+LONGEST_SAMPLING = 120.0  # seconds
+WITH_RESUME = ("--resume", "--minutes", "--steps", "--epochs", "--device", "--threads", "--json")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -54,47 +55,25 @@ class Train:
     train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
     machine: Machine = dataclasses.field(default_factory=Machine)
 
-    def run(self) -> int:
-        """Train, draw samples, and say what to do with the result."""
-        self._check()
-        from pixelrnn.model import ImageModel
-        from pixelrnn.train import processes
+    json: bool = False
+    """Print JSON at the end: the run's folder, steps and best validation."""
 
-        device = self.machine.prepare()
-        with processes.joined(device):
-            is_silent = processes.rank() != 0
-            source, data_config, train_config = self._settings()
-            data = load(source, data_config, is_silent=is_silent)
-            if self.resume:
-                model = ImageModel.from_pretrained(self.resume)
-                folder = self.resume
-            else:
-                config = dataclasses.replace(self.model, shape=data.shape, levels=data.levels)
-                model = ImageModel(config, seed=train_config.seed)
-                folder = Path(str(processes.broadcast(str(self.out or _free_folder(source, config.architecture)))))
-            if not is_silent:
-                say(f"{model.extra_repr()}, on {device}")
-                sizes = {"training": data.train, "validation": data.valid, "test": data.test}
-                say(
-                    ", ".join(f"{len(images):,} {name}" for name, images in sizes.items()) + f" images; {data.protocol}"
-                )
-            run = train_with_progress(
-                model.to(device), data, train_config, folder=folder, resume=bool(self.resume), is_silent=is_silent
-            )
-            if not run.is_finished:
-                if not is_silent:
-                    say(f"stopped and saved at step {run.step:,}; continue with: pixelrnn train --resume {folder}")
-                return INTERRUPTED
-            if not is_silent:
-                _finish(model, run, folder, train_config)
-        return 0
+    def __post_init__(self) -> None:
+        """Check what can be checked without torch."""
+        if self.resume is not None:
+            require_run(self.resume)
+        elif self.source is None:
+            raise ConfigError("train needs a source: digits, a folder or a file of images (or --resume RUN)")
+        else:
+            require_source(self.source)
+        if self.data.labels:
+            raise ConfigError("labels is set, but no architecture is conditional on labels yet; leave it out")
 
-    def _check(self) -> None:
+    def refuse_with_resume(self, arguments: Sequence[str]) -> None:
+        """Refuse options that a resumed run would have to ignore."""
         if self.resume is None:
-            if self.source is None:
-                raise ConfigError("train needs a source: digits, a folder or a file of images (or --resume RUN)")
             return
-        options = [argument.split("=")[0] for argument in sys.argv[1:] if argument.startswith("--")]
+        options = [argument.split("=")[0] for argument in arguments if argument.startswith("--")]
         refused = [option for option in options if option not in WITH_RESUME]
         if refused or self.source is not None:
             what = refused[0] if refused else "a source"
@@ -102,6 +81,31 @@ class Train:
                 f"{what} cannot be given with --resume, which keeps the run's settings "
                 f"({', '.join(WITH_RESUME[1:])} can)"
             )
+
+    def run(self) -> int:
+        """Train, draw samples, and say what to do with the result."""
+        from pixelrnn.model import ImageModel
+        from pixelrnn.train import processes
+
+        device = self.machine.prepare()
+        is_silent = not is_first_process()
+        with processes.joined(device):
+            source, data_config, train_config = self._settings()
+            data = load(source, data_config, is_silent=is_silent)
+            if self.resume:
+                model, folder = ImageModel.from_pretrained(self.resume), self.resume
+            else:
+                config = dataclasses.replace(self.model, shape=data.shape, levels=data.levels)
+                model = ImageModel(config, seed=train_config.seed)
+                folder = Path(str(processes.broadcast(str(self.out or _free_folder(source, config.architecture)))))
+            if not is_silent:
+                _announce(model, data, device, is_aside=self.json)
+            run = train_with_progress(
+                model.to(device), data, train_config, folder=folder, resume=bool(self.resume), is_aside=self.json
+            )
+        if not is_silent and run.is_finished:
+            _finish(model, run, folder, train_config, is_json=self.json)
+        return 0 if run.is_finished else INTERRUPTED
 
     def _settings(self) -> tuple[str, DataConfig, TrainConfig]:
         """Source and settings, given or from the run that is resumed."""
@@ -116,12 +120,26 @@ class Train:
         return str(read_json(self.resume / "config.json")["source"]), read_config(self.resume, DataConfig), config
 
 
+def _announce(model: "ImageModel", data: "Data", device: object, *, is_aside: bool) -> None:
+    sizes = {"training": data.train, "validation": data.valid, "test": data.test}
+    counts = ", ".join(f"{len(images):,} {name}" for name, images in sizes.items())
+    say(f"{model.extra_repr()}, on {device}", is_aside=is_aside)
+    say(f"{counts} images; {data.protocol}", is_aside=is_aside)
+
+
 def train_with_progress(
-    model: "ImageModel", data: Any, config: TrainConfig, *, folder: Path, resume: bool = False, is_silent: bool = False
+    model: "ImageModel",
+    data: "Data",
+    config: TrainConfig,
+    *,
+    folder: Path,
+    resume: bool = False,
+    is_aside: bool = False,
 ) -> "Run":
     """Fit with a progress bar; the first Ctrl-C (or SIGTERM) saves and stops, the second one stops at once."""
     from pixelrnn.train import fit
 
+    is_silent = not is_first_process()
     with progress("training", is_silent=is_silent) as report, _stoppable() as should_stop:
 
         def callback(at: "Progress") -> bool:
@@ -131,11 +149,18 @@ def train_with_progress(
                 say(
                     f"step {line['step']:>7,}  {line['images']:>10,} images  bits/dim: "
                     f"train {line['train_bits_per_dim']:.4f}, valid {line['valid_bits_per_dim']:.4f} "
-                    f"({line['valid_nats']:.3f} nats)"
+                    f"({line['valid_nats']:.3f} nats)",
+                    is_aside=is_aside,
                 )
             return should_stop()
 
-        return fit(model, data, config, folder=folder, resume=resume, callback=callback)
+        run = fit(model, data, config, folder=folder, resume=resume, callback=callback)
+    if not run.is_finished and not is_silent:
+        say(
+            f"stopped and saved at step {run.step:,}; continue with: pixelrnn train --resume {folder}",
+            is_aside=is_aside,
+        )
+    return run
 
 
 @contextlib.contextmanager
@@ -166,18 +191,25 @@ def _free_folder(source: str, architecture: str) -> Path:
     )
 
 
-def _finish(model: "ImageModel", run: "Run", folder: Path, config: TrainConfig) -> None:
+def _finish(model: "ImageModel", run: "Run", folder: Path, config: TrainConfig, *, is_json: bool) -> None:
+    """Say what to do with the result, then draw a grid of samples unless that would take long."""
     from pixelrnn import figures
+    from pixelrnn.train import sampling_seconds
 
-    if config.samples:
-        with progress("drawing samples") as report:
-            images = model.sample(config.samples, seed=config.seed, callback=report)
-        figures.save_image(folder / "samples.png", figures.grid(images, model.config.levels))
-    say(
-        f"best validation: {run.best:.3f} nats per image; {folder} holds model.safetensors, metrics.jsonl, curve.png"
-        + (", samples.png" if config.samples else "")
-    )
-    say("use it:")
-    say(f"  pixelrnn evaluate {folder}          # test images: nats, bits/dim")
-    say(f"  pixelrnn sample {folder} -n 64      # new images")
-    say(f"  pixelrnn info {folder}              # what it is")
+    if is_json:
+        show_json({"run": str(folder), "steps": run.step, "best_valid_nats": run.best})
+    else:
+        say(f"best validation: {run.best:.3f} nats per image; model.safetensors, curve.png and more are in {folder}")
+        say("use it:")
+        say(f"  pixelrnn evaluate {folder}          # test images: nats, bits/dim")
+        say(f"  pixelrnn sample {folder} -n 64      # new images")
+        say(f"  pixelrnn info {folder}              # what it is")
+    if not config.samples:
+        return
+    if (seconds := sampling_seconds(model, config.samples)) > LONGEST_SAMPLING:
+        say(f"no grid of samples: it would take about {seconds / 60:.0f} minutes", is_aside=True)
+        return
+    with progress("drawing samples") as report:
+        images = model.sample(config.samples, seed=config.seed, callback=report)
+    figures.save_image(folder / "samples.png", figures.grid(images, model.config.levels))
+    say(f"{folder / 'samples.png'} shows {config.samples} new images", is_aside=True)

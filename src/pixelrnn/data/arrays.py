@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from pixelrnn.config import DataConfig
+from pixelrnn.data.decode import COUNT, Channels, decode
 from pixelrnn.data.pixels import AbstractPixels, Dense, Packed
 from pixelrnn.data.split import SPLITS
 from pixelrnn.errors import DataError
@@ -99,7 +101,7 @@ def array_pixels(array: NDArray[np.generic], where: str, config: DataConfig) -> 
     `(N, H, W)` is grey; of `(N, H, W, C)` and `(N, C, H, W)` the one with 1 to 4 channels is taken, the latter if both.
 
     Returns:
-        The images, and the levels of the source: 2 for bits, 256 for other integers, 0 for floats.
+        The images, and the levels of the source: 2 for bits, 256 (or `source_levels`) for integers, 0 for floats.
     """
     if config.packed is not None:
         height, width = config.packed
@@ -114,19 +116,41 @@ def array_pixels(array: NDArray[np.generic], where: str, config: DataConfig) -> 
     if array.dtype.kind == "f":
         if config.levels != 0:
             raise DataError(f"{where}: {array.dtype} values are continuous data; give --levels 0, or integers 0 .. 255")
-        if not np.isfinite(array).all():
+        if not all(np.isfinite(part).all() for part in array):  # one image at a time: the array may be a memory map
             raise DataError(f"{where}: holds values that are not finite")
         return Dense(ordered), 0
     if array.dtype.kind not in "iub":
         raise DataError(f"{where}: {array.dtype} values; integers 0 .. 255, booleans or floats are needed")
-    if array.dtype.kind == "b":
-        return Dense(ordered), 2
+    levels: int = 2 if array.dtype.kind == "b" else config.source_levels or 256
     low, high = (int(array.min()), int(array.max())) if array.size else (0, 0)
-    if low < 0 or high > 255:
-        raise DataError(f"{where}: holds values {low} .. {high}; 0 .. 255 are allowed")
-    # An array that stays below the wanted levels was quantised before: dividing again would leave nothing of it.
+    if low < 0 or high >= levels:
+        raise DataError(f"{where}: holds values {low} .. {high}; 0 .. {levels - 1} are allowed")
     wanted_levels = 2 if config.binarize != "none" else config.levels
-    return Dense(ordered), wanted_levels if wanted_levels and high < wanted_levels else 256
+    if levels == 256 and wanted_levels and 0 < high < wanted_levels:
+        raise DataError(
+            f"{where}: holds values 0 .. {high} only; as bytes they would all become 0 of {wanted_levels} levels "
+            f"(if they are levels already, give --source-levels {wanted_levels})"
+        )
+    return Dense(_fitted(ordered, levels, where, config)), levels
+
+
+def _fitted(images: NDArray[np.generic], levels: int, where: str, config: DataConfig) -> NDArray[np.generic]:
+    """Bring integer images to the wanted channels and size, in memory, if they do not have them."""
+    channels = images.shape[1]
+    size = config.height_width if config.crop == "centre" else None
+    names: dict[int, Channels] = {1: "grey", 3: "rgb", 4: "rgba"}
+    target = names.get(channels) if config.channels == "auto" else config.channels
+    if (target is None or COUNT[target] == channels) and size in (None, images.shape[2:]):
+        return images
+    if target is None or channels not in names:
+        raise DataError(f"{where}: images of {channels} channels cannot be resized or converted")
+    whole = dataclasses.replace(config, crop="centre", size=size, patches=1)
+
+    def opener(image: NDArray[np.uint8]) -> Image.Image:
+        return Image.fromarray(image[0] if channels == 1 else image.transpose(1, 2, 0))
+
+    fitted = [decode(lambda image=image: opener(image), target, whole) for image in images.astype(np.uint8)]  # type: ignore[misc]
+    return np.minimum(np.stack(fitted), levels - 1)  # a resampling filter can overshoot
 
 
 def _ordered(array: NDArray[np.generic], where: str) -> NDArray[np.generic]:

@@ -52,24 +52,39 @@ def cached(files: AbstractFiles, config: DataConfig, callback: Callable[[float],
     options = [VERSION, config.height_width, config.crop, config.channels, config.skip_bad]
     key = hashlib.sha256(json.dumps([options, files.stamp()]).encode()).hexdigest()[:32]
     root = Path(os.environ.get("PIXELRNN_CACHE") or Path.home() / ".cache" / "pixelrnn")
-    root.mkdir(parents=True, exist_ok=True)
-    entry = root / key
-    with filelock.FileLock(root / f"{key}.lock"):
-        if not (entry / "index.json").exists():
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        # Under the lock: whatever bears this key and is not a whole entry is what a killed process left.
+        with filelock.FileLock(root / f"{key}.lock"):
+            if (found := _open(root / key)) is not None:
+                return found
+            for leftover in (path for path in root.glob(f"{key}*") if path.is_dir()):
+                shutil.rmtree(leftover, ignore_errors=True)
             building = Path(tempfile.mkdtemp(prefix=f"{key}.", dir=root))
             try:
                 _build(files, config, building, callback)
-                building.rename(entry)
+                building.rename(root / key)
             finally:
                 shutil.rmtree(building, ignore_errors=True)
-    return _open(entry)
+            built = _open(root / key)
+            assert built is not None
+            return built
+    except OSError as error:
+        reason = f"the cache of decoded images cannot be used ({error})"
+        raise DataError(f"{root}: {reason}; PIXELRNN_CACHE names another") from error
 
 
-def _open(entry: Path) -> Decoded:
-    index = json.loads((entry / "index.json").read_text(encoding="utf-8"))
-    shapes = np.array(index["shapes"], dtype=np.int64).reshape(-1, 3)
-    sizes = shapes.prod(1)
-    flat = np.memmap(entry / "pixels.bin", dtype=np.uint8, mode="r", shape=(int(sizes.sum()),))
+def _open(entry: Path) -> Decoded | None:
+    """An entry, or None if it is not there or not whole."""
+    try:
+        index = json.loads((entry / "index.json").read_text(encoding="utf-8"))
+        shapes = np.array(index["shapes"], dtype=np.int64).reshape(-1, 3)
+        sizes = shapes.prod(1)
+        flat = np.memmap(entry / "pixels.bin", dtype=np.uint8, mode="r")
+    except (OSError, ValueError, KeyError):
+        return None
+    if len(flat) != sizes.sum():
+        return None
     pixels = Ragged(flat, shapes, np.cumsum(sizes) - sizes)
     return Decoded(pixels, tuple(index["names"]), index["summary"], tuple(index["skipped"]))
 

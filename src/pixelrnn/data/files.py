@@ -51,12 +51,17 @@ def _state(path: Path) -> str:
     return f"{state.st_size} {state.st_mtime_ns}"
 
 
+def _refuse(error: OSError) -> None:
+    raise DataError(f"{error.filename} cannot be read ({error.strerror})") from error
+
+
 class Folder:
     """All images below a folder, sorted by name."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        found = (Path(root, name).relative_to(path) for root, _, names in os.walk(path) for name in names)
+        walk = os.walk(path, onerror=_refuse)
+        found = (Path(root, name).relative_to(path) for root, _, names in walk for name in names)
         self.names = sorted(name.as_posix() for name in found if is_image_name(name.as_posix()))
 
     def walk(self) -> Iterator[tuple[str, Opener]]:
@@ -140,9 +145,13 @@ class HubDataset:
     def walk(self) -> Iterator[tuple[str, Opener]]:
         """Each image of each split; its label, if there is one, is the folder in its name."""
         for split, rows in self.splits.items():
-            labels = rows.features[self.label].names if self.label else None
+            labels = list(rows[self.label]) if self.label else None  # the column alone: no image is decoded for it
+            names = rows.features[self.label].names if self.label else ()
             for number in range(len(rows)):
-                folder = f"{split}/{labels[rows[number][self.label]]}" if labels else split
+                if labels is not None and labels[number] not in range(len(names)):
+                    where = f"hf:{self.name}: row {number} of {split}"
+                    raise DataError(f"{where} has label {labels[number]}, which has no name")
+                folder = f"{split}/{names[labels[number]]}" if labels is not None else split
                 yield f"{folder}/{number:08d}.png", lambda rows=rows, number=number: rows[number][self.image]  # type: ignore[misc]
 
     def stamp(self) -> list[str]:

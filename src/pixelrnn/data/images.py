@@ -70,7 +70,7 @@ class ImageSet:
         assert self.labels is not None
         return torch.from_numpy(self.labels[self.positions[np.asarray(items) // self.patches]])
 
-    def first(self, n: int) -> "ImageSet":
+    def spaced(self, n: int) -> "ImageSet":
         """A set of at most n of the images, evenly spaced, so that sorted classes all have their share."""
         return dataclasses.replace(self, positions=spaced(self.positions, n))
 

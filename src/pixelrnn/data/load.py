@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from pixelrnn.config import DataConfig
 from pixelrnn.data.images import Data, ImageSet, spaced
-from pixelrnn.data.pixels import AbstractPixels
 from pixelrnn.data.quantise import Quantiser
 from pixelrnn.data.sources import Source, find
 from pixelrnn.data.split import SPLITS, complete_splits
@@ -51,10 +50,14 @@ def load_data(
     """
     config = dataclasses.replace(config or DataConfig(), **fields)
     found = find(str(source), config, callback)
-    shape = _shape(found.pixels, config)
+    shape = _shape(found, config)
     levels = 2 if config.binarize != "none" else found.levels if config.levels is None else config.levels
     if found.levels == 0 and config.binarize != "none":
         raise DataError(f"{source}: floats cannot be binarized; give integers")
+    if found.levels and levels > found.levels:
+        raise DataError(f"{source}: has {found.levels} levels; {levels} are more than there are")
+    if found.levels == 0 and levels != 0:
+        raise DataError(f"{source}: floats have no levels; give --levels 0")
     quantiser = Quantiser(found.levels, levels, config.binarize, config.binarize_seed)
     patch = config.height_width if config.crop == "random" else None
     splits = complete_splits(found.splits, config, str(source))
@@ -77,45 +80,52 @@ def load_data(
         skipped=found.skipped,
         label_names=found.label_names,
         has_splits="test" in found.splits,
-        source=str(source),
+        source=_absolute(str(source)),
         config=config,
     )
 
 
-def _shape(pixels: AbstractPixels, config: DataConfig) -> tuple[int, int, int]:
+def _absolute(source: str) -> str:
+    """A source that can be found again from another folder."""
+    return str(Path(source).resolve()) if source != "digits" and Path(source).exists() else source
+
+
+def _shape(found: Source, config: DataConfig) -> tuple[int, int, int]:
     """The shape that all images have once they are cut."""
-    first = pixels.shape(0)
-    if config.crop == "random":
-        assert config.height_width is not None
-        for position in range(len(pixels)):
-            shape = pixels.shape(position)
-            if shape[1] < config.height_width[0] or shape[2] < config.height_width[1]:
+    size, first = config.height_width, found.pixels.shape(0)
+    for position in range(len(found.pixels)):
+        shape = found.pixels.shape(position)
+        if config.crop == "random":
+            assert size is not None
+            if shape[1] < size[0] or shape[2] < size[1]:
                 raise DataError(
-                    f"image {position} is {shape[2]}x{shape[1]} pixels, less than a patch of size {config.size}"
+                    f"{found.name(position)} is {shape[2]}x{shape[1]} pixels, less than a patch of {size[1]}x{size[0]}"
                 )
-        return (first[0], *config.height_width)
-    for position in range(1, len(pixels)):
-        if pixels.shape(position) != first:
-            one, other = ("x".join(map(str, shape[:0:-1])) for shape in (first, pixels.shape(position)))
+        elif shape != first:
             raise DataError(
-                f"images differ in size: image 0 has {one} pixels, image {position} has {other}; give --size"
+                f"images differ in size: {found.name(0)} has {first[2]}x{first[1]} pixels, "
+                f"{found.name(position)} has {shape[2]}x{shape[1]}; give --size"
             )
-    if config.height_width not in (None, first[1:]):
+    if config.crop == "random" and size is not None:
+        return (first[0], *size)
+    if size not in (None, first[1:]):
         raise DataError(
-            f"arrays are not resized: the images are {first[1]}x{first[2]} (height x width), size is {config.size}"
+            f"floats and bit-packed arrays are not resized: they are {first[1]}x{first[2]}, size is {size[0]}x{size[1]}"
         )
     return first
 
 
 def _protocol(found: Source, config: DataConfig, levels: int) -> str:
     values = {
-        "none": "continuous" if levels == 0 else f"{levels} levels",
+        "none": f"{levels} levels" if levels else "floats as given",
         "threshold": "2 levels, threshold at half",
         "fixed": f"2 levels, fixed stochastic binarisation (seed {config.binarize_seed})",
         "dynamic": "2 levels, dynamic stochastic binarisation (one fixed draw for evaluation)",
     }[config.binarize]
     if config.binarize == "none" and levels and levels < found.levels:
         values += f", floor quantisation of {found.levels}"
+    if levels == 0 and found.levels:
+        values = f"{found.levels} levels made continuous by uniform dequantisation to [-1, 1]"
     drawn = [name for name in SPLITS[1:] if name not in found.splits]
     splits = f"{' and '.join(drawn)} drawn with seed {config.split_seed}" if drawn else "splits of the source"
     cut = f", patches {config.size}" if config.crop == "random" else ""

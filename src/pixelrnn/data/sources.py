@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelrnn.config import DataConfig
+from pixelrnn.config import DataConfig, require_source
 from pixelrnn.data import arrays
 from pixelrnn.data.arrays import ArraySource
 from pixelrnn.data.cache import cached
@@ -33,17 +33,21 @@ class Source:
     labels: NDArray[np.int64] | None = None
     label_names: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()  # of the files, if they are files
+
+    def name(self, position: int) -> str:
+        """How to call an image in a message."""
+        return self.names[position] if self.names else f"image {position}"
 
 
 def find(source: str, config: DataConfig, callback: Callable[[float], None] | None) -> Source:
     """Everything that a source holds; see `load_data` for what can be one."""
+    require_source(source)
     if source == "digits":
         return _from_digits(config)
     if source.startswith("hf:"):
         return _from_files(HubDataset(source.removeprefix("hf:")), config, callback)
     path = Path(source)
-    if not path.exists():
-        raise DataError(f"{source}: no such file or folder (nor 'digits' or hf:owner/name)")
     found = _arrays(path) or _files(path)
     if isinstance(found, ArraySource):
         return _from_arrays(found, source, config)
@@ -79,8 +83,9 @@ def _from_digits(config: DataConfig) -> Source:
         images, labels = file["images"], file["labels"].astype(np.int64)
     names = tuple(str(digit) for digit in range(10)) if config.labels else ()
     everything = {"all": np.arange(len(images))}
-    pixels, _ = arrays.array_pixels(images, "digits", config)
-    return Source(pixels, DIGITS_LEVELS, everything, "1,797 images, 8x8 grey", labels if config.labels else None, names)
+    config = dataclasses.replace(config, source_levels=DIGITS_LEVELS)
+    pixels, levels = arrays.array_pixels(images, "digits", config)
+    return Source(pixels, levels, everything, "1,797 images, 8x8 grey", labels if config.labels else None, names)
 
 
 def _from_arrays(source: ArraySource, where: str, config: DataConfig) -> Source:
@@ -96,6 +101,9 @@ def _from_arrays(source: ArraySource, where: str, config: DataConfig) -> Source:
         start += len(part)
         if config.labels:
             labels.append(_array_labels(source, name, len(part), where))
+    if len(source_levels) > 1 or len({part.shape(0) for part in parts}) > 1:
+        shapes = ", ".join(f"{name} {array.dtype} {array.shape}" for name, array in source.images.items())
+        raise DataError(f"{where}: the splits differ in shape or in levels ({shapes})")
     joined = np.concatenate(labels) if labels else None
     names = tuple(str(label) for label in range(int(joined.max()) + 1)) if joined is not None else ()
     channels, height, width = parts[0].shape(0)
@@ -106,7 +114,7 @@ def _from_arrays(source: ArraySource, where: str, config: DataConfig) -> Source:
     )
     kind = {1: "grey", 3: "RGB", 4: "RGBA"}.get(channels, f"{channels} channels")
     summary = f"{start:,} images{counts}, {height}x{width} {kind}"
-    return Source(Concatenated(tuple(parts)), max(source_levels), splits, summary, joined, names)
+    return Source(Concatenated(tuple(parts)), source_levels.pop(), splits, summary, joined, names)
 
 
 def _array_labels(source: ArraySource, name: str, count: int, where: str) -> NDArray[np.int64]:
@@ -117,12 +125,14 @@ def _array_labels(source: ArraySource, name: str, count: int, where: str) -> NDA
     labels = source.labels[name]
     if labels.shape != (count,) or labels.dtype.kind not in "iu":
         raise DataError(f"{where}: labels of {name!r} are {labels.dtype} {labels.shape}; {count} integers are needed")
+    if labels.min() < 0:
+        raise DataError(f"{where}: labels of {name!r} go down to {labels.min()}; 0 and above are allowed")
     return labels.astype(np.int64)
 
 
 def _from_files(files: AbstractFiles, config: DataConfig, callback: Callable[[float], None] | None) -> Source:
     decoded = cached(files, config, callback)
-    below, splits = split_folders(decoded.names)
+    below, splits = split_folders(decoded.names, files.where(""))
     labels: NDArray[np.int64] | None = None
     label_names: tuple[str, ...] = ()
     if config.labels:
@@ -132,5 +142,6 @@ def _from_files(files: AbstractFiles, config: DataConfig, callback: Callable[[fl
                 f"{files.where(decoded.names[folders.index('.')])} lies in no sub-folder that could be its label"
             )
         label_names = tuple(sorted(set(folders)))
-        labels = np.array([label_names.index(folder) for folder in folders], dtype=np.int64)
-    return Source(decoded.pixels, 256, splits, decoded.summary, labels, label_names, decoded.skipped)
+        numbers = {name: number for number, name in enumerate(label_names)}
+        labels = np.array([numbers[folder] for folder in folders], dtype=np.int64)
+    return Source(decoded.pixels, 256, splits, decoded.summary, labels, label_names, decoded.skipped, decoded.names)

@@ -15,18 +15,23 @@ SPLITS = ("train", "valid", "test")
 SPLIT_FOLDERS = {"train": "train", "valid": "valid", "val": "valid", "validation": "valid", "test": "test"}
 
 
-def split_folders(names: Sequence[str]) -> tuple[list[str], dict[str, NDArray[np.int64]]]:
-    """Names below their split's folder, and the positions of each split; one split `all` if not every file is in one.
+def split_folders(names: Sequence[str], where: str) -> tuple[list[str], dict[str, NDArray[np.int64]]]:
+    """Names below their split's folder, and the positions of each split; one split `all` if there are no such folders.
 
-    Folders that all names share count for nothing.
+    Folders that all names share count for nothing, but for the innermost, which may be the only label.
+
+    Raises:
+        DataError: If there are folders for splits, and files outside them.
     """
     paths = [PurePosixPath(name).parts for name in names]
     shared = 0
     while all(len(path) > shared + 1 and path[shared] == paths[0][shared] for path in paths):
         shared += 1
     heads = [SPLIT_FOLDERS.get(path[shared].lower()) if len(path) > shared + 1 else None for path in paths]
-    if None in heads or "train" not in heads:
-        return ["/".join(path[shared:]) for path in paths], {"all": np.arange(len(names))}
+    if "train" not in heads:
+        return ["/".join(path[max(0, shared - 1) :]) for path in paths], {"all": np.arange(len(names))}
+    if None in heads:
+        raise DataError(f"{where}: {names[heads.index(None)]} lies outside the folders train, valid and test beside it")
     splits = {
         split: np.array([n for n, head in enumerate(heads) if head == split], dtype=np.int64)
         for split in SPLITS
@@ -50,5 +55,4 @@ def complete_splits(
             count = max(1, round(fraction * total))
             splits[name], rest = np.sort(rest[:count]), rest[count:]
     splits["train"] = np.sort(rest)
-    # A folder of one or two images is evaluated or coded as a whole; only training needs something to train on.
     return splits

@@ -66,9 +66,9 @@ class LogisticMixture:
 
     def log_table(self, parameters: Tensor) -> Tensor:
         """Nats of all levels, `(N, C, L, ...)`."""
-        shape = (parameters.shape[0], parameters.shape[1], *parameters.shape[3:])
-        levels = range(self.levels)
-        return torch.stack([self.log_prob(parameters, parameters.new_full(shape, level)) for level in levels], dim=2)
+        shape = (parameters.shape[0], parameters.shape[1], *parameters.shape[3:], self.levels)
+        levels = torch.arange(self.levels, device=parameters.device).expand(shape)
+        return self.log_prob(parameters.unsqueeze(-1), levels).movedim(-1, 2)
 
     def sample(self, parameters: Tensor, uniform: Tensor, temperature: float = 1.0) -> Tensor:
         """Values in 0 .. L-1 for uniform numbers; see `AbstractOutput.sample`."""

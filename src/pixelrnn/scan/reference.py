@@ -70,6 +70,12 @@ def _diagonal_order(rows: int, columns: int, device: torch.device) -> tuple[Tens
     Returns the raster index of the n-th cell for each direction `(2, HW)`, the place of each raster index in that
     order `(2, HW)`, and the number of cells of each diagonal.
     """
+    # Kept for later calls, which may need gradients: never made as inference tensors.
+    with torch.inference_mode(False):
+        return _make_diagonal_order(rows, columns, device)
+
+
+def _make_diagonal_order(rows: int, columns: int, device: torch.device) -> tuple[Tensor, Tensor, list[int]]:
     row, column = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
     order = torch.argsort((row + column).flatten(), stable=True)
     mirrored = order // columns * columns + (columns - 1 - order % columns)

@@ -8,7 +8,6 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -82,5 +81,5 @@ def _load_optimiser(optimiser: Optimizer, tensors: dict[str, Tensor]) -> None:
     moments: dict[int, dict[str, Any]] = {}
     for name, tensor in tensors.items():
         index, key = name.split(".", 1)
-        moments.setdefault(int(index), {})[key] = tensor.clone() if torch.is_tensor(tensor) else tensor
+        moments.setdefault(int(index), {})[key] = tensor.clone()
     optimiser.load_state_dict({"state": moments, "param_groups": optimiser.state_dict()["param_groups"]})

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 
 from pixelrnn.data.images import ImageSet
-from pixelrnn.errors import DataError
+from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.model import ImageModel
 from pixelrnn.train import processes
 
@@ -53,16 +53,20 @@ def evaluate(
     """
     if len(images) == 0:
         raise DataError("there are no images to evaluate")
+    if images.quantiser.levels != model.config.levels:
+        raise DataError(f"the images have {images.quantiser.levels} levels; the model has {model.config.levels}")
+    if batch < 1:
+        raise ConfigError(f"batch is {batch}; at least 1 is needed")
     mine = range(processes.rank(), len(images), processes.world())
     start = time.perf_counter()
     sums = torch.zeros(3, dtype=torch.float64)  # of nats, of their squares, of sub-pixels
     for done in range(0, len(mine), batch):
         x = images.batch(mine[done : done + batch])
-        nats = -model.log_prob(x).double().cpu()
+        nats = -model.log_prob(x).cpu().double()
         sums += torch.stack([nats.sum(), nats.square().sum(), torch.tensor(float(x.numel()), dtype=torch.float64)])
         if callback is not None:
             callback(min(1.0, (done + batch) / len(mine)))
-    total, squares, dims = processes.sum_over_processes(sums.to(model.device)).tolist()
+    total, squares, dims = processes.sum_over_processes(sums, model.device).tolist()
     count = len(images)
     variance = max(0.0, squares - total**2 / count) / max(1, count - 1)
     seconds = time.perf_counter() - start

@@ -1,60 +1,99 @@
 """The run folder as a whole: made at once, and written by one training at a time."""
 
+import dataclasses
+import importlib.util
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import filelock
 
-from pixelrnn.errors import RunError
+from pixelrnn.config import TrainConfig
+from pixelrnn.data.images import Data
+from pixelrnn.errors import ConfigError, RunError
+from pixelrnn.model import MODEL, ImageModel
+from pixelrnn.storage import describe, read_json, write_json, write_tensors
+from pixelrnn.train import optimiser as rules
+from pixelrnn.train.checkpoint import Counters, save_state
 
-__all__ = ["create", "locked"]
-
-
-def create(folder: Path, fill: Callable[[Path], None]) -> None:
-    """Make a folder that appears filled or not at all.
-
-    Raises:
-        RunError: If it exists.
-    """
-    taken = RunError(f"{folder} exists; continue it with --resume {folder}, or choose another --out")
-    if folder.exists():
-        raise taken
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    building = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
-        fill(building)
-        building.chmod(0o755)
-        building.rename(folder)
-    except FileExistsError as error:
-        raise taken from error
-    except OSError as error:
-        # Renaming onto a folder that another process has filled meanwhile: the error differs between systems.
-        raise (taken if folder.exists() else RunError(f"{folder} cannot be made ({error})")) from error
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
+__all__ = ["RunFolder"]
 
 
-@contextmanager
-def locked(folder: Path | None) -> Iterator[None]:
-    """Keep other trainings out of a folder and clear what a killed one left; the lock ends with the process.
+@dataclasses.dataclass(frozen=True)
+class RunFolder:
+    """What is trained on what, how, and where it is written."""
 
-    Raises:
-        RunError: If another training is at work in it.
-    """
-    if folder is None:
-        yield
-        return
-    lock = filelock.FileLock(folder / ".lock", timeout=0)
-    try:
-        lock.acquire()
-    except filelock.Timeout as error:
-        raise RunError(f"{folder}: another process is training in it") from error
-    try:
-        for leftover in folder.glob(".*.*"):  # what a killed process was about to rename
-            leftover.unlink()
-        yield
-    finally:
-        lock.release()
+    path: Path
+    model: ImageModel
+    data: Data
+    config: TrainConfig
+
+    @contextmanager
+    def opened(self, *, resume: bool) -> Iterator[None]:
+        """Make the folder, or check that the run in it can go on; keep other trainings out meanwhile.
+
+        The lock goes with the process, however it ends. What a killed process was about to rename is cleared.
+
+        Raises:
+            RunError: If the folder exists (new run), holds no run or another source's (resumed run), or is in use.
+            ConfigError: If TensorBoard is wanted and not installed.
+        """
+        if self.config.tensorboard and importlib.util.find_spec("tensorboard") is None:
+            raise ConfigError("tensorboard is not installed: pip install 'pixelrnn[tensorboard]'")
+        if not resume:
+            self._create()
+        elif not (self.path / "config.json").exists():
+            raise RunError(f"{self.path}: no config.json here; there is no run to resume")
+        lock = filelock.FileLock(self.path / ".lock", timeout=0)
+        try:
+            lock.acquire()
+        except filelock.Timeout as error:
+            raise RunError(f"{self.path}: another process is training in it") from error
+        try:
+            for leftover in self.path.glob(".*.*"):
+                leftover.unlink()
+            if resume:
+                self._record()
+            yield
+        finally:
+            lock.release()
+
+    def _describe(self) -> dict[str, Any]:
+        images = {name: len(getattr(self.data, name)) for name in ("train", "valid", "test")}
+        configs = describe(self.data.source, model=self.model.config, data=self.data.config, train=self.config)
+        return {**configs, "images": images}
+
+    def _record(self) -> None:
+        """Note a new budget; refuse other images than those that the run was begun with."""
+        before, now = read_json(self.path / "config.json"), self._describe()
+        if before.get("images") != now["images"]:
+            raise RunError(
+                f"{self.path}: {self.data.source} now gives {now['images']} images; "
+                f"the run was begun with {before.get('images')}"
+            )
+        write_json(self.path / "config.json", now)
+
+    def _create(self) -> None:
+        """Make the folder; it appears with all that a loadable, resumable run needs, or not at all."""
+        taken = RunError(f"{self.path} exists; continue it with --resume {self.path}, or choose another --out")
+        if self.path.exists():
+            raise taken
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            building = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.", dir=self.path.parent))
+        except OSError as error:
+            raise RunError(f"{self.path} cannot be made ({error})") from error
+        try:
+            write_json(building / "config.json", self._describe())
+            write_tensors(building / MODEL, self.model.state_dict())
+            save_state(building, Counters(), self.model, self.model, rules.build(self.model.parameters(), self.config))
+            building.chmod(0o755)
+            building.rename(self.path)
+        except OSError as error:
+            # Another process may have made it meanwhile: the error for that differs between systems.
+            raise (taken if self.path.exists() else RunError(f"{self.path} cannot be made ({error})")) from error
+        finally:
+            shutil.rmtree(building, ignore_errors=True)

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from pixelrnn import figures
-from pixelrnn.errors import ConfigError
 from pixelrnn.storage import write_text
 
 __all__ = ["Journal", "read_metrics"]
@@ -64,8 +63,6 @@ class Journal:
 
 
 def _event_writer(folder: Path, step: int) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise ConfigError("tensorboard is not installed: pip install 'pixelrnn[tensorboard]'") from error
+    from torch.utils.tensorboard import SummaryWriter
+
     return SummaryWriter(folder / "tensorboard", purge_step=step + 1)

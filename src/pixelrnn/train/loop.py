@@ -5,6 +5,7 @@ makes the same steps as one that was not; and any number of processes makes the 
 a callback sees every step.
 """
 
+import contextlib
 import copy
 import dataclasses
 import functools
@@ -21,17 +22,17 @@ from torch import Tensor
 from pixelrnn import figures
 from pixelrnn.config import TrainConfig
 from pixelrnn.data.images import Data
-from pixelrnn.errors import DataError, RunError
+from pixelrnn.errors import ConfigError, DataError, RunError
 from pixelrnn.model import MODEL, ImageModel
-from pixelrnn.storage import describe, read_tensors, write_json, write_tensors
+from pixelrnn.storage import read_tensors, write_tensors
 from pixelrnn.train import optimiser as rules
 from pixelrnn.train import processes
 from pixelrnn.train.checkpoint import Counters, load_state, save_state
 from pixelrnn.train.evaluation import evaluate
-from pixelrnn.train.folder import create, locked
+from pixelrnn.train.folder import RunFolder
 from pixelrnn.train.journal import Journal
 
-__all__ = ["Progress", "Run", "fit"]
+__all__ = ["Progress", "Run", "fit", "sampling_seconds"]
 
 DEFAULT_MINUTES = 20.0
 LINES_PER_EVALUATION = 10
@@ -46,7 +47,7 @@ class Progress:
         fraction: Share of the budget used, 0 .. 1.
         step: Optimiser steps made.
         seconds: Training time so far.
-        bits_per_dim: Mean training loss since the last journal line.
+        bits_per_dim: Training loss of the step.
         line: The journal line, if this step wrote one.
     """
 
@@ -101,19 +102,20 @@ def fit(
 
     Raises:
         DataError: If the data does not fit the model, or has no images to train on or to validate on.
-        RunError: If the loss is no longer finite (the last good state is kept), if the folder exists (and `resume` is
-            not set), cannot be read, or is in use.
+        RunError: If the loss is no longer finite (the last state with a finite loss is kept); if the folder exists and
+            `resume` is not set, holds no run, is in use, or if its source has changed.
+        ConfigError: If `resume` is set without a folder, or TensorBoard is wanted and not installed.
     """
     config = config or TrainConfig()
-    _check(model, data)
     folder = Path(folder) if folder else None
-    writes = folder is not None and processes.rank() == 0
-    if folder is not None and not resume:
-        if writes:
-            create(folder, lambda building: _begin(building, model, data, config))
-        processes.barrier()
-    with locked(folder if writes else None):
-        training = _Training(model, data, config, folder, writes=writes)
+    _check(model, data)
+    if resume and folder is None:
+        raise ConfigError("resume is set, but no folder is given")
+    with contextlib.ExitStack() as stack:
+        if folder is not None:
+            run = RunFolder(folder, model, data, config)
+            processes.on_first(lambda: stack.enter_context(run.opened(resume=resume)))
+        training = _Training(model, data, config, folder)
         is_finished = training.run(callback or (lambda _: None))
     return Run(folder, training.journal.lines, training.at.step, is_finished, training.at.best)
 
@@ -130,60 +132,56 @@ def _check(model: ImageModel, data: Data) -> None:
         )
 
 
-def _begin(folder: Path, model: ImageModel, data: Data, config: TrainConfig) -> None:
-    """All that a loadable, resumable run needs, before its first step."""
-    write_json(folder / "config.json", describe(data.source, model=model.config, data=data.config, train=config))
-    write_tensors(folder / MODEL, model.state_dict())
-    save_state(folder, Counters(), model, model, rules.build(model.parameters(), config))
-
-
 class _Training:
     """A training under way: what `fit` keeps between steps. With a folder it starts from the state there."""
 
-    def __init__(
-        self, model: ImageModel, data: Data, config: TrainConfig, folder: Path | None, *, writes: bool
-    ) -> None:
+    def __init__(self, model: ImageModel, data: Data, config: TrainConfig, folder: Path | None) -> None:
         self.model, self.data, self.config = model, data, config
-        self.writable = folder if writes else None
+        self.writable = folder if processes.rank() == 0 else None
         self.average = copy.deepcopy(model).requires_grad_(False).eval()
         self.optimiser = rules.build(model.parameters(), config)
         self.at = load_state(folder, model, self.average, self.optimiser) if folder else Counters()
         self.best = read_tensors(folder / MODEL)[0] if folder else copy.deepcopy(model.state_dict())
-        self.valid = data.valid.first(config.valid_images)
+        self.valid = data.valid.spaced(config.valid_images)
         self.journal = Journal(self.writable, step=self.at.step, tensorboard=config.tensorboard)
+        self.begun, self.earlier, self.saved = time.perf_counter(), self.at.seconds, time.perf_counter()
 
     def run(self, callback: Callable[[Progress], bool | None]) -> bool:
         """Train until the budget is used (True) or the callback stops it (False)."""
-        begun, earlier, saved = time.perf_counter(), self.at.seconds, time.perf_counter()
         is_stopped = False
-        while not (is_finished := self._fraction() >= 1) and not is_stopped:
-            bits = self._step(lambda: time.perf_counter() - begun + earlier)
-            line = self._log()
-            wants_stop = callback(Progress(self._fraction(), self.at.step, self.at.seconds, bits, line))
-            # Processes leave the loop together, or the rest would wait for ever.
-            is_stopped = bool(
-                processes.sum_over_processes(torch.tensor(float(bool(wants_stop)), device=self.model.device)) > 0
-            )
-            if time.perf_counter() - saved > 60 * self.config.checkpoint_minutes:
+        while self._fraction() < 1:
+            loss = self._gradient()
+            # Saved between gradient and update: only here is a state known to have a finite loss.
+            if is_stopped or time.perf_counter() - self.saved > 60 * self.config.checkpoint_minutes:
                 self._save()
-                saved = time.perf_counter()
-        self._save()
+            if is_stopped:
+                break
+            self._update(loss)
+            line = self._log()
+            progress = Progress(self._fraction(), self.at.step, self.at.seconds, loss / math.log(2), line)
+            is_stopped = self._any(bool(callback(progress)))
+        if is_stopped and not self.at.evaluated:
+            # Nothing was validated yet: what was learned is better than where it began.
+            self._keep(self.average)
         self.model.load_state_dict(self.best)
         self.journal.close()
-        return is_finished
+        return self._fraction() >= 1
 
-    def _fraction(self) -> float:
-        """Share of the budget that is used."""
+    def _fraction(self, ahead: float = 0.0) -> float:
+        """Share of the budget that is used, or will be some steps ahead if it is counted in steps."""
         config, images = self.config, len(self.data.train)
         if config.steps is not None or config.epochs is not None:
             total = config.steps or max(1, math.ceil((config.epochs or 0) * images / config.batch))
-            return min(1.0, self.at.step / total)
+            return min(1.0, (self.at.step + ahead) / total)
         return min(1.0, self.at.seconds / (60 * (config.minutes or DEFAULT_MINUTES)))
 
-    def _step(self, clock: Callable[[], float]) -> float:
-        """One optimiser step; returns its loss in bits/dim."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = rules.learning_rate(self.config, self._fraction())
+    def _any(self, wish: bool) -> bool:
+        """Whether any process has the wish: they leave the loop together, or the rest would wait for ever."""
+        device = self.model.device
+        return processes.sum_over_processes(torch.tensor(float(wish), device=device), device).item() > 0
+
+    def _gradient(self) -> float:
+        """Compute the gradient of the next step in place; returns its loss in nats per sub-pixel."""
         self.model.train()
         self.optimiser.zero_grad()
         loss = torch.zeros((), device=self.model.device)
@@ -191,38 +189,42 @@ class _Training:
             nats = self._nats(part) / (self.config.batch * self.data.dims)
             nats.backward()  # type: ignore[no-untyped-call]
             loss += nats.detach()
-        # A process whose share of a small batch is empty has no gradients, but the others wait for its sum.
-        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in self.model.parameters()]
-        self.at.seconds = self._sum(gradients, loss, clock())
-        norm = torch.nn.utils.get_total_norm(gradients)
-        if not math.isfinite(loss.item()) or not math.isfinite(norm.item()):
-            kept = f"; the state of the last save is kept in {self.writable}" if self.writable else ""
-            raise RunError(
-                f"the loss is no longer finite at step {self.at.step + 1}{kept}; try a lower --learning-rate"
-            )
-        for parameter, gradient in zip(self.model.parameters(), gradients, strict=True):
-            parameter.grad = gradient
+        for parameter in self.model.parameters():
+            # A process whose share of a small batch is empty has no gradients, but the others wait for its sum.
+            parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+        self.at.seconds = self._sum(loss, time.perf_counter() - self.begun + self.earlier)
+        self.norm = torch.nn.utils.get_total_norm([p.grad for p in self.model.parameters() if p.grad is not None])
+        if not math.isfinite(loss.item()) or not math.isfinite(self.norm.item()):
+            raise self._divergence()
+        return loss.item()
+
+    def _divergence(self) -> RunError:
+        kept = f"; the last good state is kept in {self.writable}" if self.writable else ""
+        return RunError(f"the loss is no longer finite after step {self.at.step}{kept}; try a lower --learning-rate")
+
+    def _update(self, loss: float) -> None:
+        """Make the step whose gradient was computed."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = rules.learning_rate(self.config, self._fraction(ahead=0.5))
         if self.config.clip:
-            torch.nn.utils.clip_grads_with_norm_(self.model.parameters(), self.config.clip, norm)
+            torch.nn.utils.clip_grads_with_norm_(self.model.parameters(), self.config.clip, self.norm)
         self.optimiser.step()
         rules.average_into(self.average, self.model, self.config.ema, self.at.step)
         self.at.step += 1
-        self.at.loss += loss.item()
+        self.at.loss += loss
         self.at.losses += 1
-        return loss.item() / math.log(2)
 
-    def _sum(self, gradients: list[Tensor], loss: Tensor, seconds: float) -> float:
+    def _sum(self, loss: Tensor, seconds: float) -> float:
         """Sum gradients and loss over the processes, in place, in one message; returns the mean of their clocks."""
         if processes.world() == 1:
             return seconds
+        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
         flat = torch.cat(
-            [gradient.flatten() for gradient in gradients] + [torch.stack([loss, loss.new_tensor(seconds)])]
+            [*(gradient.flatten() for gradient in gradients), torch.stack([loss, loss.new_tensor(seconds)])]
         )
-        processes.sum_over_processes(flat)
-        start = 0
-        for gradient in gradients:
-            gradient.copy_(flat[start : start + gradient.numel()].view_as(gradient))
-            start += gradient.numel()
+        flat = processes.sum_over_processes(flat, self.model.device)
+        for gradient, part in zip(gradients, torch.split(flat[:-2], [g.numel() for g in gradients]), strict=True):
+            gradient.copy_(part.view_as(gradient))
         loss.copy_(flat[-2])
         return flat[-1].item() / processes.world()
 
@@ -278,10 +280,11 @@ class _Training:
     def _validate(self) -> dict[str, float]:
         """Measure the average weights, keep them if they are the best so far, and draw samples if that is cheap."""
         result = evaluate(self.average, self.valid, batch=max(64, self.config.batch))
+        if not math.isfinite(result.nats):
+            raise self._divergence()
         if result.nats < self.at.best:
             self.at.best, self.at.best_step = result.nats, self.at.step
-            self.best = copy.deepcopy(self.average.state_dict())
-            self._keep_best()
+            self._keep(self.average)
         self._draw_samples()
         return {
             "valid_nats": result.nats,
@@ -294,15 +297,10 @@ class _Training:
         if self.writable is None or not self.config.samples:
             return
         start = time.perf_counter()
-        channels, height, width = self.data.shape
-        with torch.no_grad():
-            self.average.log_prob(
-                self.valid.batch(range(1)).expand(self.config.samples, -1, -1, -1)[:, :, : -(-height // 2)]
-            )
-        cost = (time.perf_counter() - start) * channels * height * width
+        cost = sampling_seconds(self.average, self.config.samples)
         if self.at.sampling + cost > SAMPLING_SHARE * self.at.seconds:
             return
-        images = self.average.sample(self.config.samples, size=(height, width), seed=self.config.seed)
+        images = self.average.sample(self.config.samples, seed=self.config.seed)
         self.at.sampling += time.perf_counter() - start
         figures.save_image(
             self.writable / "samples" / f"{self.at.step:08d}.png", figures.grid(images, self.data.levels)
@@ -314,11 +312,14 @@ class _Training:
             f"{config.architecture}, {config.layers} layers, h={config.hidden}, {'x'.join(map(str, self.data.shape))}"
         )
 
-    def _keep_best(self) -> None:
+    def _keep(self, model: ImageModel) -> None:
+        """Make the weights of a model those that the run is for."""
+        self.best = copy.deepcopy(model.state_dict())
         if self.writable:
             write_tensors(self.writable / MODEL, self.best)
 
     def _save(self) -> None:
+        self.saved = time.perf_counter()
         if self.writable:
             save_state(self.writable, self.at, self.model, self.average, self.optimiser)
 
@@ -327,3 +328,14 @@ class _Training:
 def _order(seed: int, epoch: int, count: int) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Order of the images in an epoch."""
     return np.random.Generator(np.random.Philox(key=seed, counter=[2, 0, 0, epoch])).permutation(count)
+
+
+def sampling_seconds(model: ImageModel, number: int) -> float:
+    """About how long drawing so many images takes: a run over half an image, times the sub-pixels."""
+    channels, height, width = model.config.shape
+    dtype = torch.float32 if model.config.levels == 0 else torch.int64
+    half = torch.zeros(number, channels, -(-height // 2), width, dtype=dtype)
+    start = time.perf_counter()
+    with torch.no_grad():
+        model(half)
+    return (time.perf_counter() - start) * channels * height * width

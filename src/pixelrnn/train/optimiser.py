@@ -11,6 +11,8 @@ from pixelrnn.config import TrainConfig
 
 __all__ = ["average_into", "build", "learning_rate"]
 
+FIRST = 0.01  # of the peak: the least rate of the warm-up
+
 
 def build(parameters: Iterable[nn.Parameter], config: TrainConfig) -> Optimizer:
     """The optimiser that a configuration asks for."""
@@ -30,11 +32,12 @@ def learning_rate(config: TrainConfig, fraction: float) -> float:
     Example:
         >>> config = TrainConfig(learning_rate=1.0, warmup=0.5)
         >>> [round(learning_rate(config, share), 3) for share in (0.0, 0.25, 0.5, 0.75, 1.0)]
-        [0.0, 0.5, 1.0, 0.5, 0.0]
+        [0.01, 0.5, 1.0, 0.5, 0.0]
     """
     fraction = min(1.0, fraction)
     if fraction < config.warmup:
-        return config.learning_rate * fraction / config.warmup
+        # Not from 0: with a budget of time the first step starts at 0, and would be lost.
+        return config.learning_rate * max(fraction / config.warmup, FIRST)
     if config.decay == "none":
         return config.learning_rate
     course = (fraction - config.warmup) / (1 - config.warmup)

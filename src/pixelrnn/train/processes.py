@@ -5,14 +5,16 @@ pass, so accumulation and uneven shares need no special case, and each process m
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 from torch import distributed as dist
 
-__all__ = ["barrier", "broadcast", "joined", "rank", "sum_over_processes", "world"]
+from pixelrnn.errors import PixelRNNError, RunError
+
+__all__ = ["broadcast", "joined", "on_first", "rank", "sum_over_processes", "world"]
 
 
 @contextmanager
@@ -24,6 +26,7 @@ def joined(device: torch.device) -> Iterator[None]:
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         yield
+        dist.barrier()  # a process that leaves while others still talk takes them with it
     finally:
         dist.destroy_process_group()
 
@@ -38,11 +41,14 @@ def world() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
-def sum_over_processes(tensor: Tensor) -> Tensor:
-    """Replace the tensor by its sum over all processes."""
-    if world() > 1:
-        dist.all_reduce(tensor)
-    return tensor
+def sum_over_processes(tensor: Tensor, device: torch.device) -> Tensor:
+    """The sum of the tensor over all processes, which work on `device`."""
+    if world() == 1:
+        return tensor
+    # NCCL sums on the device only.
+    shared = tensor.to(device) if device.type == "cuda" else tensor
+    dist.all_reduce(shared)
+    return shared
 
 
 def broadcast(value: object) -> object:
@@ -54,7 +60,18 @@ def broadcast(value: object) -> object:
     return box[0]
 
 
-def barrier() -> None:
-    """Wait for all processes."""
-    if world() > 1:
-        dist.barrier()
+def on_first(action: Callable[[], None]) -> None:
+    """Let process 0 do something while the others wait; if it raises a user's error, all of them raise it.
+
+    Raises:
+        RunError: On all processes but the first, which raises its own error.
+    """
+    problem: PixelRNNError | None = None
+    if rank() == 0:
+        try:
+            action()
+        except PixelRNNError as error:
+            problem = error
+    message = broadcast(str(problem) if problem else None)
+    if message is not None:
+        raise problem or RunError(str(message))
