@@ -48,6 +48,9 @@ class Evaluate:
     packed: tuple[int, int] | None = None
     """Height and width of the images in bit-packed arrays, if not as in training."""
 
+    source_levels: int | None = None
+    """Values that an array's sub-pixels can take, if not as in training."""
+
     skip_bad: bool = False
     """Skip, count and list files that cannot be read."""
 
@@ -106,10 +109,9 @@ class Evaluate:
         is_own = own in (source, str(Path(source).resolve()))
         # A bit-packed source says nothing of how another one is stored.
         packed = self.packed or (config.packed if is_own else None)
-        skip_bad = self.skip_bad or config.skip_bad
-        data = load(
-            source, config, is_silent=not is_first_process(), packed=packed, limit=self.limit, skip_bad=skip_bad
-        )
+        changes = {"packed": packed, "limit": self.limit, "skip_bad": self.skip_bad or config.skip_bad}
+        changes["source_levels"] = self.source_levels or config.source_levels
+        data = load(source, config, is_silent=not is_first_process(), **changes)
         counts = {name: len(getattr(data, name)) for name in ("train", "valid", "test")}
         if (
             is_own

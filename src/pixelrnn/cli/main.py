@@ -3,6 +3,8 @@
 Nothing here or in the verbs' heads imports torch: help and usage errors answer at once.
 """
 
+import contextlib
+import io
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -38,17 +40,39 @@ Command = (
 )
 
 
+def _parse(arguments: Sequence[str]) -> Command:
+    """The command that the arguments name.
+
+    Raises:
+        PixelRNNError: If a value is refused by one of our own checks. The parser would draw a box around its message
+            and name its own internals: what it prints is held back until it is known whether the error is ours.
+        SystemExit: After help (0), or after a usage error and the parser's suggestions (2).
+    """
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(printed):
+            return tyro.cli(
+                Command,
+                prog="pixelrnn",
+                description=DESCRIPTION,
+                args=arguments,
+                config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes),
+            )
+    except SystemExit as stop:
+        error: BaseException | None = stop
+        while error is not None:
+            if isinstance(error, PixelRNNError):
+                raise error from None
+            error = error.__context__
+        sys.stderr.write(printed.getvalue())
+        raise
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 0, 2 for what the user can mend, 130 after Ctrl-C."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        command: Command = tyro.cli(
-            Command,
-            prog="pixelrnn",
-            description=DESCRIPTION,
-            args=arguments,
-            config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes),
-        )
+        command = _parse(arguments)
         if isinstance(command, Train):
             command.refuse_with_resume(arguments)
         return command.run()

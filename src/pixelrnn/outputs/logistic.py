@@ -55,13 +55,15 @@ class LogisticMixture:
         weights, means, log_scales = parameters.chunk(3, dim=2)  # (N, C, K, ...)
         inverse = torch.exp(-log_scales.clamp(MIN_LOG_SCALE, MAX_LOG_SCALE))
         x = x.unsqueeze(2)
-        centre = 2 * x.to(parameters.dtype) / (self.levels - 1) - 1 - means
-        half = 1 / (self.levels - 1)
-        upper, lower = (centre + half) * inverse, (centre - half) * inverse
+        # The upper edge of a level and the lower edge of the next are the same float, so that nothing falls between.
+        double = 2 * x.to(parameters.dtype)
+        top = self.levels - 1
+        upper = ((double + 1) / top - 1 - means) * inverse
+        lower = ((double - 1) / top - 1 - means) * inverse
         # sigma(b) - sigma(a) = sigma(b) sigma(-a) (1 - e^(a-b)): nothing cancels, however far out a and b lie.
         below, above = F.logsigmoid(upper), F.logsigmoid(-lower)
-        inside = below + above + torch.log(-torch.expm1(-2 * half * inverse))
-        interval = torch.where(x == 0, below, torch.where(x == self.levels - 1, above, inside))
+        inside = below + above + torch.log(-torch.expm1(-2 / top * inverse))
+        interval = torch.where(x == 0, below, torch.where(x == top, above, inside))
         return (weights.log_softmax(2) + interval).logsumexp(2)
 
     def log_table(self, parameters: Tensor) -> Tensor:
