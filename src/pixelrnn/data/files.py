@@ -56,13 +56,17 @@ def _refuse(error: OSError) -> None:
 
 
 class Folder:
-    """All images below a folder, sorted by name."""
+    """All images below a folder, sorted by name; but not the pictures of training runs that were written into it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        walk = os.walk(path, onerror=_refuse)
-        found = (Path(root, name).relative_to(path) for root, _, names in walk for name in names)
-        self.names = sorted(name.as_posix() for name in found if is_image_name(name.as_posix()))
+        found = []
+        for root, folders, names in os.walk(path, onerror=_refuse):
+            if "model.safetensors" in names:
+                folders.clear()
+                continue
+            found += [Path(root, name).relative_to(path).as_posix() for name in names]
+        self.names = sorted(name for name in found if is_image_name(name))
 
     def walk(self) -> Iterator[tuple[str, Opener]]:
         """Each file, opened from disk."""
