@@ -1,6 +1,7 @@
 """`pixelrnn data`: look at a source, and remake the fixed binarisation."""
 
 import dataclasses
+import inspect
 from pathlib import Path
 from typing import Annotated
 
@@ -103,7 +104,10 @@ class Binarize:
 class DataCommand:
     """Look at a source of images, or make the fixed binarisation of MNIST."""
 
-    action: Annotated[Show, tyro.conf.subcommand("show")] | Annotated[Binarize, tyro.conf.subcommand("binarize")]
+    action: (
+        Annotated[Show, tyro.conf.subcommand("show", description=inspect.getdoc(Show))]
+        | Annotated[Binarize, tyro.conf.subcommand("binarize", description=inspect.getdoc(Binarize))]
+    )
 
     def run(self) -> int:
         """Do it."""

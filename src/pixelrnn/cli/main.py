@@ -4,10 +4,12 @@ Nothing here or in the verbs' heads imports torch: help and usage errors answer 
 """
 
 import contextlib
+import inspect
 import io
+import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any, Union
 
 import tyro
 
@@ -30,14 +32,15 @@ Examples:
     pixelrnn train --help
 """
 
-Command = (
-    Annotated[Train, tyro.conf.subcommand("train")]
-    | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
-    | Annotated[Sample, tyro.conf.subcommand("sample")]
-    | Annotated[Info, tyro.conf.subcommand("info")]
-    | Annotated[DataCommand, tyro.conf.subcommand("data")]
-    | Annotated[Demo, tyro.conf.subcommand("demo")]
-)
+Command = Train | Evaluate | Sample | Info | DataCommand | Demo
+VERBS: dict[str, type[Command]] = {
+    "train": Train,
+    "evaluate": Evaluate,
+    "sample": Sample,
+    "info": Info,
+    "data": DataCommand,
+    "demo": Demo,
+}
 
 
 def _parse(arguments: Sequence[str]) -> Command:
@@ -51,13 +54,12 @@ def _parse(arguments: Sequence[str]) -> Command:
     printed = io.StringIO()
     try:
         with contextlib.redirect_stderr(printed):
-            return tyro.cli(
-                Command,
-                prog="pixelrnn",
-                description=DESCRIPTION,
-                args=arguments,
-                config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes),
-            )
+            if arguments and arguments[0] in VERBS:
+                # The verb alone: faster to build, and its whole docstring, with the examples, is the help.
+                kind = VERBS[arguments[0]]
+                return _cli(kind, f"pixelrnn {arguments[0]}", inspect.getdoc(kind) or "", arguments[1:])
+            verbs = [Annotated[kind, tyro.conf.subcommand(name)] for name, kind in VERBS.items()]
+            return _cli(Union[tuple(verbs)], "pixelrnn", DESCRIPTION, arguments)  # noqa: UP007 (made at run time)
     except SystemExit as stop:
         error: BaseException | None = stop
         while error is not None:
@@ -68,6 +70,12 @@ def _parse(arguments: Sequence[str]) -> Command:
         raise
 
 
+def _cli(kind: Any, name: str, description: str, arguments: Sequence[str]) -> Command:
+    config = (tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes)
+    command: Command = tyro.cli(kind, prog=name, description=description, args=arguments, config=config)
+    return command
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 0, 2 for what the user can mend, 130 after Ctrl-C."""
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -76,6 +84,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(command, Train):
             command.refuse_with_resume(arguments)
         return command.run()
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; nothing more can be flushed into it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (PixelRNNError, OSError) as error:
         # Under torchrun every process fails in the same way; one says so.
         if is_first_process():
