@@ -19,7 +19,8 @@ lint: install
 
 install: $(VENV)/.installed
 
-# Torch comes first and alone: under a looser resolution pip may take a build that is gigabytes larger.
+# Torch comes first, with its exact version. On Linux without a GPU its CPU build is enough and gigabytes smaller:
+# make install PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch

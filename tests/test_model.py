@@ -123,19 +123,19 @@ def test_a_likelihood_in_inference_mode_does_not_spoil_training():
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "message"),
     [
-        {"n": 0},
-        {"temperature": 0.0},
-        {"temperature": math.nan},
-        {"seed": -1},
-        {"seed": 2**64},
-        {"batch": 0},
-        {"size": (0, 3)},
+        ({"n": 0}, "n is 0; at least 1 is needed"),
+        ({"batch": 0}, "batch is 0; at least 1 is needed"),
+        ({"size": (0, 3)}, "height is 0; at least 1 is needed"),
+        ({"temperature": 0.0}, "temperature is 0.0; it must be above 0 and finite"),
+        ({"temperature": math.nan}, "temperature is nan"),
+        ({"seed": -1}, "seed is -1; 0 to 2.63 - 1 are allowed"),
+        ({"seed": 2**64}, "seed is 18446744073709551616"),
     ],
 )
-def test_sample_refuses(arguments):
-    with pytest.raises(ConfigError, match="n, height, width and batch are at least 1"):
+def test_sample_refuses(arguments, message):
+    with pytest.raises(ConfigError, match=message):
         build(shape=(1, 2, 2), levels=2).sample(**{"n": 1, **arguments})
 
 
@@ -210,6 +210,6 @@ def test_the_seed_decides_the_weights_and_nothing_else():
 
 def test_repr_says_what_it_is():
     text = repr(ImageModel(ModelConfig(shape=(3, 8, 8), levels=256, layers=1, hidden=6)))
-    assert "diagonal-bilstm, 3x8x8" in text
+    assert "diagonal-bilstm, 1 layer, h=6, 3x8x8" in text
     assert "Softmax(levels=256)" in text
     assert "unmasked" in text

@@ -4,7 +4,7 @@ Every class here is a `ValueError`, so library users catch what they expect; the
 the sentence alone and exits with 2. Invariants of our own code are `assert`, never one of these.
 """
 
-__all__ = ["ConfigError", "DataError", "PixelRNNError", "RunError"]
+__all__ = ["ConfigError", "DataError", "PixelRNNError", "RunError", "RunExistsError"]
 
 
 class PixelRNNError(ValueError):
@@ -21,3 +21,7 @@ class DataError(PixelRNNError):
 
 class RunError(PixelRNNError):
     """A run folder cannot be read, written or continued; the message names the folder and the remedy."""
+
+
+class RunExistsError(RunError):
+    """A new run was to be made where something is already."""

@@ -92,7 +92,8 @@ def save_curve(
     late = [line[key] for line in metrics[len(metrics) // 20 :] for key in keys if key in line]
     late += (lines or {}).values()
     if late:
-        axes.set_ylim(top=max(late) + 0.05 * (max(late) - min(late)))
+        margin = 0.05 * (max(late) - min(late)) or None
+        axes.set_ylim(*((min(late) - margin, max(late) + margin) if margin else (None, None)))
     axes.set(xlabel="training images seen", ylabel="bits/dim", title=title)
     axes.grid(alpha=0.3)
     axes.legend()

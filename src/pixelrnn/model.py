@@ -51,8 +51,7 @@ class ImageModel(nn.Module):
         super().__init__()
         self.config = config
         self.output = outputs.build(config)
-        if seed is not None and not 0 <= seed < MAX_SEED:
-            raise ConfigError(f"seed is {seed}; 0 to 2^63 - 1 are allowed")
+        _check_seed(seed)
         with torch.random.fork_rng(devices=[], enabled=seed is not None):
             if seed is not None:
                 torch.default_generator.manual_seed(seed)
@@ -126,12 +125,12 @@ class ImageModel(nn.Module):
             ConfigError: If `n`, `size`, `temperature` or `seed` is out of range.
         """
         height, width = size or self.config.shape[1:]
-        is_seed = seed is None or 0 <= seed < MAX_SEED
-        if min(n, height, width, batch) < 1 or not 0 < temperature < math.inf or not is_seed:
-            raise ConfigError(
-                f"sample got n={n}, size={(height, width)}, batch={batch}, temperature={temperature}, seed={seed}; "
-                "n, height, width and batch are at least 1, the temperature is above 0, the seed from 0 to 2^63 - 1"
-            )
+        for name, value in (("n", n), ("height", height), ("width", width), ("batch", batch)):
+            if value < 1:
+                raise ConfigError(f"{name} is {value}; at least 1 is needed")
+        if not 0 < temperature < math.inf:
+            raise ConfigError(f"temperature is {temperature}; it must be above 0 and finite")
+        _check_seed(seed)
         seed = int(np.random.SeedSequence().entropy) % 2**63 if seed is None else seed  # type: ignore[arg-type]
         shape = (self.config.shape[0], height, width)
         batches = range(0, n, batch)
@@ -191,9 +190,11 @@ class ImageModel(nn.Module):
 
     def extra_repr(self) -> str:
         """What is modelled, and with how many weights."""
-        size = "x".join(map(str, self.config.shape))
+        config = self.config
+        layers = f"{config.layers} {'layer' if config.layers == 1 else 'layers'}, h={config.hidden}"
+        weights = sum(parameter.numel() for parameter in self.parameters())
         return (
-            f"{self.config.architecture}, {size}, {sum(p.numel() for p in self.parameters()):,} weights, {self.output}"
+            f"{config.architecture}, {layers}, {'x'.join(map(str, config.shape))}, {weights:,} weights, {self.output}"
         )
 
     def _scaled(self, x: Tensor) -> Tensor:
@@ -214,6 +215,11 @@ class ImageModel(nn.Module):
         low, high = int(x.min()), int(x.max())
         if low < 0 or high >= levels:
             raise DataError(f"images hold values {low} .. {high}; this model has {levels} levels, 0 .. {levels - 1}")
+
+
+def _check_seed(seed: int | None) -> None:
+    if seed is not None and not 0 <= seed < MAX_SEED:
+        raise ConfigError(f"seed is {seed}; 0 to 2^63 - 1 are allowed")
 
 
 class _Share:

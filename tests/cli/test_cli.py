@@ -74,6 +74,10 @@ assert not heavy, heavy
     ("arguments", "message"),
     [
         (["train"], "train needs a source"),
+        (
+            ["trian", "digits"],
+            "'trian' is none of the commands train, evaluate, sample, info, data, demo; did you mean train?",
+        ),
         (["train", "nowhere"], "nowhere: no such file or folder"),
         (["train", "digits", "--hidden", "0"], "hidden is 0; at least one feature per channel"),
         (["train", "digits", "--output", "bernoulli"], "output 'bernoulli' needs levels 2; levels is 17"),
@@ -115,6 +119,9 @@ def test_resume_keeps_its_settings(capsys, trained):
     assert "--layers cannot be given with --resume" in capsys.readouterr().err
     assert run("train", "--resume", trained, "--steps", 12) == 0
     assert json.loads((trained / "metrics.jsonl").read_text().splitlines()[-1])["step"] == 12
+    capsys.readouterr()
+    assert run("train", "--resume", trained) == 0
+    assert f"{trained} is complete at step 12; to go on, give a larger budget" in capsys.readouterr().out
 
 
 def test_train_prints_json(capsys, tmp_path):
@@ -185,10 +192,10 @@ def test_sample(capsys, trained, tmp_path):
     with Image.open(tmp_path / "c" / "seed-0-000000.png") as image:
         assert image.size == (9, 4)
     assert run("sample", trained, "-n", 0) == 2
-    assert "pixelrnn: number is 0; at least 1 is needed" in capsys.readouterr().err
+    assert "pixelrnn: -n is 0; at least 1 is needed" in capsys.readouterr().err
     assert run("sample", trained, "--batch", 0) == 2
     assert run("sample", trained, "--seed", -1) == 2
-    assert "the seed from 0 to 2^63 - 1" in capsys.readouterr().err
+    assert "seed is -1; 0 to 2^63 - 1 are allowed" in capsys.readouterr().err
     assert run("sample", trained, "-n", 2, "--json", "--out", tmp_path / "d") == 0
     assert len(json.loads(capsys.readouterr().out)["images"]) == 2
 
@@ -196,7 +203,7 @@ def test_sample(capsys, trained, tmp_path):
 def test_info(capsys, trained):
     assert run("info", trained) == 0
     text = capsys.readouterr().out
-    assert "pixelcnn, 1x8x8" in text
+    assert "pixelcnn, 1 layer, h=4, 1x8x8" in text
     assert "best validation" in text
     assert run("info", trained, "--json") == 0
     assert json.loads(capsys.readouterr().out)["model"]["architecture"] == "pixelcnn"
@@ -230,7 +237,13 @@ def test_data_binarize(capsys, tmp_path):
 def test_demo(capsys, tmp_path):
     assert run("demo", "--minutes", 0.05, "--out", tmp_path / "demo") == 0
     text = capsys.readouterr().out
-    for part in ("uniform              4.087", "per-pixel histogram", "Diagonal BiLSTM", "then try:"):
+    for part in (
+        "uniform              4.087",
+        "per-pixel histogram",
+        "Diagonal BiLSTM",
+        "give it more --minutes",
+        "then try:",
+    ):
         assert part in text
     with Image.open(tmp_path / "demo" / "samples.png") as image:
         assert image.width > 100

@@ -44,7 +44,7 @@ def test_a_dangling_link_is_named(tmp_path):
     picture().save(tmp_path / "a.png")
     (tmp_path / "b.png").symlink_to(tmp_path / "gone.png")
     refuse(r"b\.png cannot be used: .*No such file", tmp_path)
-    assert load_data(tmp_path, skip_bad=True).summary == "1 images, 1 RGB, 1 unreadable (listed)"
+    assert load_data(tmp_path, skip_bad=True).summary == "1 image, 1 RGB, 1 unreadable (listed)"
 
 
 def test_mixed_sizes(tmp_path):

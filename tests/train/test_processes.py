@@ -98,6 +98,18 @@ def test_two_processes_train_as_one(tmp_path):
     assert journals[0][-1]["valid_nats"] == pytest.approx(journals[1][-1]["valid_nats"], rel=1e-5)
 
 
+def test_two_trainings_at_once_get_a_folder_each(tmp_path):
+    arguments = [*TRAIN, *SETTINGS, "--steps", "3"]
+    command = [sys.executable, "-m", "pixelrnn", *arguments]
+    both = [
+        subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    for process in both:
+        finish(process)
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["digits-row-lstm", "digits-row-lstm-2"]
+
+
 def test_a_failure_of_one_process_ends_all_with_one_line(tmp_path):
     arguments = [*TRAIN, *SETTINGS, "--steps", "2", "--out", tmp_path]
     _, err = finish(start(*arguments, processes=2), code=1)

@@ -70,6 +70,8 @@ class Demo:
         say(f"  per-pixel histogram  {lines['per-pixel histogram']:.3f}")
         nats = f"{result.nats:.1f} +- {result.standard_error:.1f} nats per image"
         say(f"  Diagonal BiLSTM      {result.bits_per_dim:.3f}   ({nats})")
+        if result.bits_per_dim > lines["per-pixel histogram"]:
+            say("\nworse than the histogram: it has hardly begun to learn; give it more --minutes")
         say(f"\nlook at {self.out / 'samples.png'} (64 new digits) and {self.out / 'curve.png'}, then try:")
         say(f"  pixelrnn sample {folder} -n 100 --temperature 0.8")
         say(f"  pixelrnn evaluate {folder}")

@@ -4,6 +4,7 @@ Nothing here or in the verbs' heads imports torch: help and usage errors answer 
 """
 
 import contextlib
+import difflib
 import inspect
 import io
 import os
@@ -20,7 +21,7 @@ from pixelrnn.cli.evaluate import Evaluate
 from pixelrnn.cli.info import Info
 from pixelrnn.cli.sample import Sample
 from pixelrnn.cli.train import INTERRUPTED, Train
-from pixelrnn.errors import PixelRNNError
+from pixelrnn.errors import ConfigError, PixelRNNError
 
 __all__ = ["main"]
 
@@ -58,6 +59,10 @@ def _parse(arguments: Sequence[str]) -> Command:
                 # The verb alone: faster to build, and its whole docstring, with the examples, is the help.
                 kind = VERBS[arguments[0]]
                 return _cli(kind, f"pixelrnn {arguments[0]}", inspect.getdoc(kind) or "", arguments[1:])
+            if arguments and not arguments[0].startswith("-"):
+                near = difflib.get_close_matches(arguments[0], VERBS, n=1)
+                hint = f"; did you mean {near[0]}?" if near else ""
+                raise ConfigError(f"{arguments[0]!r} is none of the commands {', '.join(VERBS)}{hint}")
             verbs = [Annotated[kind, tyro.conf.subcommand(name)] for name, kind in VERBS.items()]
             return _cli(Union[tuple(verbs)], "pixelrnn", DESCRIPTION, arguments)  # noqa: UP007 (made at run time)
     except SystemExit as stop:

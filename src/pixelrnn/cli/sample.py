@@ -54,9 +54,9 @@ class Sample:
     def __post_init__(self) -> None:
         """Check what can be checked without torch."""
         require_run(self.run_folder)
-        for name in ("number", "batch"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}; at least 1 is needed")
+        for option, value in (("-n", self.number), ("--batch", self.batch)):
+            if value < 1:
+                raise ConfigError(f"{option} is {value}; at least 1 is needed")
 
     def run(self) -> int:
         """Draw, write, and say where."""
@@ -82,5 +82,5 @@ class Sample:
         if self.json:
             show_json({"images": list(map(str, paths)), "grid": str(out / "grid.png")})
         else:
-            say(f"{self.number:,} images and grid.png written to {out}")
+            say(f"{self.number:,} new {'image' if self.number == 1 else 'images'} and grid.png written to {out}")
         return 0

@@ -13,7 +13,7 @@ from pixelrnn.cli.console import is_first_process, progress, say, show_json
 from pixelrnn.cli.machine import Machine
 from pixelrnn.cli.sources import load
 from pixelrnn.config import DataConfig, ModelConfig, TrainConfig, require_run, require_source
-from pixelrnn.errors import ConfigError
+from pixelrnn.errors import ConfigError, RunExistsError
 
 if TYPE_CHECKING:
     from pixelrnn.data import Data
@@ -45,7 +45,7 @@ class Train:
     """digits, a folder of images, a .zip or .tar of them, .npy, .npz, IDX files, or hf:owner/name."""
 
     out: Path | None = None
-    """Run folder to make; runs/SOURCE-ARCHITECTURE if not given."""
+    """Run folder to make; if not given runs/SOURCE-ARCHITECTURE, or that with -2, -3, ... where it exists."""
 
     resume: Path | None = None
     """Run folder to continue."""
@@ -86,12 +86,14 @@ class Train:
         """Train, draw samples, and say what to do with the result."""
         from pixelrnn.model import ImageModel
         from pixelrnn.train import processes
+        from pixelrnn.train.journal import read_metrics
 
         device = self.machine.prepare()
         is_silent = not is_first_process()
         with processes.joined(device):
             source, data_config, train_config = self._settings()
             data = load(source, data_config, is_silent=is_silent)
+            earlier = [line["step"] for line in read_metrics(self.resume)] if self.resume else []
             if self.resume:
                 model, folder = ImageModel.from_pretrained(self.resume), self.resume
             else:
@@ -100,10 +102,19 @@ class Train:
                 folder = Path(str(processes.broadcast(str(self.out or _free_folder(source, config.architecture)))))
             if not is_silent:
                 _announce(model, data, device, is_aside=self.json)
-            run = train_with_progress(
-                model.to(device), data, train_config, folder=folder, resume=bool(self.resume), is_aside=self.json
-            )
-        if not is_silent and run.is_finished:
+            try:
+                run = train_with_progress(
+                    model.to(device), data, train_config, folder=folder, resume=bool(self.resume), is_aside=self.json
+                )
+            except RunExistsError:
+                if self.out is not None:
+                    raise
+                # Another process took the name in the same moment: the next free one will do.
+                return self.run()
+        if run.is_finished and earlier[-1:] == [run.step]:
+            if not is_silent:
+                say(f"{folder} is complete at step {run.step:,}; to go on, give a larger budget (--steps, --minutes)")
+        elif not is_silent and run.is_finished:
             _finish(model, run, folder, train_config, is_json=self.json)
         return 0 if run.is_finished else INTERRUPTED
 
@@ -182,7 +193,8 @@ def _stoppable() -> Iterator[Callable[[], bool]]:
 
 
 def _free_folder(source: str, architecture: str) -> Path:
-    name = source.rstrip("/").rsplit("/", 1)[-1].split(".")[0] or "images"
+    path = Path(source).resolve() if Path(source).exists() else Path(source)
+    name = path.name.split(".")[0] or "images"
     first = Path("runs") / f"{name}-{architecture}"
     return next(
         path

@@ -49,7 +49,8 @@ class Census:
     def summary(self, channels: Channels) -> str:
         """One line: "1,204 images, 1,190 RGB, 14 grey -> RGB, 3 unreadable (listed)"."""
         target = NAMES[channels]
-        parts = [f"{sum(self.kinds.values()):,} images"]
+        total = sum(self.kinds.values())
+        parts = [f"{total:,} {'image' if total == 1 else 'images'}"]
         for kind, count in self.kinds.most_common():
             over = " (transparency over white)" if kind.endswith("alpha") or kind == "RGBA" else ""
             parts.append(

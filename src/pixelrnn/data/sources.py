@@ -113,7 +113,7 @@ def _from_arrays(source: ArraySource, where: str, config: DataConfig) -> Source:
         else " (" + ", ".join(f"{name} {len(positions):,}" for name, positions in splits.items()) + ")"
     )
     kind = {1: "grey", 3: "RGB", 4: "RGBA"}.get(channels, f"{channels} channels")
-    summary = f"{start:,} images{counts}, {height}x{width} {kind}"
+    summary = f"{start:,} {'image' if start == 1 else 'images'}{counts}, {height}x{width} {kind}"
     return Source(Concatenated(tuple(parts)), source_levels.pop(), splits, summary, joined, names)
 
 

@@ -13,7 +13,7 @@ import filelock
 
 from pixelrnn.config import TrainConfig
 from pixelrnn.data.images import Data
-from pixelrnn.errors import ConfigError, RunError
+from pixelrnn.errors import ConfigError, RunError, RunExistsError
 from pixelrnn.model import MODEL, ImageModel
 from pixelrnn.storage import describe, read_json, write_json, write_tensors
 from pixelrnn.train import optimiser as rules
@@ -78,14 +78,14 @@ class RunFolder:
 
     def _create(self) -> None:
         """Make the folder; it appears with all that a loadable, resumable run needs, or not at all."""
-        taken = RunError(f"{self.path} exists; continue it with --resume {self.path}, or choose another --out")
+        taken = RunExistsError(f"{self.path} exists; continue it with --resume {self.path}, or choose another --out")
         if self.path.exists():
             raise taken
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             building = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.", dir=self.path.parent))
         except OSError as error:
-            raise RunError(f"{self.path} cannot be made ({error})") from error
+            raise RunError(f"{self.path} cannot be made ({error.strerror}: {error.filename})") from error
         try:
             write_json(building / "config.json", self._describe())
             write_tensors(building / MODEL, self.model.state_dict())
@@ -94,6 +94,10 @@ class RunFolder:
             building.rename(self.path)
         except OSError as error:
             # Another process may have made it meanwhile: the error for that differs between systems.
-            raise (taken if self.path.exists() else RunError(f"{self.path} cannot be made ({error})")) from error
+            raise (
+                taken
+                if self.path.exists()
+                else RunError(f"{self.path} cannot be made ({error.strerror}: {error.filename})")
+            ) from error
         finally:
             shutil.rmtree(building, ignore_errors=True)

@@ -128,7 +128,8 @@ def _check(model: ImageModel, data: Data) -> None:
         )
     if not len(data.train) or not len(data.valid):
         raise DataError(
-            f"{len(data.train)} images to train on and {len(data.valid)} to validate on; at least 1 of each is needed"
+            f"{len(data.train)} images to train on and {len(data.valid)} to validate on; at least 1 of each is needed "
+            "(3 images in all, if the source has no splits)"
         )
 
 
