@@ -43,7 +43,7 @@ class Demo:
         from pixelrnn.tasks.baseline import histogram_bits_per_dim
         from pixelrnn.train import evaluate
 
-        config = TrainConfig(minutes=self.minutes, seed=self.seed, samples=0, learning_rate=6e-3)
+        config = TrainConfig(minutes=self.minutes, seed=self.seed, samples=0, learning_rate=6e-3, weight_decay=0.3)
         device = self.machine.prepare()
         data = load_data("digits")
         say("UCI handwritten digits (Alpaydin, Kaynak 1998; CC BY 4.0), built in: " + data.summary + ", 17 grey levels")
