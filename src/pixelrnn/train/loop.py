@@ -145,6 +145,7 @@ class _Training:
         self.best = read_tensors(folder / MODEL)[0] if folder else copy.deepcopy(model.state_dict())
         self.valid = data.valid.spaced(config.valid_images)
         self.journal = Journal(self.writable, step=self.at.step, tensorboard=config.tensorboard)
+        self.norm = torch.zeros(())  # of the gradient last computed
         self.begun, self.earlier, self.saved = time.perf_counter(), self.at.seconds, time.perf_counter()
 
     def run(self, callback: Callable[[Progress], bool | None]) -> bool:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
-from pixelrnn.errors import PixelRNNError, RunError
+from pixelrnn.errors import PixelRNNError
 
 __all__ = ["broadcast", "joined", "on_first", "rank", "sum_over_processes", "world"]
 
@@ -60,18 +60,14 @@ def broadcast(value: object) -> object:
     return box[0]
 
 
-def on_first(action: Callable[[], None]) -> None:
-    """Let process 0 do something while the others wait; if it raises a user's error, all of them raise it.
-
-    Raises:
-        RunError: On all processes but the first, which raises its own error.
-    """
-    problem: PixelRNNError | None = None
+def on_first(action: Callable[[], object]) -> None:
+    """Let process 0 do something while the others wait; a user's error that it raises is raised by all of them."""
+    problem: object = None
     if rank() == 0:
         try:
             action()
         except PixelRNNError as error:
             problem = error
-    message = broadcast(str(problem) if problem else None)
-    if message is not None:
-        raise problem or RunError(str(message))
+    problem = broadcast(problem)
+    if isinstance(problem, PixelRNNError):
+        raise problem
