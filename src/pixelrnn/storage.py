@@ -88,14 +88,18 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], about: Any = None) 
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
-    """Read what `write_tensors` wrote."""
+    """Read what `write_tensors` wrote.
+
+    The file is opened once: a training at work may replace it meanwhile, and the library's own reader, which opens a
+    path twice, would then take the header of one file and the values of another.
+    """
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            return {name: file.get_tensor(name) for name in file.keys()}, json.loads(metadata.get("json", "null"))
+        content = path.read_bytes()
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        return safetensors.torch.load(content), json.loads(header.get("__metadata__", {}).get("json", "null"))
     except FileNotFoundError as error:
         raise RunError(f"{path.parent}: no {path.name} here; is this a run or model folder?") from error
-    except (OSError, ValueError, safetensors.SafetensorError) as error:
+    except (OSError, ValueError, KeyError, AttributeError, RuntimeError, safetensors.SafetensorError) as error:
         raise RunError(f"{path}: damaged or not a safetensors file ({error})") from error
 
 
