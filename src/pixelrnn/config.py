@@ -13,7 +13,16 @@ import tyro
 
 from pixelrnn.errors import ConfigError, DataError, RunError
 
-__all__ = ["DataConfig", "ModelConfig", "TrainConfig", "from_json", "require_run", "require_source", "to_json"]
+__all__ = [
+    "DataConfig",
+    "ModelConfig",
+    "TrainConfig",
+    "from_json",
+    "require_run",
+    "require_seed",
+    "require_source",
+    "to_json",
+]
 
 Architecture = Literal["diagonal-bilstm", "row-lstm", "pixelcnn", "gated-pixelcnn"]
 OutputName = Literal["auto", "bernoulli", "softmax", "logistic-mixture", "continuous-mixture"]
@@ -41,7 +50,8 @@ def _choice(name: str, value: str, choices: Any) -> None:
     _require(value in get_args(choices), f"{name} is {value!r}; one of {', '.join(get_args(choices))} is allowed")
 
 
-def _seed(name: str, value: int) -> None:
+def require_seed(name: str, value: int) -> None:
+    """Check that a seed can be one; raises `ConfigError` with its name if not."""
     _require(0 <= value < MAX_SEED, f"{name} is {value}; 0 to 2^63 - 1 are allowed")
 
 
@@ -238,8 +248,8 @@ class DataConfig:
             f"binarize gives 2 levels; levels is {self.levels}, leave it out or give 2",
         )
         _choice("channels", self.channels, Channels)
-        _seed("binarize_seed", self.binarize_seed)
-        _seed("split_seed", self.split_seed)
+        require_seed("binarize_seed", self.binarize_seed)
+        require_seed("split_seed", self.split_seed)
         for name in ("valid_fraction", "test_fraction"):
             _require(0 < getattr(self, name) < 1, f"{name} is {getattr(self, name)}; it lies between 0 and 1")
         _require(
@@ -330,7 +340,7 @@ class TrainConfig:
         _choice("optimiser", self.optimiser, Optimiser)
         _choice("precision", self.precision, Precision)
         _choice("decay", self.decay, Decay)
-        _seed("seed", self.seed)
+        require_seed("seed", self.seed)
         _require(self.learning_rate > 0, f"learning_rate is {self.learning_rate}; it must be above 0")
         _require(0 <= self.warmup < 1, f"warmup is {self.warmup}; it is a share of the budget, 0 up to 1")
         _require(0 <= self.ema < 1, f"ema is {self.ema}; it lies between 0 and 1")

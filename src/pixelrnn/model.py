@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from pixelrnn import outputs, storage
-from pixelrnn.config import MAX_SEED, ModelConfig
+from pixelrnn.config import ModelConfig, require_seed
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.nn.network import Network
 
@@ -51,7 +51,8 @@ class ImageModel(nn.Module):
         super().__init__()
         self.config = config
         self.output = outputs.build(config)
-        _check_seed(seed)
+        if seed is not None:
+            require_seed("seed", seed)
         with torch.random.fork_rng(devices=[], enabled=seed is not None):
             if seed is not None:
                 torch.default_generator.manual_seed(seed)
@@ -130,7 +131,8 @@ class ImageModel(nn.Module):
                 raise ConfigError(f"{name} is {value}; at least 1 is needed")
         if not 0 < temperature < math.inf:
             raise ConfigError(f"temperature is {temperature}; it must be above 0 and finite")
-        _check_seed(seed)
+        if seed is not None:
+            require_seed("seed", seed)
         seed = int(np.random.SeedSequence().entropy) % 2**63 if seed is None else seed  # type: ignore[arg-type]
         shape = (self.config.shape[0], height, width)
         batches = range(0, n, batch)
@@ -215,11 +217,6 @@ class ImageModel(nn.Module):
         low, high = int(x.min()), int(x.max())
         if low < 0 or high >= levels:
             raise DataError(f"images hold values {low} .. {high}; this model has {levels} levels, 0 .. {levels - 1}")
-
-
-def _check_seed(seed: int | None) -> None:
-    if seed is not None and not 0 <= seed < MAX_SEED:
-        raise ConfigError(f"seed is {seed}; 0 to 2^63 - 1 are allowed")
 
 
 class _Share:

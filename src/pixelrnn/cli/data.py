@@ -38,7 +38,6 @@ class Show:
     def run(self) -> int:
         """Load and print."""
         data = load(self.source, self.data, is_silent=self.json)
-        sizes = {"train": len(data.train), "valid": len(data.valid), "test": len(data.test)}
         if self.json:
             facts = {
                 "summary": data.summary,
@@ -46,9 +45,9 @@ class Show:
                 "labels": data.label_names,
                 "protocol": data.protocol,
             }
-            show_json({"shape": data.shape, "levels": data.levels, "images": sizes, **facts})
+            show_json({"shape": data.shape, "levels": data.levels, "images": data.counts, **facts})
             return 0
-        say(", ".join(f"{count:,} {name}" for name, count in sizes.items()))
+        say(", ".join(f"{count:,} {name}" for name, count in data.counts.items()))
         say(f"{'x'.join(map(str, data.shape))} (channels x height x width), {data.protocol}")
         if data.label_names:
             say(f"{len(data.label_names)} labels: {', '.join(data.label_names[:20])}")

@@ -112,7 +112,7 @@ class Evaluate:
         changes = {"packed": packed, "limit": self.limit, "skip_bad": self.skip_bad or config.skip_bad}
         changes["source_levels"] = self.source_levels or config.source_levels
         data = load(source, config, is_silent=not is_first_process(), **changes)
-        counts = {name: len(getattr(data, name)) for name in ("train", "valid", "test")}
+        counts = data.counts
         if (
             is_own
             and self.limit is None

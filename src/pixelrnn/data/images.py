@@ -124,6 +124,11 @@ class Data:
     config: DataConfig = dataclasses.field(default_factory=DataConfig)
 
     @property
+    def counts(self) -> dict[str, int]:
+        """Number of images of each split."""
+        return {"train": len(self.train), "valid": len(self.valid), "test": len(self.test)}
+
+    @property
     def dims(self) -> int:
         """Sub-pixels of an image."""
         return math.prod(self.shape)

@@ -62,9 +62,8 @@ class RunFolder:
             lock.release()
 
     def _describe(self) -> dict[str, Any]:
-        images = {name: len(getattr(self.data, name)) for name in ("train", "valid", "test")}
         configs = describe(self.data.source, model=self.model.config, data=self.data.config, train=self.config)
-        return {**configs, "images": images}
+        return {**configs, "images": self.data.counts}
 
     def _record(self) -> None:
         """Note a new budget; refuse other images than those that the run was begun with."""
