@@ -5,6 +5,7 @@ pass, so accumulation and uneven shares need no special case, and each process m
 """
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -26,7 +27,9 @@ def joined(device: torch.device) -> Iterator[None]:
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         yield
-        dist.barrier()  # a process that leaves while others still talk takes them with it
+        # A process that leaves while others still talk takes them with it; the last word may still be on its way.
+        dist.barrier()
+        time.sleep(0.5)
     finally:
         dist.destroy_process_group()
 
