@@ -38,9 +38,14 @@ class MaskedConv2d(nn.Module):
         self.weight = nn.Parameter((torch.rand(mask.shape) * 2 - 1) * bound[:, None, None, None])
         self.bias = nn.Parameter((torch.rand(mask.shape[0]) * 2 - 1) * bound)
 
+    @property
+    def masked(self) -> Tensor:
+        """The weight as it is used, `(O, I, Kh, Kw)`."""
+        return self.weight * self.mask
+
     def forward(self, x: Tensor) -> Tensor:
         """Map `(N, I, H, W)` to `(N, O, H, W)`."""
-        return F.conv2d(x, self.weight * self.mask, self.bias, padding=self.padding)
+        return F.conv2d(x, self.masked, self.bias, padding=self.padding)
 
     def extra_repr(self) -> str:
         """Sizes, and the share of the weights that the mask lets through."""

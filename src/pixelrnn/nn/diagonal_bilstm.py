@@ -10,12 +10,12 @@ wide the past is complete.
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pixelrnn import scan
 from pixelrnn.masks import groups
-from pixelrnn.nn.conv import pointwise, recurrent_weight
+from pixelrnn.nn.conv import MaskedConv2d, pointwise, recurrent_weight
+from pixelrnn.scan import Weights
 
 __all__ = ["DiagonalBiLSTM"]
 
@@ -40,8 +40,10 @@ class DiagonalBiLSTM(nn.Module):
         channels: Image channels that the features are grouped by.
 
     Example:
-        >>> DiagonalBiLSTM(features=8, hidden=4, channels=1)(torch.zeros(2, 8, 5, 6)).shape
-        torch.Size([2, 4, 5, 6])
+        >>> up = pointwise(groups(4, 1), groups(8, 1))
+        >>> layer = DiagonalBiLSTM(features=8, hidden=4, channels=1)
+        >>> [tuple(y.shape) for y in layer(torch.zeros(2, 8, 5, 6), up, is_residual=True)]
+        [(2, 8, 5, 6), (2, 4, 5, 6)]
     """
 
     def __init__(self, features: int, hidden: int, channels: int) -> None:
@@ -52,8 +54,13 @@ class DiagonalBiLSTM(nn.Module):
         with torch.no_grad():
             self.input_to_state.bias.view(2, 4, hidden)[:, 1] += 1
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map `(N, 2h, H, W)` to hidden states `(N, h, H, W)`."""
-        gates = self.input_to_state(x).unflatten(1, (2, 4 * self.hidden))
-        left_to_right, right_to_left = scan.diagonal_bilstm(gates, self.state_to_state).unbind(1)
-        return left_to_right + F.pad(right_to_left, (0, 0, 1, -1))
+    def forward(self, x: Tensor, up: MaskedConv2d, *, is_residual: bool) -> tuple[Tensor, Tensor]:
+        """Map features `(N, 2h, H, W)` to new ones, through the 1x1 layer `up`, and to hidden states `(N, h, H, W)`."""
+        weights = Weights(
+            input=self.input_to_state.masked.view(2, 4 * self.hidden, -1),
+            bias=self.input_to_state.bias.view(2, -1),
+            state=self.state_to_state,
+            up=up.masked[:, :, 0, 0],
+            up_bias=up.bias,
+        )
+        return scan.diagonal_bilstm(x, weights, is_residual=is_residual)

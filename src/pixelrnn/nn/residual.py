@@ -5,6 +5,8 @@ layers that compute h features, project them up to 2h by a 1x1 layer with mask B
 connections carry every layer's features to the output as well.
 """
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pixelrnn.config import ModelConfig
@@ -28,8 +30,10 @@ class PixelCNNLayer(nn.Module):
         channels: Image channels that the features are grouped by.
 
     Example:
-        >>> PixelCNNLayer(features=8, hidden=4, channels=1)(torch.zeros(2, 8, 5, 6)).shape
-        torch.Size([2, 4, 5, 6])
+        >>> layer = PixelCNNLayer(features=8, hidden=4, channels=1)
+        >>> up = pointwise(groups(4, 1), groups(8, 1))
+        >>> [tuple(y.shape) for y in layer(torch.zeros(2, 8, 5, 6), up, is_residual=True)]
+        [(2, 8, 5, 6), (2, 4, 5, 6)]
     """
 
     def __init__(self, features: int, hidden: int, channels: int) -> None:
@@ -38,10 +42,10 @@ class PixelCNNLayer(nn.Module):
         self.down = pointwise(groups(features, channels), inner)
         self.conv = MaskedConv2d(causal_mask("B", inner, inner, 3, 3))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map `(N, 2h, H, W)` to `(N, h, H, W)`."""
-        y: Tensor = self.conv(self.down(x.relu()).relu())
-        return y.relu()
+    def forward(self, x: Tensor, up: MaskedConv2d, *, is_residual: bool) -> tuple[Tensor, Tensor]:
+        """Map features `(N, 2h, H, W)` to new ones, through the 1x1 layer `up`, and to what `up` sees `(N, h, H, W)`."""
+        hidden = self.conv(self.down(x.relu()).relu()).relu()
+        return (x + up(hidden) if is_residual else up(hidden)), hidden
 
 
 class _Residual(nn.Module):
@@ -55,10 +59,9 @@ class _Residual(nn.Module):
         self.skip = pointwise(inner, outer) if config.skip else None
         self.is_residual = config.residual
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        hidden = self.layer(x)
-        up = self.up(hidden)
-        return (x + up if self.is_residual else up), (self.skip(hidden) if self.skip is not None else None)
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        features, hidden = self.layer(x, self.up, is_residual=self.is_residual)
+        return features, hidden
 
 
 class ResidualStack(nn.Module):
@@ -83,13 +86,19 @@ class ResidualStack(nn.Module):
         self.layers = nn.ModuleList(
             _Residual(layer(2 * hidden, hidden, channels), config) for _ in range(config.layers)
         )
+        self.has_skips = config.skip
 
     def forward(self, x: Tensor) -> Tensor:
         """Map scaled images `(N, C, H, W)` to features `(N, 2h, H, W)`."""
         x = self.first(x)
-        skips: list[Tensor] = []
+        states = []
         for layer in self.layers:
-            x, skip = layer(x)
-            if skip is not None:
-                skips.append(skip)
-        return x + sum(skips) if skips else x
+            x, hidden = layer(x)
+            states.append(hidden)
+        return x + self._skips(states) if self.has_skips else x
+
+    def _skips(self, states: list[Tensor]) -> Tensor:
+        """The sum of all skip connections, as one 1x1 convolution of all hidden states."""
+        skips = [layer.skip for layer in self.layers]
+        weight = torch.cat([skip.masked for skip in skips], dim=1)
+        return F.conv2d(torch.cat(states, dim=1), weight, torch.stack([skip.bias for skip in skips]).sum(0))

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from pixelrnn import scan
 from pixelrnn.masks import causal_mask, groups
 from pixelrnn.nn.conv import MaskedConv2d, recurrent_weight
+from pixelrnn.scan import Weights
 
 __all__ = ["RowLSTM"]
 
@@ -33,8 +34,10 @@ class RowLSTM(nn.Module):
         channels: Image channels that the features are grouped by.
 
     Example:
-        >>> RowLSTM(features=8, hidden=4, channels=1)(torch.zeros(2, 8, 5, 6)).shape
-        torch.Size([2, 4, 5, 6])
+        >>> up = MaskedConv2d(causal_mask("B", groups(4, 1), groups(8, 1), 1, 1))
+        >>> layer = RowLSTM(features=8, hidden=4, channels=1)
+        >>> [tuple(y.shape) for y in layer(torch.zeros(2, 8, 5, 6), up, is_residual=True)]
+        [(2, 8, 5, 6), (2, 4, 5, 6)]
     """
 
     def __init__(self, features: int, hidden: int, channels: int) -> None:
@@ -45,6 +48,15 @@ class RowLSTM(nn.Module):
         with torch.no_grad():
             self.input_to_state.bias[hidden : 2 * hidden] += 1
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map `(N, 2h, H, W)` to hidden states `(N, h, H, W)`."""
-        return scan.row_lstm(self.input_to_state(x), self.state_to_state)
+    def forward(self, x: Tensor, up: MaskedConv2d, *, is_residual: bool) -> tuple[Tensor, Tensor]:
+        """Map features `(N, 2h, H, W)` to new ones, through the 1x1 layer `up`, and to hidden states `(N, h, H, W)`."""
+        layer = self.input_to_state
+        # Mask B lets nothing through from the pixel on the right: the kernel ends at the pixel itself.
+        weights = Weights(
+            input=layer.masked[:, :, 0, : layer.mask.shape[3] // 2 + 1],
+            bias=layer.bias,
+            state=self.state_to_state,
+            up=up.masked[:, :, 0, 0],
+            up_bias=up.bias,
+        )
+        return scan.row_lstm(x, weights, is_residual=is_residual)

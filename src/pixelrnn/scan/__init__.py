@@ -1,5 +1,46 @@
-"""The two recurrences of the paper: the Row LSTM's and the Diagonal BiLSTM's scan over an image."""
+"""The two recurrent layers of the paper: Row LSTM and Diagonal BiLSTM, by whatever implementation is fastest.
 
-from pixelrnn.scan.reference import diagonal_bilstm, row_lstm
+`PIXELRNN_SCAN` chooses: `reference` (plain torch), `cpu` (compiled, float32 on the CPU only) or `auto`, the default:
+compiled where it can be.
+"""
 
-__all__ = ["diagonal_bilstm", "row_lstm"]
+import os
+from types import ModuleType
+
+import torch
+from torch import Tensor
+
+from pixelrnn.compiled.announce import announced
+from pixelrnn.errors import ConfigError
+from pixelrnn.scan import reference
+from pixelrnn.scan.weights import Weights
+
+__all__ = ["Weights", "diagonal_bilstm", "row_lstm"]
+
+CHOICES = ("auto", "cpu", "reference")
+
+
+def row_lstm(x: Tensor, weights: Weights, *, is_residual: bool) -> tuple[Tensor, Tensor]:
+    """New features and hidden states of a Row LSTM layer: see `pixelrnn.scan.reference.row_lstm`."""
+    out: tuple[Tensor, Tensor] = _implementation(x, weights).row_lstm(x, weights, is_residual=is_residual)
+    return out
+
+
+def diagonal_bilstm(x: Tensor, weights: Weights, *, is_residual: bool) -> tuple[Tensor, Tensor]:
+    """New features and hidden states of a Diagonal BiLSTM layer: see `pixelrnn.scan.reference.diagonal_bilstm`."""
+    out: tuple[Tensor, Tensor] = _implementation(x, weights).diagonal_bilstm(x, weights, is_residual=is_residual)
+    return out
+
+
+def _implementation(x: Tensor, weights: Weights) -> ModuleType:
+    choice = os.environ.get("PIXELRNN_SCAN", "auto")
+    if choice not in CHOICES:
+        raise ConfigError(f"PIXELRNN_SCAN is {choice!r}; one of {', '.join(CHOICES)} is allowed")
+    can_compile = all(tensor.device.type == "cpu" and tensor.dtype == torch.float32 for tensor in (x, *weights))
+    if choice == "cpu" and not can_compile:
+        raise ConfigError(f"PIXELRNN_SCAN is 'cpu', which takes float32 on the CPU; this is {x.dtype} on {x.device}")
+    if choice == "reference" or not can_compile:
+        return reference
+    with announced("the recurrences"):
+        from pixelrnn.scan import cpu
+    return cpu

@@ -1,16 +1,16 @@
-r"""The recurrences in plain torch: the definition that every faster implementation is held against.
+r"""The recurrent layers in plain torch: the definition that every faster implementation is held against.
 
-Both take the input-to-state term of all pixels (computed beforehand by a masked convolution, bias included) and the
-state-to-state weights, and return the hidden states. Gates are stacked in the order input, forget, output, candidate:
+A layer is a recurrence on the features of a pixel, and the projection of its hidden states back to the features. Gates
+are stacked in the order input, forget, output, candidate:
 
 .. math::
     (i, f, o) = \sigma(\cdot), \quad g = \tanh(\cdot), \quad
     c = f \odot c_{prev} + i \odot g, \quad h = o \odot \tanh c
 
-Paper: van den Oord et al. 2016, equation 3. All states before the first pixel are zero. It knows nothing of masks:
-hidden states of earlier pixels are free to use.
+Paper: van den Oord et al. 2016, equation 3 and section 3.3. All states before the first pixel are zero. It knows
+nothing of masks: hidden states of earlier pixels are free to use, and the weights from the input are masked already.
 
-Shapes: N images, H rows, W columns, h hidden features, 4h gates.
+Shapes: N images, F features, H rows, W columns, h hidden units, 4h gates.
 """
 
 import functools
@@ -18,6 +18,8 @@ import functools
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from pixelrnn.scan.weights import Weights
 
 __all__ = ["diagonal_bilstm", "row_lstm"]
 
@@ -31,24 +33,40 @@ def _cell(gates: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
     return o * torch.tanh(memory), memory
 
 
-def row_lstm(gates: Tensor, weight: Tensor) -> Tensor:
+def row_lstm(x: Tensor, weights: Weights, *, is_residual: bool) -> tuple[Tensor, Tensor]:
     r"""Scan the rows from top to bottom, all columns of a row at once.
 
-    .. math:: gates_r = input_r + K^{ss} * h_{r-1}, \qquad c_{prev} = c_{r-1}
+    .. math::
+        gates_r = K^{is} * x_r + K^{ss} * h_{r-1}, \qquad c_{prev} = c_{r-1}, \qquad y_r = K^{up} h_r \; (+ x_r)
 
-    with :math:`K^{ss}` a convolution along the row above, as wide as the weight (3 in the paper), unmasked.
+    with :math:`K^{is}` a convolution that ends at the pixel and :math:`K^{ss}` one centred on it, along the row above.
 
     Args:
-        gates: `(N, 4h, H, W)` input-to-state term.
-        weight: `(4h, h, K)` state-to-state convolution, K odd.
+        x: `(N, F, H, W)` features.
+        weights: Of the layer.
+        is_residual: Whether x is added to the projection.
 
     Returns:
-        `(N, h, H, W)` hidden states.
+        The new features y `(N, F, H, W)` and the hidden states h `(N, h, H, W)`.
 
     Example:
-        >>> row_lstm(torch.zeros(1, 4, 2, 3), torch.zeros(4, 1, 3)).shape
-        torch.Size([1, 1, 2, 3])
+        >>> weights = Weights(*map(torch.zeros, [(4, 2, 2), (4,), (4, 1, 3), (2, 1), (2,)]))
+        >>> [tuple(y.shape) for y in row_lstm(torch.zeros(1, 2, 3, 5), weights, is_residual=True)]
+        [(1, 2, 3, 5), (1, 1, 3, 5)]
     """
+    taps = weights.input.shape[2]
+    gates = F.conv2d(F.pad(x, (taps - 1, 0)), weights.input[:, :, None], weights.bias)
+    states = _scan_rows(gates, weights.state)
+    return _project(x, states, weights, is_residual), states
+
+
+def _project(x: Tensor, states: Tensor, weights: Weights, is_residual: bool) -> Tensor:
+    up = F.conv2d(states, weights.up[:, :, None, None], weights.up_bias)
+    return x + up if is_residual else up
+
+
+def _scan_rows(gates: Tensor, weight: Tensor) -> Tensor:
+    """Hidden states `(N, h, H, W)` from the input-to-state term `(N, 4h, H, W)`."""
     images, _, _, columns = gates.shape
     hidden, reach = weight.shape[1], weight.shape[2] // 2
     matrix = weight.permute(2, 1, 0).reshape(-1, 4 * hidden)  # (K h, 4h)
@@ -84,27 +102,40 @@ def _make_diagonal_order(rows: int, columns: int, device: torch.device) -> tuple
     return both.to(device), torch.argsort(both, dim=1).to(device), sizes
 
 
-def diagonal_bilstm(gates: Tensor, weight: Tensor) -> Tensor:
+def diagonal_bilstm(x: Tensor, weights: Weights, *, is_residual: bool) -> tuple[Tensor, Tensor]:
     r"""Scan the diagonals from the top left corner and, mirrored, from the top right corner.
 
-    .. math:: gates_{r,c} = input_{r,c} + K^{left} h_{r,c-1} + K^{up} h_{r-1,c}, \qquad c_{prev} = c_{r,c-1}
+    .. math::
+        gates_{r,c} = K^{is} x_{r,c} + K^{left} h_{r,c-1} + K^{up} h_{r-1,c}, \qquad c_{prev} = c_{r,c-1}
 
     for the first direction; the second runs from right to left: :math:`h_{r,c+1}` takes the place of
-    :math:`h_{r,c-1}`. This is the paper's column-wise 2x1 convolution on the skewed map (section 3.2), without the
-    skewing: cells are visited in diagonal order, so that nothing is computed for padding.
+    :math:`h_{r,c-1}`. Its states see the future of their own row, so they are shifted down by one row before they are
+    added to those of the first: the sum is h. Then :math:`y_{r,c} = K^{up} h_{r,c} \; (+ x_{r,c})`.
+
+    This is the paper's column-wise 2x1 convolution on the skewed map (section 3.2), without the skewing: cells are
+    visited in diagonal order, so that nothing is computed for padding.
 
     Args:
-        gates: `(N, 2, 4h, H, W)` input-to-state term of the two directions.
-        weight: `(2, 4h, 2h)` state-to-state weights of the two directions; inputs are left (right), then up.
+        x: `(N, F, H, W)` features.
+        weights: Of the layer.
+        is_residual: Whether x is added to the projection.
 
     Returns:
-        `(N, 2, h, H, W)` hidden states in image coordinates. The second direction sees the future of its own row:
-        the caller shifts it down by one row.
+        The new features y `(N, F, H, W)` and the hidden states h `(N, h, H, W)`.
 
     Example:
-        >>> diagonal_bilstm(torch.zeros(1, 2, 4, 3, 3), torch.zeros(2, 4, 2)).shape
-        torch.Size([1, 2, 1, 3, 3])
+        >>> weights = Weights(*map(torch.zeros, [(2, 4, 2), (2, 4), (2, 4, 2), (2, 1), (2,)]))
+        >>> [tuple(y.shape) for y in diagonal_bilstm(torch.zeros(1, 2, 3, 5), weights, is_residual=True)]
+        [(1, 2, 3, 5), (1, 1, 3, 5)]
     """
+    gates = F.conv2d(x, weights.input.flatten(0, 1)[:, :, None, None], weights.bias.flatten())
+    left_to_right, right_to_left = _scan_diagonals(gates.unflatten(1, (2, -1)), weights.state).unbind(1)
+    states = left_to_right + F.pad(right_to_left, (0, 0, 1, -1))
+    return _project(x, states, weights, is_residual), states
+
+
+def _scan_diagonals(gates: Tensor, weight: Tensor) -> Tensor:
+    """Hidden states of both directions `(N, 2, h, H, W)` from their input-to-state terms `(N, 2, 4h, H, W)`."""
     images, _, _, rows, columns = gates.shape
     hidden = weight.shape[2] // 2
     order, place, sizes = _diagonal_order(rows, columns, gates.device)

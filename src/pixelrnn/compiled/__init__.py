@@ -1,0 +1,1 @@
+"""What compiled code is made of: vectors, small matrix products, elementary functions, threads."""

@@ -1,0 +1,193 @@
+r"""Vectors of floats as values in compiled loops: `load(a, i)`, arithmetic, `store(a, i, v)`.
+
+Numba vectorises a loop only if it can prove that its arrays do not overlap, and does not keep a block of a matrix in
+registers; these few operations say what is meant. A vector has `LANES` float32 elements; a processor with narrower
+registers takes several for each. No operation fuses multiplication and addition or reorders anything: what is written
+with them gives the same bits on every processor.
+
+Memory is addressed as `pointer(start, offset)`, in floats; nothing is checked.
+"""
+
+import operator
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+from numba import njit, types
+from numba.core import config
+from numba.core.datamodel import PrimitiveModel
+from numba.extending import intrinsic, overload, register_model
+
+__all__ = [
+    "LANES",
+    "Address",
+    "Vector",
+    "accumulate",
+    "copy",
+    "fill",
+    "load",
+    "maximum",
+    "minimum",
+    "padded",
+    "pointer",
+    "splat",
+    "store",
+]
+
+
+def _lanes() -> int:
+    """Floats of the widest vector that the compiler may use: 16 with AVX-512, else 8 (AVX, or pairs of 4)."""
+    features = config.CPU_FEATURES
+    if features is None:
+        features = llvm.get_host_cpu_features().flatten() if config.CPU_NAME is None else ""
+    return 16 if "+avx512f" in features else 8
+
+
+LANES = _lanes()
+
+Address: TypeAlias = Any  # in compiled code: of a float32
+Vector: TypeAlias = Any  # in compiled code: LANES of them
+
+
+def padded(features: int) -> int:
+    """The next multiple of `LANES`."""
+    return -(-features // LANES) * LANES
+
+
+ADDRESS = types.CPointer(types.float32)
+_IR_VECTOR = ir.VectorType(ir.FloatType(), LANES)
+
+
+class VectorType(types.Type):
+    """Numba's type of a vector."""
+
+    def __init__(self) -> None:
+        super().__init__(name=f"float32x{LANES}")
+
+
+@register_model(VectorType)
+class _VectorModel(PrimitiveModel):
+    def __init__(self, manager: Any, numba_type: Any) -> None:
+        super().__init__(manager, numba_type, _IR_VECTOR)
+
+
+VECTOR = VectorType()
+
+
+def vector_at(builder: Any, start: Any, offset: Any) -> Any:
+    """LLVM: pointer to the vector `offset` floats after an address."""
+    return builder.bitcast(builder.gep(start, [offset]), _IR_VECTOR.as_pointer())
+
+
+def splatted(builder: Any, value: Any) -> Any:
+    """LLVM: a vector of equal elements."""
+    undefined = ir.Constant(_IR_VECTOR, ir.Undefined)
+    first = builder.insert_element(undefined, value, ir.Constant(ir.IntType(32), 0))
+    zeros = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+    return builder.shuffle_vector(first, undefined, zeros)
+
+
+@intrinsic
+def pointer(context: Any, start: Any, offset: Any) -> Any:
+    """The address `offset` floats after a start: a contiguous float32 array, an address, or one as an integer."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        start, offset = arguments
+        if isinstance(signature.args[0], types.Array):
+            start = context.make_array(signature.args[0])(context, builder, start).data
+        elif isinstance(signature.args[0], types.Integer):
+            start = builder.inttoptr(start, ir.FloatType().as_pointer())
+        return builder.gep(start, [offset])
+
+    return ADDRESS(start, types.intp), generate
+
+
+@intrinsic
+def load(context: Any, start: Any, offset: Any) -> Any:
+    """The vector that begins `offset` floats after an address."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.load(vector_at(builder, *arguments), align=4)
+
+    return VECTOR(ADDRESS, types.intp), generate
+
+
+@intrinsic
+def store(context: Any, start: Any, offset: Any, vector: Any) -> Any:
+    """Write a vector `offset` floats after an address."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        start, offset, vector = arguments
+        builder.store(vector, vector_at(builder, start, offset), align=4)
+        return context.get_dummy_value()
+
+    return types.void(ADDRESS, types.intp, VECTOR), generate
+
+
+@intrinsic
+def splat(context: Any, value: Any) -> Any:
+    """A vector of equal elements."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return splatted(builder, arguments[0])
+
+    return VECTOR(types.float32), generate
+
+
+def _binary(instruction: Callable[[Any, Any, Any], Any], doc: str) -> Any:
+    def function(context: Any, a: Any, b: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return instruction(builder, *arguments)
+
+        return VECTOR(VECTOR, VECTOR), generate
+
+    function.__doc__ = doc
+    return intrinsic(function)
+
+
+def _choice(comparison: str) -> Callable[[Any, Any, Any], Any]:
+    # A comparison with what is not a number is false, and then a is taken.
+    return lambda builder, a, b: builder.select(builder.fcmp_ordered(comparison, b, a), b, a)
+
+
+maximum = _binary(_choice(">"), "The larger one of each pair; of a, if either is not a number.")
+minimum = _binary(_choice("<"), "The smaller one of each pair; of a, if either is not a number.")
+
+
+def _define(symbol: Any, instruction: Callable[[Any, Any, Any], Any]) -> None:
+    function = _binary(instruction, symbol.__doc__)
+
+    def implementation(a: Any, b: Any) -> Any:
+        return function(a, b)
+
+    @overload(symbol)
+    def typed(a: Any, b: Any) -> Any:
+        return implementation if a == VECTOR and b == VECTOR else None
+
+
+_define(operator.add, lambda builder, a, b: builder.fadd(a, b))
+_define(operator.sub, lambda builder, a, b: builder.fsub(a, b))
+_define(operator.mul, lambda builder, a, b: builder.fmul(a, b))
+_define(operator.truediv, lambda builder, a, b: builder.fdiv(a, b))
+
+
+@njit
+def copy(target: Address, source: Address, count: int) -> None:
+    """Copy `count` floats, a multiple of `LANES`."""
+    for j in range(0, count, LANES):
+        store(target, j, load(source, j))
+
+
+@njit
+def accumulate(target: Address, source: Address, count: int) -> None:
+    """Add `count` floats at one address, a multiple of `LANES`, to those at another."""
+    for j in range(0, count, LANES):
+        store(target, j, load(target, j) + load(source, j))
+
+
+@njit
+def fill(target: Address, value: Any, count: int) -> None:
+    """Set `count` floats, a multiple of `LANES`, to a float32."""
+    for j in range(0, count, LANES):
+        store(target, j, splat(value))

@@ -1,0 +1,164 @@
+"""The recurrent layers on the CPU in float32: compiled kernels behind one `torch.autograd.Function`.
+
+Packs weights and maps as the kernels want them, and gradients back. Importing it compiles the kernels, or loads what an
+earlier process has compiled.
+"""
+
+import math
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from pixelrnn.compiled import threads
+from pixelrnn.compiled.vectors import padded
+from pixelrnn.scan import diagonal_kernel, row_kernel
+from pixelrnn.scan.weights import Weights
+
+__all__ = ["diagonal_bilstm", "row_lstm"]
+
+BLOCK = 8  # images that share the weights in a register tile
+KEPT_FLOATS = 2**28  # of free buffers, 1 GiB
+
+
+def diagonal_bilstm(x: Tensor, weights: Weights, *, is_residual: bool) -> tuple[Tensor, Tensor]:
+    """`pixelrnn.scan.reference.diagonal_bilstm`, compiled."""
+    return _apply(diagonal_kernel, x, weights, is_residual)
+
+
+def row_lstm(x: Tensor, weights: Weights, *, is_residual: bool) -> tuple[Tensor, Tensor]:
+    """`pixelrnn.scan.reference.row_lstm`, compiled."""
+    return _apply(row_kernel, x, weights, is_residual)
+
+
+def _apply(kernel: ModuleType, x: Tensor, weights: Weights, is_residual: bool) -> tuple[Tensor, Tensor]:
+    is_saved = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (x, *weights))
+    out, hidden = _Layer.apply(kernel, is_residual, is_saved, x, *weights)  # type: ignore[no-untyped-call]
+    return out, hidden
+
+
+class _Buffer:
+    """Memory that goes back to a common store when it is no longer used.
+
+    A training step needs the same large buffers again and again, and memory that is new to the process costs more time
+    than what is computed in it.
+    """
+
+    free: dict[int, list[Tensor]] = {}
+
+    def __init__(self, floats: int) -> None:
+        kept = self.free.get(floats)
+        self.tensor = kept.pop() if kept else torch.empty(floats)
+
+    def __del__(self) -> None:
+        floats = self.tensor.numel()
+        if floats + sum(size * len(kept) for size, kept in self.free.items()) > KEPT_FLOATS:
+            self.free.clear()
+        self.free.setdefault(floats, []).append(self.tensor)
+
+
+def _to_maps(x: Tensor) -> Tensor:
+    """From `(N, F, H, W)` to `(N, H, W, F)`, padded; no copy if it is channels-last and needs no padding."""
+    x = x.permute(0, 2, 3, 1)
+    return F.pad(x, (0, padded(x.shape[3]) - x.shape[3])).contiguous()
+
+
+def _from_maps(x: Tensor, features: int) -> Tensor:
+    return x[..., :features].permute(0, 3, 1, 2)
+
+
+def _sources(kernel: ModuleType, weights: Weights) -> list[tuple[Tensor, int]]:
+    """What a cell reads, in the order of the kernels: `(directions, 4h, inputs)` weights, and their padded inputs."""
+    if kernel is row_kernel:
+        parts = [*weights.input.unbind(2), *weights.state.unbind(2)]
+        return [(part[None], padded(part.shape[1])) for part in parts]
+    sides = weights.state.chunk(2, dim=2)
+    return [(part, padded(part.shape[2])) for part in (weights.input, *sides)]
+
+
+def _pack(kernel: ModuleType, weights: Weights, units: int) -> Tensor:
+    """The weights to the gates, `(directions, inputs, 4, P)`."""
+    hidden = weights.up.shape[1]
+    parts = [
+        F.pad(part.unflatten(1, (4, hidden)), (0, width - part.shape[2], 0, units - hidden))
+        for part, width in _sources(kernel, weights)
+    ]
+    return torch.cat(parts, dim=3).permute(0, 3, 1, 2).contiguous()
+
+
+def _unpack(kernel: ModuleType, gradient: Tensor, weights: Weights) -> tuple[Tensor, Tensor]:
+    """The gradients of `weights.input` and `weights.state` from `(directions, inputs, 4, P)`."""
+    hidden = weights.up.shape[1]
+    gradient = gradient[..., :hidden].flatten(2).transpose(1, 2)  # (directions, 4h, inputs)
+    sources = _sources(kernel, weights)
+    parts = [
+        whole[..., : part.shape[2]]
+        for whole, (part, _) in zip(gradient.split([width for _, width in sources], dim=2), sources, strict=True)
+    ]
+    if kernel is row_kernel:
+        taps = weights.input.shape[2]
+        columns = [part[0] for part in parts]
+        return torch.stack(columns[:taps], dim=2), torch.stack(columns[taps:], dim=2)
+    return parts[0], torch.cat(parts[1:], dim=2)
+
+
+def _integers(*values: int | Tensor | None) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Sizes and addresses for a kernel; 0 for what is not there."""
+    return np.array([v.data_ptr() if isinstance(v, Tensor) else v or 0 for v in values], np.int64)
+
+
+class _Layer(torch.autograd.Function):
+    """A recurrent layer with its projection; the kernel is a module with tasks `forward` and `backward`."""
+
+    @staticmethod
+    def forward(  # type: ignore[override]
+        ctx: Any, kernel: ModuleType, is_residual: bool, is_saved: bool, x: Tensor, *tensors: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        weights = Weights(*(tensor.detach() for tensor in tensors))
+        maps = _to_maps(x)
+        images, rows, columns, features = maps.shape
+        hidden = weights.up.shape[1]
+        units, rest = padded(hidden), padded(hidden) - hidden
+        weight = _pack(kernel, weights, units)
+        bias = F.pad(weights.bias.reshape(-1, hidden), (0, rest))
+        up = F.pad(weights.up.t(), (0, features - x.shape[1], 0, rest)).contiguous()
+        up_bias = F.pad(weights.up_bias, (0, features - x.shape[1]))
+        states, out = maps.new_empty(images, rows, columns, units), torch.empty_like(maps)
+        buffer = _Buffer(5 * len(weight) * states.numel()) if is_saved else None
+        block = max(1, min(BLOCK, images // (2 * torch.get_num_threads())))
+        taps, width = (weights.input.shape[2], weights.state.shape[2]) if kernel is row_kernel else (0, 0)
+        sizes = (images, block, rows, columns, features, units, taps, width, int(is_residual))
+        saved = buffer.tensor if buffer else None
+        integers = _integers(*sizes, maps, weight, bias, up, up_bias, states, out, saved)
+        threads.run(kernel.forward, math.ceil(images / block), integers)
+        ctx.kernel, ctx.sizes, ctx.buffer, ctx.features = kernel, sizes, buffer, x.shape[1]
+        ctx.save_for_backward(maps, weight, up, states, *tensors)
+        ctx.set_materialize_grads(False)
+        return _from_maps(out, x.shape[1]), _from_maps(states, hidden)
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, d_out: Tensor | None, d_states: Tensor | None) -> tuple[Tensor | None, ...]:
+        maps, weight, up, states, *tensors = ctx.saved_tensors
+        weights, units, features = Weights(*tensors), states.shape[3], ctx.features
+        hidden = weights.up.shape[1]
+        images, block = ctx.sizes[:2]
+        tasks = math.ceil(images / block)
+        d_out = torch.zeros_like(maps) if d_out is None else _to_maps(d_out)
+        d_states = None if d_states is None else _to_maps(d_states)
+        d_maps = torch.empty_like(maps)
+        d_weight = weight.new_zeros(tasks, *weight.shape)
+        d_bias = weight.new_zeros(tasks, len(weight), 4, units)
+        d_up, d_up_bias = up.new_zeros(tasks, *up.shape), up.new_zeros(tasks, up.shape[1])
+        transposed, up = weight.flatten(2).transpose(1, 2).contiguous(), up.t().contiguous()
+        places = (maps, transposed, None, up, None, states, None, ctx.buffer.tensor)
+        gradients = (d_out, d_states, d_maps, d_weight, d_bias, d_up, d_up_bias)
+        threads.run(ctx.kernel.backward, tasks, _integers(*ctx.sizes, *places, *gradients))
+        d_input, d_state = _unpack(ctx.kernel, d_weight.sum(0), weights)
+        d_bias = d_bias.sum(0)[..., :hidden].reshape(weights.bias.shape)
+        d_up, d_up_bias = d_up.sum(0)[:hidden, :features].t(), d_up_bias.sum(0)[:features]
+        return None, None, None, _from_maps(d_maps, features), d_input, d_bias, d_state, d_up, d_up_bias

@@ -1,0 +1,228 @@
+r"""The Diagonal BiLSTM layer for a block of images, compiled: forward and backward.
+
+Rows are visited in raster order, no map is skewed. What a row needs of its input and of the row above is computed for
+all its columns at once; only the product with the neighbour in the row goes column by column, for all images of the
+block together, so that the weights are read once for all of them. The backward pass mirrors this from the last row.
+
+The inputs of `weight` are the pixel, the state of the neighbour in the row (left; for the second direction right), and
+the state above. `saved` is `(N, 2, H, W, 5P)`.
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import cfunc, njit
+
+from pixelrnn.compiled.product import Matrix, product
+from pixelrnn.compiled.threads import TASK
+from pixelrnn.compiled.vectors import Address, accumulate, copy, pointer
+from pixelrnn.scan.cell import cell_backward, cell_forward, recall
+from pixelrnn.scan.layer import Gradients, Layer, project, project_backward, unpack, unpack_gradients
+
+__all__ = ["backward", "forward"]
+
+
+@njit
+def _weights(start: Any, layer: Layer) -> Any:
+    """The matrices from the input, the neighbour in the row and the row above to the gates."""
+    gates, features, units = 4 * layer.units, layer.features, layer.units
+    return (
+        Matrix(pointer(start, 0), gates, 1),
+        Matrix(pointer(start, features * gates), gates, 1),
+        Matrix(pointer(start, (features + units) * gates), gates, 1),
+    )
+
+
+@njit
+def _scan_row(
+    layer: Layer, cells: Address, between: int, states: Address, weight: Matrix, count: int, direction: int
+) -> None:
+    """Visit the columns of one row of all images; `cells` hold all that does not come from the row itself.
+
+    `between` is the distance of two images in `cells`; the row's hidden states go to `states`, image by image.
+    """
+    columns, units = layer.columns, layer.units
+    gates, cell, line = 4 * units, 5 * units, columns * units
+    nothing = np.zeros(units, np.float32)
+    step, column = 1 - 2 * direction, direction * (columns - 1)
+    for visited in range(columns):
+        if visited:
+            to = Matrix(pointer(cells, column * cell), between, 1)
+            product(to, to, Matrix(pointer(states, (column - step) * units), line, 1), weight, count, gates, units)
+        for image in range(count):
+            here = pointer(cells, image * between + column * cell)
+            memory = pointer(here, gates - step * cell) if visited else pointer(nothing, 0)
+            cell_forward(here, memory, pointer(states, image * line + column * units), units)
+        column += step
+
+
+@njit
+def _merge_row(layer: Layer, states: Address, image: int, row: int, direction: int) -> None:
+    """Write the states of one direction of a row to `hidden`; those of the second belong to the row below."""
+    line = layer.columns * layer.units
+    to = pointer(layer.hidden, (image * layer.rows + row + direction) * line)
+    if direction == 0:
+        copy(to, states, line)
+    elif row + 1 < layer.rows:
+        accumulate(to, states, line)
+
+
+@njit
+def _forward(layer: Layer, first: int, count: int, direction: int) -> None:
+    rows, columns, features, units = layer[2:6]
+    gates, cell, line = 4 * units, 5 * units, columns * units
+    between = 2 * rows * columns * cell if layer.saved else columns * cell
+    scratch = np.empty(1 if layer.saved else count * between, np.float32)
+    states = np.empty(2 * count * line, np.float32)
+    start = pointer(layer.weight, direction * (features + 2 * units) * gates)
+    input_weight, side_weight, above_weight = _weights(start, layer)
+    bias = Matrix(pointer(layer.bias, direction * gates), 0, 1)
+    for row in range(rows):
+        now, before = pointer(states, row % 2 * count * line), pointer(states, (1 - row % 2) * count * line)
+        cells = pointer(layer.saved, ((first * 2 + direction) * rows + row) * columns * cell)
+        if not layer.saved:
+            cells = pointer(scratch, 0)
+        for image in range(count):
+            to = Matrix(pointer(cells, image * between), cell, 1)
+            pixels = Matrix(pointer(layer.x, ((first + image) * rows + row) * columns * features), features, 1)
+            product(bias, to, pixels, input_weight, columns, gates, features)
+            if row:
+                above = Matrix(pointer(before, image * line), units, 1)
+                product(to, to, above, above_weight, columns, gates, units)
+        _scan_row(layer, cells, between, now, side_weight, count, direction)
+        for image in range(count):
+            _merge_row(layer, pointer(now, image * line), first + image, row, direction)
+
+
+@njit
+def _scan_row_backward(
+    layer: Layer,
+    cells: Address,
+    between: int,
+    tanhs: Address,
+    d_states: Address,
+    d_gates: Address,
+    d_bias: Address,
+    weight: Matrix,
+    count: int,
+    direction: int,
+) -> None:
+    """Visit the columns of one row of all images backwards, from the gradient of the states to that of the gates."""
+    columns, units = layer.columns, layer.units
+    gates, cell, line = 4 * units, 5 * units, columns * units
+    nothing = np.zeros(units, np.float32)
+    d_memories = np.zeros(count * units, np.float32)
+    step, column = 1 - 2 * direction, (1 - direction) * (columns - 1)
+    for left in range(columns - 1, -1, -1):
+        for image in range(count):
+            here, at = pointer(cells, image * between + column * cell), image * line + column * units
+            memory = pointer(here, gates - step * cell) if left else pointer(nothing, 0)
+            tanh_c, d_state, d_memory = pointer(tanhs, at), pointer(d_states, at), pointer(d_memories, image * units)
+            to = pointer(d_gates, (image * columns + column) * gates)
+            cell_backward(here, memory, tanh_c, d_state, d_memory, to, d_bias, units)
+        if left:
+            to_states = Matrix(pointer(d_states, (column - step) * units), line, 1)
+            of_column = Matrix(pointer(d_gates, column * gates), columns * gates, 1)
+            product(to_states, to_states, of_column, weight, count, units, gates)
+        column -= step
+
+
+@njit
+def _recall(
+    layer: Layer, cells: Address, between: int, tanhs: Address, states: Address, count: int
+) -> None:
+    for image in range(count):
+        for column in range(layer.columns):
+            at = (image * layer.columns + column) * layer.units
+            cell = pointer(cells, image * between + column * 5 * layer.units)
+            recall(cell, pointer(tanhs, at), pointer(states, at), layer.units)
+
+
+@njit
+def _to_input(
+    layer: Layer, gradients: Gradients, d_gates: Matrix, weight: Matrix, d_weight: Matrix, pixel: int, direction: int
+) -> None:
+    """From the gates of a row that starts at a pixel to its input and the input's weights; direction 0 comes first."""
+    columns, features, gates = layer.columns, layer.features, 4 * layer.units
+    nothing = np.zeros(features, np.float32)
+    to = Matrix(pointer(gradients.d_x, pixel * features), features, 1)
+    start = to
+    if direction == 0:
+        start = Matrix(pointer(nothing, 0), 0, 1)
+        if layer.is_residual:
+            start = Matrix(pointer(gradients.d_out, pixel * features), features, 1)
+    product(start, to, d_gates, weight, columns, features, gates)
+    x = Matrix(pointer(layer.x, pixel * features), 1, features)
+    product(d_weight, d_weight, x, d_gates, features, gates, columns)
+
+
+@njit
+def _backward(
+    layer: Layer, gradients: Gradients, d_merged: Address, first: int, count: int, direction: int, task: int
+) -> None:
+    """All rows of one direction; `d_merged` is the gradient of the block's `hidden`."""
+    rows, columns, features, units = layer[2:6]
+    gates, cell, line, wide = 4 * units, 5 * units, columns * units, features + 2 * units
+    between, half = 2 * rows * columns * cell, count * line
+    d_gates, d_states = np.empty(count * columns * gates, np.float32), np.zeros(half, np.float32)
+    states, tanhs = np.empty(2 * half, np.float32), np.empty(2 * half, np.float32)
+    nothing = np.zeros(units, np.float32)
+    start = direction * gates * wide
+    input_weight = Matrix(pointer(layer.weight, start), wide, 1)
+    side_weight = Matrix(pointer(layer.weight, start + features), wide, 1)
+    above_weight = Matrix(pointer(layer.weight, start + features + units), wide, 1)
+    start = (task * 2 + direction) * wide * gates
+    d_input, d_side, d_above = _weights(pointer(gradients.d_weight, start), layer)
+    d_bias = pointer(gradients.d_bias, (task * 2 + direction) * gates)
+    for row in range(rows - 1, -1, -1):
+        now, before = row % 2 * half, (1 - row % 2) * half
+        cells = pointer(layer.saved, ((first * 2 + direction) * rows + row) * columns * cell)
+        if row == rows - 1:
+            _recall(layer, cells, between, pointer(tanhs, now), pointer(states, now), count)
+        if row:
+            above = pointer(cells, -columns * cell)
+            _recall(layer, above, between, pointer(tanhs, before), pointer(states, before), count)
+        if row + direction < rows:
+            for image in range(count):
+                merged = pointer(d_merged, (image * rows + row + direction) * line)
+                accumulate(pointer(d_states, image * line), merged, line)
+        of_rows, to_states, tanh_c = pointer(d_gates, 0), pointer(d_states, 0), pointer(tanhs, now)
+        _scan_row_backward(layer, cells, between, tanh_c, to_states, of_rows, d_bias, side_weight, count, direction)
+        for image in range(count):
+            of_row = Matrix(pointer(d_gates, image * columns * gates), gates, 1)
+            pixel = ((first + image) * rows + row) * columns
+            _to_input(layer, gradients, of_row, input_weight, d_input, pixel, direction)
+            to = Matrix(pointer(d_states, image * line), units, 1)
+            product(Matrix(pointer(nothing, 0), 0, 1), to, of_row, above_weight, columns, units, gates)
+            if row:
+                above_states = Matrix(pointer(states, before + image * line), 1, units)
+                product(d_above, d_above, above_states, of_row, units, gates, columns)
+            if columns > 1:
+                neighbours = Matrix(pointer(states, now + image * line + direction * units), 1, units)
+                of_rest = Matrix(pointer(of_row.at, (1 - direction) * gates), gates, 1)
+                product(d_side, d_side, neighbours, of_rest, units, gates, columns - 1)
+
+
+@cfunc(TASK, cache=True)
+def forward(task: int, integers: Any) -> None:
+    """Compute `hidden`, `out` and, if wanted, `saved` of a block of images."""
+    layer = unpack(integers)
+    first = task * layer.block
+    count = min(layer.block, layer.images - first)
+    for direction in range(2):
+        _forward(layer, first, count, direction)
+    pixels = layer.rows * layer.columns
+    project(layer, first * pixels, count * pixels)
+
+
+@cfunc(TASK, cache=True)
+def backward(task: int, integers: Any) -> None:
+    """Compute `d_x` of a block of images, and add to the task's gradients of the weights."""
+    layer, gradients = unpack(integers), unpack_gradients(integers)
+    first = task * layer.block
+    count = min(layer.block, layer.images - first)
+    pixels = layer.rows * layer.columns
+    d_merged = np.zeros(count * pixels * layer.units, np.float32)
+    project_backward(layer, gradients, pointer(d_merged, 0), first * pixels, count * pixels, task)
+    for direction in range(2):
+        _backward(layer, gradients, pointer(d_merged, 0), first, count, direction, task)

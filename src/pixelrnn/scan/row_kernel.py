@@ -1,0 +1,147 @@
+r"""The Row LSTM layer for a block of images, compiled: forward and backward.
+
+All columns of a row are computed at once: a convolution along a row is a matrix product with the window of each column,
+and in a row kept with margins of zeros the windows are already there, one every column.
+
+The inputs of `weight` are T input pixels, the last of them the pixel itself, and K states of the row above.
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import cfunc, njit
+
+from pixelrnn.compiled.product import Matrix, product
+from pixelrnn.compiled.threads import TASK
+from pixelrnn.compiled.vectors import Address, copy, fill, pointer
+from pixelrnn.scan.cell import cell_backward, cell_forward, recall
+from pixelrnn.scan.layer import Gradients, Layer, project, project_backward, unpack, unpack_gradients
+
+__all__ = ["backward", "forward"]
+
+_ZERO = np.float32(0)
+
+
+@njit
+def _forward(layer: Layer, image: int) -> None:
+    rows, columns, features, units, taps, width = layer[2:8]
+    gates, cell, line = 4 * units, 5 * units, columns * features
+    margin, window = (width // 2) * units, taps * features
+    scratch = np.empty(1 if layer.saved else 2 * columns * cell, np.float32)
+    inputs = np.zeros((taps - 1) * features + line, np.float32)
+    states = np.zeros((2, 2 * margin + columns * units), np.float32)
+    nothing = np.zeros(units, np.float32)
+    bias = Matrix(pointer(layer.bias, 0), 0, 1)
+    input_weight = Matrix(pointer(layer.weight, 0), gates, 1)
+    state_weight = Matrix(pointer(layer.weight, window * gates), gates, 1)
+    for row in range(rows):
+        now, before = states[row % 2], states[1 - row % 2]
+        start = (image * rows + row) * columns
+        cells, above = pointer(layer.saved, start * cell), pointer(layer.saved, (start - columns) * cell)
+        if not layer.saved:
+            cells, above = pointer(scratch, row % 2 * columns * cell), pointer(scratch, (1 - row % 2) * columns * cell)
+        copy(pointer(inputs, (taps - 1) * features), pointer(layer.x, start * features), line)
+        to = Matrix(cells, cell, 1)
+        product(bias, to, Matrix(pointer(inputs, 0), features, 1), input_weight, columns, gates, window)
+        if row:
+            product(to, to, Matrix(pointer(before, 0), units, 1), state_weight, columns, gates, width * units)
+        for column in range(columns):
+            memory = pointer(above, column * cell + gates) if row else pointer(nothing, 0)
+            cell_forward(pointer(cells, column * cell), memory, pointer(now, margin + column * units), units)
+        copy(pointer(layer.hidden, start * units), pointer(now, margin), columns * units)
+        project(layer, start, columns)
+
+
+@njit
+def _recall(cells: Address, tanhs: Address, states: Address, columns: int, units: int) -> None:
+    for column in range(columns):
+        at = column * units
+        recall(pointer(cells, column * 5 * units), pointer(tanhs, at), pointer(states, at), units)
+
+
+@njit
+def _input_backward(
+    layer: Layer, gradients: Gradients, inputs: Any, d_inputs: Any, d_gates: Matrix, start: int, task: int
+) -> None:
+    """From the gates of a row to its input pixels and to their weights; `inputs` and `d_inputs` have left margins."""
+    columns, features, units, taps, width = layer[3:8]
+    gates, line, margin, window = 4 * units, columns * features, (taps - 1) * features, taps * features
+    wide = window + width * units
+    copy(pointer(inputs, margin), pointer(layer.x, start * features), line)
+    to = Matrix(pointer(gradients.d_weight, task * wide * gates), gates, 1)
+    product(to, to, Matrix(pointer(inputs, 0), 1, features), d_gates, window, gates, columns)
+    d_inputs[:] = 0
+    if layer.is_residual:
+        copy(pointer(d_inputs, margin), pointer(gradients.d_out, start * features), line)
+    for tap in range(taps):
+        to = Matrix(pointer(d_inputs, tap * features), features, 1)
+        tap_weight = Matrix(pointer(layer.weight, tap * features), wide, 1)
+        product(to, to, d_gates, tap_weight, columns, features, gates)
+    copy(pointer(gradients.d_x, start * features), pointer(d_inputs, margin), line)
+
+
+@njit
+def _above_backward(
+    layer: Layer, gradients: Gradients, states: Any, d_states: Any, d_gates: Matrix, task: int
+) -> None:
+    """From the gates of a row to the states of the row above and to their weights, both with margins."""
+    columns, features, units, taps, width = layer[3:8]
+    gates, window = 4 * units, taps * features
+    wide = window + width * units
+    to = Matrix(pointer(gradients.d_weight, (task * wide + window) * gates), gates, 1)
+    product(to, to, Matrix(pointer(states, 0), 1, units), d_gates, width * units, gates, columns)
+    d_states[:] = 0
+    for tap in range(width):
+        to = Matrix(pointer(d_states, tap * units), units, 1)
+        tap_weight = Matrix(pointer(layer.weight, window + tap * units), wide, 1)
+        product(to, to, d_gates, tap_weight, columns, units, gates)
+
+
+@njit
+def _backward(layer: Layer, gradients: Gradients, image: int, task: int) -> None:
+    rows, columns, features, units, taps, width = layer[2:8]
+    gates, cell, margin = 4 * units, 5 * units, (width // 2) * units
+    d_gates = np.empty(columns * gates, np.float32)
+    d_states = np.zeros(2 * margin + columns * units, np.float32)
+    d_memory = np.zeros(columns * units, np.float32)
+    inputs = np.zeros((taps - 1 + columns) * features, np.float32)
+    d_inputs = np.empty((taps - 1 + columns) * features, np.float32)
+    states = np.zeros((2, 2 * margin + columns * units), np.float32)
+    tanhs = np.empty((2, columns * units), np.float32)
+    nothing = np.zeros(units, np.float32)
+    d_bias, d_state = pointer(gradients.d_bias, task * gates), pointer(d_states, margin)
+    for row in range(rows - 1, -1, -1):
+        now, before = row % 2, 1 - row % 2
+        start = (image * rows + row) * columns
+        cells = pointer(layer.saved, start * cell)
+        if row == rows - 1:
+            _recall(cells, pointer(tanhs[now], 0), pointer(states[now], margin), columns, units)
+        if row:
+            above = pointer(cells, -columns * cell)
+            _recall(above, pointer(tanhs[before], 0), pointer(states[before], margin), columns, units)
+        project_backward(layer, gradients, d_state, start, columns, task)
+        for column in range(columns):
+            here, at = pointer(cells, column * cell), column * units
+            memory = pointer(here, gates - columns * cell) if row else pointer(nothing, 0)
+            tanh_c, to = pointer(tanhs[now], at), pointer(d_gates, column * gates)
+            cell_backward(here, memory, tanh_c, pointer(d_state, at), pointer(d_memory, at), to, d_bias, units)
+        of_row = Matrix(pointer(d_gates, 0), gates, 1)
+        _input_backward(layer, gradients, inputs, d_inputs, of_row, start, task)
+        if row:
+            _above_backward(layer, gradients, states[before], d_states, of_row, task)
+
+
+@cfunc(TASK, cache=True)
+def forward(task: int, integers: Any) -> None:
+    """Compute `hidden`, `out` and, if wanted, `saved` of a block of images."""
+    layer = unpack(integers)
+    for image in range(task * layer.block, min(layer.images, (task + 1) * layer.block)):
+        _forward(layer, image)
+
+
+@cfunc(TASK, cache=True)
+def backward(task: int, integers: Any) -> None:
+    """Compute `d_x` of a block of images, and add to the task's gradients of the weights."""
+    layer, gradients = unpack(integers), unpack_gradients(integers)
+    for image in range(task * layer.block, min(layer.images, (task + 1) * layer.block)):
+        _backward(layer, gradients, image, task)
