@@ -61,49 +61,53 @@ class _Buffer:
         self.free.setdefault(floats, []).append(self.tensor)
 
 
+def _pad(x: Tensor, *amounts: int) -> Tensor:
+    """`F.pad`, or x itself if there is nothing to add."""
+    return F.pad(x, amounts) if any(amounts) else x
+
+
 def _to_maps(x: Tensor) -> Tensor:
     """From `(N, F, H, W)` to `(N, H, W, F)`, padded; no copy if it is channels-last and needs no padding."""
     x = x.permute(0, 2, 3, 1)
-    return F.pad(x, (0, padded(x.shape[3]) - x.shape[3])).contiguous()
+    return _pad(x, 0, padded(x.shape[3]) - x.shape[3]).contiguous()
 
 
 def _from_maps(x: Tensor, features: int) -> Tensor:
     return x[..., :features].permute(0, 3, 1, 2)
 
 
-def _sources(kernel: ModuleType, weights: Weights) -> list[tuple[Tensor, int]]:
-    """What a cell reads, in the order of the kernels: `(directions, 4h, inputs)` weights, and their padded inputs."""
+def _sources(kernel: ModuleType, weights: Weights) -> list[Tensor]:
+    """What a cell reads, in the order of the kernels: weights `(directions, 4h, taps, inputs)`."""
     if kernel is row_kernel:
-        parts = [*weights.input.unbind(2), *weights.state.unbind(2)]
-        return [(part[None], padded(part.shape[1])) for part in parts]
-    sides = weights.state.chunk(2, dim=2)
-    return [(part, padded(part.shape[2])) for part in (weights.input, *sides)]
+        return [weights.input.transpose(1, 2)[None], weights.state.transpose(1, 2)[None]]
+    return [part.unsqueeze(2) for part in (weights.input, *weights.state.chunk(2, dim=2))]
 
 
 def _pack(kernel: ModuleType, weights: Weights, units: int) -> Tensor:
-    """The weights to the gates, `(directions, inputs, 4, P)`."""
+    """The weights to the gates, `(directions, inputs, 4P)`, all padded."""
     hidden = weights.up.shape[1]
-    parts = [
-        F.pad(part.unflatten(1, (4, hidden)), (0, width - part.shape[2], 0, units - hidden))
-        for part, width in _sources(kernel, weights)
-    ]
-    return torch.cat(parts, dim=3).permute(0, 3, 1, 2).contiguous()
+    parts = []
+    for part in _sources(kernel, weights):
+        whole = _pad(
+            part.unflatten(1, (4, hidden)), 0, padded(part.shape[3]) - part.shape[3], 0, 0, 0, units - hidden
+        )
+        parts.append(whole.flatten(1, 2).flatten(2))  # (directions, 4P, taps inputs)
+    return torch.cat(parts, dim=2).transpose(1, 2).contiguous()
 
 
-def _unpack(kernel: ModuleType, gradient: Tensor, weights: Weights) -> tuple[Tensor, Tensor]:
-    """The gradients of `weights.input` and `weights.state` from `(directions, inputs, 4, P)`."""
+def _unpack(kernel: ModuleType, gradient: Tensor, weights: Weights, units: int) -> tuple[Tensor, Tensor]:
+    """The gradients of `weights.input` and `weights.state` from `(directions, inputs, 4P)`."""
     hidden = weights.up.shape[1]
-    gradient = gradient[..., :hidden].flatten(2).transpose(1, 2)  # (directions, 4h, inputs)
+    gradient = gradient.unflatten(2, (4, units))[..., :hidden].flatten(2).transpose(1, 2)  # (directions, 4h, inputs)
     sources = _sources(kernel, weights)
+    widths = [part.shape[2] * padded(part.shape[3]) for part in sources]
     parts = [
-        whole[..., : part.shape[2]]
-        for whole, (part, _) in zip(gradient.split([width for _, width in sources], dim=2), sources, strict=True)
+        whole.unflatten(2, (part.shape[2], -1))[..., : part.shape[3]]
+        for whole, part in zip(gradient.split(widths, dim=2), sources, strict=True)
     ]
     if kernel is row_kernel:
-        taps = weights.input.shape[2]
-        columns = [part[0] for part in parts]
-        return torch.stack(columns[:taps], dim=2), torch.stack(columns[taps:], dim=2)
-    return parts[0], torch.cat(parts[1:], dim=2)
+        return parts[0][0].transpose(1, 2), parts[1][0].transpose(1, 2)
+    return parts[0].squeeze(2), torch.cat(parts[1:], dim=3).squeeze(2)
 
 
 def _integers(*values: int | Tensor | None) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -124,9 +128,9 @@ class _Layer(torch.autograd.Function):
         hidden = weights.up.shape[1]
         units, rest = padded(hidden), padded(hidden) - hidden
         weight = _pack(kernel, weights, units)
-        bias = F.pad(weights.bias.reshape(-1, hidden), (0, rest))
-        up = F.pad(weights.up.t(), (0, features - x.shape[1], 0, rest)).contiguous()
-        up_bias = F.pad(weights.up_bias, (0, features - x.shape[1]))
+        bias = _pad(weights.bias.reshape(-1, hidden), 0, rest).contiguous()
+        up = _pad(weights.up.t(), 0, features - x.shape[1], 0, rest).contiguous()
+        up_bias = _pad(weights.up_bias, 0, features - x.shape[1])
         states, out = maps.new_empty(images, rows, columns, units), torch.empty_like(maps)
         buffer = _Buffer(5 * len(weight) * states.numel()) if is_saved else None
         block = max(1, min(BLOCK, images // (2 * torch.get_num_threads())))
@@ -154,11 +158,11 @@ class _Layer(torch.autograd.Function):
         d_weight = weight.new_zeros(tasks, *weight.shape)
         d_bias = weight.new_zeros(tasks, len(weight), 4, units)
         d_up, d_up_bias = up.new_zeros(tasks, *up.shape), up.new_zeros(tasks, up.shape[1])
-        transposed, up = weight.flatten(2).transpose(1, 2).contiguous(), up.t().contiguous()
+        transposed, up = weight.transpose(1, 2).contiguous(), up.t().contiguous()
         places = (maps, transposed, None, up, None, states, None, ctx.buffer.tensor)
         gradients = (d_out, d_states, d_maps, d_weight, d_bias, d_up, d_up_bias)
         threads.run(ctx.kernel.backward, tasks, _integers(*ctx.sizes, *places, *gradients))
-        d_input, d_state = _unpack(ctx.kernel, d_weight.sum(0), weights)
+        d_input, d_state = _unpack(ctx.kernel, d_weight.sum(0), weights, units)
         d_bias = d_bias.sum(0)[..., :hidden].reshape(weights.bias.shape)
         d_up, d_up_bias = d_up.sum(0)[:hidden, :features].t(), d_up_bias.sum(0)[:features]
         return None, None, None, _from_maps(d_maps, features), d_input, d_bias, d_state, d_up, d_up_bias
