@@ -1,9 +1,30 @@
-"""The recurrences against a second implementation, pixel by pixel as the equations read, and their gradients."""
+"""The recurrent layers: the reference against the equations pixel by pixel, the kernels against the reference."""
+
+import subprocess
+import sys
+import threading
 
 import pytest
 import torch
 
-from pixelrnn import scan
+from pixelrnn import ConfigError, ImageModel, ModelConfig, scan
+from pixelrnn.compiled.vectors import LANES
+from pixelrnn.scan import Weights, cpu, reference
+
+SIZES = [(4, 5), (5, 4), (1, 6), (6, 1), (1, 1), (3, 3)]
+
+
+def row_weights(features, hidden, taps=2, width=3):
+    shapes = [(4 * hidden, features, taps), (4 * hidden,), (4 * hidden, hidden, width), (features, hidden), (features,)]
+    return Weights(*(torch.randn(shape, dtype=torch.float64) / 2 for shape in shapes))
+
+
+def diagonal_weights(features, hidden):
+    shapes = [(2, 4 * hidden, features), (2, 4 * hidden), (2, 4 * hidden, 2 * hidden), (features, hidden), (features,)]
+    return Weights(*(torch.randn(shape, dtype=torch.float64) / 2 for shape in shapes))
+
+
+LAYERS = {"row_lstm": row_weights, "diagonal_bilstm": diagonal_weights}
 
 
 def cell(gates, memory):
@@ -12,62 +33,272 @@ def cell(gates, memory):
     return torch.sigmoid(o) * torch.tanh(memory), memory
 
 
-def plain_row_lstm(gates, weight):
-    images, features, rows, columns = gates.shape
-    hidden = features // 4
-    out = torch.zeros(images, hidden, rows, columns, dtype=gates.dtype)
+def projected(x, states, weights, is_residual):
+    up = torch.einsum("oh,nhrc->norc", weights.up, states) + weights.up_bias[:, None, None]
+    return up + x if is_residual else up
+
+
+def plain_row_lstm(x, weights, is_residual):
+    images, _, rows, columns = x.shape
+    taps, hidden, width = weights.input.shape[2], *weights.state.shape[1:]
+    states = torch.zeros(images, hidden, rows, columns, dtype=x.dtype)
     for image in range(images):
-        memory = torch.zeros(hidden, columns, dtype=gates.dtype)
+        memory = torch.zeros(hidden, columns, dtype=x.dtype)
         for row in range(rows):
             for column in range(columns):
-                update = gates[image, :, row, column].clone()
-                for k in range(weight.shape[2]):
-                    source = column + k - weight.shape[2] // 2
+                update = weights.bias.clone()
+                for tap in range(taps):
+                    source = column + tap - taps + 1
+                    if source >= 0:
+                        update += weights.input[:, :, tap] @ x[image, :, row, source]
+                for k in range(width):
+                    source = column + k - width // 2
                     if row and 0 <= source < columns:
-                        update += weight[:, :, k] @ out[image, :, row - 1, source]
-                out[image, :, row, column], memory[:, column] = cell(update, memory[:, column].clone())
-    return out
+                        update += weights.state[:, :, k] @ states[image, :, row - 1, source]
+                states[image, :, row, column], memory[:, column] = cell(update, memory[:, column].clone())
+    return projected(x, states, weights, is_residual), states
 
 
-def plain_diagonal(gates, weight):
-    images, _, features, rows, columns = gates.shape
-    hidden = features // 4
-    out = torch.zeros(images, 2, hidden, rows, columns, dtype=gates.dtype)
+def plain_diagonal_bilstm(x, weights, is_residual):
+    images, _, rows, columns = x.shape
+    hidden = weights.up.shape[1]
+    both = torch.zeros(images, 2, hidden, rows, columns, dtype=x.dtype)
     for image in range(images):
         for direction, order in ((0, range(columns)), (1, range(columns - 1, -1, -1))):
             for row in range(rows):
-                memory = left = torch.zeros(hidden, dtype=gates.dtype)
+                memory = side = torch.zeros(hidden, dtype=x.dtype)
                 for column in order:
-                    above = out[image, direction, :, row - 1, column] if row else torch.zeros(hidden, dtype=gates.dtype)
-                    update = gates[image, direction, :, row, column] + weight[direction] @ torch.cat([left, above])
-                    left, memory = cell(update, memory)
-                    out[image, direction, :, row, column] = left
-    return out
-
-
-SIZES = [(4, 5), (5, 4), (1, 6), (6, 1), (1, 1), (3, 3)]
-
-
-@pytest.mark.parametrize(("rows", "columns"), SIZES)
-@pytest.mark.parametrize("width", [1, 3, 5])
-def test_row_lstm(rows, columns, width):
-    gates = torch.randn(2, 12, rows, columns, dtype=torch.float64)
-    weight = torch.randn(12, 3, width, dtype=torch.float64)
-    torch.testing.assert_close(scan.row_lstm(gates, weight), plain_row_lstm(gates, weight))
+                    above = both[image, direction, :, row - 1, column] if row else torch.zeros(hidden, dtype=x.dtype)
+                    update = weights.input[direction] @ x[image, :, row, column] + weights.bias[direction]
+                    update = update + weights.state[direction] @ torch.cat([side, above])
+                    side, memory = cell(update, memory)
+                    both[image, direction, :, row, column] = side
+    states = both[:, 0].clone()
+    states[:, :, 1:] += both[:, 1, :, :-1]
+    return projected(x, states, weights, is_residual), states
 
 
 @pytest.mark.parametrize(("rows", "columns"), SIZES)
-def test_diagonal_bilstm(rows, columns):
-    gates = torch.randn(2, 2, 12, rows, columns, dtype=torch.float64)
-    weight = torch.randn(2, 12, 6, dtype=torch.float64)
-    torch.testing.assert_close(scan.diagonal_bilstm(gates, weight), plain_diagonal(gates, weight))
+@pytest.mark.parametrize(("taps", "width"), [(1, 1), (2, 3), (3, 5)])
+@pytest.mark.parametrize("is_residual", [True, False])
+def test_row_lstm_is_what_the_equations_say(rows, columns, taps, width, is_residual):
+    x, weights = torch.randn(2, 5, rows, columns, dtype=torch.float64), row_weights(5, 3, taps, width)
+    out = reference.row_lstm(x, weights, is_residual=is_residual)
+    torch.testing.assert_close(out, plain_row_lstm(x, weights, is_residual))
 
 
-@pytest.mark.parametrize(
-    ("function", "gates", "weight"),
-    [(scan.row_lstm, (1, 8, 3, 3), (8, 2, 3)), (scan.diagonal_bilstm, (1, 2, 8, 3, 2), (2, 8, 4))],
-    ids=["row", "diagonal"],
-)
-def test_gradients(function, gates, weight):
-    inputs = [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in (gates, weight)]
-    assert torch.autograd.gradcheck(function, inputs)
+@pytest.mark.parametrize(("rows", "columns"), SIZES)
+@pytest.mark.parametrize("is_residual", [True, False])
+def test_diagonal_bilstm_is_what_the_equations_say(rows, columns, is_residual):
+    x, weights = torch.randn(2, 5, rows, columns, dtype=torch.float64), diagonal_weights(5, 3)
+    out = reference.diagonal_bilstm(x, weights, is_residual=is_residual)
+    torch.testing.assert_close(out, plain_diagonal_bilstm(x, weights, is_residual))
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("is_residual", [True, False])
+def test_gradients_of_the_reference(layer, is_residual):
+    x, weights = torch.randn(1, 3, 3, 2, dtype=torch.float64), LAYERS[layer](3, 2)
+
+    def function(x, *weights):
+        return getattr(reference, layer)(x, Weights(*weights), is_residual=is_residual)
+
+    assert torch.autograd.gradcheck(function, [tensor.requires_grad_() for tensor in (x, *weights)])
+
+
+def run(implementation, layer, dtype, x, weights, d_out, d_states, *, is_residual=True):
+    """Outputs and gradients of a layer, in float64."""
+    inputs = [tensor.to(dtype).clone().requires_grad_() for tensor in (x, *weights)]
+    out, states = getattr(implementation, layer)(inputs[0], Weights(*inputs[1:]), is_residual=is_residual)
+    wanted = [(y, d.to(dtype)) for y, d in ((out, d_out), (states, d_states)) if d is not None]
+    torch.autograd.backward([y for y, _ in wanted], [d for _, d in wanted])
+    names = ["out", "states", "d_x", *(f"d_{name}" for name in Weights._fields)]
+    gradients = [torch.zeros_like(tensor) if tensor.grad is None else tensor.grad for tensor in inputs]
+    return dict(zip(names, [tensor.detach().double() for tensor in (out, states, *gradients)], strict=True))
+
+
+def assert_agree(layer, x, weights, *, with_out=True, with_states=True, is_residual=True):
+    """The kernels in float32 against the reference in float64: 1e-5 of each tensor's largest element."""
+    d_out = torch.randn_like(x) if with_out else None
+    d_states = torch.randn(len(x), weights.up.shape[1], *x.shape[2:], dtype=x.dtype) if with_states else None
+    exact = run(reference, layer, torch.float64, x, weights, d_out, d_states, is_residual=is_residual)
+    fast = run(cpu, layer, torch.float32, x, weights, d_out, d_states, is_residual=is_residual)
+    for name, value in exact.items():
+        torch.testing.assert_close(fast[name], value, rtol=0, atol=1e-5 * max(1.0, value.abs().max().item()), msg=name)
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize(("rows", "columns"), [*SIZES, (9, 31)])
+@pytest.mark.parametrize("hidden", [1, 5, LANES, LANES + 1, 2 * LANES])
+def test_kernels_agree_with_the_reference(layer, rows, columns, hidden):
+    for images in (1, 3):
+        x = torch.randn(images, 2 * hidden, rows, columns, dtype=torch.float64)
+        assert_agree(layer, x, LAYERS[layer](2 * hidden, hidden))
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("is_residual", [True, False])
+@pytest.mark.parametrize(("with_out", "with_states"), [(True, False), (False, True), (True, True)])
+def test_kernels_agree_whatever_is_differentiated(layer, is_residual, with_out, with_states):
+    x = torch.randn(20, 12, 5, 6, dtype=torch.float64)
+    options = {"is_residual": is_residual, "with_out": with_out, "with_states": with_states}
+    assert_agree(layer, x, LAYERS[layer](12, 6), **options)
+
+
+@pytest.mark.parametrize(("taps", "width"), [(1, 1), (3, 5), (4, 3)])
+def test_row_kernel_of_other_widths(taps, width):
+    x = torch.randn(2, 12, 5, 7, dtype=torch.float64)
+    assert_agree("row_lstm", x, row_weights(12, 6, taps, width))
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_kernels_take_any_strides(layer):
+    weights = LAYERS[layer](12, 6)
+    x = torch.randn(6, 7, 3, 12, dtype=torch.float64).permute(2, 3, 1, 0)[:, :, ::2]
+    assert_agree(layer, x, weights)
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_kernels_give_the_same_without_gradients(layer):
+    """Another path in the kernels: nothing is saved."""
+    x, weights = torch.randn(5, 12, 6, 7), Weights(*(tensor.float() for tensor in LAYERS[layer](12, 6)))
+    function = getattr(cpu, layer)
+    saved = function(x.clone().requires_grad_(), weights, is_residual=True)
+    unsaved = function(x, weights, is_residual=True)
+    assert all(torch.equal(a, b) for a, b in zip(saved, unsaved, strict=True))
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_kernels_differentiate_twice_over_a_kept_graph(layer):
+    x = torch.randn(2, 12, 4, 4, requires_grad=True)
+    weights = Weights(*(tensor.float() for tensor in LAYERS[layer](12, 6)))
+    out, _ = getattr(cpu, layer)(x, weights, is_residual=True)
+    first = torch.autograd.grad(out.sum(), x, retain_graph=True)[0]
+    assert torch.equal(first, torch.autograd.grad(out.sum(), x)[0])
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("scale", [1e3, 1e30])
+def test_saturated_gates_stay_finite(layer, scale):
+    weights = Weights(*(tensor.float() for tensor in LAYERS[layer](12, 6)))
+    x = scale * torch.randn(3, 12, 5, 6)
+    x.requires_grad_()
+    out, states = getattr(cpu, layer)(x, weights, is_residual=False)
+    (out.sum() + states.sum()).backward()
+    assert out.isfinite().all()
+    assert states.isfinite().all()
+    assert x.grad.isfinite().all()
+    assert (states.abs() <= 2).all()
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_not_a_number_is_not_hidden(layer):
+    weights = Weights(*(tensor.float() for tensor in LAYERS[layer](12, 6)))
+    x = torch.zeros(1, 12, 3, 3)
+    x[0, 4, 1, 1] = torch.nan
+    states = getattr(cpu, layer)(x, weights, is_residual=True)[1]
+    assert states[0, :, 1, 1].isnan().all()
+    assert states[0, :, 0].isfinite().all()
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_threads_do_not_change_a_bit(layer):
+    weights = Weights(*(tensor.float() for tensor in LAYERS[layer](32, 16)))
+    x, before = torch.randn(13, 32, 9, 10), torch.get_num_threads()
+    function = getattr(cpu, layer)
+    try:
+        results = []
+        for threads in (1, 2, 5):
+            torch.set_num_threads(threads)
+            results.append(function(x, weights, is_residual=True))
+    finally:
+        torch.set_num_threads(before)
+    for result in results[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(results[0], result, strict=True))
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_several_python_threads_at_once(layer):
+    weights = Weights(*(tensor.float().requires_grad_() for tensor in LAYERS[layer](32, 16)))
+    batches = [torch.randn(7, 32, 8, 8) for _ in range(6)]
+    function = getattr(cpu, layer)
+
+    def step(x, results, index):
+        torch.set_num_threads(2)
+        out, _ = function(x, weights, is_residual=True)
+        results[index] = (out.detach(), torch.autograd.grad(out.square().sum(), weights))
+
+    alone, together = [None] * 6, [None] * 6
+    before = torch.get_num_threads()
+    try:
+        for index, x in enumerate(batches):
+            step(x, alone, index)
+        threads = [threading.Thread(target=step, args=(x, together, index)) for index, x in enumerate(batches)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        torch.set_num_threads(before)
+    for (out, gradients), (other, others) in zip(alone, together, strict=True):
+        assert torch.equal(out, other)
+        assert all(torch.equal(a, b) for a, b in zip(gradients, others, strict=True))
+
+
+def test_choice_of_the_implementation(monkeypatch):
+    x, weights = torch.randn(1, 12, 2, 2), Weights(*(tensor.float() for tensor in row_weights(12, 6)))
+    called = []
+    for module in (cpu, reference):
+        monkeypatch.setattr(module, "row_lstm", lambda *_, module=module, **__: (called.append(module), None))
+    doubles = (x.double(), Weights(*(tensor.double() for tensor in weights)))
+    for choice, given, expected in [
+        ("auto", (x, weights), cpu),
+        ("auto", doubles, reference),
+        ("reference", (x, weights), reference),
+        ("cpu", (x, weights), cpu),
+    ]:
+        monkeypatch.setenv("PIXELRNN_SCAN", choice)
+        scan.row_lstm(*given, is_residual=True)
+        assert called.pop() is expected
+    with pytest.raises(ConfigError, match="takes float32 on the CPU; this is torch.float64"):
+        scan.row_lstm(*doubles, is_residual=True)
+    monkeypatch.setenv("PIXELRNN_SCAN", "gpu")
+    with pytest.raises(ConfigError, match="PIXELRNN_SCAN is 'gpu'; one of auto, cpu, reference is allowed"):
+        scan.row_lstm(x, weights, is_residual=True)
+
+
+@pytest.mark.parametrize("architecture", ["row-lstm", "diagonal-bilstm"])
+def test_models_agree_in_both(architecture, monkeypatch):
+    config = ModelConfig(architecture=architecture, shape=(3, 7, 6), levels=5, layers=3, hidden=9)
+    model = ImageModel(config, seed=0)
+    x = torch.randint(0, 5, (4, 3, 7, 6))
+    gradients = []
+    for choice in ("cpu", "reference"):
+        monkeypatch.setenv("PIXELRNN_SCAN", choice)
+        model.zero_grad()
+        model.log_prob(x).sum().backward()
+        gradients.append({name: parameter.grad for name, parameter in model.named_parameters()})
+    for name, gradient in gradients[1].items():
+        torch.testing.assert_close(gradients[0][name], gradient, rtol=0, atol=1e-5 * gradient.abs().max().item())
+
+
+SCRIPT = """
+import logging, sys
+import torch
+from pixelrnn import ImageModel, ModelConfig
+from pixelrnn.compiled import announce
+announce.PATIENCE = float(sys.argv[1])
+model = ImageModel(ModelConfig(architecture="row-lstm", shape=(1, 4, 4), levels=2, layers=1, hidden=4), seed=0)
+print(model.log_prob(torch.zeros(1, 1, 4, 4, dtype=torch.uint8)).item())
+"""
+
+
+def test_first_compilation_says_so_and_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    first, second = (
+        subprocess.run([sys.executable, "-c", SCRIPT, patience], capture_output=True, text=True, check=True)
+        for patience in ("0.5", "4")
+    )
+    assert "compiling the recurrences for this processor" in first.stderr
+    assert second.stderr == ""
+    assert first.stdout == second.stdout
