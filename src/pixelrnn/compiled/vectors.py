@@ -24,15 +24,20 @@ __all__ = [
     "Address",
     "Vector",
     "accumulate",
+    "address",
+    "choose",
     "copy",
-    "fill",
+    "exponent",
     "load",
+    "mantissa",
     "maximum",
     "minimum",
     "padded",
     "pointer",
+    "scale",
     "splat",
     "store",
+    "view",
 ]
 
 
@@ -104,6 +109,26 @@ def pointer(context: Any, start: Any, offset: Any) -> Any:
 
 
 @intrinsic
+def address(context: Any, start: Any) -> Any:
+    """An address of float32 as an integer."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.ptrtoint(arguments[0], ir.IntType(64))
+
+    return types.intp(ADDRESS), generate
+
+
+@intrinsic
+def view(context: Any, place: Any, dtype: Any) -> Any:
+    """An address, as an integer, of elements of a NumPy type: read and written by their index."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
+
+    return types.CPointer(dtype.dtype)(types.intp, dtype), generate
+
+
+@intrinsic
 def load(context: Any, start: Any, offset: Any) -> Any:
     """The vector that begins `offset` floats after an address."""
 
@@ -172,6 +197,58 @@ _define(operator.mul, lambda builder, a, b: builder.fmul(a, b))
 _define(operator.truediv, lambda builder, a, b: builder.fdiv(a, b))
 
 
+@intrinsic
+def choose(context: Any, a: Any, b: Any, x: Any, y: Any) -> Any:
+    """Elements of x where a < b, of y elsewhere."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        a, b, x, y = arguments
+        return builder.select(builder.fcmp_ordered("<", a, b), x, y)
+
+    return VECTOR(VECTOR, VECTOR, VECTOR, VECTOR), generate
+
+
+_IR_INTEGERS = ir.VectorType(ir.IntType(32), LANES)
+
+
+def _integers(value: int) -> Any:
+    return ir.Constant(_IR_INTEGERS, [value] * LANES)
+
+
+@intrinsic
+def scale(context: Any, x: Any, power: Any) -> Any:
+    """x times two to a power: whole numbers from -126 to 127."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        x, power = arguments
+        biased = builder.add(builder.fptosi(power, _IR_INTEGERS), _integers(127))
+        return builder.fmul(x, builder.bitcast(builder.shl(biased, _integers(23)), _IR_VECTOR))
+
+    return VECTOR(VECTOR, VECTOR), generate
+
+
+@intrinsic
+def exponent(context: Any, x: Any) -> Any:
+    """The whole number e with 2^e <= x < 2^(e+1), for positive normal x."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        bits = builder.bitcast(arguments[0], _IR_INTEGERS)
+        return builder.sitofp(builder.sub(builder.lshr(bits, _integers(23)), _integers(127)), _IR_VECTOR)
+
+    return VECTOR(VECTOR), generate
+
+
+@intrinsic
+def mantissa(context: Any, x: Any) -> Any:
+    """x / 2^e, from 1 up to 2, for positive normal x."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        bits = builder.and_(builder.bitcast(arguments[0], _IR_INTEGERS), _integers(0x7FFFFF))
+        return builder.bitcast(builder.or_(bits, _integers(0x3F800000)), _IR_VECTOR)
+
+    return VECTOR(VECTOR), generate
+
+
 @njit
 def copy(target: Address, source: Address, count: int) -> None:
     """Copy `count` floats, a multiple of `LANES`."""
@@ -184,10 +261,3 @@ def accumulate(target: Address, source: Address, count: int) -> None:
     """Add `count` floats at one address, a multiple of `LANES`, to those at another."""
     for j in range(0, count, LANES):
         store(target, j, load(target, j) + load(source, j))
-
-
-@njit
-def fill(target: Address, value: Any, count: int) -> None:
-    """Set `count` floats, a multiple of `LANES`, to a float32."""
-    for j in range(0, count, LANES):
-        store(target, j, splat(value))

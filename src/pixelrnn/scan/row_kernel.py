@@ -13,13 +13,12 @@ from numba import cfunc, njit
 
 from pixelrnn.compiled.product import Matrix, product
 from pixelrnn.compiled.threads import TASK
-from pixelrnn.compiled.vectors import Address, copy, fill, pointer
+from pixelrnn.compiled.vectors import Address, copy, pointer
 from pixelrnn.scan.cell import cell_backward, cell_forward, recall
 from pixelrnn.scan.layer import Gradients, Layer, project, project_backward, unpack, unpack_gradients
 
 __all__ = ["backward", "forward"]
 
-_ZERO = np.float32(0)
 
 
 @njit

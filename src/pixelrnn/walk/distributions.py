@@ -1,0 +1,277 @@
+r"""The distribution of a sub-pixel in the compiled walk: from parameters to weights, a value and its probability.
+
+The same formulas as `pixelrnn.outputs`, for a block of images at once. A distribution becomes a table of weights, in
+proportion to the probabilities of the levels (of a continuous one: of its components); one uniform number inverts its
+cumulative sum, taken in float64 in the order of the table. So a value depends on the parameters and on that number only.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+
+from pixelrnn.compiled.functions import exp, log, one_minus_exp
+from pixelrnn.compiled.vectors import LANES, Address, Vector, address, load, maximum, minimum, pointer, splat, store, view
+from pixelrnn.walk.normal import quantile
+
+__all__ = ["KINDS", "Output", "Room", "decide", "make_room"]
+
+KINDS = ("bernoulli", "softmax", "logistic-mixture", "continuous-mixture")
+_BERNOULLI, _SOFTMAX, _LOGISTIC, _CONTINUOUS = range(4)
+
+_ZERO, _HALF, _ONE = np.float32([0, 0.5, 1])
+_LOWEST = np.float32(-3.0e38)
+_SCALE_BOUND = np.float32(12)  # of the logarithm of a scale, as in `pixelrnn.outputs`
+_LOG_SQRT_2PI = np.float32(0.5 * math.log(2 * math.pi))
+
+
+class Output(NamedTuple):
+    """What the distributions are, and how values are drawn: `settings` is the address of temperature and top p."""
+
+    kind: int
+    levels: int
+    mixtures: int
+    parameters: int
+    top_k: int
+    settings: int
+
+
+class Room(NamedTuple):
+    """Memory for one block of images: the table, and for each lane what is known of it."""
+
+    table: Any
+    scale: Any
+    total: Any
+    target: Any
+    below: Any
+    reached: Any
+    value: Any
+    given: Any
+    is_given: Any
+    nats: Any
+
+
+@njit
+def make_room(output: Output) -> Room:
+    """Memory for the tables of an output."""
+    entries = output.mixtures if output.kind == _CONTINUOUS else output.levels
+    table, scale = np.empty(entries * LANES, np.float32), np.empty(entries * LANES, np.float32)
+    total, target, below, reached = np.zeros((4, LANES), np.float64)
+    value, given, nats = np.zeros((3, LANES), np.float32)
+    return Room(table, scale, total, target, below, reached, value, given, np.zeros(LANES, np.bool_), nats)
+
+
+@njit
+def _highest(parameters: Address, count: int) -> Vector:
+    highest = splat(_LOWEST)
+    for j in range(0, count * LANES, LANES):
+        highest = maximum(highest, load(parameters, j))
+    return highest
+
+
+@njit
+def _softmax_weights(parameters: Address, count: int, sharpness: Vector, table: Address) -> Vector:
+    """Weights exp((l - max l) / T) of logits; returns their maximum."""
+    highest = _highest(parameters, count)
+    for j in range(0, count * LANES, LANES):
+        store(table, j, exp((load(parameters, j) - highest) * sharpness))
+    return highest
+
+
+@njit
+def _logistic(x: Vector) -> Vector:
+    """1 / (1 + e^-x), to the last digits of the value however small it is."""
+    return splat(_ONE) / (splat(_ONE) + exp(splat(_ZERO) - x))
+
+
+@njit
+def _logistic_weights(parameters: Address, output: Output, table: Address) -> None:
+    """Weights of the levels under a mixture of discretised logistics; see `pixelrnn.outputs.logistic`."""
+    levels, count, top = output.levels, output.mixtures, np.float32(output.levels - 1)
+    highest = _highest(parameters, count)
+    for j in range(0, levels * LANES, LANES):
+        store(table, j, splat(_ZERO))
+    for k in range(0, count * LANES, LANES):
+        share = exp(load(parameters, k) - highest)
+        mean = load(parameters, count * LANES + k)
+        log_scale = load(parameters, 2 * count * LANES + k)
+        log_scale = minimum(maximum(log_scale, splat(-_SCALE_BOUND)), splat(_SCALE_BOUND))
+        inverse = exp(splat(_ZERO) - log_scale)
+        width = one_minus_exp(splat(np.float32(2) / top) * inverse)
+        for level in range(levels):
+            # The upper edge of a level and the lower edge of the next are the same float.
+            above = _logistic((mean - splat(np.float32(2 * level - 1) / top - _ONE)) * inverse)
+            below = _logistic((splat(np.float32(2 * level + 1) / top - _ONE) - mean) * inverse)
+            part = above * below * width
+            if level == 0:
+                part = below
+            if level == levels - 1:
+                part = above
+            store(table, level * LANES, load(table, level * LANES) + share * part)
+
+
+@njit
+def _sharpen(table: Address, count: int, sharpness: Vector) -> None:
+    """Raise weights to the power 1/T, the highest becoming 1; those below the normal floats count as the smallest."""
+    highest = maximum(_highest(table, count), splat(_SMALLEST))
+    for j in range(0, count * LANES, LANES):
+        weight = maximum(load(table, j) / highest, splat(_SMALLEST))
+        store(table, j, exp(log(weight) * sharpness))
+
+
+_SMALLEST = np.float32(1.2e-38)
+
+
+@njit
+def _weigh(output: Output, parameters: Address, room: Room, temperature: float) -> None:
+    """Fill the table."""
+    table, sharpness = pointer(room.table, 0), splat(np.float32(1 / temperature))
+    if output.kind == _BERNOULLI:
+        logit = load(parameters, 0)
+        highest = maximum(logit, splat(_ZERO))
+        store(table, 0, exp((splat(_ZERO) - highest) * sharpness))
+        store(table, LANES, exp((logit - highest) * sharpness))
+    elif output.kind == _SOFTMAX:
+        _softmax_weights(parameters, output.levels, sharpness, table)
+    elif output.kind == _LOGISTIC:
+        _logistic_weights(parameters, output, table)
+        if temperature != 1:
+            _sharpen(table, output.levels, sharpness)
+    else:
+        _softmax_weights(parameters, output.mixtures, sharpness, table)
+
+
+@njit
+def _restrict(output: Output, room: Room, top_p: float) -> None:
+    """Set all weights to 0 but the `top_k` highest (0: all) and the fewest that make up `top_p`; equals stay together."""
+    entries = len(room.table) // LANES
+    for lane in range(LANES):
+        ordered = np.sort(room.table[lane::LANES])[::-1]
+        lowest = ordered[output.top_k - 1] if 0 < output.top_k <= entries else ordered[-1]
+        if top_p < 1:
+            wanted, reached, place = top_p * ordered.astype(np.float64).sum(), 0.0, 0
+            while place < entries - 1 and reached + ordered[place] < wanted:
+                reached += ordered[place]
+                place += 1
+            lowest = max(lowest, ordered[place])
+        for entry in range(lane, len(room.table), LANES):
+            if room.table[entry] < lowest:
+                room.table[entry] = 0
+
+
+@njit
+def _invert(room: Room) -> None:
+    """The entry whose stretch of the cumulative weights holds `target` times their sum, and what lies below it.
+
+    Entries of weight 0 are never chosen.
+    """
+    table, target, below, reached, value = room.table, room.target, room.below, room.reached, room.value
+    for lane in range(LANES):
+        target[lane] *= room.total[lane]
+        reached[lane] = 0
+    for entry in range(len(table) // LANES):
+        for lane in range(LANES):
+            weight = np.float64(table[entry * LANES + lane])
+            is_open = (weight > 0) & (reached[lane] <= target[lane])
+            below[lane] = reached[lane] if is_open else below[lane]
+            value[lane] = entry if is_open else value[lane]
+            reached[lane] += weight if is_open else 0.0
+
+
+@njit
+def _draw_components(output: Output, parameters: Address, room: Room, temperature: float) -> None:
+    """Replace the number of a Gaussian by a value of it: what is left of the uniform number decides."""
+    count, root = output.mixtures, math.sqrt(temperature)
+    for k in range(0, count * LANES, LANES):
+        log_scale = load(parameters, 2 * count * LANES + k)
+        store(pointer(room.scale, 0), k, exp(minimum(maximum(log_scale, splat(-_SCALE_BOUND)), splat(_SCALE_BOUND))))
+    means = view(address(parameters), np.float32)
+    for lane in range(LANES):
+        at = int(room.value[lane]) * LANES + lane
+        inside = (room.target[lane] - room.below[lane]) / room.table[at]
+        inside = min(max(inside, 1e-12), 1 - 1e-12)
+        room.value[lane] = means[count * LANES + at] + room.scale[at] * root * quantile(inside)
+
+
+@njit
+def _log_component(parameters: Address, count: int, k: int, x: Vector, temperature: float) -> Vector:
+    """Logarithm of weight times density of a Gaussian, without the constant."""
+    log_scale = load(parameters, 2 * count * LANES + k)
+    log_scale = minimum(maximum(log_scale, splat(-_SCALE_BOUND)), splat(_SCALE_BOUND))
+    log_scale = log_scale + splat(np.float32(0.5 * math.log(temperature)))
+    distance = (x - load(parameters, count * LANES + k)) * exp(splat(_ZERO) - log_scale)
+    logit = load(parameters, k) * splat(np.float32(1 / temperature))
+    return logit - distance * distance * splat(_HALF) - log_scale
+
+
+@njit
+def _log_density(output: Output, parameters: Address, room: Room, temperature: float) -> Vector:
+    count, sharpness = output.mixtures, splat(np.float32(1 / temperature))
+    x = load(pointer(room.value, 0), 0)
+    highest, above = splat(_LOWEST), _highest(parameters, count) * sharpness
+    for k in range(0, count * LANES, LANES):
+        highest = maximum(highest, _log_component(parameters, count, k, x, temperature))
+    inside, all_weights = splat(_ZERO), splat(_ZERO)
+    for k in range(0, count * LANES, LANES):
+        inside = inside + exp(_log_component(parameters, count, k, x, temperature) - highest)
+        all_weights = all_weights + exp(load(parameters, k) * sharpness - above)
+    return highest - above + log(inside / all_weights) - splat(_LOG_SQRT_2PI)
+
+
+@njit
+def _log_probability(output: Output, parameters: Address, room: Room, temperature: float) -> None:
+    """Nats of the values of all lanes; a mixture's are never below about -88."""
+    nats = pointer(room.nats, 0)
+    if output.kind == _CONTINUOUS:
+        store(nats, 0, _log_density(output, parameters, room, temperature))
+        return
+    highest = splat(_ZERO)
+    if output.kind == _BERNOULLI:
+        highest = maximum(load(parameters, 0), highest)
+    elif output.kind == _SOFTMAX:
+        highest = _highest(parameters, output.levels)
+    logits = view(address(parameters), np.float32)
+    chosen, total = np.empty(LANES, np.float32), np.empty(LANES, np.float32)
+    for lane in range(LANES):
+        level = int(room.value[lane])
+        total[lane] = room.total[lane]
+        if output.kind == _BERNOULLI:
+            chosen[lane] = logits[lane] * room.value[lane]
+        elif output.kind == _SOFTMAX:
+            chosen[lane] = logits[level * LANES + lane]
+        else:
+            chosen[lane] = room.table[level * LANES + lane]
+    value, share = load(pointer(chosen, 0), 0), log(load(pointer(total, 0), 0))
+    if output.kind == _LOGISTIC:
+        store(nats, 0, log(maximum(value, splat(_SMALLEST))) - share)
+    else:
+        store(nats, 0, (value - highest) * splat(np.float32(1 / temperature)) - share)
+
+
+@njit
+def decide(output: Output, parameters: Address, room: Room, wants_nats: bool) -> None:
+    """Leave in `room.value` a value of each lane, and in `room.nats` its log probability.
+
+    Where `room.target` is not negative it is the uniform number that draws the value, elsewhere the value is given.
+    """
+    settings = view(output.settings, np.float64)
+    temperature, top_p = settings[0], settings[1]
+    _weigh(output, parameters, room, temperature)
+    if output.top_k > 0 or top_p < 1:
+        _restrict(output, room, top_p)
+    room.total[:] = 0
+    for entry in range(0, len(room.table), LANES):
+        for lane in range(LANES):
+            room.total[lane] += room.table[entry + lane]
+    for lane in range(LANES):
+        room.given[lane] = room.value[lane]
+        room.is_given[lane] = room.target[lane] < 0
+    _invert(room)
+    if output.kind == _CONTINUOUS:
+        _draw_components(output, parameters, room, temperature)
+    for lane in range(LANES):
+        if room.is_given[lane]:
+            room.value[lane] = room.given[lane]
+    if wants_nats:
+        _log_probability(output, parameters, room, temperature)

@@ -1,0 +1,225 @@
+r"""The layers of the networks as instructions: for each kind of layer of `pixelrnn.nn`, what the engine does for a pixel.
+
+Adding a kind of layer is adding a function here; a new instruction is needed only for a new nonlinearity.
+
+Gates of an LSTM or of a gated activation are reordered so that those of one group of channels lie together, as
+[group][gate][unit]: then a group is one range of features everywhere. Every layer has maps of its own, since the
+features of a group must still be there when the next group of the same pixel is computed.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from pixelrnn.masks import groups
+from pixelrnn.nn.conv import MaskedConv2d
+from pixelrnn.nn.diagonal_bilstm import DiagonalBiLSTM
+from pixelrnn.nn.gated import GatedStack
+from pixelrnn.nn.network import Network
+from pixelrnn.nn.residual import PixelCNNLayer, ResidualStack
+from pixelrnn.nn.row_lstm import RowLSTM
+from pixelrnn.walk.program import GROUP, START, Map, Program, Writer
+
+__all__ = ["compile_network"]
+
+
+@torch.no_grad()
+def compile_network(network: Network, columns: int) -> Program:
+    """The program of a network for images of a width."""
+    writer = Writer(network.channels, columns)
+    image = writer.map(groups(network.channels, network.channels), rows=4, left=3, right=3)
+    if isinstance(network.stack, GatedStack):
+        first, features = _gated_stack(writer, network.stack, image)
+    else:
+        first, features = _residual_stack(writer, network.stack, image)
+    positive, head = writer.map(features.groups), _target(writer, network.head)
+    parameters = _target(writer, network.last)
+    writer.relu(positive, features)
+    _conv(writer, network.head, positive, head)
+    writer.relu(head, head)
+    _conv(writer, network.last, head, parameters)
+    return writer.finish(first, image, parameters)
+
+
+def _target(writer: Writer, layer: MaskedConv2d) -> Map:
+    """A map of the current pixel for the outputs of a layer."""
+    return writer.map(groups(len(layer.bias), writer.channels))
+
+
+def _by_group(of: Tensor, gates: int) -> Tensor:
+    """Order of stacked gates of units of these groups that brings those of a group together."""
+    return torch.argsort(of.repeat(gates), stable=True)
+
+
+def _conv(
+    writer: Writer,
+    layer: MaskedConv2d,
+    source: Map,
+    target: Map,
+    *,
+    order: Tensor | None = None,
+    plus: Map | None = None,
+) -> None:
+    """A masked convolution: what comes from earlier pixels at the start of a pixel, the pixel itself by groups.
+
+    Args:
+        writer: Where to write.
+        layer: The convolution.
+        source: Its input.
+        target: Its output.
+        order: Order of its outputs in the target, if it is another.
+        plus: What is added to it.
+    """
+    order = torch.arange(len(layer.bias)) if order is None else order
+    weight = layer.masked[order].permute(0, 2, 3, 1)  # (O, Kh, Kw, I)
+    above, left = weight.shape[1] // 2, weight.shape[2] // 2
+    writer.bias(target, layer.bias[order], phase=START if above + left else GROUP, plus=plus)
+    for row in range(above):
+        writer.linear(target, source, weight[:, row], phase=START, up=above - row, right=-left)
+    if left:
+        writer.linear(target, source, weight[:, above, :left], phase=START, right=-left)
+    writer.linear(target, source, weight[:, above, left : left + 1], phase=GROUP)
+
+
+def _residual_stack(writer: Writer, stack: ResidualStack, image: Map) -> tuple[int, Map]:
+    """The stack of PixelCNN, Row LSTM or Diagonal BiLSTM; returns the first instruction of a pixel and the features."""
+    kind = type(stack.layers[0].layer)
+    outer = groups(len(stack.first.bias), writer.channels)
+    inner = groups(stack.layers[0].up.mask.shape[1], writer.channels)
+    # The Row LSTM looks one pixel to the left, the second direction of the Diagonal BiLSTM back along the row above.
+    window = {RowLSTM: {"rows": 1, "left": 1}, DiagonalBiLSTM: {"rows": 1}, PixelCNNLayer: {}}[kind]
+    features = [writer.map(outer, **window) for _ in range(len(stack.layers) + 1)]
+    prepare: Callable[[Writer, RowLSTM | DiagonalBiLSTM | PixelCNNLayer, Map, Tensor], Callable[[], Map]]
+    prepare = {RowLSTM: _row_lstm, DiagonalBiLSTM: _diagonal_bilstm, PixelCNNLayer: _pixelcnn_layer}[kind]
+    compute = [
+        prepare(writer, block.layer, x, inner) for block, x in zip(stack.layers, features[:-1], strict=True)
+    ]
+
+    first = writer.begin()
+    _conv(writer, stack.first, image, features[0])
+    skips = writer.map(outer)
+    if stack.has_skips:
+        writer.bias(skips, torch.stack([block.skip.bias for block in stack.layers]).sum(0), phase=GROUP)
+    for block, write, x, y in zip(stack.layers, compute, features[:-1], features[1:], strict=True):
+        hidden = write()
+        _conv(writer, block.up, hidden, y, plus=x if block.is_residual else None)
+        if stack.has_skips:
+            writer.linear(skips, hidden, block.skip.masked[:, :, 0].transpose(1, 2), phase=GROUP)
+    if not stack.has_skips:
+        return first, features[-1]
+    total = writer.map(outer)
+    writer.sum(total, features[-1], skips)
+    return first, total
+
+
+def _pixelcnn_layer(writer: Writer, layer: PixelCNNLayer, x: Map, inner: Tensor) -> Callable[[], Map]:
+    """ReLU - 1x1 - ReLU - 3x3 - ReLU."""
+    positive, down = writer.map(x.groups), writer.map(inner, rows=2, left=1, right=1)
+    hidden = writer.map(inner)
+
+    def write() -> Map:
+        writer.relu(positive, x)
+        _conv(writer, layer.down, positive, down)
+        writer.relu(down, down)
+        _conv(writer, layer.conv, down, hidden)
+        writer.relu(hidden, hidden)
+        return hidden
+
+    return write
+
+
+def _row_lstm(writer: Writer, layer: RowLSTM, x: Map, inner: Tensor) -> Callable[[], Map]:
+    """All three of the row above are complete when a pixel starts; the memory of a column is replaced in place."""
+    order = _by_group(inner, 4)
+    state = layer.state_to_state[order].transpose(1, 2)  # (4h, K, h)
+    reach = state.shape[1] // 2
+    gates = writer.map(inner.repeat(4)[order])
+    hidden, memory = writer.map(inner, rows=2, left=reach, right=reach), writer.map(inner, rows=1)
+
+    def write() -> Map:
+        _conv(writer, layer.input_to_state, x, gates, order=order)
+        writer.linear(gates, hidden, state, phase=START, up=1, right=-reach)
+        writer.lstm(hidden, gates, memory)
+        return hidden
+
+    return write
+
+
+def _diagonal_bilstm(writer: Writer, layer: DiagonalBiLSTM, x: Map, inner: Tensor) -> Callable[[], Map]:
+    """The second direction passes over the row above as soon as that is complete.
+
+    States and memories are kept for one row and replaced in place: when a pixel starts, those of its own column are
+    still of the row above, and those of its neighbour are new.
+    """
+    order, units = _by_group(inner, 4), len(inner)
+    # (2, 4h, inputs): from the pixel, from the neighbour, from above.
+    pixel = layer.input_to_state.masked.view(2, 4 * units, -1)[:, order]
+    bias = layer.input_to_state.bias.view(2, -1)[:, order]
+    side, above = layer.state_to_state[:, order].split(units, dim=2)
+    gates, back_gates = (writer.map(inner.repeat(4)[order]) for _ in range(2))
+    states, memory = (writer.map(inner, rows=1, left=1) for _ in range(2))
+    back_states, back_memory = (writer.map(inner, rows=1, right=1) for _ in range(2))
+    hidden = writer.map(inner)
+
+    def update(gates: Map, states: Map, memory: Map, direction: int) -> None:
+        right = 2 * direction - 1
+        writer.bias(gates, bias[direction], phase=START)
+        writer.linear(gates, states, side[direction].unsqueeze(1), phase=START, right=right)
+        writer.linear(gates, states, above[direction].unsqueeze(1), phase=START)
+        writer.linear(gates, x, pixel[direction].unsqueeze(1), phase=GROUP)
+        writer.lstm(states, gates, memory, right=right)
+
+    first = writer.begin()
+    update(back_gates, back_states, back_memory, 1)
+    writer.row_pass(first, up=1, is_reversed=True)
+
+    def write() -> Map:
+        update(gates, states, memory, 0)
+        writer.sum(hidden, states, back_states)
+        return hidden
+
+    return write
+
+
+def _gated_stack(writer: Writer, stack: GatedStack, image: Map) -> tuple[int, Map]:
+    """The vertical stack passes over a row before its first pixel, a layer a pass; the horizontal one walks."""
+    outer = groups(len(stack.layers[0].out.bias), writer.channels)
+    order = _by_group(outer, 2)
+    whole = torch.zeros(len(outer), dtype=torch.int64)  # the vertical stack knows no groups
+    vertical, from_above = image, []
+    for layer in stack.layers:
+        above, now = writer.map(whole.repeat(2)), writer.map(whole, rows=2, left=1, right=1)
+        added = writer.map(outer.repeat(2)[order], rows=1)
+        first = writer.begin()
+        weight = layer.vertical.masked.permute(0, 2, 3, 1)  # (O, Kh, Kw, I)
+        rows, left = weight.shape[1] // 2, weight.shape[2] // 2
+        writer.bias(above, layer.vertical.bias, phase=START)
+        for row in range(rows + 1):
+            writer.linear(above, vertical, weight[:, row], phase=START, up=rows - row, right=-left)
+        writer.gate(now, above)
+        writer.bias(added, layer.between.bias[order], phase=START)
+        writer.linear(added, above, layer.between.weight[order, :, 0].transpose(1, 2), phase=START)
+        writer.row_pass(first)
+        vertical = now
+        from_above.append(added)
+
+    first = writer.begin()
+    horizontal, skips = image, writer.map(outer)
+    has_skips = stack.layers[0].skip is not None
+    if has_skips:
+        writer.bias(skips, torch.stack([layer.skip.bias for layer in stack.layers]).sum(0), phase=GROUP)
+    for layer, added in zip(stack.layers, from_above, strict=True):
+        gates, gated = writer.map(outer.repeat(2)[order]), writer.map(outer)
+        _conv(writer, layer.horizontal, horizontal, gates, order=order, plus=added)
+        writer.gate(gated, gates)
+        out = writer.map(outer, rows=1, left=1)
+        _conv(writer, layer.out, gated, out, plus=horizontal if layer.is_residual else None)
+        if has_skips:
+            writer.linear(skips, gated, layer.skip.masked[:, :, 0].transpose(1, 2), phase=GROUP)
+        horizontal = out
+    if not has_skips:
+        return first, horizontal
+    total = writer.map(outer)
+    writer.sum(total, horizontal, skips)
+    return first, total
