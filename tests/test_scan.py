@@ -260,7 +260,7 @@ def test_choice_of_the_implementation(monkeypatch):
         monkeypatch.setenv("PIXELRNN_SCAN", choice)
         scan.row_lstm(*given, is_residual=True)
         assert called.pop() is expected
-    with pytest.raises(ConfigError, match="takes float32 on the CPU; this is torch.float64"):
+    with pytest.raises(ConfigError, match=r"takes float32 on the CPU; this is torch\.float64"):
         scan.row_lstm(*doubles, is_residual=True)
     monkeypatch.setenv("PIXELRNN_SCAN", "gpu")
     with pytest.raises(ConfigError, match="PIXELRNN_SCAN is 'gpu'; one of auto, cpu, reference is allowed"):

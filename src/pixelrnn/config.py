@@ -313,7 +313,7 @@ class TrainConfig:
     """Validation images used for those, evenly spaced."""
 
     samples: int = 16
-    """Images in the sample grids drawn along the way when that is cheap, and at the end; 0: none."""
+    """Images in the sample grids drawn at each validation and at the end; 0: none."""
 
     checkpoint_minutes: float = 2.0
     """Time between two saves of the training state."""

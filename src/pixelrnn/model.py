@@ -11,13 +11,14 @@ Shapes: N images, C channels, H rows, W columns, P parameters of a sub-pixel. Lo
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from pixelrnn import outputs, storage
+from pixelrnn.compiled.announce import announced
 from pixelrnn.config import ModelConfig, require_seed
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.nn.network import Network
@@ -94,79 +95,86 @@ class ImageModel(nn.Module):
         """Code length of each image in bits per sub-pixel, `(N,)`: -log2 p(x) / (C H W)."""
         return -self.log_prob(x) / (math.log(2) * math.prod(x.shape[1:]))
 
-    @torch.no_grad()
     def sample(
         self,
         n: int,
         *,
         size: tuple[int, int] | None = None,
         temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float = 1.0,
         seed: int | None = None,
-        batch: int = 64,
+        batch: int = 256,
         callback: Callable[[float], None] | None = None,
     ) -> Tensor:
-        r"""Draw images, sub-pixel by sub-pixel.
+        r"""Draw images, sub-pixel by sub-pixel, by the compiled walk on the CPU.
 
         Image i is a function of (seed, i): sub-pixel j of it is decided by the j-th number of a random stream of its
-        own, whatever the batch.
+        own. The same weights give the same images whatever the batch, the threads and the processor.
 
         Args:
             n: Number of images.
             size: Height and width; those of the training images if not given.
             temperature: T > 0: every conditional is raised to the power 1/T and normalised (for a continuous mixture
                 its weights and each of its components are); below 1 gives likelier values.
+            top_k: Draw from the k likeliest values of each conditional only.
+            top_p: Draw from the likeliest values that together have this probability only, 0 < p <= 1.
             seed: Non-negative; if not given, one is drawn.
-            batch: Images computed at once.
-            callback: Called with the finished share, 0 .. 1, after every row.
+            batch: Images walked at once.
+            callback: Called with the finished share, 0 .. 1, after every row; an exception from it ends the walk.
 
         Returns:
             `(n, C, H, W)` uint8 (int64 above 256 levels, floats for a continuous model).
 
         Raises:
-            ConfigError: If `n`, `size`, `temperature` or `seed` is out of range.
+            ConfigError: If `n`, `size`, `temperature`, `top_k`, `top_p` or `seed` is out of range.
         """
         height, width = size or self.config.shape[1:]
         for name, value in (("n", n), ("height", height), ("width", width), ("batch", batch)):
             if value < 1:
                 raise ConfigError(f"{name} is {value}; at least 1 is needed")
-        if not 0 < temperature < math.inf:
-            raise ConfigError(f"temperature is {temperature}; it must be above 0 and finite")
         if seed is not None:
             require_seed("seed", seed)
         seed = int(np.random.SeedSequence().entropy) % 2**63 if seed is None else seed  # type: ignore[arg-type]
         shape = (self.config.shape[0], height, width)
-        batches = range(0, n, batch)
-        parts = []
-        for done in batches:
-            indices = range(done, min(done + batch, n))
-            step = None if callback is None else _Share(callback, done / n, len(indices) / n)
-            parts.append(self._sample_batch(seed, indices, shape, temperature, step))
-        return torch.cat(parts)
+        values = np.zeros((n, *shape), np.float32)
+        self._walk(values, temperature, top_k, top_p, batch, callback, uniform=lambda i: _uniform(seed, i, shape))
+        levels = self.config.levels
+        dtype = torch.float32 if levels == 0 else torch.uint8 if levels <= 256 else torch.int64
+        return torch.from_numpy(values).to(dtype)
 
-    def _sample_batch(
+    def _walk(
         self,
-        seed: int,
-        indices: range,
-        shape: tuple[int, int, int],
+        values: "np.ndarray[Any, np.dtype[np.float32]]",
         temperature: float,
+        top_k: int | None,
+        top_p: float,
+        batch: int,
         callback: Callable[[float], None] | None,
-    ) -> Tensor:
-        """Images `indices`, by rerunning the network on the rows so far for each sub-pixel."""
-        streams = [np.random.Generator(np.random.Philox(key=[seed, index])) for index in indices]
-        channels, height, width = shape
-        uniform = torch.from_numpy(np.stack([stream.random((height, width, channels)) for stream in streams]))
-        dtype = torch.float32 if self.config.levels == 0 else torch.uint8 if self.config.levels <= 256 else torch.int64
-        x = torch.zeros(len(indices), *shape, dtype=dtype, device=self.device)
-        for row in range(height):
-            for column in range(width):
-                for channel in range(channels):
-                    parameters = self(x[:, :, : row + 1])[:, channel : channel + 1, :, row, column]
-                    # On the CPU in float64, which not every device has.
-                    value = self.output.sample(parameters.cpu(), uniform[:, row, column, channel, None], temperature)
-                    x[:, channel, row, column] = value[:, 0].to(self.device, dtype)
-            if callback is not None:
-                callback((row + 1) / height)
-        return x
+        **known: Any,
+    ) -> None:
+        """Fill in values by the raster face; see `pixelrnn.walk.walk`."""
+        if not 0 < temperature < math.inf:
+            raise ConfigError(f"temperature is {temperature}; it must be above 0 and finite")
+        if not 0 < top_p <= 1:
+            raise ConfigError(f"top_p is {top_p}; it lies above 0 and up to 1")
+        if top_k is not None and top_k < 1:
+            raise ConfigError(f"top_k is {top_k}; at least 1 is needed")
+        if self.config.levels == 0 and (top_k is not None or top_p < 1):
+            raise ConfigError("top_k and top_p choose among levels; a continuous model has none")
+        with announced("the walk"):
+            from pixelrnn import walk
+        distribution = walk.Distribution(
+            output=self.config.resolved_output,
+            parameters=self.output.parameters,
+            levels=self.config.levels,
+            mixtures=self.config.mixtures,
+            temperature=temperature,
+            top_k=top_k or 0,
+            top_p=top_p,
+        )
+        program = walk.compile_network(self.network, values.shape[3])
+        walk.walk(program, distribution, values, batch=batch, callback=callback, **known)
 
     @property
     def device(self) -> torch.device:
@@ -219,11 +227,8 @@ class ImageModel(nn.Module):
             raise DataError(f"images hold values {low} .. {high}; this model has {levels} levels, 0 .. {levels - 1}")
 
 
-class _Share:
-    """Turns the progress of one batch into that of the whole."""
-
-    def __init__(self, callback: Callable[[float], None], start: float, share: float) -> None:
-        self.callback, self.start, self.share = callback, start, share
-
-    def __call__(self, fraction: float) -> None:
-        self.callback(self.start + self.share * fraction)
+def _uniform(seed: int, images: range, shape: tuple[int, int, int]) -> "np.ndarray[Any, np.dtype[np.float64]]":
+    """The numbers `(n, H, W, C)` that draw the sub-pixels of some images: each image has a stream of its own."""
+    channels, height, width = shape
+    streams = [np.random.Generator(np.random.Philox(key=[seed, image])) for image in images]
+    return np.stack([stream.random((height, width, channels)) for stream in streams])

@@ -235,7 +235,7 @@ def test_data_binarize(capsys, tmp_path):
 
 
 def test_demo(capsys, tmp_path):
-    assert run("demo", "--minutes", 0.05, "--out", tmp_path / "demo") == 0
+    assert run("demo", "--minutes", 0.005, "--out", tmp_path / "demo") == 0
     text = capsys.readouterr().out
     for part in (
         "uniform              4.087",

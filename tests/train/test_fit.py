@@ -138,8 +138,7 @@ def test_a_run_folder_holds_what_it_should(data, tmp_path):
     assert evaluate(loaded, data.valid.spaced(20)).nats == pytest.approx(run.best, rel=1e-6)
 
 
-def test_sample_grids_are_drawn_when_cheap(data, tmp_path, monkeypatch):
-    monkeypatch.setattr("pixelrnn.train.loop.SAMPLING_SHARE", math.inf)
+def test_sample_grids_are_drawn(data, tmp_path):
     fit(model(), data, config(samples=2), folder=tmp_path / "run")
     assert sorted(path.name for path in (tmp_path / "run" / "samples").iterdir()) == [
         "00000004.png",

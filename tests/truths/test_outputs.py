@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pixelrnn.outputs import Bernoulli, ContinuousMixture, LogisticMixture, Softmax
-from pixelrnn.outputs.output import draw
 
 EXTREMES = [0.0, 1e-3, 1.0, -1.0, 7.0, -7.0, 30.0, -30.0, 300.0, -300.0]
 DISCRETE = [Bernoulli(), Softmax(5), LogisticMixture(2, 1), LogisticMixture(16, 3), LogisticMixture(256, 2)]
@@ -74,40 +73,6 @@ def test_continuous_density_integrates_to_one(values):
         density = ContinuousMixture(2).log_prob(parameters.expand(1, 1, 6, len(grid)), grid.view(1, 1, -1)).exp()
         total += torch.trapezoid(density.flatten(), grid).item()
     assert total == pytest.approx(1, abs=1e-5)
-
-
-@pytest.mark.parametrize("output", DISCRETE, ids=str)
-@pytest.mark.parametrize("temperature", [1.0, 0.5])
-def test_samples_follow_the_distribution(output, temperature):
-    """On evenly spread uniform numbers the shares of the values are the probabilities, up to one part in the count."""
-    count = 20_000
-    parameters = torch.randn(
-        1, 1, output.parameters, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(3)
-    )
-    uniform = ((torch.arange(count, dtype=torch.float64) + 0.5) / count).view(1, 1, -1)
-    values = output.sample(parameters.expand(-1, -1, -1, count), uniform, temperature)
-    shares = torch.bincount(values.flatten(), minlength=levels_of(output)) / count
-    expected = (output.log_table(parameters).flatten() / temperature).softmax(0)
-    torch.testing.assert_close(shares.double(), expected, atol=1.5 / count, rtol=0)
-
-
-def test_continuous_samples_follow_the_density():
-    count, output = 20_000, ContinuousMixture(3)
-    parameters = torch.randn(1, 1, 9, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
-    uniform = ((torch.arange(count, dtype=torch.float64) + 0.5) / count).view(1, 1, -1)
-    values = output.sample(parameters.expand(-1, -1, -1, count), uniform).flatten().sort().values
-    weights, means, scales = parameters.flatten().chunk(3)
-    normal = torch.special.ndtr((values[:, None] - means) / scales.exp())
-    cumulative = (weights.softmax(0) * normal).sum(1)
-    assert (cumulative - uniform.flatten()).abs().max() < 3 / count
-
-
-def test_draw_never_leaves_the_levels():
-    """Even where rounding leaves the cumulative sum a little short of 1."""
-    table = torch.full((1, 1, 3), 1 / 3, dtype=torch.float64).log()
-    last = torch.tensor([[1 - 2**-53]], dtype=torch.float64)
-    assert draw(table, last, 1.0).item() == 2
-    assert draw(table, torch.zeros(1, 1, dtype=torch.float64), 1.0).item() == 0
 
 
 @pytest.mark.parametrize("output", [LogisticMixture(256, 10), ContinuousMixture(10)], ids=str)

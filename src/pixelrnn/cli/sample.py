@@ -37,11 +37,17 @@ class Sample:
     temperature: float = 1.0
     """Below 1 likelier, above 1 wilder values."""
 
+    top_k: int | None = None
+    """Draw each value from the k likeliest only."""
+
+    top_p: float = 1.0
+    """Draw each value from the likeliest that together have this probability."""
+
     size: tuple[int, int] | None = None
     """Height and width, if not those of the training images."""
 
-    batch: int = 64
-    """Images computed at once."""
+    batch: int = 256
+    """Images computed at once; memory grows with it."""
 
     out: Path | None = None
     """Folder for the pictures; RUN/samples-SEED if not given."""
@@ -70,6 +76,8 @@ class Sample:
                 self.number,
                 size=self.size,
                 temperature=self.temperature,
+                top_k=self.top_k,
+                top_p=self.top_p,
                 seed=self.seed,
                 batch=self.batch,
                 callback=report,

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["INTERRUPTED", "Train", "train_with_progress"]
 
 INTERRUPTED = 130
-LONGEST_SAMPLING = 120.0  # seconds
 WITH_RESUME = ("--resume", "--minutes", "--steps", "--epochs", "--device", "--threads", "--json")
 
 
@@ -204,9 +203,8 @@ def _free_folder(source: str, architecture: str) -> Path:
 
 
 def _finish(model: "ImageModel", run: "Run", folder: Path, config: TrainConfig, *, is_json: bool) -> None:
-    """Say what to do with the result, then draw a grid of samples unless that would take long."""
+    """Say what to do with the result, then draw a grid of samples."""
     from pixelrnn import figures
-    from pixelrnn.train import sampling_seconds
 
     if is_json:
         show_json({"run": str(folder), "steps": run.step, "best_valid_nats": run.best})
@@ -217,9 +215,6 @@ def _finish(model: "ImageModel", run: "Run", folder: Path, config: TrainConfig, 
         say(f"  pixelrnn sample {folder} -n 64      # new images")
         say(f"  pixelrnn info {folder}              # what it is")
     if not config.samples:
-        return
-    if (seconds := sampling_seconds(model, config.samples)) > LONGEST_SAMPLING:
-        say(f"no grid of samples: it would take about {seconds / 60:.0f} minutes", is_aside=True)
         return
     with progress("drawing samples") as report:
         images = model.sample(config.samples, seed=config.seed, callback=report)

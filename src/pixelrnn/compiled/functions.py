@@ -11,13 +11,13 @@ from pixelrnn.compiled.vectors import Vector, choose, exponent, mantissa, maximu
 
 __all__ = ["exp", "log", "one_minus_exp", "sigmoid", "tanh"]
 
-_HALF, _ONE, _ZERO = np.float32([0.5, 1, 0])
+_HALF, _ONE, _ZERO = np.array([0.5, 1, 0], np.float32)
 
 # tanh x = x P(x^2) / Q(x^2) on |x| <= 7.9, where 1 - tanh is 2.7e-7: relative error 5.7e-9 before rounding and 3.2e-7
 # in float32; never above 1.
 _EDGE = np.float32(7.9)
-_P0, _P1, _P2, _P3, _P4 = np.float32([1.0, 1.34506211e-1, 3.57899186e-3, 2.20232432e-5, 1.54279700e-8])
-_Q0, _Q1, _Q2, _Q3, _Q4 = np.float32([1.0, 4.67839479e-1, 2.61922386e-2, 3.42365034e-4, 8.59877900e-7])
+_P0, _P1, _P2, _P3, _P4 = np.array([1.0, 1.34506211e-1, 3.57899186e-3, 2.20232432e-5, 1.54279700e-8], np.float32)
+_Q0, _Q1, _Q2, _Q3, _Q4 = np.array([1.0, 4.67839479e-1, 2.61922386e-2, 3.42365034e-4, 8.59877900e-7], np.float32)
 
 
 @njit
@@ -38,9 +38,9 @@ def sigmoid(x: Vector) -> Vector:
 
 
 # e^r on |r| <= (ln 2) / 2, relative error 1.9e-9.
-_E2, _E3, _E4, _E5, _E6 = np.float32([0.49999992, 0.1666642, 0.04166823, 0.00837482, 0.00138368])
-_LOWEST, _HIGHEST = np.float32([-87, 88])
-_PER_LN2, _LN2_HIGH, _LN2_LOW = np.float32([1 / np.log(2), 0.693359375, np.log(2) - 0.693359375])
+_E2, _E3, _E4, _E5, _E6 = np.array([0.49999992, 0.1666642, 0.04166823, 0.00837482, 0.00138368], np.float32)
+_LOWEST, _HIGHEST = np.array([-87, 88], np.float32)
+_PER_LN2, _LN2_HIGH, _LN2_LOW = np.array([1 / np.log(2), 0.693359375, np.log(2) - 0.693359375], np.float32)
 _ROUNDER = np.float32(1.5 * 2**23)  # adding it leaves no digit behind the point
 
 
@@ -63,8 +63,8 @@ def one_minus_exp(x: Vector) -> Vector:
     return choose(x, splat(_HALF), x * series, one - exp(splat(_ZERO) - x))
 
 
-_SQRT2, _LN2, _TWO = np.float32([np.sqrt(2), np.log(2), 2])
-_L3, _L5, _L7, _L9 = np.float32([1 / 3, 1 / 5, 1 / 7, 1 / 9])
+_SQRT2, _LN2, _TWO = np.array([np.sqrt(2), np.log(2), 2], np.float32)
+_L3, _L5, _L7, _L9 = np.array([1 / 3, 1 / 5, 1 / 7, 1 / 9], np.float32)
 
 
 @njit

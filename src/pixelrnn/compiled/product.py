@@ -34,7 +34,9 @@ def _tile(rows: int, vectors: int, *, is_fused: bool) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         m, n, depth = arguments[4:]
-        at, row, column = zip(*[[builder.extract_value(matrix, f) for f in range(3)] for matrix in arguments[:4]], strict=True)
+        at, row, column = zip(
+            *[[builder.extract_value(matrix, f) for f in range(3)] for matrix in arguments[:4]], strict=True
+        )
 
         def offset(matrix: int, i: int, j: int) -> Any:
             down = builder.mul(row[matrix], builder.add(m, ir.Constant(integer, i)))

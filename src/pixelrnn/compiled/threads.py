@@ -83,7 +83,7 @@ def run(task: Any, count: int, integers: "np.ndarray[Any, np.dtype[np.int64]]") 
         integers: What all calls get: sizes and addresses of memory that is kept until the end.
     """
     shared = np.array([0, count, task.address, integers.ctypes.data], np.int64)
-    threads = min(torch.get_num_threads(), count)
+    threads = max(1, min(torch.get_num_threads(), count))
     if threads > 1 and _parallel is not None:
         _parallel(_work.address, shared.ctypes.data, threads, 0)
         return

@@ -217,7 +217,7 @@ def _integers(value: int) -> Any:
 
 @intrinsic
 def scale(context: Any, x: Any, power: Any) -> Any:
-    """x times two to a power: whole numbers from -126 to 127."""
+    """X times two to a power: whole numbers from -126 to 127."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         x, power = arguments
@@ -240,7 +240,7 @@ def exponent(context: Any, x: Any) -> Any:
 
 @intrinsic
 def mantissa(context: Any, x: Any) -> Any:
-    """x / 2^e, from 1 up to 2, for positive normal x."""
+    """X / 2^e, from 1 up to 2, for positive normal x."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         bits = builder.and_(builder.bitcast(arguments[0], _IR_INTEGERS), _integers(0x7FFFFF))

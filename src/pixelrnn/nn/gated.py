@@ -12,7 +12,7 @@ from pixelrnn.config import ModelConfig
 from pixelrnn.masks import causal_mask, groups, rows_above_mask
 from pixelrnn.nn.conv import MaskedConv2d, pointwise
 
-__all__ = ["GatedStack"]
+__all__ = ["GatedLayer", "GatedStack"]
 
 
 def _gate(x: Tensor) -> Tensor:
@@ -21,8 +21,10 @@ def _gate(x: Tensor) -> Tensor:
     return torch.tanh(a) * torch.sigmoid(b)
 
 
-class _GatedLayer(nn.Module):
+class GatedLayer(nn.Module):
     """One layer of both stacks; the first one has mask A, a 7 wide kernel and nothing to add to."""
+
+    skip: MaskedConv2d | None
 
     def __init__(self, config: ModelConfig, *, is_first: bool) -> None:
         super().__init__()
@@ -38,6 +40,7 @@ class _GatedLayer(nn.Module):
         self.is_residual = config.residual and not is_first
 
     def forward(self, vertical: Tensor, horizontal: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Map the features of both stacks to new ones `(N, 2h, H, W)`, and to the layer's skip connection."""
         above = self.vertical(vertical)
         gated = _gate(self.horizontal(horizontal) + self.between(above))
         out = self.out(gated)
@@ -72,14 +75,24 @@ class GatedStack(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(_GatedLayer(config, is_first=index == 0) for index in range(config.layers + 1))
+        self.layers = nn.ModuleList(GatedLayer(config, is_first=index == 0) for index in range(config.layers + 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map scaled images `(N, C, H, W)` to features `(N, 2h, H, W)`."""
         vertical = horizontal = x
         skips: list[Tensor] = []
-        for layer in self.layers:
+        for layer in self.blocks:
             vertical, horizontal, skip = layer(vertical, horizontal)
             if skip is not None:
                 skips.append(skip)
         return horizontal + sum(skips) if skips else horizontal
+
+    @property
+    def blocks(self) -> list[GatedLayer]:
+        """The layers in order."""
+        return [block for block in self.layers if isinstance(block, GatedLayer)]
+
+    @property
+    def skips(self) -> list[MaskedConv2d]:
+        """The skip connections of all layers; none if there are none."""
+        return [block.skip for block in self.blocks if block.skip is not None]

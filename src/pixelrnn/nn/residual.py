@@ -15,7 +15,7 @@ from pixelrnn.nn.conv import MaskedConv2d, pointwise
 from pixelrnn.nn.diagonal_bilstm import DiagonalBiLSTM
 from pixelrnn.nn.row_lstm import RowLSTM
 
-__all__ = ["PixelCNNLayer", "ResidualStack"]
+__all__ = ["PixelCNNLayer", "ResidualBlock", "ResidualStack"]
 
 
 class PixelCNNLayer(nn.Module):
@@ -43,15 +43,18 @@ class PixelCNNLayer(nn.Module):
         self.conv = MaskedConv2d(causal_mask("B", inner, inner, 3, 3))
 
     def forward(self, x: Tensor, up: MaskedConv2d, *, is_residual: bool) -> tuple[Tensor, Tensor]:
-        """Map features `(N, 2h, H, W)` to new ones, through the 1x1 layer `up`, and to what `up` sees `(N, h, H, W)`."""
+        """Map features `(N, 2h, H, W)` to new ones, through the 1x1 layer `up`, and to its input `(N, h, H, W)`."""
         hidden = self.conv(self.down(x.relu()).relu()).relu()
         return (x + up(hidden) if is_residual else up(hidden)), hidden
 
 
-class _Residual(nn.Module):
+class ResidualBlock(nn.Module):
     """A layer with its up-projection and, if wanted, its skip connection."""
 
-    def __init__(self, layer: nn.Module, config: ModelConfig) -> None:
+    layer: PixelCNNLayer | RowLSTM | DiagonalBiLSTM
+    skip: MaskedConv2d | None
+
+    def __init__(self, layer: PixelCNNLayer | RowLSTM | DiagonalBiLSTM, config: ModelConfig) -> None:
         super().__init__()
         inner, outer = groups(config.hidden, config.shape[0]), groups(2 * config.hidden, config.shape[0])
         self.layer = layer
@@ -60,6 +63,7 @@ class _Residual(nn.Module):
         self.is_residual = config.residual
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Map features `(N, 2h, H, W)` to new ones and to the layer's hidden features `(N, h, H, W)`."""
         features, hidden = self.layer(x, self.up, is_residual=self.is_residual)
         return features, hidden
 
@@ -79,26 +83,36 @@ class ResidualStack(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         channels, hidden = config.shape[0], config.hidden
+        kinds: dict[str, type[PixelCNNLayer | RowLSTM | DiagonalBiLSTM]]
         kinds = {"pixelcnn": PixelCNNLayer, "row-lstm": RowLSTM, "diagonal-bilstm": DiagonalBiLSTM}
         layer = kinds[config.architecture]
         outer = groups(2 * hidden, channels)
         self.first = MaskedConv2d(causal_mask("A", groups(channels, channels), outer, 7, 7))
         self.layers = nn.ModuleList(
-            _Residual(layer(2 * hidden, hidden, channels), config) for _ in range(config.layers)
+            ResidualBlock(layer(2 * hidden, hidden, channels), config) for _ in range(config.layers)
         )
-        self.has_skips = config.skip
 
     def forward(self, x: Tensor) -> Tensor:
         """Map scaled images `(N, C, H, W)` to features `(N, 2h, H, W)`."""
         x = self.first(x)
         states = []
-        for layer in self.layers:
-            x, hidden = layer(x)
+        for block in self.blocks:
+            x, hidden = block(x)
             states.append(hidden)
-        return x + self._skips(states) if self.has_skips else x
+        return x + self._skips(states) if self.skips else x
+
+    @property
+    def blocks(self) -> list[ResidualBlock]:
+        """The layers in order."""
+        return [block for block in self.layers if isinstance(block, ResidualBlock)]
+
+    @property
+    def skips(self) -> list[MaskedConv2d]:
+        """The skip connections of all layers; none if there are none."""
+        return [block.skip for block in self.blocks if block.skip is not None]
 
     def _skips(self, states: list[Tensor]) -> Tensor:
-        """The sum of all skip connections, as one 1x1 convolution of all hidden states."""
-        skips = [layer.skip for layer in self.layers]
+        """The sum of all skip connections, as one 1x1 convolution of all hidden features."""
+        skips = self.skips
         weight = torch.cat([skip.masked for skip in skips], dim=1)
         return F.conv2d(torch.cat(states, dim=1), weight, torch.stack([skip.bias for skip in skips]).sum(0))

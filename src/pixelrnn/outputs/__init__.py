@@ -1,6 +1,6 @@
 """p(value | parameters) of one sub-pixel: the distributions that a network can end in.
 
-All share three methods (`pixelrnn.outputs.output.AbstractOutput`); `build` picks one from a configuration.
+All have the methods of `pixelrnn.outputs.output.AbstractOutput`; `build` picks one from a configuration.
 """
 
 from pixelrnn.config import ModelConfig

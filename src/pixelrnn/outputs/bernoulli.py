@@ -6,8 +6,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pixelrnn.outputs.output import draw
-
 __all__ = ["Bernoulli"]
 
 
@@ -34,7 +32,3 @@ class Bernoulli:
     def log_table(self, parameters: Tensor) -> Tensor:
         """Nats of both levels, `(N, C, 2, ...)`."""
         return torch.cat([F.logsigmoid(-parameters), F.logsigmoid(parameters)], dim=2)
-
-    def sample(self, parameters: Tensor, uniform: Tensor, temperature: float = 1.0) -> Tensor:
-        """Values in 0, 1 for uniform numbers; see `AbstractOutput.sample`."""
-        return draw(self.log_table(parameters), uniform, temperature)

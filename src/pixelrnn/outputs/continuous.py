@@ -49,20 +49,3 @@ class ContinuousMixture:
         distance = (x.unsqueeze(2) - means) * torch.exp(-log_scales)
         component = -0.5 * distance**2 - log_scales - 0.5 * math.log(2 * math.pi)
         return (weights.log_softmax(2) + component).logsumexp(2)
-
-    def sample(self, parameters: Tensor, uniform: Tensor, temperature: float = 1.0) -> Tensor:
-        r"""Values for uniform numbers in [0, 1), which choose the component and then, rescaled, the value in it.
-
-        A temperature T sharpens the weights to :math:`\pi_k^{1/T}` and the components to :math:`s_k \sqrt{T}`.
-        """
-        weights, means, log_scales = parameters.double().chunk(3, dim=2)
-        shares = (weights / temperature).softmax(2)
-        cumulative = shares.cumsum(2)
-        chosen = (uniform.unsqueeze(2) >= cumulative.narrow(2, 0, self.mixtures - 1)).sum(2, keepdim=True)
-        share, end, mean, log_scale = (
-            part.gather(2, chosen).squeeze(2) for part in (shares, cumulative, means, log_scales)
-        )
-        inside = ((uniform - end + share) / share).clamp(1e-12, 1 - 1e-12)
-        scale = log_scale.clamp(MIN_LOG_SCALE, MAX_LOG_SCALE).exp() * math.sqrt(temperature)
-        value: Tensor = mean + scale * torch.special.ndtri(inside)
-        return value.to(parameters.dtype)

@@ -10,8 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pixelrnn.outputs.output import draw
-
 __all__ = ["LogisticMixture"]
 
 # Beyond these a logistic is a point or flat at the width of a level; the bound keeps gradients finite.
@@ -71,7 +69,3 @@ class LogisticMixture:
         shape = (parameters.shape[0], parameters.shape[1], *parameters.shape[3:], self.levels)
         levels = torch.arange(self.levels, device=parameters.device).expand(shape)
         return self.log_prob(parameters.unsqueeze(-1), levels).movedim(-1, 2)
-
-    def sample(self, parameters: Tensor, uniform: Tensor, temperature: float = 1.0) -> Tensor:
-        """Values in 0 .. L-1 for uniform numbers; see `AbstractOutput.sample`."""
-        return draw(self.log_table(parameters), uniform, temperature)

@@ -5,8 +5,6 @@ import dataclasses
 import torch
 from torch import Tensor
 
-from pixelrnn.outputs.output import draw
-
 __all__ = ["Softmax"]
 
 
@@ -38,7 +36,3 @@ class Softmax:
     def log_table(self, parameters: Tensor) -> Tensor:
         """Nats of all levels, `(N, C, L, ...)`."""
         return parameters.log_softmax(2)
-
-    def sample(self, parameters: Tensor, uniform: Tensor, temperature: float = 1.0) -> Tensor:
-        """Values in 0 .. L-1 for uniform numbers; see `AbstractOutput.sample`."""
-        return draw(self.log_table(parameters), uniform, temperature)

@@ -6,7 +6,7 @@ earlier process has compiled.
 
 import math
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -48,7 +48,7 @@ class _Buffer:
     than what is computed in it.
     """
 
-    free: dict[int, list[Tensor]] = {}
+    free: ClassVar[dict[int, list[Tensor]]] = {}
 
     def __init__(self, floats: int) -> None:
         kept = self.free.get(floats)
@@ -88,9 +88,8 @@ def _pack(kernel: ModuleType, weights: Weights, units: int) -> Tensor:
     hidden = weights.up.shape[1]
     parts = []
     for part in _sources(kernel, weights):
-        whole = _pad(
-            part.unflatten(1, (4, hidden)), 0, padded(part.shape[3]) - part.shape[3], 0, 0, 0, units - hidden
-        )
+        gates = part.reshape(len(part), 4, hidden, *part.shape[2:])
+        whole = _pad(gates, 0, padded(part.shape[3]) - part.shape[3], 0, 0, 0, units - hidden)
         parts.append(whole.flatten(1, 2).flatten(2))  # (directions, 4P, taps inputs)
     return torch.cat(parts, dim=2).transpose(1, 2).contiguous()
 
@@ -98,12 +97,12 @@ def _pack(kernel: ModuleType, weights: Weights, units: int) -> Tensor:
 def _unpack(kernel: ModuleType, gradient: Tensor, weights: Weights, units: int) -> tuple[Tensor, Tensor]:
     """The gradients of `weights.input` and `weights.state` from `(directions, inputs, 4P)`."""
     hidden = weights.up.shape[1]
-    gradient = gradient.unflatten(2, (4, units))[..., :hidden].flatten(2).transpose(1, 2)  # (directions, 4h, inputs)
+    gradient = gradient.view(*gradient.shape[:2], 4, units)[..., :hidden].flatten(2).transpose(1, 2)  # (., 4h, inputs)
     sources = _sources(kernel, weights)
     widths = [part.shape[2] * padded(part.shape[3]) for part in sources]
     parts = [
-        whole.unflatten(2, (part.shape[2], -1))[..., : part.shape[3]]
-        for whole, part in zip(gradient.split(widths, dim=2), sources, strict=True)
+        whole.reshape(*part.shape[:3], -1)[..., : part.shape[3]]
+        for whole, part in zip(torch.split(gradient, widths, dim=2), sources, strict=True)
     ]
     if kernel is row_kernel:
         return parts[0][0].transpose(1, 2), parts[1][0].transpose(1, 2)
@@ -119,7 +118,7 @@ class _Layer(torch.autograd.Function):
     """A recurrent layer with its projection; the kernel is a module with tasks `forward` and `backward`."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any, kernel: ModuleType, is_residual: bool, is_saved: bool, x: Tensor, *tensors: Tensor
     ) -> tuple[Tensor, Tensor]:
         weights = Weights(*(tensor.detach() for tensor in tensors))
@@ -145,7 +144,7 @@ class _Layer(torch.autograd.Function):
         return _from_maps(out, x.shape[1]), _from_maps(states, hidden)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, d_out: Tensor | None, d_states: Tensor | None) -> tuple[Tensor | None, ...]:
         maps, weight, up, states, *tensors = ctx.saved_tensors
         weights, units, features = Weights(*tensors), states.shape[3], ctx.features

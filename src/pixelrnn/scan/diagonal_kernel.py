@@ -128,9 +128,7 @@ def _scan_row_backward(
 
 
 @njit
-def _recall(
-    layer: Layer, cells: Address, between: int, tanhs: Address, states: Address, count: int
-) -> None:
+def _recall(layer: Layer, cells: Address, between: int, tanhs: Address, states: Address, count: int) -> None:
     for image in range(count):
         for column in range(layer.columns):
             at = (image * layer.columns + column) * layer.units

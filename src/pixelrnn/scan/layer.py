@@ -81,9 +81,7 @@ def project(layer: Layer, start: int, pixels: int) -> None:
 
 
 @njit
-def project_backward(
-    layer: Layer, gradients: Gradients, d_states: Address, start: int, pixels: int, task: int
-) -> None:
+def project_backward(layer: Layer, gradients: Gradients, d_states: Address, start: int, pixels: int, task: int) -> None:
     """Add the gradient of the hidden states of some pixels to `d_states`, and those of up and its bias to their own."""
     features, units = layer.features, layer.units
     d_out = Matrix(pointer(gradients.d_out, start * features), features, 1)

@@ -129,7 +129,7 @@ def diagonal_bilstm(x: Tensor, weights: Weights, *, is_residual: bool) -> tuple[
         [(1, 2, 3, 5), (1, 1, 3, 5)]
     """
     gates = F.conv2d(x, weights.input.flatten(0, 1)[:, :, None, None], weights.bias.flatten())
-    left_to_right, right_to_left = _scan_diagonals(gates.unflatten(1, (2, -1)), weights.state).unbind(1)
+    left_to_right, right_to_left = _scan_diagonals(gates.view(len(x), 2, -1, *x.shape[2:]), weights.state).unbind(1)
     states = left_to_right + F.pad(right_to_left, (0, 0, 1, -1))
     return _project(x, states, weights, is_residual), states
 

@@ -20,7 +20,6 @@ from pixelrnn.scan.layer import Gradients, Layer, project, project_backward, unp
 __all__ = ["backward", "forward"]
 
 
-
 @njit
 def _forward(layer: Layer, image: int) -> None:
     rows, columns, features, units, taps, width = layer[2:8]
@@ -80,9 +79,7 @@ def _input_backward(
 
 
 @njit
-def _above_backward(
-    layer: Layer, gradients: Gradients, states: Any, d_states: Any, d_gates: Matrix, task: int
-) -> None:
+def _above_backward(layer: Layer, gradients: Gradients, states: Any, d_states: Any, d_gates: Matrix, task: int) -> None:
     """From the gates of a row to the states of the row above and to their weights, both with margins."""
     columns, features, units, taps, width = layer[3:8]
     gates, window = 4 * units, taps * features

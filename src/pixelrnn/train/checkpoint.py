@@ -32,7 +32,6 @@ class Counters:
         best_step: Where it was reached.
         loss: Sum of the losses since the last journal line, nats per sub-pixel.
         losses: Number of them.
-        sampling: Time spent on sample grids, in seconds.
     """
 
     step: int = 0
@@ -43,7 +42,6 @@ class Counters:
     best_step: int = 0
     loss: float = 0.0
     losses: int = 0
-    sampling: float = 0.0
 
 
 def save_state(folder: Path, counters: Counters, model: nn.Module, average: nn.Module, optimiser: Optimizer) -> None:

@@ -32,11 +32,10 @@ from pixelrnn.train.evaluation import evaluate
 from pixelrnn.train.folder import RunFolder
 from pixelrnn.train.journal import Journal
 
-__all__ = ["Progress", "Run", "fit", "sampling_seconds"]
+__all__ = ["Progress", "Run", "fit"]
 
 DEFAULT_MINUTES = 20.0
 LINES_PER_EVALUATION = 10
-SAMPLING_SHARE = 0.1  # of the training time that sample grids may take
 
 
 @dataclasses.dataclass(frozen=True)
@@ -280,7 +279,7 @@ class _Training:
         return line
 
     def _validate(self) -> dict[str, float]:
-        """Measure the average weights, keep them if they are the best so far, and draw samples if that is cheap."""
+        """Measure the average weights, keep them if they are the best so far, and draw samples."""
         result = evaluate(self.average, self.valid, batch=max(64, self.config.batch))
         if not math.isfinite(result.nats):
             raise self._divergence()
@@ -295,15 +294,10 @@ class _Training:
         }
 
     def _draw_samples(self) -> None:
-        """Draw a grid, unless that would bring the time spent on grids above its share."""
+        """Draw a grid with the average weights."""
         if self.writable is None or not self.config.samples:
             return
-        start = time.perf_counter()
-        cost = sampling_seconds(self.average, self.config.samples)
-        if self.at.sampling + cost > SAMPLING_SHARE * self.at.seconds:
-            return
         images = self.average.sample(self.config.samples, seed=self.config.seed)
-        self.at.sampling += time.perf_counter() - start
         figures.save_image(
             self.writable / "samples" / f"{self.at.step:08d}.png", figures.grid(images, self.data.levels)
         )
@@ -330,14 +324,3 @@ class _Training:
 def _order(seed: int, epoch: int, count: int) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Order of the images in an epoch."""
     return np.random.Generator(np.random.Philox(key=seed, counter=[2, 0, 0, epoch])).permutation(count)
-
-
-def sampling_seconds(model: ImageModel, number: int) -> float:
-    """About how long drawing so many images takes: a run over half an image, times the sub-pixels."""
-    channels, height, width = model.config.shape
-    dtype = torch.float32 if model.config.levels == 0 else torch.int64
-    half = torch.zeros(number, channels, -(-height // 2), width, dtype=dtype)
-    start = time.perf_counter()
-    with torch.no_grad():
-        model(half)
-    return (time.perf_counter() - start) * channels * height * width

@@ -2,7 +2,7 @@ r"""The distribution of a sub-pixel in the compiled walk: from parameters to wei
 
 The same formulas as `pixelrnn.outputs`, for a block of images at once. A distribution becomes a table of weights, in
 proportion to the probabilities of the levels (of a continuous one: of its components); one uniform number inverts its
-cumulative sum, taken in float64 in the order of the table. So a value depends on the parameters and on that number only.
+cumulative sum, taken in float64 in the order of the table. So a value depends on the parameters and that number only.
 """
 
 import math
@@ -12,7 +12,19 @@ import numpy as np
 from numba import njit
 
 from pixelrnn.compiled.functions import exp, log, one_minus_exp
-from pixelrnn.compiled.vectors import LANES, Address, Vector, address, load, maximum, minimum, pointer, splat, store, view
+from pixelrnn.compiled.vectors import (
+    LANES,
+    Address,
+    Vector,
+    address,
+    load,
+    maximum,
+    minimum,
+    pointer,
+    splat,
+    store,
+    view,
+)
 from pixelrnn.walk.normal import quantile
 
 __all__ = ["KINDS", "Output", "Room", "decide", "make_room"]
@@ -20,7 +32,10 @@ __all__ = ["KINDS", "Output", "Room", "decide", "make_room"]
 KINDS = ("bernoulli", "softmax", "logistic-mixture", "continuous-mixture")
 _BERNOULLI, _SOFTMAX, _LOGISTIC, _CONTINUOUS = range(4)
 
-_ZERO, _HALF, _ONE = np.float32([0, 0.5, 1])
+# Division by zero gives what IEEE 754 says, instead of an exception that nobody could catch.
+compiled = njit(error_model="numpy")
+
+_ZERO, _HALF, _ONE = np.array([0, 0.5, 1], np.float32)
 _LOWEST = np.float32(-3.0e38)
 _SCALE_BOUND = np.float32(12)  # of the logarithm of a scale, as in `pixelrnn.outputs`
 _LOG_SQRT_2PI = np.float32(0.5 * math.log(2 * math.pi))
@@ -52,7 +67,7 @@ class Room(NamedTuple):
     nats: Any
 
 
-@njit
+@compiled
 def make_room(output: Output) -> Room:
     """Memory for the tables of an output."""
     entries = output.mixtures if output.kind == _CONTINUOUS else output.levels
@@ -62,7 +77,7 @@ def make_room(output: Output) -> Room:
     return Room(table, scale, total, target, below, reached, value, given, np.zeros(LANES, np.bool_), nats)
 
 
-@njit
+@compiled
 def _highest(parameters: Address, count: int) -> Vector:
     highest = splat(_LOWEST)
     for j in range(0, count * LANES, LANES):
@@ -70,7 +85,7 @@ def _highest(parameters: Address, count: int) -> Vector:
     return highest
 
 
-@njit
+@compiled
 def _softmax_weights(parameters: Address, count: int, sharpness: Vector, table: Address) -> Vector:
     """Weights exp((l - max l) / T) of logits; returns their maximum."""
     highest = _highest(parameters, count)
@@ -79,13 +94,13 @@ def _softmax_weights(parameters: Address, count: int, sharpness: Vector, table: 
     return highest
 
 
-@njit
+@compiled
 def _logistic(x: Vector) -> Vector:
     """1 / (1 + e^-x), to the last digits of the value however small it is."""
     return splat(_ONE) / (splat(_ONE) + exp(splat(_ZERO) - x))
 
 
-@njit
+@compiled
 def _logistic_weights(parameters: Address, output: Output, table: Address) -> None:
     """Weights of the levels under a mixture of discretised logistics; see `pixelrnn.outputs.logistic`."""
     levels, count, top = output.levels, output.mixtures, np.float32(output.levels - 1)
@@ -111,7 +126,7 @@ def _logistic_weights(parameters: Address, output: Output, table: Address) -> No
             store(table, level * LANES, load(table, level * LANES) + share * part)
 
 
-@njit
+@compiled
 def _sharpen(table: Address, count: int, sharpness: Vector) -> None:
     """Raise weights to the power 1/T, the highest becoming 1; those below the normal floats count as the smallest."""
     highest = maximum(_highest(table, count), splat(_SMALLEST))
@@ -123,7 +138,7 @@ def _sharpen(table: Address, count: int, sharpness: Vector) -> None:
 _SMALLEST = np.float32(1.2e-38)
 
 
-@njit
+@compiled
 def _weigh(output: Output, parameters: Address, room: Room, temperature: float) -> None:
     """Fill the table."""
     table, sharpness = pointer(room.table, 0), splat(np.float32(1 / temperature))
@@ -142,9 +157,9 @@ def _weigh(output: Output, parameters: Address, room: Room, temperature: float) 
         _softmax_weights(parameters, output.mixtures, sharpness, table)
 
 
-@njit
+@compiled
 def _restrict(output: Output, room: Room, top_p: float) -> None:
-    """Set all weights to 0 but the `top_k` highest (0: all) and the fewest that make up `top_p`; equals stay together."""
+    """Set all weights to 0 but the `top_k` highest (0: all) and the fewest that make up `top_p`; equals stay."""
     entries = len(room.table) // LANES
     for lane in range(LANES):
         ordered = np.sort(room.table[lane::LANES])[::-1]
@@ -160,7 +175,7 @@ def _restrict(output: Output, room: Room, top_p: float) -> None:
                 room.table[entry] = 0
 
 
-@njit
+@compiled
 def _invert(room: Room) -> None:
     """The entry whose stretch of the cumulative weights holds `target` times their sum, and what lies below it.
 
@@ -179,7 +194,7 @@ def _invert(room: Room) -> None:
             reached[lane] += weight if is_open else 0.0
 
 
-@njit
+@compiled
 def _draw_components(output: Output, parameters: Address, room: Room, temperature: float) -> None:
     """Replace the number of a Gaussian by a value of it: what is left of the uniform number decides."""
     count, root = output.mixtures, math.sqrt(temperature)
@@ -188,13 +203,15 @@ def _draw_components(output: Output, parameters: Address, room: Room, temperatur
         store(pointer(room.scale, 0), k, exp(minimum(maximum(log_scale, splat(-_SCALE_BOUND)), splat(_SCALE_BOUND))))
     means = view(address(parameters), np.float32)
     for lane in range(LANES):
+        if room.is_given[lane]:
+            continue
         at = int(room.value[lane]) * LANES + lane
         inside = (room.target[lane] - room.below[lane]) / room.table[at]
         inside = min(max(inside, 1e-12), 1 - 1e-12)
         room.value[lane] = means[count * LANES + at] + room.scale[at] * root * quantile(inside)
 
 
-@njit
+@compiled
 def _log_component(parameters: Address, count: int, k: int, x: Vector, temperature: float) -> Vector:
     """Logarithm of weight times density of a Gaussian, without the constant."""
     log_scale = load(parameters, 2 * count * LANES + k)
@@ -205,7 +222,7 @@ def _log_component(parameters: Address, count: int, k: int, x: Vector, temperatu
     return logit - distance * distance * splat(_HALF) - log_scale
 
 
-@njit
+@compiled
 def _log_density(output: Output, parameters: Address, room: Room, temperature: float) -> Vector:
     count, sharpness = output.mixtures, splat(np.float32(1 / temperature))
     x = load(pointer(room.value, 0), 0)
@@ -219,7 +236,7 @@ def _log_density(output: Output, parameters: Address, room: Room, temperature: f
     return highest - above + log(inside / all_weights) - splat(_LOG_SQRT_2PI)
 
 
-@njit
+@compiled
 def _log_probability(output: Output, parameters: Address, room: Room, temperature: float) -> None:
     """Nats of the values of all lanes; a mixture's are never below about -88."""
     nats = pointer(room.nats, 0)
@@ -249,7 +266,7 @@ def _log_probability(output: Output, parameters: Address, room: Room, temperatur
         store(nats, 0, (value - highest) * splat(np.float32(1 / temperature)) - share)
 
 
-@njit
+@compiled
 def decide(output: Output, parameters: Address, room: Room, wants_nats: bool) -> None:
     """Leave in `room.value` a value of each lane, and in `room.nats` its log probability.
 

@@ -22,7 +22,7 @@ from pixelrnn.walk.program import BIAS, FIELDS, GATE, LINEAR, LSTM, MAP_FIELDS, 
 
 __all__ = ["advance"]
 
-_ZERO, _ONE, _TWO = np.float32([0, 1, 2])
+_ZERO, _ONE, _TWO = np.array([0, 1, 2], np.float32)
 
 
 class Walk(NamedTuple):
@@ -62,12 +62,12 @@ def _at(walk: Walk, state: Address, number: int, row: int, column: int) -> Addre
 
 
 @njit
-def _features(walk: Walk, number: int) -> int:
+def _features(walk: Walk, number: int) -> Any:
     return view(walk.maps, np.int64)[number * MAP_FIELDS + 1]
 
 
 @njit
-def _bound(walk: Walk, number: int, group: int) -> int:
+def _bound(walk: Walk, number: int, group: int) -> Any:
     """The first feature of a group of a map, or the end of the one before."""
     return view(walk.bounds, np.int64)[number * (walk.channels + 1) + group]
 
@@ -83,9 +83,7 @@ def _lstm(gates: Address, units: int, memory_before: Address, memory: Address, h
 
 
 @njit
-def _nonlinear(
-    walk: Walk, state: Address, op: Any, row: int, column: int, group: int
-) -> None:
+def _nonlinear(walk: Walk, state: Address, op: Any, row: int, column: int, group: int) -> None:
     """The instructions of one group that have their gates together."""
     kind, target, source, other = op[0], op[2], op[3], op[4]
     begin, end = _bound(walk, target, group), _bound(walk, target, group + 1)
@@ -112,9 +110,7 @@ def _nonlinear(
 
 
 @njit
-def _affine(
-    walk: Walk, state: Address, op: Any, row: int, column: int, begin: int, end: int, depth: int
-) -> None:
+def _affine(walk: Walk, state: Address, op: Any, row: int, column: int, begin: int, end: int, depth: int) -> None:
     """A bias, or a product added to features begin .. end of the target."""
     to = pointer(_at(walk, state, op[2], row, column), begin * LANES)
     if op[0] == BIAS:
@@ -178,7 +174,9 @@ def _ask(walk: Walk, output: Output, room: Room, first: int, row: int, column: i
             if walk.is_known and is_known[at]:
                 room.target[lane], room.value[lane] = -1, values[at]
             else:
-                room.target[lane] = uniform[((image * walk.rows + row) * walk.columns + column) * walk.channels + channel]
+                room.target[lane] = uniform[
+                    ((image * walk.rows + row) * walk.columns + column) * walk.channels + channel
+                ]
 
 
 @njit

@@ -1,4 +1,4 @@
-r"""The layers of the networks as instructions: for each kind of layer of `pixelrnn.nn`, what the engine does for a pixel.
+r"""The layers of the networks as instructions: for each kind of layer of `pixelrnn.nn`, what the engine does.
 
 Adding a kind of layer is adding a function here; a new instruction is needed only for a new nonlinearity.
 
@@ -10,14 +10,14 @@ features of a group must still be there when the next group of the same pixel is
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pixelrnn.masks import groups
 from pixelrnn.nn.conv import MaskedConv2d
 from pixelrnn.nn.diagonal_bilstm import DiagonalBiLSTM
-from pixelrnn.nn.gated import GatedStack
+from pixelrnn.nn.gated import GatedLayer, GatedStack
 from pixelrnn.nn.network import Network
-from pixelrnn.nn.residual import PixelCNNLayer, ResidualStack
+from pixelrnn.nn.residual import PixelCNNLayer, ResidualBlock, ResidualStack
 from pixelrnn.nn.row_lstm import RowLSTM
 from pixelrnn.walk.program import GROUP, START, Map, Program, Writer
 
@@ -84,33 +84,60 @@ def _conv(
 
 def _residual_stack(writer: Writer, stack: ResidualStack, image: Map) -> tuple[int, Map]:
     """The stack of PixelCNN, Row LSTM or Diagonal BiLSTM; returns the first instruction of a pixel and the features."""
-    kind = type(stack.layers[0].layer)
     outer = groups(len(stack.first.bias), writer.channels)
-    inner = groups(stack.layers[0].up.mask.shape[1], writer.channels)
-    # The Row LSTM looks one pixel to the left, the second direction of the Diagonal BiLSTM back along the row above.
-    window = {RowLSTM: {"rows": 1, "left": 1}, DiagonalBiLSTM: {"rows": 1}, PixelCNNLayer: {}}[kind]
-    features = [writer.map(outer, **window) for _ in range(len(stack.layers) + 1)]
-    prepare: Callable[[Writer, RowLSTM | DiagonalBiLSTM | PixelCNNLayer, Map, Tensor], Callable[[], Map]]
-    prepare = {RowLSTM: _row_lstm, DiagonalBiLSTM: _diagonal_bilstm, PixelCNNLayer: _pixelcnn_layer}[kind]
-    compute = [
-        prepare(writer, block.layer, x, inner) for block, x in zip(stack.layers, features[:-1], strict=True)
-    ]
+    features = [_features(writer, outer, block.layer) for block in stack.blocks]
+    features.append(writer.map(outer))
+    compute = [_layer(writer, block, x) for block, x in zip(stack.blocks, features[:-1], strict=True)]
 
     first = writer.begin()
     _conv(writer, stack.first, image, features[0])
-    skips = writer.map(outer)
-    if stack.has_skips:
-        writer.bias(skips, torch.stack([block.skip.bias for block in stack.layers]).sum(0), phase=GROUP)
-    for block, write, x, y in zip(stack.layers, compute, features[:-1], features[1:], strict=True):
+    skips = _begin_skips(writer, stack.skips, outer)
+    for block, write, x, y in zip(stack.blocks, compute, features[:-1], features[1:], strict=True):
         hidden = write()
         _conv(writer, block.up, hidden, y, plus=x if block.is_residual else None)
-        if stack.has_skips:
-            writer.linear(skips, hidden, block.skip.masked[:, :, 0].transpose(1, 2), phase=GROUP)
-    if not stack.has_skips:
-        return first, features[-1]
+        _add_skip(writer, block.skip, hidden, skips)
+    return first, _end_skips(writer, features[-1], skips)
+
+
+def _features(writer: Writer, outer: Tensor, layer: nn.Module) -> Map:
+    """What a layer reads: for the Row LSTM the pixel and its left neighbour, for the Diagonal BiLSTM a whole row."""
+    if isinstance(layer, PixelCNNLayer):
+        return writer.map(outer)
+    return writer.map(outer, rows=1, left=1 if isinstance(layer, RowLSTM) else 0)
+
+
+def _layer(writer: Writer, block: ResidualBlock, x: Map) -> Callable[[], Map]:
+    """Prepare the maps and passes of a layer; what is returned writes its instructions and returns its output."""
+    inner = groups(block.up.mask.shape[1], writer.channels)
+    match block.layer:
+        case RowLSTM():
+            return _row_lstm(writer, block.layer, x, inner)
+        case DiagonalBiLSTM():
+            return _diagonal_bilstm(writer, block.layer, x, inner)
+        case _:
+            return _pixelcnn_layer(writer, block.layer, x, inner)
+
+
+def _begin_skips(writer: Writer, skips: list[MaskedConv2d], outer: Tensor) -> Map | None:
+    """The sum of all skip connections, so far of their biases."""
+    if not skips:
+        return None
     total = writer.map(outer)
-    writer.sum(total, features[-1], skips)
-    return first, total
+    writer.bias(total, torch.stack([skip.bias for skip in skips]).sum(0), phase=GROUP)
+    return total
+
+
+def _add_skip(writer: Writer, skip: MaskedConv2d | None, hidden: Map, total: Map | None) -> None:
+    if skip is not None and total is not None:
+        writer.linear(total, hidden, skip.masked[:, :, 0].transpose(1, 2), phase=GROUP)
+
+
+def _end_skips(writer: Writer, features: Map, total: Map | None) -> Map:
+    if total is None:
+        return features
+    both = writer.map(features.groups)
+    writer.sum(both, features, total)
+    return both
 
 
 def _pixelcnn_layer(writer: Writer, layer: PixelCNNLayer, x: Map, inner: Tensor) -> Callable[[], Map]:
@@ -156,7 +183,7 @@ def _diagonal_bilstm(writer: Writer, layer: DiagonalBiLSTM, x: Map, inner: Tenso
     # (2, 4h, inputs): from the pixel, from the neighbour, from above.
     pixel = layer.input_to_state.masked.view(2, 4 * units, -1)[:, order]
     bias = layer.input_to_state.bias.view(2, -1)[:, order]
-    side, above = layer.state_to_state[:, order].split(units, dim=2)
+    side, above = layer.state_to_state[:, order].chunk(2, dim=2)
     gates, back_gates = (writer.map(inner.repeat(4)[order]) for _ in range(2))
     states, memory = (writer.map(inner, rows=1, left=1) for _ in range(2))
     back_states, back_memory = (writer.map(inner, rows=1, right=1) for _ in range(2))
@@ -184,42 +211,41 @@ def _diagonal_bilstm(writer: Writer, layer: DiagonalBiLSTM, x: Map, inner: Tenso
 
 def _gated_stack(writer: Writer, stack: GatedStack, image: Map) -> tuple[int, Map]:
     """The vertical stack passes over a row before its first pixel, a layer a pass; the horizontal one walks."""
-    outer = groups(len(stack.layers[0].out.bias), writer.channels)
+    outer = groups(len(stack.blocks[0].out.bias), writer.channels)
     order = _by_group(outer, 2)
-    whole = torch.zeros(len(outer), dtype=torch.int64)  # the vertical stack knows no groups
     vertical, from_above = image, []
-    for layer in stack.layers:
-        above, now = writer.map(whole.repeat(2)), writer.map(whole, rows=2, left=1, right=1)
-        added = writer.map(outer.repeat(2)[order], rows=1)
-        first = writer.begin()
-        weight = layer.vertical.masked.permute(0, 2, 3, 1)  # (O, Kh, Kw, I)
-        rows, left = weight.shape[1] // 2, weight.shape[2] // 2
-        writer.bias(above, layer.vertical.bias, phase=START)
-        for row in range(rows + 1):
-            writer.linear(above, vertical, weight[:, row], phase=START, up=rows - row, right=-left)
-        writer.gate(now, above)
-        writer.bias(added, layer.between.bias[order], phase=START)
-        writer.linear(added, above, layer.between.weight[order, :, 0].transpose(1, 2), phase=START)
-        writer.row_pass(first)
-        vertical = now
+    for layer in stack.blocks:
+        vertical, added = _vertical(writer, layer, vertical, outer, order)
         from_above.append(added)
 
     first = writer.begin()
-    horizontal, skips = image, writer.map(outer)
-    has_skips = stack.layers[0].skip is not None
-    if has_skips:
-        writer.bias(skips, torch.stack([layer.skip.bias for layer in stack.layers]).sum(0), phase=GROUP)
-    for layer, added in zip(stack.layers, from_above, strict=True):
+    horizontal, skips = image, _begin_skips(writer, stack.skips, outer)
+    for layer, added in zip(stack.blocks, from_above, strict=True):
         gates, gated = writer.map(outer.repeat(2)[order]), writer.map(outer)
         _conv(writer, layer.horizontal, horizontal, gates, order=order, plus=added)
         writer.gate(gated, gates)
         out = writer.map(outer, rows=1, left=1)
         _conv(writer, layer.out, gated, out, plus=horizontal if layer.is_residual else None)
-        if has_skips:
-            writer.linear(skips, gated, layer.skip.masked[:, :, 0].transpose(1, 2), phase=GROUP)
+        _add_skip(writer, layer.skip, gated, skips)
         horizontal = out
-    if not has_skips:
-        return first, horizontal
-    total = writer.map(outer)
-    writer.sum(total, horizontal, skips)
-    return first, total
+    return first, _end_skips(writer, horizontal, skips)
+
+
+def _vertical(writer: Writer, layer: GatedLayer, source: Map, outer: Tensor, order: Tensor) -> tuple[Map, Map]:
+    """The pass of one vertical layer over a row; returns its features and what they add to the horizontal gates."""
+    whole = torch.zeros(len(outer), dtype=torch.int64)  # the vertical stack knows no groups
+    above, features = writer.map(whole.repeat(2)), writer.map(whole, rows=2, left=1, right=1)
+    added = writer.map(outer.repeat(2)[order], rows=1)
+    weight = layer.vertical.masked.permute(0, 2, 3, 1)  # (O, Kh, Kw, I)
+    rows, left = weight.shape[1] // 2, weight.shape[2] // 2
+    first = writer.begin()
+    writer.bias(above, layer.vertical.bias, phase=START)
+    for row in range(rows + 1):
+        writer.linear(above, source, weight[:, row], phase=START, up=rows - row, right=-left)
+    writer.gate(features, above)
+    bias = layer.between.bias
+    assert bias is not None
+    writer.bias(added, bias[order], phase=START)
+    writer.linear(added, above, layer.between.weight[order, :, 0].transpose(1, 2), phase=START)
+    writer.row_pass(first)
+    return features, added

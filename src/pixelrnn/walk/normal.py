@@ -5,6 +5,7 @@ Statistics 37 (1988), PPND16: relative error about 1e-16 (2e-14 here in the tail
 """
 
 import math
+from typing import Any
 
 from numba import njit
 
@@ -32,7 +33,7 @@ _LN2 = math.log(2)
 
 
 @njit
-def _ratio(polynomials: tuple[tuple[float, ...], tuple[float, ...]], x: float) -> float:
+def _ratio(polynomials: Any, x: Any) -> Any:
     above, below = polynomials
     p = q = 0.0
     for k in range(7, -1, -1):
@@ -41,7 +42,7 @@ def _ratio(polynomials: tuple[tuple[float, ...], tuple[float, ...]], x: float) -
 
 
 @njit
-def _log(x: float) -> float:
+def _log(x: Any) -> Any:
     r"""Natural logarithm of positive x from :math:`2 \tanh^{-1} z` by its series."""
     mantissa, exponent = math.frexp(x)
     z = (mantissa - 0.75) / (mantissa + 0.75)
@@ -55,8 +56,8 @@ _LN_THREE_QUARTERS = math.log(0.75)
 
 
 @njit
-def quantile(p: float) -> float:
-    """x with a share p of the standard normal distribution below it, 0 < p < 1."""
+def quantile(p: Any) -> Any:
+    """The value that a share p of the standard normal distribution lies below, 0 < p < 1."""
     q = p - 0.5
     if abs(q) <= 0.425:
         return q * _ratio(_CENTRE, 0.180625 - q * q)

@@ -93,7 +93,7 @@ class Writer:
         return Map(len(self._maps) - 1, groups)
 
     def bias(self, target: Map, bias: Tensor, *, phase: int, plus: Map | None = None) -> None:
-        """target = bias (+ plus)."""
+        """Target = bias (+ plus)."""
         self._add(BIAS, phase, target, other=plus, weights=self._store(bias))
 
     def linear(
@@ -106,7 +106,7 @@ class Writer:
         up: int = 0,
         right: int = 0,
     ) -> None:
-        """target += weight of a window of the source; nothing if the weight is zero throughout.
+        """Target += weight of a window of the source; nothing if the weight is zero throughout.
 
         Args:
             target: `(O,)` features.

@@ -1,47 +1,111 @@
-"""Walking images with a model: sampling, completing and scoring differ only in which values are known beforehand."""
+"""Walking images: sampling, completing and scoring differ only in which values are known beforehand."""
 
+import dataclasses
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-import torch
 
 from pixelrnn.compiled import threads
 from pixelrnn.compiled.vectors import LANES
-from pixelrnn.config import ModelConfig
-from pixelrnn.outputs import AbstractOutput
+from pixelrnn.config import OutputName
 from pixelrnn.walk.distributions import KINDS
 from pixelrnn.walk.engine import advance
 from pixelrnn.walk.program import Array, Program
 
-__all__ = ["visit"]
+__all__ = ["Distribution", "walk"]
 
 
-def visit(
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Distribution:
+    """How the parameters of a sub-pixel are to be read, and values to be drawn.
+
+    Attributes:
+        output: One of the outputs of `pixelrnn.outputs`.
+        parameters: Number of parameters of a sub-pixel.
+        levels: Number of values; 0 for continuous data.
+        mixtures: Components of a mixture.
+        temperature: T > 0: probabilities are raised to the power 1/T.
+        top_k: Only so many of the likeliest values can be drawn; 0: all.
+        top_p: Only the likeliest values that together have this probability can be drawn.
+    """
+
+    output: OutputName
+    parameters: int
+    levels: int
+    mixtures: int
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+
+
+def walk(
     program: Program,
-    config: ModelConfig,
-    parameters: int,
+    distribution: Distribution,
     values: Array,
     *,
     is_known: Array | None = None,
-    uniform: Array | None = None,
+    uniform: Callable[[range], Array] | None = None,
     log_prob: Array | None = None,
-    temperature: float = 1.0,
-    top_k: int = 0,
-    top_p: float = 1.0,
+    batch: int = 256,
     callback: Callable[[float], None] | None = None,
 ) -> None:
-    images, channels, rows, columns = values.shape
-    blocks = -(-images // LANES)
-    states = np.zeros(blocks * program.floats * LANES, np.float32)
-    settings = np.array([temperature, top_p], np.float64)
-    place = lambda a: 0 if a is None else a.ctypes.data
-    for row in range(rows):
-        integers = np.array([images, channels, rows, columns, row, row + 1,
-            *map(place, (program.weights, program.instructions, program.maps, program.bounds, program.passes)),
-            len(program.passes), *program.pixel, program.floats, program.image, program.parameters,
-            *map(place, (states, values, is_known, uniform, log_prob)),
-            KINDS.index(config.resolved_output), config.levels, config.mixtures, parameters, top_k, place(settings)], np.int64)
-        threads.run(advance, blocks, integers)
-        if callback is not None:
-            callback((row + 1) / rows)
+    """Visit the sub-pixels of images in order and fill in the values that are not known.
+
+    What an image becomes depends on its own values and uniform numbers only, bit by bit, whatever the other images, the
+    batch, the threads and the processor.
+
+    Args:
+        program: Made for the width of the images.
+        distribution: Of a sub-pixel.
+        values: `(N, C, H, W)` float32, levels as they are; changed in place.
+        is_known: `(N, C, H, W)` uint8: where `values` are given; nowhere if not given.
+        uniform: Gives the float64 numbers in [0, 1), `(n, H, W, C)`, that draw the values of a range of images; not
+            needed if everything is known.
+        log_prob: `(N, C, H, W)` float32, to be filled with the log probability in nats of each value given the earlier
+            ones; a mixture's is never below about -88.
+        batch: Images walked at once; memory grows with it, and each thread needs some.
+        callback: Called with the finished share, 0 .. 1, after every row. What it raises ends the walk.
+    """
+    images, rows = values.shape[0], values.shape[2]
+    for start in range(0, images, batch):
+        members = range(start, min(start + batch, images))
+        within = slice(members.start, members.stop)
+        numbers = None if uniform is None else np.ascontiguousarray(uniform(members), np.float64)
+        known, nats = (None if array is None else array[within] for array in (is_known, log_prob))
+        states = np.zeros(-(-len(members) // LANES) * program.floats * LANES, np.float32)
+        for row in range(rows):
+            _advance(program, distribution, row, states, values[within], known, numbers, nats)
+            if callback is not None:
+                callback((start + len(members) * (row + 1) / rows) / images)
+
+
+def _advance(
+    program: Program,
+    distribution: Distribution,
+    row: int,
+    states: Array,
+    values: Array,
+    is_known: Array | None,
+    uniform: Array | None,
+    log_prob: Array | None,
+) -> None:
+    """One row of a batch, on all threads."""
+    settings = np.array([distribution.temperature, distribution.top_p], np.float64)
+    tables = (program.weights, program.instructions, program.maps, program.bounds, program.passes)
+    arrays = (states, values, is_known, uniform, log_prob)
+    kind = (KINDS.index(distribution.output), distribution.levels, distribution.mixtures, distribution.parameters)
+    integers = (
+        *(*values.shape, row, row + 1),
+        *(*map(_place, tables), len(program.passes), *program.pixel, program.floats, program.image, program.parameters),
+        *map(_place, arrays),
+        *(*kind, distribution.top_k, _place(settings)),
+    )
+    threads.run(advance, -(-len(values) // LANES), np.array(integers, np.int64))
+
+
+def _place(array: Array | None) -> int:
+    """Address of a contiguous array; 0 for none."""
+    if array is None:
+        return 0
+    assert array.flags.c_contiguous
+    return array.ctypes.data

@@ -1,0 +1,94 @@
+"""The same program gives the same bits on every processor: what the codec will stand on."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import hashlib, sys
+import numpy as np, torch
+from pixelrnn import ModelConfig, ImageModel, walk
+from pixelrnn.compiled.vectors import LANES
+
+torch.set_num_threads(int(sys.argv[1]))
+digest = hashlib.sha256()
+for architecture in ("diagonal-bilstm", "row-lstm", "pixelcnn", "gated-pixelcnn"):
+    for output, levels in (("bernoulli", 2), ("softmax", 9), ("logistic-mixture", 17), ("continuous-mixture", 0)):
+        config = ModelConfig(
+            architecture=architecture, shape=(3, 6, 7), levels=levels, output=output, layers=2, hidden=7, mixtures=3
+        )
+        model = ImageModel(config, seed=0)
+        generator = np.random.default_rng(1)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.copy_(torch.from_numpy(generator.uniform(-0.7, 0.7, parameter.shape)))
+        uniform = generator.random((21, 6, 7, 3))
+        values, nats = np.zeros((21, 3, 6, 7), np.float32), np.zeros((21, 3, 6, 7), np.float32)
+        for temperature in (1.0, 0.7):
+            distribution = walk.Distribution(
+                output=output, parameters=model.output.parameters, levels=levels, mixtures=3, temperature=temperature
+            )
+            walk.walk(
+                walk.compile_network(model.network, 7),
+                distribution,
+                values,
+                uniform=lambda images: uniform[images.start : images.stop],
+                log_prob=nats,
+                batch=int(sys.argv[2]),
+            )
+            digest.update(values.tobytes())
+            digest.update(nats.tobytes())
+print(LANES, digest.hexdigest())
+"""
+
+
+def run(threads=1, batch=64, **environment):
+    """Lanes, and the digest of everything, in a process of its own."""
+    result = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(threads), str(batch)],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return result.stdout.split()
+
+
+@pytest.fixture(scope="module")
+def native():
+    return run()
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"NUMBA_CPU_NAME": "generic"},
+        {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": "-sse3,-avx,-avx2,-fma,-avx512f"},
+        {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2,+fma"},
+        {"NUMBA_OPT": "1"},
+    ],
+    ids=["generic", "no vector features", "AVX2 and FMA", "less optimised"],
+)
+def test_processors(native, environment, tmp_path):
+    if os.uname().machine != "x86_64" and "haswell" in environment.values():
+        pytest.skip("processors of another kind have no AVX2")
+    lanes, digest = run(**environment, NUMBA_CACHE_DIR=str(tmp_path))
+    assert digest == native[1]
+    if environment.get("NUMBA_CPU_NAME"):
+        assert lanes == "8"
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("batch", [1, 5, 64])
+def test_threads_and_batches(native, threads, batch):
+    assert run(threads=threads, batch=batch) == native
+
+
+def test_the_bits_are_those_of_all_earlier_versions(native):
+    """A change here changes what every seed draws, and later what every file decodes to."""
+    assert native[1] == GOLDEN
+
+
+GOLDEN = ""

@@ -1,0 +1,316 @@
+"""The raster face against the parallel one, and its samples against the distributions they are drawn from."""
+
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from pixelrnn import ConfigError, ImageModel, ModelConfig, walk
+from pixelrnn.compiled.vectors import LANES
+from tests.conftest import ARCHITECTURES, all_images
+
+OUTPUTS = {"bernoulli": 2, "softmax": 7, "logistic-mixture": 9, "continuous-mixture": 0}
+
+
+def build(scale=2.0, seed=1, **fields):
+    """A small model in float32 with weights larger than at the start."""
+    model = ImageModel(ModelConfig(**{"layers": 2, "hidden": 6, "mixtures": 3, **fields}), seed=seed).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(scale)
+    return model
+
+
+def random_images(model, number, size, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    shape = (number, model.config.shape[0], *size)
+    if model.config.levels == 0:
+        return torch.randn(shape, generator=generator)
+    return torch.randint(0, model.config.levels, shape, generator=generator)
+
+
+def distribution_of(model, **options):
+    return walk.Distribution(
+        output=model.config.resolved_output,
+        parameters=model.output.parameters,
+        levels=model.config.levels,
+        mixtures=model.config.mixtures,
+        **options,
+    )
+
+
+def score(model, x, **options):
+    """Log probabilities by a walk in which everything is known."""
+    values = x.numpy().astype(np.float32)
+    nats = np.zeros_like(values)
+    program = walk.compile_network(model.network, x.shape[3])
+    known = np.ones(values.shape, np.uint8)
+    walk.walk(program, distribution_of(model, **options), values, is_known=known, log_prob=nats)
+    assert (values == x.numpy()).all(), "known values are never altered"
+    return torch.from_numpy(nats)
+
+
+def draw(model, size, uniform, **options):
+    """Images and their log probabilities by a walk in which nothing is known."""
+    values = np.zeros((len(uniform), model.config.shape[0], *size), np.float32)
+    nats = np.zeros_like(values)
+    program = walk.compile_network(model.network, size[1])
+    walk.walk(
+        program,
+        distribution_of(model, **options),
+        values,
+        uniform=lambda images: uniform[images.start : images.stop],
+        log_prob=nats,
+    )
+    return torch.from_numpy(values), torch.from_numpy(nats)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_both_faces_agree(architecture, output, channels):
+    fields = {"architecture": architecture, "shape": (channels, 5, 6), "levels": OUTPUTS[output], "output": output}
+    # Small scales leave mixtures wide, so that float32 does not blow up what differs in the last bit.
+    model = build(scale=1.5, **fields)
+    for size in [(5, 6), (1, 9), (9, 1), (1, 1), (11, 3)]:
+        x = random_images(model, LANES + 1, size)
+        with torch.no_grad():
+            expected = model.log_prob_map(x)
+        torch.testing.assert_close(score(model, x), expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("residual", [True, False])
+@pytest.mark.parametrize("skip", [True, False])
+@pytest.mark.parametrize(("hidden", "head"), [(3, None), (17, 5)])
+def test_both_faces_agree_in_every_network(architecture, residual, skip, hidden, head):
+    fields = {"residual": residual, "skip": skip, "hidden": hidden, "head": head, "layers": 3}
+    model = build(architecture=architecture, shape=(3, 6, 5), levels=5, **fields)
+    x = random_images(model, 3, (6, 5))
+    with torch.no_grad():
+        torch.testing.assert_close(score(model, x), model.log_prob_map(x), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("output", ["bernoulli", "softmax", "logistic-mixture"])
+def test_every_level_agrees(output):
+    """Not only the value that an image has: the whole distribution of the last sub-pixel."""
+    model = build(shape=(2, 3, 3), levels=OUTPUTS[output], output=output)
+    x = random_images(model, 1, (3, 3)).repeat(model.config.levels, 1, 1, 1)
+    x[:, -1, -1, -1] = torch.arange(model.config.levels)
+    nats = score(model, x)[:, -1, -1, -1]
+    assert nats.double().exp().sum().item() == pytest.approx(1, abs=1e-6)
+    with torch.no_grad():
+        torch.testing.assert_close(nats, model.output.log_table(model(x))[0, -1, :, -1, -1], atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_samples_are_what_the_parallel_face_says(architecture, output):
+    """The stretch of the cumulative distribution that a value owns holds the number that drew it."""
+    model = build(scale=1.5, architecture=architecture, shape=(2, 3, 4), levels=OUTPUTS[output], output=output)
+    uniform = np.random.default_rng(3).random((5, 3, 4, 2))
+    images, nats = draw(model, (3, 4), uniform)
+    numbers = torch.from_numpy(uniform).permute(0, 3, 1, 2)
+    with torch.no_grad():
+        parameters = model(images)
+        torch.testing.assert_close(
+            nats,
+            model.output.log_prob(parameters, images.long() if model.config.levels else images),
+            atol=2e-4,
+            rtol=2e-4,
+        )
+    if output == "continuous-mixture":
+        weights, means, scales = parameters.double().chunk(3, dim=2)
+        shares = weights.softmax(2)
+        ends = shares.cumsum(2)
+        chosen = (numbers.unsqueeze(2) >= ends[:, :, :-1]).sum(2, keepdim=True)
+        mean, scale, share, end = (part.gather(2, chosen).squeeze(2) for part in (means, scales, shares, ends))
+        inside = torch.special.ndtr((images - mean) / scale.exp())
+        torch.testing.assert_close(inside, (numbers - end + share) / share, atol=1e-4, rtol=0)
+        return
+    table = model.output.log_table(parameters.double()).exp()
+    ends = table.cumsum(2).gather(2, images.long().unsqueeze(2)).squeeze(2)
+    begins = ends - table.gather(2, images.long().unsqueeze(2)).squeeze(2)
+    assert (numbers <= ends + 1e-5).all()
+    assert (numbers >= begins - 1e-5).all()
+
+
+@pytest.mark.parametrize("output", ["bernoulli", "softmax", "logistic-mixture"])
+@pytest.mark.parametrize("temperature", [1.0, 0.5, 2.0])
+def test_shares_of_the_values_are_the_probabilities(output, temperature):
+    """On evenly spread uniform numbers, up to one part in their count."""
+    model, count = build(shape=(1, 1, 1), levels=OUTPUTS[output], output=output), 20_000
+    uniform = ((np.arange(count) + 0.5) / count).reshape(count, 1, 1, 1)
+    values, nats = draw(model, (1, 1), uniform, temperature=temperature)
+    shares = torch.bincount(values.flatten().long(), minlength=model.config.levels) / count
+    with torch.no_grad():
+        table = model.output.log_table(model(torch.zeros(1, 1, 1, 1).long()).double()).flatten()
+    expected = (table / temperature).softmax(0)
+    torch.testing.assert_close(shares.double(), expected, atol=2 / count, rtol=0)
+    torch.testing.assert_close(nats.flatten().double(), expected.log()[values.flatten().long()], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.5])
+def test_continuous_values_follow_the_density(temperature):
+    model, count = build(shape=(1, 1, 1), levels=0), 20_000
+    uniform = ((np.arange(count) + 0.5) / count).reshape(count, 1, 1, 1)
+    values, nats = (array.flatten().double() for array in draw(model, (1, 1), uniform, temperature=temperature))
+    with torch.no_grad():
+        weights, means, scales = model(torch.zeros(1, 1, 1, 1)).double().flatten().chunk(3)
+    shares, widths = (weights / temperature).softmax(0), scales.exp() * temperature**0.5
+    ordered = values.sort().values
+    cumulative = (shares * torch.special.ndtr((ordered[:, None] - means) / widths)).sum(1)
+    assert (cumulative - torch.from_numpy(uniform).flatten()).abs().max() < 3 / count
+    density = torch.distributions.MixtureSameFamily(
+        torch.distributions.Categorical(shares), torch.distributions.Normal(means, widths)
+    )
+    torch.testing.assert_close(nats, density.log_prob(values), atol=1e-4, rtol=1e-4)
+
+
+def test_chi_square_of_many_samples():
+    """200,000 samples of a tiny model against the enumerated distribution of its 64 images."""
+    model, number = build(scale=3.0, shape=(2, 1, 3), levels=2), 200_000
+    with torch.no_grad():
+        expected = number * model.log_prob(all_images((2, 1, 3), 2)).double().exp()
+    images = model.sample(number, seed=5, batch=4096)
+    counts = torch.bincount((images.flatten(1).long() * 2 ** torch.arange(5, -1, -1)).sum(1), minlength=64)
+    assert expected.min() > 5
+    assert ((counts - expected) ** 2 / expected).sum() < 103.4  # 63 degrees of freedom: exceeded once in 1,000 seeds
+
+
+def test_known_values_steer_the_rest():
+    """What is drawn after known values follows them: the same numbers draw what they would behind a drawn value."""
+    model = build(shape=(1, 3, 4), levels=5)
+    uniform = np.random.default_rng(0).random((7, 3, 4, 1))
+    images, _ = draw(model, (3, 4), uniform)
+    values, known = np.full(images.shape, 3, np.float32), np.zeros(images.shape, np.uint8)
+    known[:, :, 0], known[:, :, 2, 1] = 1, 1
+    values[known == 1] = images.numpy()[known == 1]
+    program = walk.compile_network(model.network, 4)
+    walk.walk(program, distribution_of(model), values, is_known=known, uniform=lambda i: uniform[i.start : i.stop])
+    assert (values == images.numpy()).all()
+
+
+@pytest.mark.parametrize("output", ["softmax", "logistic-mixture"])
+def test_top_k_and_top_p(output):
+    model, count = build(shape=(1, 1, 1), levels=9, output=output), 2_000
+    uniform = ((np.arange(count) + 0.5) / count).reshape(count, 1, 1, 1)
+    with torch.no_grad():
+        table = model.output.log_table(model(torch.zeros(1, 1, 1, 1).long()).double()).flatten().exp()
+    order = table.argsort(descending=True)
+    for options, kept in [
+        ({"top_k": 3}, order[:3]),
+        ({"top_k": 50}, order),
+        ({"top_p": 0.5}, order[: int((table[order].cumsum(0) < 0.5).sum()) + 1]),
+        ({"top_p": 1e-9}, order[:1]),
+        ({"top_k": 4, "top_p": 0.999}, order[:4]),
+    ]:
+        values = draw(model, (1, 1), uniform, **options)[0].flatten().long()
+        expected = torch.zeros(9, dtype=torch.float64)
+        expected[kept] = table[kept] / table[kept].sum()
+        shares = torch.bincount(values, minlength=9) / count
+        torch.testing.assert_close(shares.double(), expected, atol=2 / count, rtol=0)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_an_image_is_the_same_bits_in_any_company(architecture):
+    model = build(architecture=architecture, shape=(3, 6, 5), levels=9)
+    uniform = np.random.default_rng(0).random((64, 6, 5, 3))
+    images, nats = draw(model, (6, 5), uniform)
+    for number in (1, LANES + 1):
+        again = draw(model, (6, 5), uniform[:number])
+        assert torch.equal(again[0], images[:number])
+        assert torch.equal(again[1], nats[:number])
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2, 5):
+            torch.set_num_threads(threads)
+            again = draw(model, (6, 5), uniform)
+            assert torch.equal(again[0], images)
+            assert torch.equal(again[1], nats)
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_several_python_threads_at_once():
+    model = build(shape=(1, 8, 8), levels=2)
+    alone = [model.sample(40, seed=seed) for seed in range(4)]
+    together = [None] * 4
+
+    def sample(seed):
+        together[seed] = model.sample(40, seed=seed)
+
+    threads = [threading.Thread(target=sample, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(torch.equal(a, b) for a, b in zip(alone, together, strict=True))
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize("scale", [30.0, 1e4, 1e30])
+def test_extreme_logits_give_values_and_numbers(output, scale):
+    """Saturated gates, logits far beyond what an exponential takes: values stay in range, nothing is nan."""
+    # Continuous values of any size would feed the next pixel.
+    shape = (2, 4, 4) if OUTPUTS[output] else (1, 1, 1)
+    model = build(scale=30, shape=shape, levels=OUTPUTS[output], output=output)
+    with torch.no_grad():
+        model.network.last.weight.mul_(scale / 30)
+        model.network.last.bias.mul_(scale / 30)
+    uniform = np.random.default_rng(0).random((3, *shape[1:], shape[0]))
+    for options in ({}, {"temperature": 0.01}, {"temperature": 100.0}):
+        images, nats = draw(model, shape[1:], uniform, **options)
+        assert images.isfinite().all()
+        assert not nats.isnan().any()
+        if model.config.levels:
+            assert (images >= 0).all()
+            assert (images < model.config.levels).all()
+            assert (nats <= 1e-5).all()
+            assert (images == images.round()).all()
+
+
+def test_a_number_next_to_one_draws_a_possible_value():
+    """Rounding must not lead beyond the last level, nor to one of probability zero."""
+    model = build(shape=(1, 1, 1), levels=7)
+    last = np.full((1, 1, 1, 1), 1 - 2**-53)
+    with torch.no_grad():
+        table = model.output.log_table(model(torch.zeros(1, 1, 1, 1).long())).flatten()
+    assert draw(model, (1, 1), last)[0].item() == 6
+    assert draw(model, (1, 1), np.zeros((1, 1, 1, 1)))[0].item() == 0
+    kept = set(table.topk(2).indices.tolist())
+    assert draw(model, (1, 1), last, top_k=2)[0].item() == max(kept)
+    assert draw(model, (1, 1), np.zeros((1, 1, 1, 1)), top_k=2)[0].item() == min(kept)
+
+
+def test_it_can_be_cancelled():
+    class CancelledError(Exception):
+        pass
+
+    def stop(share):
+        if share > 0.4:
+            raise CancelledError
+
+    with pytest.raises(CancelledError):
+        build(shape=(1, 8, 8), levels=2).sample(3, seed=0, callback=stop)
+
+
+def test_a_model_on_another_device_or_in_another_type_is_walked_in_float32():
+    model = build(shape=(1, 4, 4), levels=3)
+    images = model.sample(3, seed=0)
+    assert torch.equal(model.double().sample(3, seed=0), images)
+
+
+def test_more_levels_than_a_byte_has():
+    model = build(shape=(1, 2, 2), levels=1000)
+    images = model.sample(5, seed=0)
+    assert images.dtype == torch.int64
+    assert int(images.max()) > 255
+    with torch.no_grad():
+        torch.testing.assert_close(score(model, images), model.log_prob_map(images), atol=1e-3, rtol=1e-4)
+
+
+def test_continuous_models_have_no_levels_to_choose_among():
+    with pytest.raises(ConfigError, match="top_k and top_p choose among levels; a continuous model has none"):
+        build(shape=(1, 2, 2), levels=0).sample(1, top_k=2)
