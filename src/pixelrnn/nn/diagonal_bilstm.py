@@ -42,8 +42,8 @@ class DiagonalBiLSTM(nn.Module):
     Example:
         >>> up = pointwise(groups(4, 1), groups(8, 1))
         >>> layer = DiagonalBiLSTM(features=8, hidden=4, channels=1)
-        >>> [tuple(y.shape) for y in layer(torch.zeros(2, 8, 5, 6), up, is_residual=True)]
-        [(2, 8, 5, 6), (2, 4, 5, 6)]
+        >>> layer(torch.zeros(2, 8, 5, 6), None, up, None, is_residual=True)[0].shape
+        torch.Size([2, 8, 5, 6])
     """
 
     def __init__(self, features: int, hidden: int, channels: int) -> None:
@@ -54,13 +54,24 @@ class DiagonalBiLSTM(nn.Module):
         with torch.no_grad():
             self.input_to_state.bias.view(2, 4, hidden)[:, 1] += 1
 
-    def forward(self, x: Tensor, up: MaskedConv2d, *, is_residual: bool) -> tuple[Tensor, Tensor]:
-        """Map features `(N, 2h, H, W)` to new ones, through the 1x1 layer `up`, and to hidden states `(N, h, H, W)`."""
+    def forward(
+        self, x: Tensor, skips: Tensor | None, up: MaskedConv2d, skip: Tensor | None, *, is_residual: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Map features `(N, 2h, H, W)` and the sum of the skip connections to new ones.
+
+        Args:
+            x: Features.
+            skips: Sum of the skip connections so far, of the same shape, if there are any.
+            up: 1x1 layer from hidden states to features.
+            skip: `(2h, h)` weight from hidden states to the skip connections.
+            is_residual: Whether x is added to the new features.
+        """
         weights = Weights(
             input=self.input_to_state.masked.view(2, 4 * self.hidden, -1),
             bias=self.input_to_state.bias.view(2, -1),
             state=self.state_to_state,
             up=up.masked[:, :, 0, 0],
             up_bias=up.bias,
+            skip=skip,
         )
-        return scan.diagonal_bilstm(x, weights, is_residual=is_residual)
+        return scan.diagonal_bilstm(x, skips, weights, is_residual=is_residual)

@@ -32,8 +32,8 @@ class PixelCNNLayer(nn.Module):
     Example:
         >>> layer = PixelCNNLayer(features=8, hidden=4, channels=1)
         >>> up = pointwise(groups(4, 1), groups(8, 1))
-        >>> [tuple(y.shape) for y in layer(torch.zeros(2, 8, 5, 6), up, is_residual=True)]
-        [(2, 8, 5, 6), (2, 4, 5, 6)]
+        >>> layer(torch.zeros(2, 8, 5, 6), None, up, None, is_residual=True)[0].shape
+        torch.Size([2, 8, 5, 6])
     """
 
     def __init__(self, features: int, hidden: int, channels: int) -> None:
@@ -42,10 +42,14 @@ class PixelCNNLayer(nn.Module):
         self.down = pointwise(groups(features, channels), inner)
         self.conv = MaskedConv2d(causal_mask("B", inner, inner, 3, 3))
 
-    def forward(self, x: Tensor, up: MaskedConv2d, *, is_residual: bool) -> tuple[Tensor, Tensor]:
-        """Map features `(N, 2h, H, W)` to new ones, through the 1x1 layer `up`, and to its input `(N, h, H, W)`."""
+    def forward(
+        self, x: Tensor, skips: Tensor | None, up: MaskedConv2d, skip: Tensor | None, *, is_residual: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Map features `(N, 2h, H, W)` and the sum of the skip connections to new ones; see `RowLSTM.forward`."""
         hidden = self.conv(self.down(x.relu()).relu()).relu()
-        return (x + up(hidden) if is_residual else up(hidden)), hidden
+        if skips is not None and skip is not None:
+            skips = skips + F.conv2d(hidden, skip[:, :, None, None])
+        return (x + up(hidden) if is_residual else up(hidden)), skips
 
 
 class ResidualBlock(nn.Module):
@@ -62,10 +66,11 @@ class ResidualBlock(nn.Module):
         self.skip = pointwise(inner, outer) if config.skip else None
         self.is_residual = config.residual
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Map features `(N, 2h, H, W)` to new ones and to the layer's hidden features `(N, h, H, W)`."""
-        features, hidden = self.layer(x, self.up, is_residual=self.is_residual)
-        return features, hidden
+    def forward(self, x: Tensor, skips: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Map features `(N, 2h, H, W)` and the sum of the skip connections, if there are any, to new ones."""
+        skip = None if self.skip is None else self.skip.masked[:, :, 0, 0]
+        out: tuple[Tensor, Tensor | None] = self.layer(x, skips, self.up, skip, is_residual=self.is_residual)
+        return out
 
 
 class ResidualStack(nn.Module):
@@ -95,11 +100,14 @@ class ResidualStack(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map scaled images `(N, C, H, W)` to features `(N, 2h, H, W)`."""
         x = self.first(x)
-        states = []
+        skips = None
+        if self.skips:
+            # The biases of all skip connections at once.
+            bias = torch.stack([skip.bias for skip in self.skips]).sum(0)
+            skips = bias[:, None, None].expand_as(x)
         for block in self.blocks:
-            x, hidden = block(x)
-            states.append(hidden)
-        return x + self._skips(states) if self.skips else x
+            x, skips = block(x, skips)
+        return x if skips is None else x + skips
 
     @property
     def blocks(self) -> list[ResidualBlock]:
@@ -110,9 +118,3 @@ class ResidualStack(nn.Module):
     def skips(self) -> list[MaskedConv2d]:
         """The skip connections of all layers; none if there are none."""
         return [block.skip for block in self.blocks if block.skip is not None]
-
-    def _skips(self, states: list[Tensor]) -> Tensor:
-        """The sum of all skip connections, as one 1x1 convolution of all hidden features."""
-        skips = self.skips
-        weight = torch.cat([skip.masked for skip in skips], dim=1)
-        return F.conv2d(torch.cat(states, dim=1), weight, torch.stack([skip.bias for skip in skips]).sum(0))

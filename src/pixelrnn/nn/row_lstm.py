@@ -36,8 +36,8 @@ class RowLSTM(nn.Module):
     Example:
         >>> up = MaskedConv2d(causal_mask("B", groups(4, 1), groups(8, 1), 1, 1))
         >>> layer = RowLSTM(features=8, hidden=4, channels=1)
-        >>> [tuple(y.shape) for y in layer(torch.zeros(2, 8, 5, 6), up, is_residual=True)]
-        [(2, 8, 5, 6), (2, 4, 5, 6)]
+        >>> layer(torch.zeros(2, 8, 5, 6), None, up, None, is_residual=True)[0].shape
+        torch.Size([2, 8, 5, 6])
     """
 
     def __init__(self, features: int, hidden: int, channels: int) -> None:
@@ -48,8 +48,18 @@ class RowLSTM(nn.Module):
         with torch.no_grad():
             self.input_to_state.bias[hidden : 2 * hidden] += 1
 
-    def forward(self, x: Tensor, up: MaskedConv2d, *, is_residual: bool) -> tuple[Tensor, Tensor]:
-        """Map features `(N, 2h, H, W)` to new ones, through the 1x1 layer `up`, and to hidden states `(N, h, H, W)`."""
+    def forward(
+        self, x: Tensor, skips: Tensor | None, up: MaskedConv2d, skip: Tensor | None, *, is_residual: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Map features `(N, 2h, H, W)` and the sum of the skip connections to new ones.
+
+        Args:
+            x: Features.
+            skips: Sum of the skip connections so far, of the same shape, if there are any.
+            up: 1x1 layer from hidden states to features.
+            skip: `(2h, h)` weight from hidden states to the skip connections.
+            is_residual: Whether x is added to the new features.
+        """
         layer = self.input_to_state
         # Mask B lets nothing through from the pixel on the right: the kernel ends at the pixel itself.
         weights = Weights(
@@ -58,5 +68,6 @@ class RowLSTM(nn.Module):
             state=self.state_to_state,
             up=up.masked[:, :, 0, 0],
             up_bias=up.bias,
+            skip=skip,
         )
-        return scan.row_lstm(x, weights, is_residual=is_residual)
+        return scan.row_lstm(x, skips, weights, is_residual=is_residual)

@@ -20,15 +20,19 @@ __all__ = ["Weights", "diagonal_bilstm", "row_lstm"]
 CHOICES = ("auto", "cpu", "reference")
 
 
-def row_lstm(x: Tensor, weights: Weights, *, is_residual: bool) -> tuple[Tensor, Tensor]:
-    """New features and hidden states of a Row LSTM layer: see `pixelrnn.scan.reference.row_lstm`."""
-    out: tuple[Tensor, Tensor] = _implementation(x, weights).row_lstm(x, weights, is_residual=is_residual)
+def row_lstm(x: Tensor, skips: Tensor | None, weights: Weights, *, is_residual: bool) -> tuple[Tensor, Tensor | None]:
+    """New features and sum of skip connections of a Row LSTM layer: see `pixelrnn.scan.reference.row_lstm`."""
+    out: tuple[Tensor, Tensor | None]
+    out = _implementation(x, weights).row_lstm(x, skips, weights, is_residual=is_residual)
     return out
 
 
-def diagonal_bilstm(x: Tensor, weights: Weights, *, is_residual: bool) -> tuple[Tensor, Tensor]:
-    """New features and hidden states of a Diagonal BiLSTM layer: see `pixelrnn.scan.reference.diagonal_bilstm`."""
-    out: tuple[Tensor, Tensor] = _implementation(x, weights).diagonal_bilstm(x, weights, is_residual=is_residual)
+def diagonal_bilstm(
+    x: Tensor, skips: Tensor | None, weights: Weights, *, is_residual: bool
+) -> tuple[Tensor, Tensor | None]:
+    """The same of a Diagonal BiLSTM layer: see `pixelrnn.scan.reference.diagonal_bilstm`."""
+    out: tuple[Tensor, Tensor | None]
+    out = _implementation(x, weights).diagonal_bilstm(x, skips, weights, is_residual=is_residual)
     return out
 
 
@@ -36,7 +40,8 @@ def _implementation(x: Tensor, weights: Weights) -> ModuleType:
     choice = os.environ.get("PIXELRNN_SCAN", "auto")
     if choice not in CHOICES:
         raise ConfigError(f"PIXELRNN_SCAN is {choice!r}; one of {', '.join(CHOICES)} is allowed")
-    can_compile = all(tensor.device.type == "cpu" and tensor.dtype == torch.float32 for tensor in (x, *weights))
+    tensors = [tensor for tensor in (x, *weights) if tensor is not None]
+    can_compile = all(tensor.device.type == "cpu" and tensor.dtype == torch.float32 for tensor in tensors)
     if choice == "cpu" and not can_compile:
         raise ConfigError(f"PIXELRNN_SCAN is 'cpu', which takes float32 on the CPU; this is {x.dtype} on {x.device}")
     if choice == "reference" or not can_compile:

@@ -25,20 +25,27 @@ BLOCK = 8  # images that share the weights in a register tile
 KEPT_FLOATS = 2**28  # of free buffers, 1 GiB
 
 
-def diagonal_bilstm(x: Tensor, weights: Weights, *, is_residual: bool) -> tuple[Tensor, Tensor]:
+def diagonal_bilstm(
+    x: Tensor, skips: Tensor | None, weights: Weights, *, is_residual: bool
+) -> tuple[Tensor, Tensor | None]:
     """`pixelrnn.scan.reference.diagonal_bilstm`, compiled."""
-    return _apply(diagonal_kernel, x, weights, is_residual)
+    return _apply(diagonal_kernel, x, skips, weights, is_residual)
 
 
-def row_lstm(x: Tensor, weights: Weights, *, is_residual: bool) -> tuple[Tensor, Tensor]:
+def row_lstm(x: Tensor, skips: Tensor | None, weights: Weights, *, is_residual: bool) -> tuple[Tensor, Tensor | None]:
     """`pixelrnn.scan.reference.row_lstm`, compiled."""
-    return _apply(row_kernel, x, weights, is_residual)
+    return _apply(row_kernel, x, skips, weights, is_residual)
 
 
-def _apply(kernel: ModuleType, x: Tensor, weights: Weights, is_residual: bool) -> tuple[Tensor, Tensor]:
-    is_saved = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (x, *weights))
-    out, hidden = _Layer.apply(kernel, is_residual, is_saved, x, *weights)  # type: ignore[no-untyped-call]
-    return out, hidden
+def _apply(
+    kernel: ModuleType, x: Tensor, skips: Tensor | None, weights: Weights, is_residual: bool
+) -> tuple[Tensor, Tensor | None]:
+    if skips is None or weights.skip is None:
+        skips, weights = None, weights._replace(skip=None)
+    inputs = [tensor for tensor in (x, skips, *weights) if tensor is not None]
+    is_saved = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs)
+    out: tuple[Tensor, Tensor | None] = _Layer.apply(kernel, is_residual, is_saved, x, skips, *weights)  # type: ignore[no-untyped-call]
+    return out
 
 
 class _Buffer:
@@ -115,53 +122,64 @@ def _integers(*values: int | Tensor | None) -> np.ndarray[Any, np.dtype[np.int64
 
 
 class _Layer(torch.autograd.Function):
-    """A recurrent layer with its projection; the kernel is a module with tasks `forward` and `backward`."""
+    """A recurrent layer with its projections; the kernel is a module with tasks `forward` and `backward`."""
 
     @staticmethod
     def forward(
-        ctx: Any, kernel: ModuleType, is_residual: bool, is_saved: bool, x: Tensor, *tensors: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        weights = Weights(*(tensor.detach() for tensor in tensors))
+        ctx: Any,
+        kernel: ModuleType,
+        is_residual: bool,
+        is_saved: bool,
+        x: Tensor,
+        skips: Tensor | None,
+        *tensors: Tensor,
+    ) -> tuple[Tensor, Tensor | None]:
+        weights = Weights(*tensors)
         maps = _to_maps(x)
         images, rows, columns, features = maps.shape
         hidden = weights.up.shape[1]
-        units, rest = padded(hidden), padded(hidden) - hidden
+        units = padded(hidden)
+        amounts = (0, features - x.shape[1], 0, units - hidden)
         weight = _pack(kernel, weights, units)
-        bias = _pad(weights.bias.reshape(-1, hidden), 0, rest).contiguous()
-        up = _pad(weights.up.t(), 0, features - x.shape[1], 0, rest).contiguous()
-        up_bias = _pad(weights.up_bias, 0, features - x.shape[1])
+        bias = _pad(weights.bias.reshape(-1, hidden), 0, units - hidden).contiguous()
+        up, up_bias = _pad(weights.up.t(), *amounts).contiguous(), _pad(weights.up_bias, *amounts[:2])
+        skip = None if weights.skip is None else _pad(weights.skip.t(), *amounts).contiguous()
+        sum_before = None if skips is None else _to_maps(skips)
         states, out = maps.new_empty(images, rows, columns, units), torch.empty_like(maps)
+        sum_after = None if skips is None else torch.empty_like(maps)
         buffer = _Buffer(5 * len(weight) * states.numel()) if is_saved else None
+        saved = buffer.tensor if buffer else None
         block = max(1, min(BLOCK, images // (2 * torch.get_num_threads())))
         taps, width = (weights.input.shape[2], weights.state.shape[2]) if kernel is row_kernel else (0, 0)
         sizes = (images, block, rows, columns, features, units, taps, width, int(is_residual))
-        saved = buffer.tensor if buffer else None
-        integers = _integers(*sizes, maps, weight, bias, up, up_bias, states, out, saved)
-        threads.run(kernel.forward, math.ceil(images / block), integers)
+        places = (maps, weight, bias, up, up_bias, skip, sum_before, states, out, sum_after, saved)
+        threads.run(kernel.forward, math.ceil(images / block), _integers(*sizes, *places))
         ctx.kernel, ctx.sizes, ctx.buffer, ctx.features = kernel, sizes, buffer, x.shape[1]
-        ctx.save_for_backward(maps, weight, up, states, *tensors)
+        ctx.save_for_backward(maps, weight, up, skip, states, *tensors)
         ctx.set_materialize_grads(False)
-        return _from_maps(out, x.shape[1]), _from_maps(states, hidden)
+        return _from_maps(out, x.shape[1]), None if sum_after is None else _from_maps(sum_after, x.shape[1])
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, d_out: Tensor | None, d_states: Tensor | None) -> tuple[Tensor | None, ...]:
-        maps, weight, up, states, *tensors = ctx.saved_tensors
+    def backward(ctx: Any, d_out: Tensor | None, d_sum: Tensor | None) -> tuple[Tensor | None, ...]:
+        maps, weight, up, skip, states, *tensors = ctx.saved_tensors
         weights, units, features = Weights(*tensors), states.shape[3], ctx.features
-        hidden = weights.up.shape[1]
-        images, block = ctx.sizes[:2]
+        hidden, (images, block) = weights.up.shape[1], ctx.sizes[:2]
         tasks = math.ceil(images / block)
-        d_out = torch.zeros_like(maps) if d_out is None else _to_maps(d_out)
-        d_states = None if d_states is None else _to_maps(d_states)
+        d_features = torch.zeros_like(maps) if d_out is None else _to_maps(d_out)
+        d_skips = None if d_sum is None else _to_maps(d_sum)
         d_maps = torch.empty_like(maps)
         d_weight = weight.new_zeros(tasks, *weight.shape)
         d_bias = weight.new_zeros(tasks, len(weight), 4, units)
-        d_up, d_up_bias = up.new_zeros(tasks, *up.shape), up.new_zeros(tasks, up.shape[1])
+        d_up, d_skip = up.new_zeros(2, tasks, *up.shape)
+        d_up_bias = up.new_zeros(tasks, up.shape[1])
         transposed, up = weight.transpose(1, 2).contiguous(), up.t().contiguous()
-        places = (maps, transposed, None, up, None, states, None, ctx.buffer.tensor)
-        gradients = (d_out, d_states, d_maps, d_weight, d_bias, d_up, d_up_bias)
+        skip = None if skip is None else skip.t().contiguous()
+        places = (maps, transposed, None, up, None, skip, None, states, None, None, ctx.buffer.tensor)
+        gradients = (d_features, d_skips, d_maps, d_weight, d_bias, d_up, d_up_bias, d_skip)
         threads.run(ctx.kernel.backward, tasks, _integers(*ctx.sizes, *places, *gradients))
         d_input, d_state = _unpack(ctx.kernel, d_weight.sum(0), weights, units)
-        d_bias = d_bias.sum(0)[..., :hidden].reshape(weights.bias.shape)
-        d_up, d_up_bias = d_up.sum(0)[:hidden, :features].t(), d_up_bias.sum(0)[:features]
-        return None, None, None, _from_maps(d_maps, features), d_input, d_bias, d_state, d_up, d_up_bias
+        d_gates = d_bias.sum(0)[..., :hidden].reshape(weights.bias.shape)
+        d_up, d_skip = (gradient.sum(0)[:hidden, :features].t() for gradient in (d_up, d_skip))
+        d_projections = (d_up, d_up_bias.sum(0)[:features], None if skip is None else d_skip)
+        return None, None, None, _from_maps(d_maps, features), d_sum, d_input, d_gates, d_state, *d_projections

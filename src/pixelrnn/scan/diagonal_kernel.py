@@ -203,7 +203,7 @@ def _backward(
 
 @cfunc(TASK, cache=True)
 def forward(task: int, integers: Any) -> None:
-    """Compute `hidden`, `out` and, if wanted, `saved` of a block of images."""
+    """Compute `hidden`, `out` and, if wanted, `skips_out` and `saved` of a block of images."""
     layer = unpack(integers)
     first = task * layer.block
     count = min(layer.block, layer.images - first)

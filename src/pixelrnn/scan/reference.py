@@ -1,7 +1,7 @@
 r"""The recurrent layers in plain torch: the definition that every faster implementation is held against.
 
-A layer is a recurrence on the features of a pixel, and the projection of its hidden states back to the features. Gates
-are stacked in the order input, forget, output, candidate:
+A layer is a recurrence on the features of a pixel, and the projections of its hidden states back to the features and to
+the skip connections. Gates are stacked in the order input, forget, output, candidate:
 
 .. math::
     (i, f, o) = \sigma(\cdot), \quad g = \tanh(\cdot), \quad
@@ -33,36 +33,42 @@ def _cell(gates: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
     return o * torch.tanh(memory), memory
 
 
-def row_lstm(x: Tensor, weights: Weights, *, is_residual: bool) -> tuple[Tensor, Tensor]:
+def row_lstm(x: Tensor, skips: Tensor | None, weights: Weights, *, is_residual: bool) -> tuple[Tensor, Tensor | None]:
     r"""Scan the rows from top to bottom, all columns of a row at once.
 
     .. math::
-        gates_r = K^{is} * x_r + K^{ss} * h_{r-1}, \qquad c_{prev} = c_{r-1}, \qquad y_r = K^{up} h_r \; (+ x_r)
+        gates_r = K^{is} * x_r + K^{ss} * h_{r-1}, \qquad c_{prev} = c_{r-1},
+        y_r = K^{up} h_r \; (+ x_r), \qquad s_r \leftarrow s_r + K^{skip} h_r
 
     with :math:`K^{is}` a convolution that ends at the pixel and :math:`K^{ss}` one centred on it, along the row above.
 
     Args:
         x: `(N, F, H, W)` features.
-        weights: Of the layer.
+        skips: `(N, F, H, W)` sum of the skip connections of the layers below; None if there are none.
+        weights: Of the layer; with `skip` if there are skip connections.
         is_residual: Whether x is added to the projection.
 
     Returns:
-        The new features y `(N, F, H, W)` and the hidden states h `(N, h, H, W)`.
+        The new features y and the new sum of the skip connections s.
 
     Example:
         >>> weights = Weights(*map(torch.zeros, [(4, 2, 2), (4,), (4, 1, 3), (2, 1), (2,)]))
-        >>> [tuple(y.shape) for y in row_lstm(torch.zeros(1, 2, 3, 5), weights, is_residual=True)]
-        [(1, 2, 3, 5), (1, 1, 3, 5)]
+        >>> row_lstm(torch.zeros(1, 2, 3, 5), None, weights, is_residual=True)[0].shape
+        torch.Size([1, 2, 3, 5])
     """
     taps = weights.input.shape[2]
     gates = F.conv2d(F.pad(x, (taps - 1, 0)), weights.input[:, :, None], weights.bias)
     states = _scan_rows(gates, weights.state)
-    return _project(x, states, weights, is_residual), states
+    return _project(x, skips, states, weights, is_residual)
 
 
-def _project(x: Tensor, states: Tensor, weights: Weights, is_residual: bool) -> Tensor:
+def _project(
+    x: Tensor, skips: Tensor | None, states: Tensor, weights: Weights, is_residual: bool
+) -> tuple[Tensor, Tensor | None]:
     up = F.conv2d(states, weights.up[:, :, None, None], weights.up_bias)
-    return x + up if is_residual else up
+    if skips is not None and weights.skip is not None:
+        skips = skips + F.conv2d(states, weights.skip[:, :, None, None])
+    return (x + up if is_residual else up), skips
 
 
 def _scan_rows(gates: Tensor, weight: Tensor) -> Tensor:
@@ -102,7 +108,9 @@ def _make_diagonal_order(rows: int, columns: int, device: torch.device) -> tuple
     return both.to(device), torch.argsort(both, dim=1).to(device), sizes
 
 
-def diagonal_bilstm(x: Tensor, weights: Weights, *, is_residual: bool) -> tuple[Tensor, Tensor]:
+def diagonal_bilstm(
+    x: Tensor, skips: Tensor | None, weights: Weights, *, is_residual: bool
+) -> tuple[Tensor, Tensor | None]:
     r"""Scan the diagonals from the top left corner and, mirrored, from the top right corner.
 
     .. math::
@@ -110,28 +118,30 @@ def diagonal_bilstm(x: Tensor, weights: Weights, *, is_residual: bool) -> tuple[
 
     for the first direction; the second runs from right to left: :math:`h_{r,c+1}` takes the place of
     :math:`h_{r,c-1}`. Its states see the future of their own row, so they are shifted down by one row before they are
-    added to those of the first: the sum is h. Then :math:`y_{r,c} = K^{up} h_{r,c} \; (+ x_{r,c})`.
+    added to those of the first: the sum is h. Then :math:`y_{r,c} = K^{up} h_{r,c} \; (+ x_{r,c})` and
+    :math:`s_{r,c} \leftarrow s_{r,c} + K^{skip} h_{r,c}`.
 
     This is the paper's column-wise 2x1 convolution on the skewed map (section 3.2), without the skewing: cells are
     visited in diagonal order, so that nothing is computed for padding.
 
     Args:
         x: `(N, F, H, W)` features.
-        weights: Of the layer.
+        skips: `(N, F, H, W)` sum of the skip connections of the layers below; None if there are none.
+        weights: Of the layer; with `skip` if there are skip connections.
         is_residual: Whether x is added to the projection.
 
     Returns:
-        The new features y `(N, F, H, W)` and the hidden states h `(N, h, H, W)`.
+        The new features y and the new sum of the skip connections s.
 
     Example:
         >>> weights = Weights(*map(torch.zeros, [(2, 4, 2), (2, 4), (2, 4, 2), (2, 1), (2,)]))
-        >>> [tuple(y.shape) for y in diagonal_bilstm(torch.zeros(1, 2, 3, 5), weights, is_residual=True)]
-        [(1, 2, 3, 5), (1, 1, 3, 5)]
+        >>> diagonal_bilstm(torch.zeros(1, 2, 3, 5), None, weights, is_residual=True)[0].shape
+        torch.Size([1, 2, 3, 5])
     """
     gates = F.conv2d(x, weights.input.flatten(0, 1)[:, :, None, None], weights.bias.flatten())
     left_to_right, right_to_left = _scan_diagonals(gates.view(len(x), 2, -1, *x.shape[2:]), weights.state).unbind(1)
     states = left_to_right + F.pad(right_to_left, (0, 0, 1, -1))
-    return _project(x, states, weights, is_residual), states
+    return _project(x, skips, states, weights, is_residual)
 
 
 def _scan_diagonals(gates: Tensor, weight: Tensor) -> Tensor:

@@ -129,7 +129,7 @@ def _backward(layer: Layer, gradients: Gradients, image: int, task: int) -> None
 
 @cfunc(TASK, cache=True)
 def forward(task: int, integers: Any) -> None:
-    """Compute `hidden`, `out` and, if wanted, `saved` of a block of images."""
+    """Compute `hidden`, `out` and, if wanted, `skips_out` and `saved` of a block of images."""
     layer = unpack(integers)
     for image in range(task * layer.block, min(layer.images, (task + 1) * layer.block)):
         _forward(layer, image)

@@ -18,6 +18,7 @@ class Weights(NamedTuple):
             in the row (left, for the second direction right), then from the state above.
         up: Projection of the hidden states to the features, `(F, h)`.
         up_bias: `(F)`.
+        skip: Projection of the hidden states to the skip connection, `(F, h)`, or None.
     """
 
     input: Tensor
@@ -25,3 +26,4 @@ class Weights(NamedTuple):
     state: Tensor
     up: Tensor
     up_bias: Tensor
+    skip: Tensor | None = None
