@@ -15,12 +15,14 @@ SIZES = [(4, 5), (5, 4), (1, 6), (6, 1), (1, 1), (3, 3)]
 
 
 def row_weights(features, hidden, taps=2, width=3):
-    shapes = [(4 * hidden, features, taps), (4 * hidden,), (4 * hidden, hidden, width), (features, hidden), (features,)]
+    shapes = [(4 * hidden, features, taps), (4 * hidden,), (4 * hidden, hidden, width)]
+    shapes += [(features, hidden), (features,), (features, hidden)]
     return Weights(*(torch.randn(shape, dtype=torch.float64) / 2 for shape in shapes))
 
 
 def diagonal_weights(features, hidden):
-    shapes = [(2, 4 * hidden, features), (2, 4 * hidden), (2, 4 * hidden, 2 * hidden), (features, hidden), (features,)]
+    shapes = [(2, 4 * hidden, features), (2, 4 * hidden), (2, 4 * hidden, 2 * hidden)]
+    shapes += [(features, hidden), (features,), (features, hidden)]
     return Weights(*(torch.randn(shape, dtype=torch.float64) / 2 for shape in shapes))
 
 
@@ -33,12 +35,12 @@ def cell(gates, memory):
     return torch.sigmoid(o) * torch.tanh(memory), memory
 
 
-def projected(x, states, weights, is_residual):
+def projected(x, skips, states, weights, is_residual):
     up = torch.einsum("oh,nhrc->norc", weights.up, states) + weights.up_bias[:, None, None]
-    return up + x if is_residual else up
+    return up + x if is_residual else up, skips + torch.einsum("oh,nhrc->norc", weights.skip, states)
 
 
-def plain_row_lstm(x, weights, is_residual):
+def plain_row_lstm(x, skips, weights, is_residual):
     images, _, rows, columns = x.shape
     taps, hidden, width = weights.input.shape[2], *weights.state.shape[1:]
     states = torch.zeros(images, hidden, rows, columns, dtype=x.dtype)
@@ -56,10 +58,10 @@ def plain_row_lstm(x, weights, is_residual):
                     if row and 0 <= source < columns:
                         update += weights.state[:, :, k] @ states[image, :, row - 1, source]
                 states[image, :, row, column], memory[:, column] = cell(update, memory[:, column].clone())
-    return projected(x, states, weights, is_residual), states
+    return projected(x, skips, states, weights, is_residual)
 
 
-def plain_diagonal_bilstm(x, weights, is_residual):
+def plain_diagonal_bilstm(x, skips, weights, is_residual):
     images, _, rows, columns = x.shape
     hidden = weights.up.shape[1]
     both = torch.zeros(images, 2, hidden, rows, columns, dtype=x.dtype)
@@ -75,54 +77,67 @@ def plain_diagonal_bilstm(x, weights, is_residual):
                     both[image, direction, :, row, column] = side
     states = both[:, 0].clone()
     states[:, :, 1:] += both[:, 1, :, :-1]
-    return projected(x, states, weights, is_residual), states
+    return projected(x, skips, states, weights, is_residual)
 
 
 @pytest.mark.parametrize(("rows", "columns"), SIZES)
 @pytest.mark.parametrize(("taps", "width"), [(1, 1), (2, 3), (3, 5)])
 @pytest.mark.parametrize("is_residual", [True, False])
 def test_row_lstm_is_what_the_equations_say(rows, columns, taps, width, is_residual):
-    x, weights = torch.randn(2, 5, rows, columns, dtype=torch.float64), row_weights(5, 3, taps, width)
-    out = reference.row_lstm(x, weights, is_residual=is_residual)
-    torch.testing.assert_close(out, plain_row_lstm(x, weights, is_residual))
+    x, skips = torch.randn(2, 2, 5, rows, columns, dtype=torch.float64)
+    weights = row_weights(5, 3, taps, width)
+    out = reference.row_lstm(x, skips, weights, is_residual=is_residual)
+    torch.testing.assert_close(out, plain_row_lstm(x, skips, weights, is_residual))
 
 
 @pytest.mark.parametrize(("rows", "columns"), SIZES)
 @pytest.mark.parametrize("is_residual", [True, False])
 def test_diagonal_bilstm_is_what_the_equations_say(rows, columns, is_residual):
-    x, weights = torch.randn(2, 5, rows, columns, dtype=torch.float64), diagonal_weights(5, 3)
-    out = reference.diagonal_bilstm(x, weights, is_residual=is_residual)
-    torch.testing.assert_close(out, plain_diagonal_bilstm(x, weights, is_residual))
+    x, skips = torch.randn(2, 2, 5, rows, columns, dtype=torch.float64)
+    weights = diagonal_weights(5, 3)
+    out = reference.diagonal_bilstm(x, skips, weights, is_residual=is_residual)
+    torch.testing.assert_close(out, plain_diagonal_bilstm(x, skips, weights, is_residual))
 
 
 @pytest.mark.parametrize("layer", LAYERS)
 @pytest.mark.parametrize("is_residual", [True, False])
 def test_gradients_of_the_reference(layer, is_residual):
-    x, weights = torch.randn(1, 3, 3, 2, dtype=torch.float64), LAYERS[layer](3, 2)
+    x, skips = torch.randn(2, 1, 3, 3, 2, dtype=torch.float64)
+    weights = LAYERS[layer](3, 2)
 
-    def function(x, *weights):
-        return getattr(reference, layer)(x, Weights(*weights), is_residual=is_residual)
+    def function(x, skips, *weights):
+        return getattr(reference, layer)(x, skips, Weights(*weights), is_residual=is_residual)
 
-    assert torch.autograd.gradcheck(function, [tensor.requires_grad_() for tensor in (x, *weights)])
+    assert torch.autograd.gradcheck(function, [tensor.requires_grad_() for tensor in (x, skips, *weights)])
 
 
-def run(implementation, layer, dtype, x, weights, d_out, d_states, *, is_residual=True):
+def run(implementation, layer, dtype, x, skips, weights, d_out, d_skips, *, is_residual):
     """Outputs and gradients of a layer, in float64."""
-    inputs = [tensor.to(dtype).clone().requires_grad_() for tensor in (x, *weights)]
-    out, states = getattr(implementation, layer)(inputs[0], Weights(*inputs[1:]), is_residual=is_residual)
-    wanted = [(y, d.to(dtype)) for y, d in ((out, d_out), (states, d_states)) if d is not None]
+    names = ["x", "skips", *Weights._fields]
+    inputs = {
+        name: tensor.to(dtype).clone().requires_grad_()
+        for name, tensor in zip(names, (x, skips, *weights), strict=True)
+        if tensor is not None
+    }
+    layer_weights = Weights(*(inputs.get(name) for name in Weights._fields))
+    outputs = getattr(implementation, layer)(inputs["x"], inputs.get("skips"), layer_weights, is_residual=is_residual)
+    wanted = [(y, d.to(dtype)) for y, d in zip(outputs, (d_out, d_skips), strict=True) if d is not None]
     torch.autograd.backward([y for y, _ in wanted], [d for _, d in wanted])
-    names = ["out", "states", "d_x", *(f"d_{name}" for name in Weights._fields)]
-    gradients = [torch.zeros_like(tensor) if tensor.grad is None else tensor.grad for tensor in inputs]
-    return dict(zip(names, [tensor.detach().double() for tensor in (out, states, *gradients)], strict=True))
+    found = {f"d_{name}": torch.zeros_like(i) if i.grad is None else i.grad for name, i in inputs.items()}
+    found |= {name: y.detach() for name, y in zip(("out", "skips_out"), outputs, strict=True) if y is not None}
+    return {name: tensor.double() for name, tensor in found.items()}
 
 
-def assert_agree(layer, x, weights, *, with_out=True, with_states=True, is_residual=True):
+def assert_agree(layer, x, weights, *, with_out=True, with_skips=True, has_skips=True, is_residual=True):
     """The kernels in float32 against the reference in float64: 1e-5 of each tensor's largest element."""
+    skips = torch.randn_like(x) if has_skips else None
+    weights = weights if has_skips else weights._replace(skip=None)
     d_out = torch.randn_like(x) if with_out else None
-    d_states = torch.randn(len(x), weights.up.shape[1], *x.shape[2:], dtype=x.dtype) if with_states else None
-    exact = run(reference, layer, torch.float64, x, weights, d_out, d_states, is_residual=is_residual)
-    fast = run(cpu, layer, torch.float32, x, weights, d_out, d_states, is_residual=is_residual)
+    d_skips = torch.randn_like(x) if with_skips and has_skips else None
+    arguments = (x, skips, weights, d_out, d_skips)
+    exact = run(reference, layer, torch.float64, *arguments, is_residual=is_residual)
+    fast = run(cpu, layer, torch.float32, *arguments, is_residual=is_residual)
+    assert exact.keys() == fast.keys()
     for name, value in exact.items():
         torch.testing.assert_close(fast[name], value, rtol=0, atol=1e-5 * max(1.0, value.abs().max().item()), msg=name)
 
@@ -138,11 +153,12 @@ def test_kernels_agree_with_the_reference(layer, rows, columns, hidden):
 
 @pytest.mark.parametrize("layer", LAYERS)
 @pytest.mark.parametrize("is_residual", [True, False])
-@pytest.mark.parametrize(("with_out", "with_states"), [(True, False), (False, True), (True, True)])
-def test_kernels_agree_whatever_is_differentiated(layer, is_residual, with_out, with_states):
+@pytest.mark.parametrize(
+    "options", [{}, {"with_skips": False}, {"with_out": False}, {"has_skips": False}], ids=lambda o: str(list(o))
+)
+def test_kernels_agree_whatever_is_differentiated(layer, is_residual, options):
     x = torch.randn(20, 12, 5, 6, dtype=torch.float64)
-    options = {"is_residual": is_residual, "with_out": with_out, "with_states": with_states}
-    assert_agree(layer, x, LAYERS[layer](12, 6), **options)
+    assert_agree(layer, x, LAYERS[layer](12, 6), is_residual=is_residual, **options)
 
 
 @pytest.mark.parametrize(("taps", "width"), [(1, 1), (3, 5), (4, 3)])
@@ -161,10 +177,11 @@ def test_kernels_take_any_strides(layer):
 @pytest.mark.parametrize("layer", LAYERS)
 def test_kernels_give_the_same_without_gradients(layer):
     """Another path in the kernels: nothing is saved."""
-    x, weights = torch.randn(5, 12, 6, 7), Weights(*(tensor.float() for tensor in LAYERS[layer](12, 6)))
+    x, skips = torch.randn(2, 5, 12, 6, 7)
+    weights = Weights(*(tensor.float() for tensor in LAYERS[layer](12, 6)))
     function = getattr(cpu, layer)
-    saved = function(x.clone().requires_grad_(), weights, is_residual=True)
-    unsaved = function(x, weights, is_residual=True)
+    saved = function(x.clone().requires_grad_(), skips, weights, is_residual=True)
+    unsaved = function(x, skips, weights, is_residual=True)
     assert all(torch.equal(a, b) for a, b in zip(saved, unsaved, strict=True))
 
 
@@ -172,7 +189,7 @@ def test_kernels_give_the_same_without_gradients(layer):
 def test_kernels_differentiate_twice_over_a_kept_graph(layer):
     x = torch.randn(2, 12, 4, 4, requires_grad=True)
     weights = Weights(*(tensor.float() for tensor in LAYERS[layer](12, 6)))
-    out, _ = getattr(cpu, layer)(x, weights, is_residual=True)
+    out, _ = getattr(cpu, layer)(x, None, weights, is_residual=True)
     first = torch.autograd.grad(out.sum(), x, retain_graph=True)[0]
     assert torch.equal(first, torch.autograd.grad(out.sum(), x)[0])
 
@@ -183,12 +200,12 @@ def test_saturated_gates_stay_finite(layer, scale):
     weights = Weights(*(tensor.float() for tensor in LAYERS[layer](12, 6)))
     x = scale * torch.randn(3, 12, 5, 6)
     x.requires_grad_()
-    out, states = getattr(cpu, layer)(x, weights, is_residual=False)
-    (out.sum() + states.sum()).backward()
+    out, skips = getattr(cpu, layer)(x, torch.zeros_like(x), weights, is_residual=False)
+    (out.sum() + skips.sum()).backward()
     assert out.isfinite().all()
-    assert states.isfinite().all()
     assert x.grad.isfinite().all()
-    assert (states.abs() <= 2).all()
+    # Hidden states lie between -1 and 1, those of two directions together between -2 and 2.
+    assert (skips.abs().amax((0, 2, 3)) <= 2 * weights.skip.abs().sum(1) * (1 + 1e-5)).all()
 
 
 @pytest.mark.parametrize("layer", LAYERS)
@@ -196,9 +213,9 @@ def test_not_a_number_is_not_hidden(layer):
     weights = Weights(*(tensor.float() for tensor in LAYERS[layer](12, 6)))
     x = torch.zeros(1, 12, 3, 3)
     x[0, 4, 1, 1] = torch.nan
-    states = getattr(cpu, layer)(x, weights, is_residual=True)[1]
-    assert states[0, :, 1, 1].isnan().all()
-    assert states[0, :, 0].isfinite().all()
+    skips = getattr(cpu, layer)(x, torch.zeros_like(x), weights, is_residual=True)[1]
+    assert skips[0, :, 1, 1].isnan().all()
+    assert skips[0, :, 0].isfinite().all()
 
 
 @pytest.mark.parametrize("layer", LAYERS)
@@ -210,7 +227,7 @@ def test_threads_do_not_change_a_bit(layer):
         results = []
         for threads in (1, 2, 5):
             torch.set_num_threads(threads)
-            results.append(function(x, weights, is_residual=True))
+            results.append(function(x, x, weights, is_residual=True))
     finally:
         torch.set_num_threads(before)
     for result in results[1:]:
@@ -225,8 +242,8 @@ def test_several_python_threads_at_once(layer):
 
     def step(x, results, index):
         torch.set_num_threads(2)
-        out, _ = function(x, weights, is_residual=True)
-        results[index] = (out.detach(), torch.autograd.grad(out.square().sum(), weights))
+        out, skips = function(x, x, weights, is_residual=True)
+        results[index] = (out.detach(), torch.autograd.grad(out.square().sum() + skips.square().sum(), weights))
 
     alone, together = [None] * 6, [None] * 6
     before = torch.get_num_threads()
@@ -258,13 +275,13 @@ def test_choice_of_the_implementation(monkeypatch):
         ("cpu", (x, weights), cpu),
     ]:
         monkeypatch.setenv("PIXELRNN_SCAN", choice)
-        scan.row_lstm(*given, is_residual=True)
+        scan.row_lstm(given[0], None, given[1], is_residual=True)
         assert called.pop() is expected
     with pytest.raises(ConfigError, match=r"takes float32 on the CPU; this is torch\.float64"):
-        scan.row_lstm(*doubles, is_residual=True)
+        scan.row_lstm(doubles[0], None, doubles[1], is_residual=True)
     monkeypatch.setenv("PIXELRNN_SCAN", "gpu")
     with pytest.raises(ConfigError, match="PIXELRNN_SCAN is 'gpu'; one of auto, cpu, reference is allowed"):
-        scan.row_lstm(x, weights, is_residual=True)
+        scan.row_lstm(x, None, weights, is_residual=True)
 
 
 @pytest.mark.parametrize("architecture", ["row-lstm", "diagonal-bilstm"])

@@ -16,12 +16,14 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from pixelrnn.config import ModelConfig
 from pixelrnn.model import ImageModel
+from pixelrnn.nn.conv import MaskedConv2d
 
 __all__ = ["Speed", "machine", "matrix_product_rate", "measure", "peak_memory"]
 
@@ -78,7 +80,7 @@ def machine() -> dict[str, Any]:
 
 def _processor() -> str:
     with contextlib.suppress(OSError):
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+        with Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
             for line in lines:
                 if line.startswith("model name"):
                     return line.split(":", 1)[1].strip()
@@ -117,7 +119,7 @@ def matrix_product_rate(runs: int = 5, side: int = 2048) -> float:
 
 def operations(model: ImageModel) -> int:
     """Multiplications and additions by unmasked weights for one image of the training size."""
-    weights = sum(int(module.mask.sum()) for module in model.modules() if hasattr(module, "mask"))
+    weights = sum(int(module.mask.sum().item()) for module in model.modules() if isinstance(module, MaskedConv2d))
     weights += sum(p.numel() for name, p in model.named_parameters() if "state_to_state" in name or "between" in name)
     return 2 * weights * math.prod(model.config.shape[1:])
 
@@ -201,7 +203,7 @@ def _peak_memory(config: ModelConfig, batch: int, scan: str, threads: int) -> in
 def _peak() -> int:
     """Largest memory that this process has had, in bytes."""
     with contextlib.suppress(OSError):
-        with open("/proc/self/status", encoding="utf-8") as lines:
+        with Path("/proc/self/status").open(encoding="utf-8") as lines:
             # Unlike ru_maxrss it begins anew in a new program.
             return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
     unit = 1 if sys.platform == "darwin" else 1024

@@ -1,4 +1,4 @@
-"""Pictures for people: grids of images and training curves. Nothing here knows a model."""
+"""Pictures for people: grids of images, curves of training and of speed. Nothing here knows a model."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pixelrnn.storage import atomic_write
 
-__all__ = ["grid", "save_curve", "save_image", "to_image"]
+__all__ = ["grid", "save_curve", "save_growth", "save_image", "to_image"]
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
@@ -71,12 +71,7 @@ def save_curve(
         title: Title of the plot.
         lines: Values to compare with, drawn across.
     """
-    # Imported here: it takes half a second, and most users of this module draw grids only.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 4.2), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = _figure(7, 4.2)
     axes = figure.subplots()
     for key, label, style in (
         ("train_bits_per_dim", "training", "-"),
@@ -97,4 +92,44 @@ def save_curve(
     axes.set(xlabel="training images seen", ylabel="bits/dim", title=title)
     axes.grid(alpha=0.3)
     axes.legend()
+    _save(path, figure)
+
+
+def save_growth(path: str | Path, title: str, panels: dict[str, dict[str, list[tuple[float, float]]]]) -> None:
+    """Draw images a second against what grows: one panel for each, with a line for each kind of work.
+
+    Args:
+        path: PNG file.
+        title: What is measured, and where.
+        panels: For each axis label, for each kind of work, points (value, images a second).
+    """
+    figure = _figure(4 * len(panels), 4)
+    for axes, (label, lines) in zip(
+        figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels.items(), strict=True
+    ):
+        for name, points in lines.items():
+            axes.plot(*zip(*points, strict=True), marker="o", markersize=4, label=name)
+        values = sorted({x for points in lines.values() for x, _ in points})
+        axes.set_xscale("log", base=2)
+        axes.set_yscale("log")
+        axes.set_xticks(values, [f"{value:g}" for value in values], minor=False)
+        axes.set_xlabel(label)
+        axes.grid(alpha=0.3)
+    figure.axes[0].set_ylabel("images per second")
+    figure.axes[0].legend(frameon=False)
+    figure.suptitle(title)
+    _save(Path(path), figure)
+
+
+def _figure(width: float, height: float) -> Any:
+    # Imported here: it takes half a second, and most users of this module draw grids only.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _save(path: Path, figure: Any) -> None:
     atomic_write(path, lambda temporary: figure.savefig(temporary, format="png", dpi=120))

@@ -12,7 +12,7 @@ from PIL import Image
 from pixelrnn.cli import main
 from tests.data.test_sources import picture
 
-VERBS = ["train", "evaluate", "sample", "info", "data", "demo"]
+VERBS = ["train", "evaluate", "sample", "info", "data", "demo", "bench"]
 
 
 def run(*arguments):
@@ -76,7 +76,7 @@ assert not heavy, heavy
         (["train"], "train needs a source"),
         (
             ["trian", "digits"],
-            "'trian' is none of the commands train, evaluate, sample, info, data, demo; did you mean train?",
+            "'trian' is none of the commands train, evaluate, sample, info, data, demo, bench; did you mean train?",
         ),
         (["train", "nowhere"], "nowhere: no such file or folder"),
         (["train", "digits", "--hidden", "0"], "hidden is 0; at least one feature per channel"),

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Union
 
 import tyro
 
+from pixelrnn.cli.bench import Bench
 from pixelrnn.cli.console import is_first_process, say
 from pixelrnn.cli.data import DataCommand
 from pixelrnn.cli.demo import Demo
@@ -33,7 +34,7 @@ Examples:
     pixelrnn train --help
 """
 
-Command = Train | Evaluate | Sample | Info | DataCommand | Demo
+Command = Train | Evaluate | Sample | Info | DataCommand | Demo | Bench
 VERBS: dict[str, type[Command]] = {
     "train": Train,
     "evaluate": Evaluate,
@@ -41,6 +42,7 @@ VERBS: dict[str, type[Command]] = {
     "info": Info,
     "data": DataCommand,
     "demo": Demo,
+    "bench": Bench,
 }
 
 

@@ -45,6 +45,5 @@ class Network(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map `(N, C, H, W)` floats to parameters `(N, C, P, H, W)`."""
-        x = self.head(self.stack(x).relu()).relu()
-        x = self.last(x)
+        x = self.last(self.head(self.stack(x).relu()).relu_())
         return x.view(x.shape[0], self.channels, -1, *x.shape[2:])

@@ -147,7 +147,8 @@ class _Layer(torch.autograd.Function):
         sum_before = None if skips is None else _to_maps(skips)
         states, out = maps.new_empty(images, rows, columns, units), torch.empty_like(maps)
         sum_after = None if skips is None else torch.empty_like(maps)
-        buffer = _Buffer(5 * len(weight) * states.numel()) if is_saved else None
+        kept = 5 if kernel is row_kernel else 4 * len(weight)  # gates, and memories where they are not computed again
+        buffer = _Buffer(kept * states.numel()) if is_saved else None
         saved = buffer.tensor if buffer else None
         block = max(1, min(BLOCK, images // (2 * torch.get_num_threads())))
         taps, width = (weights.input.shape[2], weights.state.shape[2]) if kernel is row_kernel else (0, 0)
@@ -155,7 +156,9 @@ class _Layer(torch.autograd.Function):
         places = (maps, weight, bias, up, up_bias, skip, sum_before, states, out, sum_after, saved)
         threads.run(kernel.forward, math.ceil(images / block), _integers(*sizes, *places))
         ctx.kernel, ctx.sizes, ctx.buffer, ctx.features = kernel, sizes, buffer, x.shape[1]
-        ctx.save_for_backward(maps, weight, up, skip, states, *tensors)
+        # The Row LSTM computes its hidden states again.
+        ctx.save_for_backward(maps, weight, up, skip, None if kernel is row_kernel else states, *tensors)
+        ctx.units = units
         ctx.set_materialize_grads(False)
         return _from_maps(out, x.shape[1]), None if sum_after is None else _from_maps(sum_after, x.shape[1])
 
@@ -163,7 +166,7 @@ class _Layer(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, d_out: Tensor | None, d_sum: Tensor | None) -> tuple[Tensor | None, ...]:
         maps, weight, up, skip, states, *tensors = ctx.saved_tensors
-        weights, units, features = Weights(*tensors), states.shape[3], ctx.features
+        weights, units, features = Weights(*tensors), ctx.units, ctx.features
         hidden, (images, block) = weights.up.shape[1], ctx.sizes[:2]
         tasks = math.ceil(images / block)
         d_features = torch.zeros_like(maps) if d_out is None else _to_maps(d_out)

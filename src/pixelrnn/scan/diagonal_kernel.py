@@ -5,7 +5,7 @@ all its columns at once; only the product with the neighbour in the row goes col
 block together, so that the weights are read once for all of them. The backward pass mirrors this from the last row.
 
 The inputs of `weight` are the pixel, the state of the neighbour in the row (left; for the second direction right), and
-the state above. `saved` is `(N, 2, H, W, 5P)`.
+the state above. `saved` is `(N, 2, H, W, 4P)`: the activations of the gates; memories are computed again, row by row.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ from numba import cfunc, njit
 from pixelrnn.compiled.product import Matrix, product
 from pixelrnn.compiled.threads import TASK
 from pixelrnn.compiled.vectors import Address, accumulate, copy, pointer
-from pixelrnn.scan.cell import cell_backward, cell_forward, recall
+from pixelrnn.scan.cell import cell_backward, cell_forward, recall_memory, recall_state
 from pixelrnn.scan.layer import Gradients, Layer, project, project_backward, unpack, unpack_gradients
 
 __all__ = ["backward", "forward"]
@@ -35,24 +35,23 @@ def _weights(start: Any, layer: Layer) -> Any:
 
 @njit
 def _scan_row(
-    layer: Layer, cells: Address, between: int, states: Address, weight: Matrix, count: int, direction: int
+    layer: Layer, rows: Address, between: int, states: Address, weight: Matrix, count: int, direction: int
 ) -> None:
-    """Visit the columns of one row of all images; `cells` hold all that does not come from the row itself.
+    """Visit the columns of one row of all images; `rows` hold the gates, but for what comes from the row itself.
 
-    `between` is the distance of two images in `cells`; the row's hidden states go to `states`, image by image.
+    `between` is the distance of two images in `rows`; the row's hidden states go to `states`, image by image.
     """
     columns, units = layer.columns, layer.units
-    gates, cell, line = 4 * units, 5 * units, columns * units
-    nothing = np.zeros(units, np.float32)
+    gates, line = 4 * units, columns * units
+    memories = np.zeros(count * units, np.float32)
     step, column = 1 - 2 * direction, direction * (columns - 1)
     for visited in range(columns):
         if visited:
-            to = Matrix(pointer(cells, column * cell), between, 1)
+            to = Matrix(pointer(rows, column * gates), between, 1)
             product(to, to, Matrix(pointer(states, (column - step) * units), line, 1), weight, count, gates, units)
         for image in range(count):
-            here = pointer(cells, image * between + column * cell)
-            memory = pointer(here, gates - step * cell) if visited else pointer(nothing, 0)
-            cell_forward(here, memory, pointer(states, image * line + column * units), units)
+            here, memory = pointer(rows, image * between + column * gates), pointer(memories, image * units)
+            cell_forward(here, memory, memory, pointer(states, image * line + column * units), units)
         column += step
 
 
@@ -70,8 +69,8 @@ def _merge_row(layer: Layer, states: Address, image: int, row: int, direction: i
 @njit
 def _forward(layer: Layer, first: int, count: int, direction: int) -> None:
     rows, columns, features, units = layer[2:6]
-    gates, cell, line = 4 * units, 5 * units, columns * units
-    between = 2 * rows * columns * cell if layer.saved else columns * cell
+    gates, line = 4 * units, columns * units
+    between = 2 * rows * columns * gates if layer.saved else columns * gates
     scratch = np.empty(1 if layer.saved else count * between, np.float32)
     states = np.empty(2 * count * line, np.float32)
     start = pointer(layer.weight, direction * (features + 2 * units) * gates)
@@ -79,17 +78,17 @@ def _forward(layer: Layer, first: int, count: int, direction: int) -> None:
     bias = Matrix(pointer(layer.bias, direction * gates), 0, 1)
     for row in range(rows):
         now, before = pointer(states, row % 2 * count * line), pointer(states, (1 - row % 2) * count * line)
-        cells = pointer(layer.saved, ((first * 2 + direction) * rows + row) * columns * cell)
+        of_rows = pointer(layer.saved, ((first * 2 + direction) * rows + row) * columns * gates)
         if not layer.saved:
-            cells = pointer(scratch, 0)
+            of_rows = pointer(scratch, 0)
         for image in range(count):
-            to = Matrix(pointer(cells, image * between), cell, 1)
+            to = Matrix(pointer(of_rows, image * between), gates, 1)
             pixels = Matrix(pointer(layer.x, ((first + image) * rows + row) * columns * features), features, 1)
             product(bias, to, pixels, input_weight, columns, gates, features)
             if row:
                 above = Matrix(pointer(before, image * line), units, 1)
                 product(to, to, above, above_weight, columns, gates, units)
-        _scan_row(layer, cells, between, now, side_weight, count, direction)
+        _scan_row(layer, of_rows, between, now, side_weight, count, direction)
         for image in range(count):
             _merge_row(layer, pointer(now, image * line), first + image, row, direction)
 
@@ -97,8 +96,9 @@ def _forward(layer: Layer, first: int, count: int, direction: int) -> None:
 @njit
 def _scan_row_backward(
     layer: Layer,
-    cells: Address,
+    rows: Address,
     between: int,
+    memories: Address,
     tanhs: Address,
     d_states: Address,
     d_gates: Address,
@@ -109,17 +109,17 @@ def _scan_row_backward(
 ) -> None:
     """Visit the columns of one row of all images backwards, from the gradient of the states to that of the gates."""
     columns, units = layer.columns, layer.units
-    gates, cell, line = 4 * units, 5 * units, columns * units
+    gates, line = 4 * units, columns * units
     nothing = np.zeros(units, np.float32)
     d_memories = np.zeros(count * units, np.float32)
     step, column = 1 - 2 * direction, (1 - direction) * (columns - 1)
     for left in range(columns - 1, -1, -1):
         for image in range(count):
-            here, at = pointer(cells, image * between + column * cell), image * line + column * units
-            memory = pointer(here, gates - step * cell) if left else pointer(nothing, 0)
+            here, at = pointer(rows, image * between + column * gates), image * line + column * units
+            before = pointer(memories, at - step * units) if left else pointer(nothing, 0)
             tanh_c, d_state, d_memory = pointer(tanhs, at), pointer(d_states, at), pointer(d_memories, image * units)
             to = pointer(d_gates, (image * columns + column) * gates)
-            cell_backward(here, memory, tanh_c, d_state, d_memory, to, d_bias, units)
+            cell_backward(here, before, tanh_c, d_state, d_memory, to, d_bias, units)
         if left:
             to_states = Matrix(pointer(d_states, (column - step) * units), line, 1)
             of_column = Matrix(pointer(d_gates, column * gates), columns * gates, 1)
@@ -128,12 +128,28 @@ def _scan_row_backward(
 
 
 @njit
-def _recall(layer: Layer, cells: Address, between: int, tanhs: Address, states: Address, count: int) -> None:
+def _recall(
+    layer: Layer,
+    rows: Address,
+    between: int,
+    memories: Address,
+    tanhs: Address,
+    states: Address,
+    count: int,
+    direction: int,
+) -> None:
+    """Memories, their tanh and hidden states of one row of all images."""
+    columns, units = layer.columns, layer.units
+    nothing = np.zeros(units, np.float32)
+    step = 1 - 2 * direction
     for image in range(count):
-        for column in range(layer.columns):
-            at = (image * layer.columns + column) * layer.units
-            cell = pointer(cells, image * between + column * 5 * layer.units)
-            recall(cell, pointer(tanhs, at), pointer(states, at), layer.units)
+        column = direction * (columns - 1)
+        for visited in range(columns):
+            at, gates = (image * columns + column) * units, pointer(rows, image * between + column * 4 * units)
+            before = pointer(memories, at - step * units) if visited else pointer(nothing, 0)
+            recall_memory(gates, before, pointer(memories, at), units)
+            recall_state(gates, pointer(memories, at), pointer(tanhs, at), pointer(states, at), units)
+            column += step
 
 
 @njit
@@ -160,10 +176,14 @@ def _backward(
 ) -> None:
     """All rows of one direction; `d_merged` is the gradient of the block's `hidden`."""
     rows, columns, features, units = layer[2:6]
-    gates, cell, line, wide = 4 * units, 5 * units, columns * units, features + 2 * units
-    between, half = 2 * rows * columns * cell, count * line
+    gates, line, wide = 4 * units, columns * units, features + 2 * units
+    between, half = 2 * rows * columns * gates, count * line
     d_gates, d_states = np.empty(count * columns * gates, np.float32), np.zeros(half, np.float32)
-    states, tanhs = np.empty(2 * half, np.float32), np.empty(2 * half, np.float32)
+    memories, tanhs, states = (
+        np.empty(2 * half, np.float32),
+        np.empty(2 * half, np.float32),
+        np.empty(2 * half, np.float32),
+    )
     nothing = np.zeros(units, np.float32)
     start = direction * gates * wide
     input_weight = Matrix(pointer(layer.weight, start), wide, 1)
@@ -174,18 +194,23 @@ def _backward(
     d_bias = pointer(gradients.d_bias, (task * 2 + direction) * gates)
     for row in range(rows - 1, -1, -1):
         now, before = row % 2 * half, (1 - row % 2) * half
-        cells = pointer(layer.saved, ((first * 2 + direction) * rows + row) * columns * cell)
+        of_rows = pointer(layer.saved, ((first * 2 + direction) * rows + row) * columns * gates)
+        memory, tanh_c, state = pointer(memories, now), pointer(tanhs, now), pointer(states, now)
         if row == rows - 1:
-            _recall(layer, cells, between, pointer(tanhs, now), pointer(states, now), count)
+            _recall(layer, of_rows, between, memory, tanh_c, state, count, direction)
         if row:
-            above = pointer(cells, -columns * cell)
-            _recall(layer, above, between, pointer(tanhs, before), pointer(states, before), count)
+            of_above, above = pointer(of_rows, -columns * gates), pointer(states, before)
+            _recall(
+                layer, of_above, between, pointer(memories, before), pointer(tanhs, before), above, count, direction
+            )
         if row + direction < rows:
             for image in range(count):
                 merged = pointer(d_merged, (image * rows + row + direction) * line)
                 accumulate(pointer(d_states, image * line), merged, line)
-        of_rows, to_states, tanh_c = pointer(d_gates, 0), pointer(d_states, 0), pointer(tanhs, now)
-        _scan_row_backward(layer, cells, between, tanh_c, to_states, of_rows, d_bias, side_weight, count, direction)
+        to_gates, to_states = pointer(d_gates, 0), pointer(d_states, 0)
+        _scan_row_backward(
+            layer, of_rows, between, memory, tanh_c, to_states, to_gates, d_bias, side_weight, count, direction
+        )
         for image in range(count):
             of_row = Matrix(pointer(d_gates, image * columns * gates), gates, 1)
             pixel = ((first + image) * rows + row) * columns
@@ -221,6 +246,7 @@ def backward(task: int, integers: Any) -> None:
     count = min(layer.block, layer.images - first)
     pixels = layer.rows * layer.columns
     d_merged = np.zeros(count * pixels * layer.units, np.float32)
-    project_backward(layer, gradients, pointer(d_merged, 0), first * pixels, count * pixels, task)
+    states = pointer(layer.hidden, first * pixels * layer.units)
+    project_backward(layer, gradients, states, pointer(d_merged, 0), first * pixels, count * pixels, task)
     for direction in range(2):
         _backward(layer, gradients, pointer(d_merged, 0), first, count, direction, task)

@@ -2,12 +2,14 @@ r"""What the compiled kernels of both recurrent layers share: sizes, places, and
 
 Maps are channels-last and flat; F features and P units are padded with zeros to a multiple of `LANES`:
 
-- x, out, skips, skips_out and their gradients: `(N, H, W, F)`; hidden: `(N, H, W, P)`
-- saved: the cells, `(N, H, W, 5P)` for each direction
+- x, out, skips, skips_out and their gradients: `(N, H, W, F)`
+- hidden: the states, `(N, H, W, P)`
+- saved: what a kernel keeps of the cells
 - weight: from all that a cell reads to its gates, `(inputs, 4P)`, and bias `(4P)`, for each direction
 - up, skip: `(P, F)` and up_bias: `(F)`
 
-Backward kernels take `weight`, `up` and `skip` transposed, and add to gradients of the weights of which each task has its own.
+Backward kernels take `weight`, `up` and `skip` transposed, and add to gradients of the weights, of which each task has
+its own.
 """
 
 from typing import Any, NamedTuple
@@ -92,10 +94,12 @@ def project(layer: Layer, start: int, pixels: int) -> None:
 
 
 @njit
-def project_backward(layer: Layer, gradients: Gradients, d_states: Address, start: int, pixels: int, task: int) -> None:
+def project_backward(
+    layer: Layer, gradients: Gradients, states: Address, d_states: Address, start: int, pixels: int, task: int
+) -> None:
     """Add the gradient of the hidden states of some pixels to `d_states`, and those of the projections to their own."""
     features, units = layer.features, layer.units
-    hidden = Matrix(pointer(layer.hidden, start * units), 1, units)
+    hidden = Matrix(states, 1, units)
     to_states = Matrix(d_states, units, 1)
     d_out = Matrix(pointer(gradients.d_out, start * features), features, 1)
     product(to_states, to_states, d_out, Matrix(pointer(layer.up, 0), units, 1), pixels, units, features)

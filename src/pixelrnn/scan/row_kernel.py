@@ -3,7 +3,8 @@ r"""The Row LSTM layer for a block of images, compiled: forward and backward.
 All columns of a row are computed at once: a convolution along a row is a matrix product with the window of each column,
 and in a row kept with margins of zeros the windows are already there, one every column.
 
-The inputs of `weight` are T input pixels, the last of them the pixel itself, and K states of the row above.
+The inputs of `weight` are T input pixels, the last of them the pixel itself, and K states of the row above. `saved` is
+`(N, H, W, 5P)`: the activations of the gates and the memory.
 """
 
 from typing import Any
@@ -14,7 +15,7 @@ from numba import cfunc, njit
 from pixelrnn.compiled.product import Matrix, product
 from pixelrnn.compiled.threads import TASK
 from pixelrnn.compiled.vectors import Address, copy, pointer
-from pixelrnn.scan.cell import cell_backward, cell_forward, recall
+from pixelrnn.scan.cell import cell_backward, cell_forward, recall_state
 from pixelrnn.scan.layer import Gradients, Layer, project, project_backward, unpack, unpack_gradients
 
 __all__ = ["backward", "forward"]
@@ -44,8 +45,9 @@ def _forward(layer: Layer, image: int) -> None:
         if row:
             product(to, to, Matrix(pointer(before, 0), units, 1), state_weight, columns, gates, width * units)
         for column in range(columns):
-            memory = pointer(above, column * cell + gates) if row else pointer(nothing, 0)
-            cell_forward(pointer(cells, column * cell), memory, pointer(now, margin + column * units), units)
+            here, state = pointer(cells, column * cell), pointer(now, margin + column * units)
+            before_it = pointer(above, column * cell + gates) if row else pointer(nothing, 0)
+            cell_forward(here, before_it, pointer(here, gates), state, units)
         copy(pointer(layer.hidden, start * units), pointer(now, margin), columns * units)
         project(layer, start, columns)
 
@@ -54,7 +56,8 @@ def _forward(layer: Layer, image: int) -> None:
 def _recall(cells: Address, tanhs: Address, states: Address, columns: int, units: int) -> None:
     for column in range(columns):
         at = column * units
-        recall(pointer(cells, column * 5 * units), pointer(tanhs, at), pointer(states, at), units)
+        cell = pointer(cells, column * 5 * units)
+        recall_state(cell, pointer(cell, 4 * units), pointer(tanhs, at), pointer(states, at), units)
 
 
 @njit
@@ -115,7 +118,7 @@ def _backward(layer: Layer, gradients: Gradients, image: int, task: int) -> None
         if row:
             above = pointer(cells, -columns * cell)
             _recall(above, pointer(tanhs[before], 0), pointer(states[before], margin), columns, units)
-        project_backward(layer, gradients, d_state, start, columns, task)
+        project_backward(layer, gradients, pointer(states[now], margin), d_state, start, columns, task)
         for column in range(columns):
             here, at = pointer(cells, column * cell), column * units
             memory = pointer(here, gates - columns * cell) if row else pointer(nothing, 0)
