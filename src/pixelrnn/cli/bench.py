@@ -41,7 +41,7 @@ class Bench:
     hidden: int = 16
     """Features h of a layer."""
 
-    batch: int = 16
+    batch: int = 32
     """Images at once."""
 
     side: int = 28
@@ -106,13 +106,11 @@ class Bench:
                 }
             )
             return 0
-        say(
-            f"{about['processor']}, {about['threads']} of {about['cores']} cores; torch {about['torch']}, numba {about['numba']}"
-        )
+        cores = f"{about['threads']} of {about['cores']} cores"
+        say(f"{about['processor']}, {cores}; torch {about['torch']}, numba {about['numba']}")
         say(f"one large matrix product: {rate / 1e9:.0f} GFLOP/s")
-        say(
-            f"{self.layers} layers, h={self.hidden}, {self.channels}x{self.side}x{self.side}, {self.levels} levels, batch {self.batch}"
-        )
+        shape = f"{self.channels}x{self.side}x{self.side}"
+        say(f"{self.layers} layers, h={self.hidden}, {shape}, {self.levels} levels, batch {self.batch}")
         for speed, used in zip(speeds, memory, strict=True):
             say(_report(speed, rate, used))
         if self.growth is not None:
