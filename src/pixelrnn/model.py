@@ -8,9 +8,11 @@ its own, no training and no command line.
 Shapes: N images, C channels, H rows, W columns, P parameters of a sub-pixel. Logarithms are natural (nats).
 """
 
+import functools
 import math
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Self
 
 import numpy as np
@@ -162,8 +164,7 @@ class ImageModel(nn.Module):
             raise ConfigError(f"top_k is {top_k}; at least 1 is needed")
         if self.config.levels == 0 and (top_k is not None or top_p < 1):
             raise ConfigError("top_k and top_p choose among levels; a continuous model has none")
-        with announced("the walk"):
-            from pixelrnn import walk
+        walk = _raster_face()
         distribution = walk.Distribution(
             output=self.config.resolved_output,
             parameters=self.output.parameters,
@@ -225,6 +226,13 @@ class ImageModel(nn.Module):
         low, high = int(x.min()), int(x.max())
         if low < 0 or high >= levels:
             raise DataError(f"images hold values {low} .. {high}; this model has {levels} levels, 0 .. {levels - 1}")
+
+
+@functools.cache
+def _raster_face() -> ModuleType:
+    with announced("the walk"):
+        from pixelrnn import walk
+    return walk
 
 
 def _uniform(seed: int, images: range, shape: tuple[int, int, int]) -> "np.ndarray[Any, np.dtype[np.float64]]":

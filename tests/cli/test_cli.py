@@ -275,3 +275,45 @@ def test_progress_without_a_terminal_is_plain_lines(capsys, monkeypatch):
     assert "working: 50%" in text
     assert "s left, busy" in text
     assert "\r" not in text
+
+
+BENCH = ("bench", "--layers", 1, "--hidden", 4, "--side", 6, "--batch", 2, "--runs", 1)
+
+
+def test_bench(capsys):
+    assert run(*BENCH) == 0
+    text = capsys.readouterr().out
+    for part in (
+        "one large matrix product",
+        "diagonal-bilstm",
+        "gated-pixelcnn",
+        "x plain torch",
+        "faster than reruns",
+    ):
+        assert part in text
+
+
+def test_bench_prints_json_and_draws_growth(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("pixelrnn.cli.bench.GROWTH", {"side": (3, 5), "batch": (1, 2)})
+    picture = tmp_path / "growth.png"
+    assert run(*BENCH, "--architecture", "row-lstm", "--no-memory", "--growth", picture, "--json") == 0
+    result = json.loads(capsys.readouterr().out)
+    assert [speed["model"]["architecture"] for speed in result["speeds"]] == ["row-lstm"]
+    assert [speed["batch"] for speed in result["growth"]["batch"]] == [1, 2]
+    assert [speed["model"]["shape"] for speed in result["growth"]["side"]] == [[1, 3, 3], [1, 5, 5]]
+    with Image.open(picture) as image:
+        assert image.width > image.height
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--batch", 0), "--batch is 0; at least 1 is needed"),
+        (("--runs", 0), "--runs is 0; at least 1 is needed"),
+        (("--hidden", 0), "hidden is 0; at least one feature per channel"),
+        (("--device", "cuda"), "device is 'cuda'; bench measures on the cpu"),
+    ],
+)
+def test_bench_refuses(capsys, arguments, message):
+    assert run("bench", *arguments) == 2
+    assert message in capsys.readouterr().err

@@ -4,6 +4,7 @@
 compiled where it can be.
 """
 
+import functools
 import os
 from types import ModuleType
 
@@ -46,6 +47,11 @@ def _implementation(x: Tensor, weights: Weights) -> ModuleType:
         raise ConfigError(f"PIXELRNN_SCAN is 'cpu', which takes float32 on the CPU; this is {x.dtype} on {x.device}")
     if choice == "reference" or not can_compile:
         return reference
+    return _compiled()
+
+
+@functools.cache
+def _compiled() -> ModuleType:
     with announced("the recurrences"):
         from pixelrnn.scan import cpu
     return cpu

@@ -142,7 +142,7 @@ class _Layer(torch.autograd.Function):
         amounts = (0, features - x.shape[1], 0, units - hidden)
         weight = _pack(kernel, weights, units)
         bias = _pad(weights.bias.reshape(-1, hidden), 0, units - hidden).contiguous()
-        up, up_bias = _pad(weights.up.t(), *amounts).contiguous(), _pad(weights.up_bias, *amounts[:2])
+        up, up_bias = _pad(weights.up.t(), *amounts).contiguous(), _pad(weights.up_bias, *amounts[:2]).contiguous()
         skip = None if weights.skip is None else _pad(weights.skip.t(), *amounts).contiguous()
         sum_before = None if skips is None else _to_maps(skips)
         states, out = maps.new_empty(images, rows, columns, units), torch.empty_like(maps)
