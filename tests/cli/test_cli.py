@@ -281,16 +281,12 @@ BENCH = ("bench", "--layers", 1, "--hidden", 4, "--side", 6, "--batch", 2, "--ru
 
 
 def test_bench(capsys):
-    assert run(*BENCH) == 0
+    assert run(*BENCH, "--no-memory") == 0
     text = capsys.readouterr().out
-    for part in (
-        "one large matrix product",
-        "diagonal-bilstm",
-        "gated-pixelcnn",
-        "x plain torch",
-        "faster than reruns",
-    ):
+    for part in ("one large matrix product", "diagonal-bilstm", "gated-pixelcnn", "x plain torch", "x faster than"):
         assert part in text
+    assert run(*BENCH, "--architecture", "pixelcnn") == 0
+    assert "MB for a training step" in capsys.readouterr().out
 
 
 def test_bench_prints_json_and_draws_growth(capsys, tmp_path, monkeypatch):
