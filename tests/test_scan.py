@@ -1,5 +1,6 @@
 """The recurrent layers: the reference against the equations pixel by pixel, the kernels against the reference."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -168,10 +169,13 @@ def test_row_kernel_of_other_widths(taps, width):
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_kernels_take_any_strides(layer):
-    weights = LAYERS[layer](12, 6)
-    x = torch.randn(6, 7, 3, 12, dtype=torch.float64).permute(2, 3, 1, 0)[:, :, ::2]
-    assert_agree(layer, x, weights)
+@pytest.mark.parametrize("features", [12, 2 * LANES])
+def test_kernels_take_any_strides(layer, features):
+    """With and without padding, which copies."""
+    weights = LAYERS[layer](features, features // 2)
+    strided = Weights(*(weight.repeat_interleave(2, -1)[..., ::2] for weight in weights))
+    x = torch.randn(6, 7, 3, features, dtype=torch.float64).permute(2, 3, 1, 0)[:, :, ::2]
+    assert_agree(layer, x, strided)
 
 
 @pytest.mark.parametrize("layer", LAYERS)
@@ -220,6 +224,7 @@ def test_not_a_number_is_not_hidden(layer):
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_threads_do_not_change_a_bit(layer):
+    """Of the outputs; sums over images are taken in blocks that depend on the threads."""
     weights = Weights(*(tensor.float() for tensor in LAYERS[layer](32, 16)))
     x, before = torch.randn(13, 32, 9, 10), torch.get_num_threads()
     function = getattr(cpu, layer)
@@ -232,6 +237,46 @@ def test_threads_do_not_change_a_bit(layer):
         torch.set_num_threads(before)
     for result in results[1:]:
         assert all(torch.equal(a, b) for a, b in zip(results[0], result, strict=True))
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_layer_without_skip_weight_passes_the_sum_on(layer):
+    weights = Weights(*(tensor.float() for tensor in LAYERS[layer](12, 6)))._replace(skip=None)
+    x, skips = torch.randn(2, 3, 12, 4, 5)
+    for implementation in (cpu, reference):
+        assert torch.equal(getattr(implementation, layer)(x, skips, weights, is_residual=True)[1], skips)
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_what_does_not_fit_gets_no_address(layer):
+    weights = Weights(*(tensor.float() for tensor in LAYERS[layer](12, 6)))
+    function, x = getattr(cpu, layer), torch.randn(3, 12, 4, 5)
+    for given in [
+        (x[:, :11], None, weights),
+        (x, x[:1], weights),
+        (x, x, weights._replace(bias=weights.bias[..., 1:])),
+    ]:
+        with pytest.raises(AssertionError):
+            function(*given, is_residual=True)
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_buffers_are_used_again_and_bounded(layer, monkeypatch):
+    weights = Weights(*(tensor.float().requires_grad_() for tensor in LAYERS[layer](12, 6)))
+    x = torch.randn(3, 12, 4, 5)
+
+    def step():
+        getattr(cpu, layer)(x, x, weights, is_residual=True)[0].sum().backward()
+
+    monkeypatch.setattr(cpu._Buffer, "free", [])
+    step()
+    (buffer,) = cpu._Buffer.free
+    step()
+    assert len(cpu._Buffer.free) == 1
+    assert cpu._Buffer.free[0] is buffer
+    monkeypatch.setattr(cpu, "KEPT_FLOATS", buffer.numel() - 1)
+    step()
+    assert not cpu._Buffer.free
 
 
 @pytest.mark.parametrize("layer", LAYERS)
@@ -303,7 +348,7 @@ SCRIPT = """
 import logging, sys
 import torch
 from pixelrnn import ImageModel, ModelConfig
-from pixelrnn.compiled import announce
+from pixelrnn import announce
 announce.PATIENCE = float(sys.argv[1])
 model = ImageModel(ModelConfig(architecture="row-lstm", shape=(1, 4, 4), levels=2, layers=1, hidden=4), seed=0)
 print(model.log_prob(torch.zeros(1, 1, 4, 4, dtype=torch.uint8)).item())
@@ -319,3 +364,52 @@ def test_first_compilation_says_so_and_is_kept(tmp_path, monkeypatch):
     assert "compiling the recurrences for this processor" in first.stderr
     assert second.stderr == ""
     assert first.stdout == second.stdout
+
+
+FREED = """
+import sys
+import numpy as np, torch
+from pixelrnn import ImageModel, ModelConfig, scan, walk
+from pixelrnn.scan import reference
+
+torch.manual_seed(0)
+for architecture in ("row-lstm", "diagonal-bilstm"):
+    for residual in (True, False):
+        config = ModelConfig(
+            architecture=architecture, shape=(2, 5, 6), levels=3, layers=2, hidden=6, residual=residual
+        )
+        model = ImageModel(config, seed=0)
+        x = torch.randint(0, 3, (5, 2, 5, 6))
+        gradients = []
+        for name in ("row_lstm", "diagonal_bilstm"):
+            fast = getattr(scan, name)
+            for function in (fast, getattr(reference, name)):
+                setattr(scan, name, function)
+                model.zero_grad()
+                model.log_prob(x).sum().backward()
+                gradients.append([parameter.grad.clone() for parameter in model.parameters()])
+            setattr(scan, name, fast)
+        for others in gradients[1:]:
+            for one, other in zip(gradients[0], others):
+                torch.testing.assert_close(one, other, rtol=0, atol=1e-5 * max(1.0, one.abs().max().item()))
+for output, levels in (("bernoulli", 2), ("softmax", 5), ("logistic-mixture", 9), ("continuous-mixture", 0)):
+    model = ImageModel(ModelConfig(shape=(1, 4, 5), levels=levels, output=output, layers=1, hidden=4), seed=0)
+    x = torch.randint(0, max(levels, 1), (3, 1, 4, 5)) if levels else torch.randn(3, 1, 4, 5)
+    values = x.numpy().astype(np.float32)
+    nats = np.zeros_like(values)
+    distribution = walk.Distribution(
+        output=output, parameters=model.output.parameters, levels=levels, mixtures=10
+    )
+    walk.walk(
+        walk.compile_network(model.network, 5), distribution, values, is_known=np.ones(x.shape, np.uint8), log_prob=nats
+    )
+    with torch.no_grad():
+        torch.testing.assert_close(torch.from_numpy(nats), model.log_prob_map(x), atol=1e-4, rtol=1e-4)
+"""
+
+
+def test_no_memory_is_read_after_it_was_freed():
+    """An allocator that overwrites what is freed at once changes nothing."""
+    tunables = "glibc.malloc.tcache_count=0:glibc.malloc.perturb=66"
+    environment = os.environ | {"GLIBC_TUNABLES": tunables}
+    subprocess.run([sys.executable, "-c", FREED], env=environment, check=True)

@@ -25,7 +25,7 @@ from pixelrnn.config import ModelConfig
 from pixelrnn.model import ImageModel
 from pixelrnn.nn.conv import MaskedConv2d
 
-__all__ = ["Speed", "machine", "matrix_product_rate", "measure", "peak_memory"]
+__all__ = ["Speed", "machine", "matrix_product_rate", "measure", "operations", "peak_memory"]
 
 SECONDS = 1.0  # after so long a measurement is not repeated further than `runs` asks
 RERUNS = 8  # network passes from which the cost of rerunning it for every sub-pixel is extrapolated
@@ -120,7 +120,9 @@ def matrix_product_rate(runs: int = 5, side: int = 2048) -> float:
 def operations(model: ImageModel) -> int:
     """Multiplications and additions by unmasked weights for one image of the training size."""
     weights = sum(int(module.mask.sum().item()) for module in model.modules() if isinstance(module, MaskedConv2d))
-    weights += sum(p.numel() for name, p in model.named_parameters() if "state_to_state" in name or "between" in name)
+    weights += sum(
+        p.numel() for name, p in model.named_parameters() if name.endswith(("state_to_state", "between.weight"))
+    )
     return 2 * weights * math.prod(model.config.shape[1:])
 
 

@@ -8,11 +8,9 @@ its own, no training and no command line.
 Shapes: N images, C channels, H rows, W columns, P parameters of a sub-pixel. Logarithms are natural (nats).
 """
 
-import functools
 import math
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Self
 
 import numpy as np
@@ -20,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from pixelrnn import outputs, storage
-from pixelrnn.compiled.announce import announced
+from pixelrnn.announce import compiled_module
 from pixelrnn.config import ModelConfig, require_seed
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.nn.network import Network
@@ -140,20 +138,20 @@ class ImageModel(nn.Module):
         seed = int(np.random.SeedSequence().entropy) % 2**63 if seed is None else seed  # type: ignore[arg-type]
         shape = (self.config.shape[0], height, width)
         values = np.zeros((n, *shape), np.float32)
-        self._walk(values, temperature, top_k, top_p, batch, callback, uniform=lambda i: _uniform(seed, i, shape))
+        self._walk(values, lambda images: _uniform(seed, images, shape), temperature, top_k, top_p, batch, callback)
         levels = self.config.levels
         dtype = torch.float32 if levels == 0 else torch.uint8 if levels <= 256 else torch.int64
-        return torch.from_numpy(values).to(dtype)
+        return torch.from_numpy(values).to(self.device, dtype)
 
     def _walk(
         self,
         values: "np.ndarray[Any, np.dtype[np.float32]]",
+        uniform: "Callable[[range], np.ndarray[Any, np.dtype[np.float64]]]",
         temperature: float,
         top_k: int | None,
         top_p: float,
         batch: int,
         callback: Callable[[float], None] | None,
-        **known: Any,
     ) -> None:
         """Fill in values by the raster face; see `pixelrnn.walk.walk`."""
         if not 0 < temperature < math.inf:
@@ -164,7 +162,7 @@ class ImageModel(nn.Module):
             raise ConfigError(f"top_k is {top_k}; at least 1 is needed")
         if self.config.levels == 0 and (top_k is not None or top_p < 1):
             raise ConfigError("top_k and top_p choose among levels; a continuous model has none")
-        walk = _raster_face()
+        walk = compiled_module("pixelrnn.walk", "the walk")
         distribution = walk.Distribution(
             output=self.config.resolved_output,
             parameters=self.output.parameters,
@@ -175,7 +173,7 @@ class ImageModel(nn.Module):
             top_p=top_p,
         )
         program = walk.compile_network(self.network, values.shape[3])
-        walk.walk(program, distribution, values, batch=batch, callback=callback, **known)
+        walk.walk(program, distribution, values, uniform=uniform, batch=batch, callback=callback)
 
     @property
     def device(self) -> torch.device:
@@ -228,15 +226,10 @@ class ImageModel(nn.Module):
             raise DataError(f"images hold values {low} .. {high}; this model has {levels} levels, 0 .. {levels - 1}")
 
 
-@functools.cache
-def _raster_face() -> ModuleType:
-    with announced("the walk"):
-        from pixelrnn import walk
-    return walk
-
-
 def _uniform(seed: int, images: range, shape: tuple[int, int, int]) -> "np.ndarray[Any, np.dtype[np.float64]]":
     """The numbers `(n, H, W, C)` that draw the sub-pixels of some images: each image has a stream of its own."""
     channels, height, width = shape
-    streams = [np.random.Generator(np.random.Philox(key=[seed, image])) for image in images]
-    return np.stack([stream.random((height, width, channels)) for stream in streams])
+    # The upper 53 bits of each word, spelt out: NumPy keeps its bit streams for ever, but not its distributions.
+    words = [np.random.Philox(key=[seed, image]).random_raw(height * width * channels) for image in images]
+    numbers: np.ndarray[Any, np.dtype[np.float64]] = (np.stack(words) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    return numbers.reshape(-1, height, width, channels)

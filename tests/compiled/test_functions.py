@@ -6,8 +6,8 @@ import torch
 from numba import njit
 
 from pixelrnn.compiled import functions
+from pixelrnn.compiled.scalars import log, quantile
 from pixelrnn.compiled.vectors import LANES, load, pointer, store
-from pixelrnn.walk.normal import quantile
 
 
 def applied(function):
@@ -76,4 +76,12 @@ def test_quantile_of_the_normal_distribution():
     p = np.concatenate([np.geomspace(1e-15, 0.5, 2_000), 1 - np.geomspace(1e-12, 0.5, 2_000)])
     found = np.array([quantile(value) for value in p])
     expected = torch.special.ndtri(torch.from_numpy(p)).numpy()
+    # Of 1 - p only so many digits are left.
+    low = p < 0.49
+    assert (np.abs(found - expected)[low] / np.abs(expected[low])).max() < 1e-12
     assert np.abs(found - expected).max() < 1e-11
+
+
+def test_logarithm_of_one_number():
+    x = np.geomspace(1e-300, 1e300, 5_001)
+    assert (np.abs(np.array([log(value) for value in x]) - np.log(x)) / np.maximum(1, np.abs(np.log(x)))).max() < 1e-14

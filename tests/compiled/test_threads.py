@@ -1,6 +1,7 @@
 """Tasks: each number once, on as many threads as torch may use, from several Python threads at once."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor as Pool
 
 import numpy as np
 import pytest
@@ -55,3 +56,24 @@ def test_several_runs_at_once():
     for worker in workers:
         worker.join()
     assert all((integers[2:] == 1).all() for integers in arrays)
+
+
+@pytest.mark.parametrize("allowed", [1, 2, 5])
+def test_as_many_threads_as_torch_may_use(monkeypatch, kind, allowed):
+    asked = []
+    monkeypatch.setattr(threads, "ThreadPoolExecutor", lambda number: asked.append(number + 1) or Pool(number))
+    if threads._parallel is not None:
+        parallel = threads._parallel
+
+        def recorded(function, data, number, flags):
+            asked.append(number)
+            parallel(function, data, number, flags)
+
+        monkeypatch.setattr(threads, "_parallel", recorded)
+    before = torch.get_num_threads()
+    torch.set_num_threads(allowed)
+    try:
+        threads.run(count, 100, np.zeros(102, np.int64))
+    finally:
+        torch.set_num_threads(before)
+    assert asked == ([] if allowed == 1 else [allowed])

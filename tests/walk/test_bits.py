@@ -17,7 +17,7 @@ digest = hashlib.sha256()
 for architecture in ("diagonal-bilstm", "row-lstm", "pixelcnn", "gated-pixelcnn"):
     for output, levels in (("bernoulli", 2), ("softmax", 9), ("logistic-mixture", 17), ("continuous-mixture", 0)):
         config = ModelConfig(
-            architecture=architecture, shape=(3, 6, 7), levels=levels, output=output, layers=2, hidden=7, mixtures=3
+            architecture=architecture, shape=(3, 6, 7), levels=levels, output=output, layers=6, hidden=7, mixtures=3
         )
         model = ImageModel(config, seed=0)
         generator = np.random.default_rng(1)
@@ -26,9 +26,10 @@ for architecture in ("diagonal-bilstm", "row-lstm", "pixelcnn", "gated-pixelcnn"
                 parameter.copy_(torch.from_numpy(generator.uniform(-0.7, 0.7, parameter.shape)))
         uniform = generator.random((21, 6, 7, 3))
         values, nats = np.zeros((21, 3, 6, 7), np.float32), np.zeros((21, 3, 6, 7), np.float32)
-        for temperature in (1.0, 0.7):
+        for temperature, top_k in ((1.0, 0), (0.7, 3 if levels > 2 else 0)):
             distribution = walk.Distribution(
-                output=output, parameters=model.output.parameters, levels=levels, mixtures=3, temperature=temperature
+                output=output, parameters=model.output.parameters, levels=levels, mixtures=3,
+                temperature=temperature, top_k=top_k
             )
             walk.walk(
                 walk.compile_network(model.network, 7),

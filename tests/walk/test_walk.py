@@ -40,15 +40,26 @@ def distribution_of(model, **options):
     )
 
 
-def score(model, x, **options):
-    """Log probabilities by a walk in which everything is known."""
+def follow(model, x, **options):
+    """Log probabilities and parameters by a walk in which everything is known."""
     values = x.numpy().astype(np.float32)
     nats = np.zeros_like(values)
+    parameters = np.zeros((*values.shape[:2], model.output.parameters, *values.shape[2:]), np.float32)
     program = walk.compile_network(model.network, x.shape[3])
     known = np.ones(values.shape, np.uint8)
-    walk.walk(program, distribution_of(model, **options), values, is_known=known, log_prob=nats)
+    options = distribution_of(model, **options)
+    walk.walk(program, options, values, is_known=known, log_prob=nats, parameters=parameters)
     assert (values == x.numpy()).all(), "known values are never altered"
-    return torch.from_numpy(nats)
+    return torch.from_numpy(nats), torch.from_numpy(parameters)
+
+
+def assert_faces_agree(model, x):
+    """Every parameter of every conditional to 1e-4, and the probabilities to what that leaves of them."""
+    with torch.no_grad():
+        parameters, expected = model(x), model.log_prob_map(x)
+    nats, found = follow(model, x)
+    torch.testing.assert_close(found, parameters, atol=1e-4, rtol=0)
+    torch.testing.assert_close(nats, expected, atol=1e-4, rtol=1e-4)
 
 
 def draw(model, size, uniform, **options):
@@ -74,10 +85,7 @@ def test_both_faces_agree(architecture, output, channels):
     # Small scales leave mixtures wide, so that float32 does not blow up what differs in the last bit.
     model = build(scale=1.5, **fields)
     for size in [(5, 6), (1, 9), (9, 1), (1, 1), (11, 3)]:
-        x = random_images(model, LANES + 1, size)
-        with torch.no_grad():
-            expected = model.log_prob_map(x)
-        torch.testing.assert_close(score(model, x), expected, atol=1e-4, rtol=1e-4)
+        assert_faces_agree(model, random_images(model, LANES + 1, size))
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -87,9 +95,7 @@ def test_both_faces_agree(architecture, output, channels):
 def test_both_faces_agree_in_every_network(architecture, residual, skip, hidden, head):
     fields = {"residual": residual, "skip": skip, "hidden": hidden, "head": head, "layers": 3}
     model = build(architecture=architecture, shape=(3, 6, 5), levels=5, **fields)
-    x = random_images(model, 3, (6, 5))
-    with torch.no_grad():
-        torch.testing.assert_close(score(model, x), model.log_prob_map(x), atol=1e-4, rtol=1e-4)
+    assert_faces_agree(model, random_images(model, 3, (6, 5)))
 
 
 @pytest.mark.parametrize("output", ["bernoulli", "softmax", "logistic-mixture"])
@@ -98,7 +104,7 @@ def test_every_level_agrees(output):
     model = build(shape=(2, 3, 3), levels=OUTPUTS[output], output=output)
     x = random_images(model, 1, (3, 3)).repeat(model.config.levels, 1, 1, 1)
     x[:, -1, -1, -1] = torch.arange(model.config.levels)
-    nats = score(model, x)[:, -1, -1, -1]
+    nats = follow(model, x)[0][:, -1, -1, -1]
     assert nats.double().exp().sum().item() == pytest.approx(1, abs=1e-6)
     with torch.no_grad():
         torch.testing.assert_close(nats, model.output.log_table(model(x))[0, -1, :, -1, -1], atol=1e-4, rtol=1e-4)
@@ -168,9 +174,10 @@ def test_continuous_values_follow_the_density(temperature):
     torch.testing.assert_close(nats, density.log_prob(values), atol=1e-4, rtol=1e-4)
 
 
-def test_chi_square_of_many_samples():
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_chi_square_of_many_samples(architecture):
     """200,000 samples of a tiny model against the enumerated distribution of its 64 images."""
-    model, number = build(scale=3.0, shape=(2, 1, 3), levels=2), 200_000
+    model, number = build(scale=1.5, architecture=architecture, shape=(2, 1, 3), levels=2), 200_000
     with torch.no_grad():
         expected = number * model.log_prob(all_images((2, 1, 3), 2)).double().exp()
     images = model.sample(number, seed=5, batch=4096)
@@ -211,6 +218,27 @@ def test_top_k_and_top_p(output):
         expected[kept] = table[kept] / table[kept].sum()
         shares = torch.bincount(values, minlength=9) / count
         torch.testing.assert_close(shares.double(), expected, atol=2 / count, rtol=0)
+        nats = follow(model, torch.arange(9).view(9, 1, 1, 1), **options)[0].flatten().double()
+        torch.testing.assert_close(nats.exp(), expected, atol=1e-6, rtol=1e-5)
+
+
+def test_equals_stay_together():
+    """Of levels that are equally likely none can be told from the others."""
+    model = build(shape=(1, 1, 1), levels=4)
+    with torch.no_grad():
+        model.network.last.weight.zero_()
+        model.network.last.bias.copy_(torch.tensor([1.0, 2.0, 2.0, 0.0]))
+    uniform = ((np.arange(100) + 0.5) / 100).reshape(100, 1, 1, 1)
+    for options in ({"top_k": 1}, {"top_p": 0.1}):
+        values = draw(model, (1, 1), uniform, **options)[0].flatten().long()
+        assert torch.bincount(values, minlength=4).tolist() == [0, 50, 50, 0]
+
+
+def test_very_cold_is_the_likeliest_value():
+    model = build(shape=(1, 3, 3), levels=5)
+    with torch.no_grad():
+        images = model.sample(3, temperature=1e-300, seed=0)
+        assert torch.equal(images.long(), model.output.log_table(model(images)).argmax(2))
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -222,6 +250,7 @@ def test_an_image_is_the_same_bits_in_any_company(architecture):
         again = draw(model, (6, 5), uniform[:number])
         assert torch.equal(again[0], images[:number])
         assert torch.equal(again[1], nats[:number])
+        assert torch.equal(follow(model, images[:number])[0], nats[:number])
     before = torch.get_num_threads()
     try:
         for threads in (1, 2, 5):
@@ -239,6 +268,7 @@ def test_several_python_threads_at_once():
     together = [None] * 4
 
     def sample(seed):
+        torch.set_num_threads(2)  # of this Python thread
         together[seed] = model.sample(40, seed=seed)
 
     threads = [threading.Thread(target=sample, args=(seed,)) for seed in range(4)]
@@ -296,7 +326,7 @@ def test_it_can_be_cancelled():
         build(shape=(1, 8, 8), levels=2).sample(3, seed=0, callback=stop)
 
 
-def test_a_model_on_another_device_or_in_another_type_is_walked_in_float32():
+def test_a_model_of_another_type_is_walked_in_float32():
     model = build(shape=(1, 4, 4), levels=3)
     images = model.sample(3, seed=0)
     assert torch.equal(model.double().sample(3, seed=0), images)
@@ -308,9 +338,22 @@ def test_more_levels_than_a_byte_has():
     assert images.dtype == torch.int64
     assert int(images.max()) > 255
     with torch.no_grad():
-        torch.testing.assert_close(score(model, images), model.log_prob_map(images), atol=1e-3, rtol=1e-4)
+        torch.testing.assert_close(follow(model, images)[0], model.log_prob_map(images), atol=1e-3, rtol=1e-4)
 
 
 def test_continuous_models_have_no_levels_to_choose_among():
     with pytest.raises(ConfigError, match="top_k and top_p choose among levels; a continuous model has none"):
         build(shape=(1, 2, 2), levels=0).sample(1, top_k=2)
+
+
+def test_what_a_seed_draws_never_changes():
+    """The random numbers, through the public interface: those of NumPy's Philox stream, whatever its version."""
+    model = ImageModel(ModelConfig(shape=(1, 2, 3), levels=256, layers=1, hidden=1), seed=0)
+    with torch.no_grad():
+        model.network.last.weight.zero_()
+    uniform = np.array([np.random.Generator(np.random.Philox(key=[7, index])).random((2, 3)) for index in range(2)])
+    assert torch.equal(model.sample(2, seed=7)[:, 0], torch.from_numpy(uniform * 256).to(torch.uint8))
+    assert model.sample(1, seed=7).flatten().tolist() == PINNED
+
+
+PINNED = [223, 75, 107, 103, 21, 178]

@@ -60,7 +60,8 @@ class Bench:
     """Also measure the peak memory of training steps, each in a process of its own."""
 
     growth: Path | None = None
-    """Also measure how speed falls as side, layers, h and batch grow, and draw it into this PNG (some minutes)."""
+    """Also measure how the speed of the first network falls as side, layers, h and batch grow, and draw it into this
+    PNG (some minutes)."""
 
     json: bool = False
     """Print JSON: all times in seconds."""

@@ -4,6 +4,8 @@ A task is the address of a compiled function of a number and of an array of inte
 below a count, on as many threads as `torch.set_num_threads` allows; a thread that is free takes the next number. Where
 torch's OpenMP library can be found, its threads are used: threads of our own would share the processor with its threads
 that wait for torch's next operation, which halved the speed. Otherwise Python's are.
+
+As with torch itself, a process that has forked after such a run must not run tasks in the child.
 """
 
 import ctypes
@@ -83,14 +85,16 @@ def run(task: Any, count: int, integers: "np.ndarray[Any, np.dtype[np.int64]]") 
         integers: What all calls get: sizes and addresses of memory that is kept until the end.
     """
     shared = np.array([0, count, task.address, integers.ctypes.data], np.int64)
-    threads = max(1, min(torch.get_num_threads(), count))
+    threads = torch.get_num_threads() if count > 1 else 1
     if threads > 1 and _parallel is not None:
+        # As many as torch asks for, even if there are fewer tasks: OpenMP would end the others and start them again.
         _parallel(_work.address, shared.ctypes.data, threads, 0)
         return
     pointer = shared.ctypes.data_as(ctypes.POINTER(ctypes.c_int64))
     if threads == 1:
         _work.ctypes(pointer)
         return
+    threads = min(threads, count)
     with ThreadPoolExecutor(threads - 1) as pool:
         others = [pool.submit(_work.ctypes, pointer) for _ in range(threads - 1)]
         _work.ctypes(pointer)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import llvmlite.binding as llvm
+import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.core import config
@@ -26,6 +27,7 @@ __all__ = [
     "accumulate",
     "address",
     "choose",
+    "clear",
     "copy",
     "exponent",
     "load",
@@ -36,7 +38,9 @@ __all__ = [
     "pointer",
     "scale",
     "splat",
+    "splatted",
     "store",
+    "vector_at",
     "view",
 ]
 
@@ -61,6 +65,7 @@ def padded(features: int) -> int:
 
 
 ADDRESS = types.CPointer(types.float32)
+_ZERO = np.float32(0)
 _IR_VECTOR = ir.VectorType(ir.FloatType(), LANES)
 
 
@@ -95,7 +100,11 @@ def splatted(builder: Any, value: Any) -> Any:
 
 @intrinsic
 def pointer(context: Any, start: Any, offset: Any) -> Any:
-    """The address `offset` floats after a start: a contiguous float32 array, an address, or one as an integer."""
+    """The address `offset` floats after a start: a contiguous float32 array, an address, or one as an integer.
+
+    Numba frees an array after the last line that names it, whoever holds its address: see that one comes later, as the
+    loop does whose body takes the address.
+    """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         start, offset = arguments
@@ -261,3 +270,10 @@ def accumulate(target: Address, source: Address, count: int) -> None:
     """Add `count` floats at one address, a multiple of `LANES`, to those at another."""
     for j in range(0, count, LANES):
         store(target, j, load(target, j) + load(source, j))
+
+
+@njit
+def clear(target: Address, count: int) -> None:
+    """Set `count` floats, a multiple of `LANES`, to zero."""
+    for j in range(0, count, LANES):
+        store(target, j, splat(_ZERO))

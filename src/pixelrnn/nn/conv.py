@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from pixelrnn.masks import causal_mask
 
-__all__ = ["MaskedConv2d", "pointwise"]
+__all__ = ["MaskedConv2d", "pointwise", "recurrent_weight"]
 
 
 class MaskedConv2d(nn.Module):

@@ -1,17 +1,17 @@
 """The two recurrent layers of the paper: Row LSTM and Diagonal BiLSTM, by whatever implementation is fastest.
 
 `PIXELRNN_SCAN` chooses: `reference` (plain torch), `cpu` (compiled, float32 on the CPU only) or `auto`, the default:
-compiled where it can be.
+compiled where it can be. The compiled layers can be differentiated once, by `backward` or `torch.autograd.grad`; for
+double gradients and for `torch.func` choose the reference.
 """
 
-import functools
 import os
 from types import ModuleType
 
 import torch
 from torch import Tensor
 
-from pixelrnn.compiled.announce import announced
+from pixelrnn.announce import compiled_module
 from pixelrnn.errors import ConfigError
 from pixelrnn.scan import reference
 from pixelrnn.scan.weights import Weights
@@ -24,7 +24,7 @@ CHOICES = ("auto", "cpu", "reference")
 def row_lstm(x: Tensor, skips: Tensor | None, weights: Weights, *, is_residual: bool) -> tuple[Tensor, Tensor | None]:
     """New features and sum of skip connections of a Row LSTM layer: see `pixelrnn.scan.reference.row_lstm`."""
     out: tuple[Tensor, Tensor | None]
-    out = _implementation(x, weights).row_lstm(x, skips, weights, is_residual=is_residual)
+    out = _implementation(x, skips, weights).row_lstm(x, skips, weights, is_residual=is_residual)
     return out
 
 
@@ -33,25 +33,22 @@ def diagonal_bilstm(
 ) -> tuple[Tensor, Tensor | None]:
     """The same of a Diagonal BiLSTM layer: see `pixelrnn.scan.reference.diagonal_bilstm`."""
     out: tuple[Tensor, Tensor | None]
-    out = _implementation(x, weights).diagonal_bilstm(x, skips, weights, is_residual=is_residual)
+    out = _implementation(x, skips, weights).diagonal_bilstm(x, skips, weights, is_residual=is_residual)
     return out
 
 
-def _implementation(x: Tensor, weights: Weights) -> ModuleType:
+def _implementation(x: Tensor, skips: Tensor | None, weights: Weights) -> ModuleType:
     choice = os.environ.get("PIXELRNN_SCAN", "auto")
     if choice not in CHOICES:
         raise ConfigError(f"PIXELRNN_SCAN is {choice!r}; one of {', '.join(CHOICES)} is allowed")
-    tensors = [tensor for tensor in (x, *weights) if tensor is not None]
-    can_compile = all(tensor.device.type == "cpu" and tensor.dtype == torch.float32 for tensor in tensors)
-    if choice == "cpu" and not can_compile:
-        raise ConfigError(f"PIXELRNN_SCAN is 'cpu', which takes float32 on the CPU; this is {x.dtype} on {x.device}")
-    if choice == "reference" or not can_compile:
+    unfit = [
+        tensor
+        for tensor in (x, skips, *weights)
+        if tensor is not None and (tensor.device.type, tensor.dtype) != ("cpu", torch.float32)
+    ]
+    if choice == "cpu" and unfit:
+        found = f"{unfit[0].dtype} on {unfit[0].device}"
+        raise ConfigError(f"PIXELRNN_SCAN is 'cpu', which takes float32 on the CPU; this is {found}")
+    if choice == "reference" or unfit:
         return reference
-    return _compiled()
-
-
-@functools.cache
-def _compiled() -> ModuleType:
-    with announced("the recurrences"):
-        from pixelrnn.scan import cpu
-    return cpu
+    return compiled_module("pixelrnn.scan.cpu", "the recurrences")

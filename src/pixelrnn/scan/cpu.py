@@ -5,6 +5,7 @@ earlier process has compiled.
 """
 
 import math
+from threading import RLock
 from types import ModuleType
 from typing import Any, ClassVar
 
@@ -40,11 +41,29 @@ def row_lstm(x: Tensor, skips: Tensor | None, weights: Weights, *, is_residual: 
 def _apply(
     kernel: ModuleType, x: Tensor, skips: Tensor | None, weights: Weights, is_residual: bool
 ) -> tuple[Tensor, Tensor | None]:
+    # The kernels trust their addresses: what does not fit must not get there.
+    hidden = weights.up.shape[1]
+    assert x.shape[1] == weights.input.shape[-2 if kernel is row_kernel else -1] == weights.up.shape[0]
+    assert (
+        weights.input.shape[-3 if kernel is row_kernel else -2]
+        == weights.state.shape[-3 if kernel is row_kernel else -2]
+    )
+    assert weights.state.shape[0 if kernel is row_kernel else 1] == weights.bias.shape[-1] == 4 * hidden
+    assert weights.skip is None or weights.skip.shape == weights.up.shape
+    assert skips is None or skips.shape == x.shape
     if skips is None or weights.skip is None:
-        skips, weights = None, weights._replace(skip=None)
+        out, _ = _call(kernel, is_residual, x, None, weights._replace(skip=None))
+        return out, skips
+    return _call(kernel, is_residual, x, skips, weights)
+
+
+def _call(
+    kernel: ModuleType, is_residual: bool, x: Tensor, skips: Tensor | None, weights: Weights
+) -> tuple[Tensor, Tensor | None]:
     inputs = [tensor for tensor in (x, skips, *weights) if tensor is not None]
     is_saved = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs)
-    out: tuple[Tensor, Tensor | None] = _Layer.apply(kernel, is_residual, is_saved, x, skips, *weights)  # type: ignore[no-untyped-call]
+    out: tuple[Tensor, Tensor | None]
+    out = _Recurrence.apply(kernel, is_residual, is_saved, x, skips, *weights)  # type: ignore[no-untyped-call]
     return out
 
 
@@ -55,17 +74,21 @@ class _Buffer:
     than what is computed in it.
     """
 
-    free: ClassVar[dict[int, list[Tensor]]] = {}
+    free: ClassVar[list[Tensor]] = []
+    lock: ClassVar[Any] = RLock()  # a collection of garbage inside may come back here
 
     def __init__(self, floats: int) -> None:
-        kept = self.free.get(floats)
-        self.tensor = kept.pop() if kept else torch.empty(floats)
+        with self.lock:
+            places = [place for place, tensor in enumerate(self.free) if tensor.numel() == floats]
+            kept = self.free.pop(places[-1]) if places else None
+        self.tensor = torch.empty(floats, dtype=torch.float32, device="cpu") if kept is None else kept
 
     def __del__(self) -> None:
-        floats = self.tensor.numel()
-        if floats + sum(size * len(kept) for size, kept in self.free.items()) > KEPT_FLOATS:
-            self.free.clear()
-        self.free.setdefault(floats, []).append(self.tensor)
+        with self.lock:
+            self.free.append(self.tensor)
+            # The oldest go first; one that is larger than all of the store may be does not stay.
+            while sum(tensor.numel() for tensor in self.free) > KEPT_FLOATS:
+                self.free.pop(0)
 
 
 def _pad(x: Tensor, *amounts: int) -> Tensor:
@@ -121,7 +144,7 @@ def _integers(*values: int | Tensor | None) -> np.ndarray[Any, np.dtype[np.int64
     return np.array([v.data_ptr() if isinstance(v, Tensor) else v or 0 for v in values], np.int64)
 
 
-class _Layer(torch.autograd.Function):
+class _Recurrence(torch.autograd.Function):
     """A recurrent layer with its projections; the kernel is a module with tasks `forward` and `backward`."""
 
     @staticmethod

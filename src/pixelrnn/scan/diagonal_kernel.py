@@ -15,7 +15,7 @@ from numba import cfunc, njit
 
 from pixelrnn.compiled.product import Matrix, product
 from pixelrnn.compiled.threads import TASK
-from pixelrnn.compiled.vectors import Address, accumulate, copy, pointer
+from pixelrnn.compiled.vectors import Address, accumulate, clear, copy, pointer
 from pixelrnn.scan.cell import cell_backward, cell_forward, recall_memory, recall_state
 from pixelrnn.scan.layer import Gradients, Layer, project, project_backward, unpack, unpack_gradients
 
@@ -158,13 +158,12 @@ def _to_input(
 ) -> None:
     """From the gates of a row that starts at a pixel to its input and the input's weights; direction 0 comes first."""
     columns, features, gates = layer.columns, layer.features, 4 * layer.units
-    nothing = np.zeros(features, np.float32)
     to = Matrix(pointer(gradients.d_x, pixel * features), features, 1)
     start = to
-    if direction == 0:
-        start = Matrix(pointer(nothing, 0), 0, 1)
-        if layer.is_residual:
-            start = Matrix(pointer(gradients.d_out, pixel * features), features, 1)
+    if direction == 0 and layer.is_residual:
+        start = Matrix(pointer(gradients.d_out, pixel * features), features, 1)
+    elif direction == 0:
+        clear(to.at, columns * features)
     product(start, to, d_gates, weight, columns, features, gates)
     x = Matrix(pointer(layer.x, pixel * features), 1, features)
     product(d_weight, d_weight, x, d_gates, features, gates, columns)

@@ -190,6 +190,7 @@ class _Training:
             nats = self._nats(part) / (self.config.batch * self.data.dims)
             nats.backward()  # type: ignore[no-untyped-call]
             loss += nats.detach()
+            del nats  # and with it what its gradient needed, before the next part needs as much
         for parameter in self.model.parameters():
             # A process whose share of a small batch is empty has no gradients, but the others wait for its sum.
             parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad

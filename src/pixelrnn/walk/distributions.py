@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
+from pixelrnn.compiled import scalars
 from pixelrnn.compiled.functions import exp, log, one_minus_exp
 from pixelrnn.compiled.vectors import (
     LANES,
@@ -25,7 +26,7 @@ from pixelrnn.compiled.vectors import (
     store,
     view,
 )
-from pixelrnn.walk.normal import quantile
+from pixelrnn.outputs.logistic import MAX_LOG_SCALE
 
 __all__ = ["KINDS", "Output", "Room", "decide", "make_room"]
 
@@ -37,8 +38,9 @@ compiled = njit(error_model="numpy")
 
 _ZERO, _HALF, _ONE = np.array([0, 0.5, 1], np.float32)
 _LOWEST = np.float32(-3.0e38)
-_SCALE_BOUND = np.float32(12)  # of the logarithm of a scale, as in `pixelrnn.outputs`
-_LOG_SQRT_2PI = np.float32(0.5 * math.log(2 * math.pi))
+_SMALLEST = np.float32(1.2e-38)  # about the smallest normal float
+_SCALE_BOUND = np.float32(MAX_LOG_SCALE)
+_LOG_SQRT_2PI = np.float32(0.9189385332046727)
 
 
 class Output(NamedTuple):
@@ -53,7 +55,22 @@ class Output(NamedTuple):
 
 
 class Room(NamedTuple):
-    """Memory for one block of images: the table, and for each lane what is known of it."""
+    """Memory for one block of images.
+
+    Attributes:
+        table: Weights of the levels, or of the components; entry e of lane l at e LANES + l.
+        scale: Standard deviations of the components.
+        total: Sum of the weights of each lane.
+        target: The uniform number of each lane, negative where the value is given; then that share of the total.
+        below: Sum of the weights before the entry chosen.
+        reached: Sum of the weights up to the entry chosen.
+        value: What is given, then what is decided.
+        given: What is given.
+        is_given: Whether it is.
+        chosen: Logit or weight of the value.
+        sums: The total in float32.
+        nats: Its log probability.
+    """
 
     table: Any
     scale: Any
@@ -64,6 +81,8 @@ class Room(NamedTuple):
     value: Any
     given: Any
     is_given: Any
+    chosen: Any
+    sums: Any
     nats: Any
 
 
@@ -73,8 +92,9 @@ def make_room(output: Output) -> Room:
     entries = output.mixtures if output.kind == _CONTINUOUS else output.levels
     table, scale = np.empty(entries * LANES, np.float32), np.empty(entries * LANES, np.float32)
     total, target, below, reached = np.zeros((4, LANES), np.float64)
-    value, given, nats = np.zeros((3, LANES), np.float32)
-    return Room(table, scale, total, target, below, reached, value, given, np.zeros(LANES, np.bool_), nats)
+    value, given, chosen, sums, nats = np.zeros((5, LANES), np.float32)
+    is_given = np.zeros(LANES, np.bool_)
+    return Room(table, scale, total, target, below, reached, value, given, is_given, chosen, sums, nats)
 
 
 @compiled
@@ -133,9 +153,6 @@ def _sharpen(table: Address, count: int, sharpness: Vector) -> None:
     for j in range(0, count * LANES, LANES):
         weight = maximum(load(table, j) / highest, splat(_SMALLEST))
         store(table, j, exp(log(weight) * sharpness))
-
-
-_SMALLEST = np.float32(1.2e-38)
 
 
 @compiled
@@ -208,7 +225,7 @@ def _draw_components(output: Output, parameters: Address, room: Room, temperatur
         at = int(room.value[lane]) * LANES + lane
         inside = (room.target[lane] - room.below[lane]) / room.table[at]
         inside = min(max(inside, 1e-12), 1 - 1e-12)
-        room.value[lane] = means[count * LANES + at] + room.scale[at] * root * quantile(inside)
+        room.value[lane] = means[count * LANES + at] + room.scale[at] * root * scalars.quantile(inside)
 
 
 @compiled
@@ -216,7 +233,7 @@ def _log_component(parameters: Address, count: int, k: int, x: Vector, temperatu
     """Logarithm of weight times density of a Gaussian, without the constant."""
     log_scale = load(parameters, 2 * count * LANES + k)
     log_scale = minimum(maximum(log_scale, splat(-_SCALE_BOUND)), splat(_SCALE_BOUND))
-    log_scale = log_scale + splat(np.float32(0.5 * math.log(temperature)))
+    log_scale = log_scale + splat(np.float32(0.5 * scalars.log(temperature)))
     distance = (x - load(parameters, count * LANES + k)) * exp(splat(_ZERO) - log_scale)
     logit = load(parameters, k) * splat(np.float32(1 / temperature))
     return logit - distance * distance * splat(_HALF) - log_scale
@@ -237,33 +254,33 @@ def _log_density(output: Output, parameters: Address, room: Room, temperature: f
 
 
 @compiled
-def _log_probability(output: Output, parameters: Address, room: Room, temperature: float) -> None:
-    """Nats of the values of all lanes; a mixture's are never below about -88."""
-    nats = pointer(room.nats, 0)
+def _log_probability(output: Output, parameters: Address, room: Room, temperature: float, is_restricted: bool) -> None:
+    """Nats of the values of all lanes.
+
+    Those of a logistic mixture and of restricted distributions come from the table: not below about -88.
+    """
+    nats, sharpness = pointer(room.nats, 0), splat(np.float32(1 / temperature))
     if output.kind == _CONTINUOUS:
         store(nats, 0, _log_density(output, parameters, room, temperature))
         return
-    highest = splat(_ZERO)
-    if output.kind == _BERNOULLI:
-        highest = maximum(load(parameters, 0), highest)
-    elif output.kind == _SOFTMAX:
-        highest = _highest(parameters, output.levels)
+    is_from_table = is_restricted or output.kind == _LOGISTIC
     logits = view(address(parameters), np.float32)
-    chosen, total = np.empty(LANES, np.float32), np.empty(LANES, np.float32)
     for lane in range(LANES):
         level = int(room.value[lane])
-        total[lane] = room.total[lane]
-        if output.kind == _BERNOULLI:
-            chosen[lane] = logits[lane] * room.value[lane]
-        elif output.kind == _SOFTMAX:
-            chosen[lane] = logits[level * LANES + lane]
+        if is_from_table:
+            room.chosen[lane] = room.table[level * LANES + lane]
+        elif output.kind == _BERNOULLI:
+            room.chosen[lane] = logits[lane] * room.value[lane]
         else:
-            chosen[lane] = room.table[level * LANES + lane]
-    value, share = load(pointer(chosen, 0), 0), log(load(pointer(total, 0), 0))
-    if output.kind == _LOGISTIC:
-        store(nats, 0, log(maximum(value, splat(_SMALLEST))) - share)
+            room.chosen[lane] = logits[level * LANES + lane]
+        room.sums[lane] = room.total[lane]
+    chosen, total = load(pointer(room.chosen, 0), 0), log(load(pointer(room.sums, 0), 0))
+    if is_from_table:
+        store(nats, 0, log(maximum(chosen, splat(_SMALLEST))) - total)
+    elif output.kind == _BERNOULLI:
+        store(nats, 0, (chosen - maximum(load(parameters, 0), splat(_ZERO))) * sharpness - total)
     else:
-        store(nats, 0, (value - highest) * splat(np.float32(1 / temperature)) - share)
+        store(nats, 0, (chosen - _highest(parameters, output.levels)) * sharpness - total)
 
 
 @compiled
@@ -273,9 +290,11 @@ def decide(output: Output, parameters: Address, room: Room, wants_nats: bool) ->
     Where `room.target` is not negative it is the uniform number that draws the value, elsewhere the value is given.
     """
     settings = view(output.settings, np.float64)
-    temperature, top_p = settings[0], settings[1]
+    # Colder than this the likeliest value is certain anyway, and 1/T is no float32.
+    temperature, top_p = max(settings[0], 1e-30), settings[1]
+    is_restricted = output.top_k > 0 or top_p < 1
     _weigh(output, parameters, room, temperature)
-    if output.top_k > 0 or top_p < 1:
+    if is_restricted:
         _restrict(output, room, top_p)
     room.total[:] = 0
     for entry in range(0, len(room.table), LANES):
@@ -291,4 +310,4 @@ def decide(output: Output, parameters: Address, room: Room, wants_nats: bool) ->
         if room.is_given[lane]:
             room.value[lane] = room.given[lane]
     if wants_nats:
-        _log_probability(output, parameters, room, temperature)
+        _log_probability(output, parameters, room, temperature, is_restricted)

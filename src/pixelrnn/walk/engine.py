@@ -16,9 +16,9 @@ from numba import cfunc, njit
 from pixelrnn.compiled.functions import sigmoid, tanh
 from pixelrnn.compiled.product import Matrix, strict_product
 from pixelrnn.compiled.threads import TASK
-from pixelrnn.compiled.vectors import LANES, Address, load, maximum, pointer, splat, store, view
+from pixelrnn.compiled.vectors import LANES, Address, address, load, maximum, pointer, splat, store, view
 from pixelrnn.walk.distributions import Output, Room, decide, make_room
-from pixelrnn.walk.program import BIAS, FIELDS, GATE, LINEAR, LSTM, MAP_FIELDS, RELU, START
+from pixelrnn.walk.program import BIAS, FIELDS, GATE, GROUP, LINEAR, LSTM, MAP_FIELDS, RELU, START
 
 __all__ = ["advance"]
 
@@ -50,6 +50,7 @@ class Walk(NamedTuple):
     is_known: int
     uniform: int
     log_prob: int
+    found: int
 
 
 @njit
@@ -129,25 +130,20 @@ def _affine(walk: Walk, state: Address, op: Any, row: int, column: int, begin: i
 
 @njit
 def _run(walk: Walk, state: Address, first: int, end: int, row: int, column: int, group: int) -> None:
-    """Run instructions for one group of a pixel, or for all at once (-1)."""
+    """Run instructions for one group of a pixel; in a pass (-1), for all groups at once."""
     for number in range(first, end):
         op = view(walk.instructions + 8 * number * FIELDS, np.int64)
         kind, phase, target, source = op[0], op[1], op[2], op[3]
-        if kind == BIAS or kind == LINEAR:
-            if group < 0 or phase == START:
-                if group > 0:
-                    continue
-                depth = op[7] * _features(walk, source) if kind == LINEAR else 0
-                _affine(walk, state, op, row, column, 0, _features(walk, target), depth)
-            else:
-                depth = _bound(walk, source, group + 1) if kind == LINEAR else 0
-                begin, stop = _bound(walk, target, group), _bound(walk, target, group + 1)
-                _affine(walk, state, op, row, column, begin, stop, depth)
-        elif group < 0:
-            for each in range(walk.channels):
+        is_whole = group < 0 or (phase == START and group == 0)
+        if kind != BIAS and kind != LINEAR:
+            for each in range(walk.channels) if group < 0 else range(group, group + 1):
                 _nonlinear(walk, state, op, row, column, each)
-        else:
-            _nonlinear(walk, state, op, row, column, group)
+        elif is_whole:
+            depth = op[7] * _features(walk, source) if kind == LINEAR else 0
+            _affine(walk, state, op, row, column, 0, _features(walk, target), depth)
+        elif phase == GROUP:
+            depth = _bound(walk, source, group + 1) if kind == LINEAR else 0
+            _affine(walk, state, op, row, column, _bound(walk, target, group), _bound(walk, target, group + 1), depth)
 
 
 @njit
@@ -162,61 +158,72 @@ def _pass(walk: Walk, state: Address, number: int, row: int) -> None:
 
 
 @njit
-def _ask(walk: Walk, output: Output, room: Room, first: int, row: int, column: int, channel: int) -> None:
+def _ask(walk: Walk, room: Room, image: int, row: int, column: int, channel: int) -> None:
     """Tell the room what is known of a sub-pixel of each image: its value, or the number that draws it."""
     values, is_known = view(walk.values, np.float32), view(walk.is_known, np.uint8)
     uniform = view(walk.uniform, np.float64)
     for lane in range(LANES):
-        image = first + lane
         room.target[lane], room.value[lane] = 0.5, 0
-        if image < walk.images:
-            at = ((image * walk.channels + channel) * walk.rows + row) * walk.columns + column
+        if image + lane < walk.images:
+            at = (((image + lane) * walk.channels + channel) * walk.rows + row) * walk.columns + column
             if walk.is_known and is_known[at]:
                 room.target[lane], room.value[lane] = -1, values[at]
             else:
-                room.target[lane] = uniform[
-                    ((image * walk.rows + row) * walk.columns + column) * walk.channels + channel
-                ]
+                pixel = ((image + lane) * walk.rows + row) * walk.columns + column
+                room.target[lane] = uniform[pixel * walk.channels + channel]
 
 
 @njit
-def _tell(walk: Walk, output: Output, room: Room, first: int, row: int, column: int, channel: int) -> None:
+def _tell(walk: Walk, room: Room, image: int, row: int, column: int, channel: int) -> None:
     """Write the values of a sub-pixel, and their log probabilities if wanted."""
     values, nats = view(walk.values, np.float32), view(walk.log_prob, np.float32)
-    for lane in range(min(LANES, walk.images - first)):
-        at = (((first + lane) * walk.channels + channel) * walk.rows + row) * walk.columns + column
+    for lane in range(min(LANES, walk.images - image)):
+        at = (((image + lane) * walk.channels + channel) * walk.rows + row) * walk.columns + column
         values[at] = room.value[lane]
         if walk.log_prob:
             nats[at] = room.nats[lane]
 
 
 @njit
-def _advance(walk: Walk, output: Output, task: int) -> None:
-    room = make_room(output)
-    first, state = task * LANES, pointer(walk.states, task * walk.floats * LANES)
-    top = splat(np.float32(output.levels - 1))
+def _show(walk: Walk, output: Output, parameters: Address, image: int, row: int, column: int, channel: int) -> None:
+    """Write the parameters of a sub-pixel."""
+    count, found, shown = output.parameters, view(walk.found, np.float32), view(address(parameters), np.float32)
+    for lane in range(min(LANES, walk.images - image)):
+        for number in range(count):
+            at = (((image + lane) * walk.channels + channel) * count + number) * walk.rows + row
+            found[at * walk.columns + column] = shown[number * LANES + lane]
+
+
+@njit
+def _walk_block(walk: Walk, output: Output, block: int) -> None:
+    """Walk the images of one block through some rows."""
+    room, top = make_room(output), splat(np.float32(output.levels - 1))
+    image, state = block * LANES, pointer(walk.states, block * walk.floats * LANES)
     for row in range(walk.first_row, walk.end_row):
         for number in range(walk.number_of_passes):
             _pass(walk, state, number, row)
         for column in range(walk.columns):
             pixel = _at(walk, state, walk.image, row, column)
-            found = _at(walk, state, walk.parameters, row, column)
             for channel in range(walk.channels):
                 _run(walk, state, walk.first, walk.end, row, column, channel)
-                _ask(walk, output, room, first, row, column, channel)
-                decide(output, pointer(found, channel * output.parameters * LANES), room, walk.log_prob != 0)
+                start = channel * output.parameters * LANES
+                parameters = pointer(_at(walk, state, walk.parameters, row, column), start)
+                if walk.found:
+                    _show(walk, output, parameters, image, row, column, channel)
+                _ask(walk, room, image, row, column, channel)
+                decide(output, parameters, room, walk.log_prob != 0)
                 value = load(pointer(room.value, 0), 0)
                 if output.levels:
                     value = splat(_TWO) * value / top - splat(_ONE)
                 store(pixel, channel * LANES, value)
-                _tell(walk, output, room, first, row, column, channel)
+                _tell(walk, room, image, row, column, channel)
 
 
 @cfunc(TASK, cache=True)
-def advance(task: int, n: Any) -> None:
-    """Walk one block of images through some rows."""
+def advance(block: int, n: Any) -> None:
+    """Walk one block of images through some rows; `visit.py` writes the integers."""
     walk = Walk(
         n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11],
-        n[12], n[13], n[14], n[15], n[16], n[17], n[18], n[19], n[20], n[21],
+        n[12], n[13], n[14], n[15], n[16], n[17], n[18], n[19], n[20], n[21], n[22],
     )  # fmt: skip
-    _advance(walk, Output(n[22], n[23], n[24], n[25], n[26], n[27]), task)
+    _walk_block(walk, Output(n[23], n[24], n[25], n[26], n[27], n[28]), block)

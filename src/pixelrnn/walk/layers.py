@@ -123,7 +123,11 @@ def _begin_skips(writer: Writer, skips: list[MaskedConv2d], outer: Tensor) -> Ma
     if not skips:
         return None
     total = writer.map(outer)
-    writer.bias(total, torch.stack([skip.bias for skip in skips]).sum(0), phase=GROUP)
+    # Added one after the other: torch's sum has an order of its own on each kind of processor.
+    bias: Tensor = skips[0].bias
+    for skip in skips[1:]:
+        bias = bias + skip.bias
+    writer.bias(total, bias, phase=GROUP)
     return total
 
 

@@ -17,7 +17,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["FIELDS", "MAP_FIELDS", "Array", "Map", "Program", "Writer"]
+__all__ = [
+    "BIAS",
+    "FIELDS",
+    "GATE",
+    "GROUP",
+    "LINEAR",
+    "LSTM",
+    "MAP_FIELDS",
+    "RELU",
+    "START",
+    "SUM",
+    "Array",
+    "Map",
+    "Program",
+    "Writer",
+]
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 

@@ -46,6 +46,7 @@ def walk(
     is_known: Array | None = None,
     uniform: Callable[[range], Array] | None = None,
     log_prob: Array | None = None,
+    parameters: Array | None = None,
     batch: int = 256,
     callback: Callable[[float], None] | None = None,
 ) -> None:
@@ -62,37 +63,59 @@ def walk(
         uniform: Gives the float64 numbers in [0, 1), `(n, H, W, C)`, that draw the values of a range of images; not
             needed if everything is known.
         log_prob: `(N, C, H, W)` float32, to be filled with the log probability in nats of each value given the earlier
-            ones; a mixture's is never below about -88.
+            ones; that of a logistic mixture, or with `top_k` or `top_p`, is never below about -88.
+        parameters: `(N, C, P, H, W)` float32, to be filled with the parameters of each sub-pixel.
         batch: Images walked at once; memory grows with it, and each thread needs some.
         callback: Called with the finished share, 0 .. 1, after every row. What it raises ends the walk.
     """
+    _check(program, distribution, values, is_known, uniform, log_prob, parameters)
     images, rows = values.shape[0], values.shape[2]
     for start in range(0, images, batch):
         members = range(start, min(start + batch, images))
-        within = slice(members.start, members.stop)
+        part = slice(members.start, members.stop)
         numbers = None if uniform is None else np.ascontiguousarray(uniform(members), np.float64)
-        known, nats = (None if array is None else array[within] for array in (is_known, log_prob))
+        assert numbers is None or numbers.shape == (len(members), *values.shape[2:], values.shape[1])
+        known, nats, found = (None if a is None else a[part] for a in (is_known, log_prob, parameters))
         states = np.zeros(-(-len(members) // LANES) * program.floats * LANES, np.float32)
         for row in range(rows):
-            _advance(program, distribution, row, states, values[within], known, numbers, nats)
+            _advance(program, distribution, row, (states, values[part], known, numbers, nats, found))
             if callback is not None:
                 callback((start + len(members) * (row + 1) / rows) / images)
 
 
-def _advance(
+def _check(
     program: Program,
     distribution: Distribution,
-    row: int,
-    states: Array,
     values: Array,
     is_known: Array | None,
-    uniform: Array | None,
+    uniform: Callable[[range], Array] | None,
     log_prob: Array | None,
+    parameters: Array | None,
 ) -> None:
-    """One row of a batch, on all threads."""
+    """The engine trusts its addresses: what does not fit must not get there."""
+    images, channels, rows, columns = values.shape
+    assert columns == program.columns
+    assert channels == program.bounds.shape[1] - 1
+    found = (images, channels, distribution.parameters, rows, columns)
+    for array, shape, dtype in (
+        (values, values.shape, np.float32),
+        (is_known, values.shape, np.uint8),
+        (log_prob, values.shape, np.float32),
+        (parameters, found, np.float32),
+    ):
+        assert array is None or (array.shape == shape and array.dtype == dtype and array.flags.c_contiguous)
+    assert uniform is not None or (is_known is not None and bool(is_known.all()))
+    if is_known is not None and distribution.levels:
+        given = values[is_known != 0]
+        assert bool(((given >= 0) & (given < distribution.levels)).all())
+
+
+def _advance(program: Program, distribution: Distribution, row: int, arrays: tuple[Array | None, ...]) -> None:
+    """One row of a batch, on all threads; `arrays` in the order of `engine.Walk`, the values second."""
+    values = arrays[1]
+    assert values is not None
     settings = np.array([distribution.temperature, distribution.top_p], np.float64)
     tables = (program.weights, program.instructions, program.maps, program.bounds, program.passes)
-    arrays = (states, values, is_known, uniform, log_prob)
     kind = (KINDS.index(distribution.output), distribution.levels, distribution.mixtures, distribution.parameters)
     integers = (
         *(*values.shape, row, row + 1),
@@ -104,8 +127,5 @@ def _advance(
 
 
 def _place(array: Array | None) -> int:
-    """Address of a contiguous array; 0 for none."""
-    if array is None:
-        return 0
-    assert array.flags.c_contiguous
-    return array.ctypes.data
+    """Address of an array; 0 for none."""
+    return 0 if array is None else array.ctypes.data

@@ -1,18 +1,19 @@
 """A word to whoever waits for the first compilation."""
 
-import contextlib
+import functools
+import importlib
 import logging
 import threading
-from collections.abc import Iterator
+from types import ModuleType
 
-__all__ = ["announced"]
+__all__ = ["compiled_module"]
 
 PATIENCE = 2.0  # seconds; loading what was compiled before takes a fraction of that
 
 
-@contextlib.contextmanager
-def announced(what: str) -> Iterator[None]:
-    """Log a warning if the block takes so long that something must be compiling.
+@functools.cache
+def compiled_module(name: str, what: str) -> ModuleType:
+    """Import a module whose functions are compiled then, and log a warning if that takes long.
 
     Warnings of Python's `logging` are shown on the error stream unless the program arranges for something else.
     """
@@ -21,6 +22,6 @@ def announced(what: str) -> Iterator[None]:
     timer.daemon = True
     timer.start()
     try:
-        yield
+        return importlib.import_module(name)
     finally:
         timer.cancel()
