@@ -25,9 +25,9 @@ from pixelrnn.config import ModelConfig
 from pixelrnn.model import ImageModel
 from pixelrnn.nn.conv import MaskedConv2d
 
-__all__ = ["Speed", "machine", "matrix_product_rate", "measure", "operations", "peak_memory"]
+__all__ = ["RECURRENT", "Speed", "machine", "matrix_product_rate", "measure", "operations", "peak_memory"]
 
-SECONDS = 1.0  # after so long a measurement is not repeated further than `runs` asks
+RECURRENT = ("diagonal-bilstm", "row-lstm")  # what has a reference in plain torch
 RERUNS = 8  # network passes from which the cost of rerunning it for every sub-pixel is extrapolated
 
 
@@ -130,14 +130,13 @@ def measure(config: ModelConfig, batch: int, *, runs: int = 5) -> Speed:
     """Time training step, likelihood and sampling of a new model on the CPU, and what they are compared with."""
     model = ImageModel(config, seed=0)
     x = _images(config, batch)
-    has_recurrence = config.architecture in ("diagonal-bilstm", "row-lstm")
     train, likelihood = _training_step(model, x), _likelihood(model, x)
     with _scan("auto"):
         times = {"train": _median(train, runs), "likelihood": _median(likelihood, runs)}
         times["sample"] = _median(lambda: model.sample(batch, seed=0), runs)
         rerun = _rerun(model, x)
     reference_train = reference_likelihood = None
-    if has_recurrence:
+    if config.architecture in RECURRENT:
         with _scan("reference"):
             reference_train, reference_likelihood = _median(train, runs), _median(likelihood, runs)
     return Speed(

@@ -92,4 +92,4 @@ def test_the_bits_are_those_of_all_earlier_versions(native):
     assert native[1] == GOLDEN
 
 
-GOLDEN = ""
+GOLDEN = "c41a5c35fefa7543cdd9034cbe79a8577f83d12b99edad19ee30eb030c9419b4"

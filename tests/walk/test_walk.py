@@ -1,6 +1,7 @@
 """The raster face against the parallel one, and its samples against the distributions they are drawn from."""
 
 import threading
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -312,6 +313,18 @@ def test_a_number_next_to_one_draws_a_possible_value():
     kept = set(table.topk(2).indices.tolist())
     assert draw(model, (1, 1), last, top_k=2)[0].item() == max(kept)
     assert draw(model, (1, 1), np.zeros((1, 1, 1, 1)), top_k=2)[0].item() == min(kept)
+
+
+def test_memory_is_that_of_a_batch():
+    """Ten times as many images need memory for their values, and for nothing else."""
+    model, peaks = build(shape=(1, 8, 8), levels=2), []
+    for number in (64, 640):
+        model.sample(number, seed=0, batch=32)
+        tracemalloc.start()
+        model.sample(number, seed=0, batch=32)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] - peaks[0] < 2 * (640 - 64) * 64 * 4
 
 
 def test_it_can_be_cancelled():

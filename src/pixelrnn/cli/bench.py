@@ -2,11 +2,11 @@
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pixelrnn.cli.console import progress, say, show_json
 from pixelrnn.cli.machine import Machine
-from pixelrnn.config import ModelConfig, to_json
+from pixelrnn.config import Architecture, ModelConfig, to_json
 from pixelrnn.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Bench"]
 
-ARCHITECTURES = ("diagonal-bilstm", "row-lstm", "pixelcnn", "gated-pixelcnn")
+ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)
 GROWTH = {"side": (8, 16, 32, 64), "layers": (1, 2, 4, 8, 16), "hidden": (8, 16, 32, 64), "batch": (1, 4, 16, 64, 256)}
 LABELS = {"side": "side of the image", "layers": "layers", "hidden": "hidden units h", "batch": "images at once"}
 
@@ -32,7 +32,7 @@ class Bench:
     with one likelihood pass and with rerunning the network for every sub-pixel. Times are medians, on the CPU.
     """
 
-    architecture: Literal["all", "diagonal-bilstm", "row-lstm", "pixelcnn", "gated-pixelcnn"] = "all"
+    architecture: Architecture | Literal["all"] = "all"
     """Which network."""
 
     layers: int = 7
@@ -119,24 +119,24 @@ class Bench:
         return 0
 
     @property
-    def _architectures(self) -> tuple[str, ...]:
+    def _architectures(self) -> tuple[Architecture, ...]:
         return ARCHITECTURES if self.architecture == "all" else (self.architecture,)
 
-    def _model(self, architecture: str, **fields: int) -> ModelConfig:
+    def _model(self, architecture: Architecture, **fields: int) -> ModelConfig:
         values: dict[str, Any] = {"layers": self.layers, "hidden": self.hidden, "levels": self.levels}
         side = fields.pop("side", self.side)
-        config = ModelConfig(architecture=architecture, shape=(self.channels, side, side), **(values | fields))  # type: ignore[arg-type]
+        config = ModelConfig(architecture=architecture, shape=(self.channels, side, side), **(values | fields))
         _ = config.resolved_output
         return config
 
     def _memory(self, config: ModelConfig) -> dict[str, int]:
         """Peak memory of training steps, compiled and in plain torch."""
-        from pixelrnn.benchmark import peak_memory
+        from pixelrnn.benchmark import RECURRENT, peak_memory
 
         if not self.memory:
             return {}
         used = {"memory": peak_memory(config, self.batch, "auto")}
-        if config.architecture in ("diagonal-bilstm", "row-lstm"):
+        if config.architecture in RECURRENT:
             used["reference_memory"] = peak_memory(config, self.batch, "reference")
         return used
 

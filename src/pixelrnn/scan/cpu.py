@@ -41,20 +41,28 @@ def row_lstm(x: Tensor, skips: Tensor | None, weights: Weights, *, is_residual: 
 def _apply(
     kernel: ModuleType, x: Tensor, skips: Tensor | None, weights: Weights, is_residual: bool
 ) -> tuple[Tensor, Tensor | None]:
-    # The kernels trust their addresses: what does not fit must not get there.
-    hidden = weights.up.shape[1]
-    assert x.shape[1] == weights.input.shape[-2 if kernel is row_kernel else -1] == weights.up.shape[0]
-    assert (
-        weights.input.shape[-3 if kernel is row_kernel else -2]
-        == weights.state.shape[-3 if kernel is row_kernel else -2]
-    )
-    assert weights.state.shape[0 if kernel is row_kernel else 1] == weights.bias.shape[-1] == 4 * hidden
-    assert weights.skip is None or weights.skip.shape == weights.up.shape
-    assert skips is None or skips.shape == x.shape
+    _check(kernel, x, skips, weights)
     if skips is None or weights.skip is None:
         out, _ = _call(kernel, is_residual, x, None, weights._replace(skip=None))
         return out, skips
     return _call(kernel, is_residual, x, skips, weights)
+
+
+def _check(kernel: ModuleType, x: Tensor, skips: Tensor | None, weights: Weights) -> None:
+    """The kernels trust their addresses: what does not fit must not get there."""
+    features, hidden = weights.up.shape
+    assert x.shape[1] == features == len(weights.up_bias)
+    assert skips is None or skips.shape == x.shape
+    assert weights.skip is None or weights.skip.shape == weights.up.shape
+    if kernel is row_kernel:
+        assert weights.input.shape[:2] == (4 * hidden, features)
+        assert weights.bias.shape == (4 * hidden,)
+        assert weights.state.shape[:2] == (4 * hidden, hidden)
+        assert weights.state.shape[2] % 2 == 1
+    else:
+        assert weights.input.shape == (2, 4 * hidden, features)
+        assert weights.bias.shape == (2, 4 * hidden)
+        assert weights.state.shape == (2, 4 * hidden, 2 * hidden)
 
 
 def _call(
@@ -178,10 +186,9 @@ class _Recurrence(torch.autograd.Function):
         sizes = (images, block, rows, columns, features, units, taps, width, int(is_residual))
         places = (maps, weight, bias, up, up_bias, skip, sum_before, states, out, sum_after, saved)
         threads.run(kernel.forward, math.ceil(images / block), _integers(*sizes, *places))
-        ctx.kernel, ctx.sizes, ctx.buffer, ctx.features = kernel, sizes, buffer, x.shape[1]
+        ctx.kernel, ctx.sizes, ctx.buffer, ctx.unpadded = kernel, sizes, buffer, x.shape[1]
         # The Row LSTM computes its hidden states again.
         ctx.save_for_backward(maps, weight, up, skip, None if kernel is row_kernel else states, *tensors)
-        ctx.units = units
         ctx.set_materialize_grads(False)
         return _from_maps(out, x.shape[1]), None if sum_after is None else _from_maps(sum_after, x.shape[1])
 
@@ -189,8 +196,9 @@ class _Recurrence(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, d_out: Tensor | None, d_sum: Tensor | None) -> tuple[Tensor | None, ...]:
         maps, weight, up, skip, states, *tensors = ctx.saved_tensors
-        weights, units, features = Weights(*tensors), ctx.units, ctx.features
-        hidden, (images, block) = weights.up.shape[1], ctx.sizes[:2]
+        weights, unpadded = Weights(*tensors), ctx.unpadded
+        images, block, _, _, _, units = ctx.sizes[:6]
+        hidden = weights.up.shape[1]
         tasks = math.ceil(images / block)
         d_features = torch.zeros_like(maps) if d_out is None else _to_maps(d_out)
         d_skips = None if d_sum is None else _to_maps(d_sum)
@@ -206,6 +214,6 @@ class _Recurrence(torch.autograd.Function):
         threads.run(ctx.kernel.backward, tasks, _integers(*ctx.sizes, *places, *gradients))
         d_input, d_state = _unpack(ctx.kernel, d_weight.sum(0), weights, units)
         d_gates = d_bias.sum(0)[..., :hidden].reshape(weights.bias.shape)
-        d_up, d_skip = (gradient.sum(0)[:hidden, :features].t() for gradient in (d_up, d_skip))
-        d_projections = (d_up, d_up_bias.sum(0)[:features], None if skip is None else d_skip)
-        return None, None, None, _from_maps(d_maps, features), d_sum, d_input, d_gates, d_state, *d_projections
+        d_up, d_skip = (gradient.sum(0)[:hidden, :unpadded].t() for gradient in (d_up, d_skip))
+        d_projections = (d_up, d_up_bias.sum(0)[:unpadded], None if skip is None else d_skip)
+        return None, None, None, _from_maps(d_maps, unpadded), d_sum, d_input, d_gates, d_state, *d_projections
