@@ -67,6 +67,18 @@ def walk(
         parameters: `(N, C, P, H, W)` float32, to be filled with the parameters of each sub-pixel.
         batch: Images walked at once; memory grows with it, and each thread needs some.
         callback: Called with the finished share, 0 .. 1, after every row. What it raises ends the walk.
+
+    Example:
+        >>> from pixelrnn.nn.network import Network
+        >>> from pixelrnn.walk import compile_network
+        >>> network = Network(ModelConfig(shape=(1, 2, 2), levels=2, layers=1, hidden=2), torch.zeros(1))
+        >>> coin = Distribution(output="bernoulli", parameters=1, levels=2, mixtures=0)
+        >>> values = np.zeros((3, 1, 2, 2), np.float32)
+        >>> known = np.ones(values.shape, np.uint8)
+        >>> nats = np.zeros_like(values)
+        >>> walk(compile_network(network, 2), coin, values, is_known=known, log_prob=nats)
+        >>> bool((nats < 0).all())
+        True
     """
     _check(program, distribution, values, is_known, uniform, log_prob, parameters)
     images, rows = values.shape[0], values.shape[2]
