@@ -26,7 +26,7 @@ class Demo:
     out: Path = Path("demo")
     """Folder for the results; an earlier demo in it is replaced."""
 
-    minutes: float = 1.0
+    minutes: float = 0.5
     """Training time."""
 
     seed: int = 0
