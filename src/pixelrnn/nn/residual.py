@@ -101,9 +101,9 @@ class ResidualStack(nn.Module):
         """Map scaled images `(N, C, H, W)` to features `(N, 2h, H, W)`."""
         x = self.first(x)
         skips = None
-        if self.skips:
+        if connections := self.skips:
             # The biases of all skip connections at once.
-            bias = torch.stack([skip.bias for skip in self.skips]).sum(0)
+            bias = torch.stack([skip.bias for skip in connections]).sum(0)
             skips = bias[:, None, None].expand_as(x)
         for block in self.blocks:
             x, skips = block(x, skips)

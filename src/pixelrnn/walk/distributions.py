@@ -106,12 +106,18 @@ def _highest(parameters: Address, count: int) -> Vector:
 
 
 @compiled
-def _softmax_weights(parameters: Address, count: int, sharpness: Vector, table: Address) -> Vector:
-    """Weights exp((l - max l) / T) of logits; returns their maximum."""
+def _softmax_weights(parameters: Address, count: int, sharpness: Vector, table: Address) -> None:
+    """Weights exp((l - max l) / T) of logits."""
     highest = _highest(parameters, count)
     for j in range(0, count * LANES, LANES):
         store(table, j, exp((load(parameters, j) - highest) * sharpness))
-    return highest
+
+
+@compiled
+def _log_scale(parameters: Address, count: int, k: int) -> Vector:
+    """Logarithm of the scale of component k / LANES of a mixture, within its bounds."""
+    log_scale = load(parameters, 2 * count * LANES + k)
+    return minimum(maximum(log_scale, splat(-_SCALE_BOUND)), splat(_SCALE_BOUND))
 
 
 @compiled
@@ -130,9 +136,7 @@ def _logistic_weights(parameters: Address, output: Output, table: Address) -> No
     for k in range(0, count * LANES, LANES):
         share = exp(load(parameters, k) - highest)
         mean = load(parameters, count * LANES + k)
-        log_scale = load(parameters, 2 * count * LANES + k)
-        log_scale = minimum(maximum(log_scale, splat(-_SCALE_BOUND)), splat(_SCALE_BOUND))
-        inverse = exp(splat(_ZERO) - log_scale)
+        inverse = exp(splat(_ZERO) - _log_scale(parameters, count, k))
         width = one_minus_exp(splat(np.float32(2) / top) * inverse)
         for level in range(levels):
             # The upper edge of a level and the lower edge of the next are the same float.
@@ -216,8 +220,7 @@ def _draw_components(output: Output, parameters: Address, room: Room, temperatur
     """Replace the number of a Gaussian by a value of it: what is left of the uniform number decides."""
     count, root = output.mixtures, math.sqrt(temperature)
     for k in range(0, count * LANES, LANES):
-        log_scale = load(parameters, 2 * count * LANES + k)
-        store(pointer(room.scale, 0), k, exp(minimum(maximum(log_scale, splat(-_SCALE_BOUND)), splat(_SCALE_BOUND))))
+        store(pointer(room.scale, 0), k, exp(_log_scale(parameters, count, k)))
     means = view(address(parameters), np.float32)
     for lane in range(LANES):
         if room.is_given[lane]:
@@ -231,9 +234,7 @@ def _draw_components(output: Output, parameters: Address, room: Room, temperatur
 @compiled
 def _log_component(parameters: Address, count: int, k: int, x: Vector, temperature: float) -> Vector:
     """Logarithm of weight times density of a Gaussian, without the constant."""
-    log_scale = load(parameters, 2 * count * LANES + k)
-    log_scale = minimum(maximum(log_scale, splat(-_SCALE_BOUND)), splat(_SCALE_BOUND))
-    log_scale = log_scale + splat(np.float32(0.5 * scalars.log(temperature)))
+    log_scale = _log_scale(parameters, count, k) + splat(np.float32(0.5 * scalars.log(temperature)))
     distance = (x - load(parameters, count * LANES + k)) * exp(splat(_ZERO) - log_scale)
     logit = load(parameters, k) * splat(np.float32(1 / temperature))
     return logit - distance * distance * splat(_HALF) - log_scale

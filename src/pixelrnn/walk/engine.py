@@ -17,6 +17,7 @@ from pixelrnn.compiled.functions import sigmoid, tanh
 from pixelrnn.compiled.product import Matrix, strict_product
 from pixelrnn.compiled.threads import TASK
 from pixelrnn.compiled.vectors import LANES, Address, address, load, maximum, pointer, splat, store, view
+from pixelrnn.scan.cell import cell_forward
 from pixelrnn.walk.distributions import Output, Room, decide, make_room
 from pixelrnn.walk.program import BIAS, FIELDS, GATE, GROUP, LINEAR, LSTM, MAP_FIELDS, RELU, START
 
@@ -74,16 +75,6 @@ def _bound(walk: Walk, number: int, group: int) -> Any:
 
 
 @njit
-def _lstm(gates: Address, units: int, memory_before: Address, memory: Address, hidden: Address) -> None:
-    for j in range(0, units * LANES, LANES):
-        i, f = sigmoid(load(gates, j)), sigmoid(load(gates, units * LANES + j))
-        o, g = sigmoid(load(gates, 2 * units * LANES + j)), tanh(load(gates, 3 * units * LANES + j))
-        c = f * load(memory_before, j) + i * g
-        store(memory, j, c)
-        store(hidden, j, o * tanh(c))
-
-
-@njit
 def _nonlinear(walk: Walk, state: Address, op: Any, row: int, column: int, group: int) -> None:
     """The instructions of one group that have their gates together."""
     kind, target, source, other = op[0], op[2], op[3], op[4]
@@ -94,7 +85,7 @@ def _nonlinear(walk: Walk, state: Address, op: Any, row: int, column: int, group
         gates = pointer(_at(walk, state, source, row, column), 4 * begin * LANES)
         before = pointer(_at(walk, state, other, row, column + op[6]), begin * LANES)
         memory = pointer(_at(walk, state, other, row, column), begin * LANES)
-        _lstm(gates, units, before, memory, to)
+        cell_forward(gates, before, memory, to, units * LANES)
     elif kind == GATE:
         a = pointer(_at(walk, state, source, row, column), 2 * begin * LANES)
         for j in range(0, units * LANES, LANES):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from pixelrnn.compiled import threads
-from pixelrnn.compiled.vectors import LANES
+from pixelrnn.compiled.vectors import LANES, padded
 from pixelrnn.config import OutputName
 from pixelrnn.walk.distributions import KINDS
 from pixelrnn.walk.engine import advance
@@ -88,7 +88,7 @@ def walk(
         numbers = None if uniform is None else np.ascontiguousarray(uniform(members), np.float64)
         assert numbers is None or numbers.shape == (len(members), *values.shape[2:], values.shape[1])
         known, nats, found = (None if a is None else a[part] for a in (is_known, log_prob, parameters))
-        states = np.zeros(-(-len(members) // LANES) * program.floats * LANES, np.float32)
+        states = np.zeros(padded(len(members)) * program.floats, np.float32)
         for row in range(rows):
             _advance(program, distribution, row, (states, values[part], known, numbers, nats, found))
             if callback is not None:
@@ -135,7 +135,7 @@ def _advance(program: Program, distribution: Distribution, row: int, arrays: tup
         *map(_place, arrays),
         *(*kind, distribution.top_k, _place(settings)),
     )
-    threads.run(advance, -(-len(values) // LANES), np.array(integers, np.int64))
+    threads.run(advance, padded(len(values)) // LANES, np.array(integers, np.int64))
 
 
 def _place(array: Array | None) -> int:
