@@ -84,7 +84,7 @@ class RunFolder:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             building = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.", dir=self.path.parent))
         except OSError as error:
-            raise RunError(f"{self.path} cannot be made ({error.strerror}: {error.filename})") from error
+            raise self._unmakeable(error) from error
         try:
             write_json(building / "config.json", self._describe())
             write_tensors(building / MODEL, self.model.state_dict())
@@ -93,10 +93,9 @@ class RunFolder:
             building.rename(self.path)
         except OSError as error:
             # Another process may have made it meanwhile: the error for that differs between systems.
-            raise (
-                taken
-                if self.path.exists()
-                else RunError(f"{self.path} cannot be made ({error.strerror}: {error.filename})")
-            ) from error
+            raise (taken if self.path.exists() else self._unmakeable(error)) from error
         finally:
             shutil.rmtree(building, ignore_errors=True)
+
+    def _unmakeable(self, error: OSError) -> RunError:
+        return RunError(f"{self.path} cannot be made ({error.strerror}: {error.filename})")
