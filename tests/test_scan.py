@@ -30,6 +30,17 @@ def diagonal_weights(features, hidden):
 LAYERS = {"row_lstm": row_weights, "diagonal_bilstm": diagonal_weights}
 
 
+def each(function, weights):
+    """A function of every weight that is there."""
+    return Weights(*(None if weight is None else function(weight) for weight in weights))
+
+
+def conditioned(weights, images, features):
+    """The same with a bias for each image, and weights of a context map."""
+    bias = torch.randn(images, *weights.bias.shape, dtype=torch.float64) / 2
+    return weights._replace(bias=bias, context=torch.randn(*weights.bias.shape, features, dtype=torch.float64) / 2)
+
+
 def cell(gates, memory):
     i, f, o, g = gates.chunk(4)
     memory = torch.sigmoid(f) * memory + torch.sigmoid(i) * torch.tanh(g)
@@ -41,7 +52,7 @@ def projected(x, skips, states, weights, is_residual):
     return up + x if is_residual else up, skips + torch.einsum("oh,nhrc->norc", weights.skip, states)
 
 
-def plain_row_lstm(x, skips, weights, is_residual):
+def plain_row_lstm(x, skips, weights, context, is_residual):
     images, _, rows, columns = x.shape
     taps, hidden, width = weights.input.shape[2], *weights.state.shape[1:]
     states = torch.zeros(images, hidden, rows, columns, dtype=x.dtype)
@@ -49,7 +60,7 @@ def plain_row_lstm(x, skips, weights, is_residual):
         memory = torch.zeros(hidden, columns, dtype=x.dtype)
         for row in range(rows):
             for column in range(columns):
-                update = weights.bias.clone()
+                update = weights.bias[image] + weights.context @ context[image, :, row, column]
                 for tap in range(taps):
                     source = column + tap - taps + 1
                     if source >= 0:
@@ -62,7 +73,7 @@ def plain_row_lstm(x, skips, weights, is_residual):
     return projected(x, skips, states, weights, is_residual)
 
 
-def plain_diagonal_bilstm(x, skips, weights, is_residual):
+def plain_diagonal_bilstm(x, skips, weights, context, is_residual):
     images, _, rows, columns = x.shape
     hidden = weights.up.shape[1]
     both = torch.zeros(images, 2, hidden, rows, columns, dtype=x.dtype)
@@ -72,7 +83,8 @@ def plain_diagonal_bilstm(x, skips, weights, is_residual):
                 memory = side = torch.zeros(hidden, dtype=x.dtype)
                 for column in order:
                     above = both[image, direction, :, row - 1, column] if row else torch.zeros(hidden, dtype=x.dtype)
-                    update = weights.input[direction] @ x[image, :, row, column] + weights.bias[direction]
+                    update = weights.input[direction] @ x[image, :, row, column] + weights.bias[image, direction]
+                    update = update + weights.context[direction] @ context[image, :, row, column]
                     update = update + weights.state[direction] @ torch.cat([side, above])
                     side, memory = cell(update, memory)
                     both[image, direction, :, row, column] = side
@@ -86,42 +98,51 @@ def plain_diagonal_bilstm(x, skips, weights, is_residual):
 @pytest.mark.parametrize("is_residual", [True, False])
 def test_row_lstm_is_what_the_equations_say(rows, columns, taps, width, is_residual):
     x, skips = torch.randn(2, 2, 5, rows, columns, dtype=torch.float64)
-    weights = row_weights(5, 3, taps, width)
-    out = reference.row_lstm(x, skips, weights, is_residual=is_residual)
-    torch.testing.assert_close(out, plain_row_lstm(x, skips, weights, is_residual))
+    weights, context = conditioned(row_weights(5, 3, taps, width), 2, 4), torch.randn(2, 4, rows, columns).double()
+    out = reference.row_lstm(x, skips, weights, context, is_residual=is_residual)
+    torch.testing.assert_close(out, plain_row_lstm(x, skips, weights, context, is_residual))
 
 
 @pytest.mark.parametrize(("rows", "columns"), SIZES)
 @pytest.mark.parametrize("is_residual", [True, False])
 def test_diagonal_bilstm_is_what_the_equations_say(rows, columns, is_residual):
     x, skips = torch.randn(2, 2, 5, rows, columns, dtype=torch.float64)
-    weights = diagonal_weights(5, 3)
-    out = reference.diagonal_bilstm(x, skips, weights, is_residual=is_residual)
-    torch.testing.assert_close(out, plain_diagonal_bilstm(x, skips, weights, is_residual))
+    weights, context = conditioned(diagonal_weights(5, 3), 2, 4), torch.randn(2, 4, rows, columns).double()
+    out = reference.diagonal_bilstm(x, skips, weights, context, is_residual=is_residual)
+    torch.testing.assert_close(out, plain_diagonal_bilstm(x, skips, weights, context, is_residual))
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_bias_for_each_image_may_be_the_same_for_all(layer):
+    x, weights = torch.randn(3, 5, 4, 3, dtype=torch.float64), LAYERS[layer](5, 3)
+    each = weights._replace(bias=weights.bias.expand(3, *weights.bias.shape))
+    outs = [getattr(reference, layer)(x, None, w, is_residual=True)[0] for w in (weights, each)]
+    assert torch.equal(*outs)
 
 
 @pytest.mark.parametrize("layer", LAYERS)
 @pytest.mark.parametrize("is_residual", [True, False])
 def test_gradients_of_the_reference(layer, is_residual):
     x, skips = torch.randn(2, 1, 3, 3, 2, dtype=torch.float64)
-    weights = LAYERS[layer](3, 2)
+    weights, context = conditioned(LAYERS[layer](3, 2), 1, 2), torch.randn(1, 2, 3, 2, dtype=torch.float64)
 
-    def function(x, skips, *weights):
-        return getattr(reference, layer)(x, skips, Weights(*weights), is_residual=is_residual)
+    def function(x, skips, context, *weights):
+        return getattr(reference, layer)(x, skips, Weights(*weights), context, is_residual=is_residual)
 
-    assert torch.autograd.gradcheck(function, [tensor.requires_grad_() for tensor in (x, skips, *weights)])
+    assert torch.autograd.gradcheck(function, [tensor.requires_grad_() for tensor in (x, skips, context, *weights)])
 
 
-def run(implementation, layer, dtype, x, skips, weights, d_out, d_skips, *, is_residual):
+def run(implementation, layer, dtype, x, skips, weights, context, d_out, d_skips, *, is_residual):
     """Outputs and gradients of a layer, in float64."""
-    names = ["x", "skips", *Weights._fields]
+    names = ["x", "skips", "context_map", *Weights._fields]
     inputs = {
         name: tensor.to(dtype).clone().requires_grad_()
-        for name, tensor in zip(names, (x, skips, *weights), strict=True)
+        for name, tensor in zip(names, (x, skips, context, *weights), strict=True)
         if tensor is not None
     }
     layer_weights = Weights(*(inputs.get(name) for name in Weights._fields))
-    outputs = getattr(implementation, layer)(inputs["x"], inputs.get("skips"), layer_weights, is_residual=is_residual)
+    arguments = (inputs["x"], inputs.get("skips"), layer_weights, inputs.get("context_map"))
+    outputs = getattr(implementation, layer)(*arguments, is_residual=is_residual)
     wanted = [(y, d.to(dtype)) for y, d in zip(outputs, (d_out, d_skips), strict=True) if d is not None]
     torch.autograd.backward([y for y, _ in wanted], [d for _, d in wanted])
     found = {f"d_{name}": torch.zeros_like(i) if i.grad is None else i.grad for name, i in inputs.items()}
@@ -129,13 +150,13 @@ def run(implementation, layer, dtype, x, skips, weights, d_out, d_skips, *, is_r
     return {name: tensor.double() for name, tensor in found.items()}
 
 
-def assert_agree(layer, x, weights, *, with_out=True, with_skips=True, has_skips=True, is_residual=True):
+def assert_agree(layer, x, weights, context=None, *, with_out=True, with_skips=True, has_skips=True, is_residual=True):
     """The kernels in float32 against the reference in float64: 1e-5 of each tensor's largest element."""
     skips = torch.randn_like(x) if has_skips else None
     weights = weights if has_skips else weights._replace(skip=None)
     d_out = torch.randn_like(x) if with_out else None
     d_skips = torch.randn_like(x) if with_skips and has_skips else None
-    arguments = (x, skips, weights, d_out, d_skips)
+    arguments = (x, skips, weights, context, d_out, d_skips)
     exact = run(reference, layer, torch.float64, *arguments, is_residual=is_residual)
     fast = run(cpu, layer, torch.float32, *arguments, is_residual=is_residual)
     assert exact.keys() == fast.keys()
@@ -162,6 +183,19 @@ def test_kernels_agree_whatever_is_differentiated(layer, is_residual, options):
     assert_agree(layer, x, LAYERS[layer](12, 6), is_residual=is_residual, **options)
 
 
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (4, 5), (9, 31)])
+@pytest.mark.parametrize("features", [1, 6, LANES])
+@pytest.mark.parametrize("images", [1, 3, 20])
+def test_conditions_in_the_kernels_agree(layer, rows, columns, features, images):
+    x = torch.randn(images, 12, rows, columns, dtype=torch.float64)
+    context = torch.randn(images, features, rows, columns, dtype=torch.float64)
+    weights = conditioned(LAYERS[layer](12, 6), images, features)
+    assert_agree(layer, x, weights, context)
+    assert_agree(layer, x, weights._replace(context=None))
+    assert_agree(layer, x, LAYERS[layer](12, 6)._replace(context=weights.context), context, has_skips=False)
+
+
 @pytest.mark.parametrize(("taps", "width"), [(1, 1), (3, 5), (4, 3)])
 def test_row_kernel_of_other_widths(taps, width):
     x = torch.randn(2, 12, 5, 7, dtype=torch.float64)
@@ -173,7 +207,7 @@ def test_row_kernel_of_other_widths(taps, width):
 def test_kernels_take_any_strides(layer, features):
     """With and without padding, which copies."""
     weights = LAYERS[layer](features, features // 2)
-    strided = Weights(*(weight.repeat_interleave(2, -1)[..., ::2] for weight in weights))
+    strided = each(lambda t: t.repeat_interleave(2, -1)[..., ::2], weights)
     x = torch.randn(6, 7, 3, features, dtype=torch.float64).permute(2, 3, 1, 0)[:, :, ::2]
     assert_agree(layer, x, strided)
 
@@ -182,7 +216,7 @@ def test_kernels_take_any_strides(layer, features):
 def test_kernels_give_the_same_without_gradients(layer):
     """Another path in the kernels: nothing is saved."""
     x, skips = torch.randn(2, 5, 12, 6, 7)
-    weights = Weights(*(tensor.float() for tensor in LAYERS[layer](12, 6)))
+    weights = each(lambda t: t.float(), LAYERS[layer](12, 6))
     function = getattr(cpu, layer)
     saved = function(x.clone().requires_grad_(), skips, weights, is_residual=True)
     unsaved = function(x, skips, weights, is_residual=True)
@@ -192,7 +226,7 @@ def test_kernels_give_the_same_without_gradients(layer):
 @pytest.mark.parametrize("layer", LAYERS)
 def test_kernels_differentiate_twice_over_a_kept_graph(layer):
     x = torch.randn(2, 12, 4, 4, requires_grad=True)
-    weights = Weights(*(tensor.float() for tensor in LAYERS[layer](12, 6)))
+    weights = each(lambda t: t.float(), LAYERS[layer](12, 6))
     out, _ = getattr(cpu, layer)(x, None, weights, is_residual=True)
     first = torch.autograd.grad(out.sum(), x, retain_graph=True)[0]
     assert torch.equal(first, torch.autograd.grad(out.sum(), x)[0])
@@ -201,7 +235,7 @@ def test_kernels_differentiate_twice_over_a_kept_graph(layer):
 @pytest.mark.parametrize("layer", LAYERS)
 @pytest.mark.parametrize("scale", [1e3, 1e30])
 def test_saturated_gates_stay_finite(layer, scale):
-    weights = Weights(*(tensor.float() for tensor in LAYERS[layer](12, 6)))
+    weights = each(lambda t: t.float(), LAYERS[layer](12, 6))
     x = scale * torch.randn(3, 12, 5, 6)
     x.requires_grad_()
     out, skips = getattr(cpu, layer)(x, torch.zeros_like(x), weights, is_residual=False)
@@ -214,7 +248,7 @@ def test_saturated_gates_stay_finite(layer, scale):
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_not_a_number_is_not_hidden(layer):
-    weights = Weights(*(tensor.float() for tensor in LAYERS[layer](12, 6)))
+    weights = each(lambda t: t.float(), LAYERS[layer](12, 6))
     x = torch.zeros(1, 12, 3, 3)
     x[0, 4, 1, 1] = torch.nan
     skips = getattr(cpu, layer)(x, torch.zeros_like(x), weights, is_residual=True)[1]
@@ -225,7 +259,7 @@ def test_not_a_number_is_not_hidden(layer):
 @pytest.mark.parametrize("layer", LAYERS)
 def test_threads_do_not_change_a_bit(layer):
     """Of the outputs; sums over images are taken in blocks that depend on the threads."""
-    weights = Weights(*(tensor.float() for tensor in LAYERS[layer](32, 16)))
+    weights = each(lambda t: t.float(), LAYERS[layer](32, 16))
     x, before = torch.randn(13, 32, 9, 10), torch.get_num_threads()
     function = getattr(cpu, layer)
     try:
@@ -241,7 +275,7 @@ def test_threads_do_not_change_a_bit(layer):
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_a_layer_without_skip_weight_passes_the_sum_on(layer):
-    weights = Weights(*(tensor.float() for tensor in LAYERS[layer](12, 6)))._replace(skip=None)
+    weights = each(lambda t: t.float(), LAYERS[layer](12, 6))._replace(skip=None)
     x, skips = torch.randn(2, 3, 12, 4, 5)
     for implementation in (cpu, reference):
         assert torch.equal(getattr(implementation, layer)(x, skips, weights, is_residual=True)[1], skips)
@@ -249,12 +283,14 @@ def test_a_layer_without_skip_weight_passes_the_sum_on(layer):
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_what_does_not_fit_gets_no_address(layer):
-    weights = Weights(*(tensor.float() for tensor in LAYERS[layer](12, 6)))
+    weights = each(lambda t: t.float(), LAYERS[layer](12, 6))
     function, x = getattr(cpu, layer), torch.randn(3, 12, 4, 5)
     for given in [
         (x[:, :11], None, weights),
         (x, x[:1], weights),
         (x, x, weights._replace(bias=weights.bias[..., 1:])),
+        (x, x, weights._replace(bias=weights.bias.expand(2, *weights.bias.shape))),
+        (x, x, conditioned(weights, 3, 4), x),
     ]:
         with pytest.raises(AssertionError):
             function(*given, is_residual=True)
@@ -262,7 +298,7 @@ def test_what_does_not_fit_gets_no_address(layer):
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_buffers_are_used_again_and_bounded(layer, monkeypatch):
-    weights = Weights(*(tensor.float().requires_grad_() for tensor in LAYERS[layer](12, 6)))
+    weights = each(lambda t: t.float().requires_grad_(), LAYERS[layer](12, 6))
     x = torch.randn(3, 12, 4, 5)
 
     def step():
@@ -281,14 +317,14 @@ def test_buffers_are_used_again_and_bounded(layer, monkeypatch):
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_several_python_threads_at_once(layer):
-    weights = Weights(*(tensor.float().requires_grad_() for tensor in LAYERS[layer](32, 16)))
+    weights = each(lambda t: t.float().requires_grad_(), LAYERS[layer](32, 16))
     batches = [torch.randn(7, 32, 8, 8) for _ in range(6)]
     function = getattr(cpu, layer)
 
     def step(x, results, index):
         torch.set_num_threads(2)
         out, skips = function(x, x, weights, is_residual=True)
-        results[index] = (out.detach(), torch.autograd.grad(out.square().sum() + skips.square().sum(), weights))
+        results[index] = (out.detach(), torch.autograd.grad(out.square().sum() + skips.square().sum(), weights[:6]))
 
     alone, together = [None] * 6, [None] * 6
     before = torch.get_num_threads()
@@ -308,11 +344,11 @@ def test_several_python_threads_at_once(layer):
 
 
 def test_choice_of_the_implementation(monkeypatch):
-    x, weights = torch.randn(1, 12, 2, 2), Weights(*(tensor.float() for tensor in row_weights(12, 6)))
+    x, weights = torch.randn(1, 12, 2, 2), each(lambda t: t.float(), row_weights(12, 6))
     called = []
     for module in (cpu, reference):
         monkeypatch.setattr(module, "row_lstm", lambda *_, module=module, **__: (called.append(module), None))
-    doubles = (x.double(), Weights(*(tensor.double() for tensor in weights)))
+    doubles = (x.double(), each(lambda t: t.double(), weights))
     for choice, given, expected in [
         ("auto", (x, weights), cpu),
         ("auto", doubles, reference),

@@ -113,6 +113,21 @@ class ModelConfig:
     skip: bool = True
     """Connect every layer to the output head as well."""
 
+    classes: Annotated[int, tyro.conf.Suppress] = 0
+    """Number of labels that an image can have, 0 .. classes-1; 0: the model knows no labels."""
+
+    label_dropout: float = 0.0
+    """Share of the training images shown without their label; above 0, one model is both conditional and not."""
+
+    context: Annotated[tuple[int, int, int] | None, tyro.conf.Suppress] = None
+    """Channels, height and width of the image that conditions every pixel; its sides divide those of shape."""
+
+    copies_context: Annotated[bool, tyro.conf.Suppress] = False
+    """The context is every second pixel of every second row of the image itself, and those are copied from it."""
+
+    scales: int = 1
+    """Sizes of the Multi-Scale model, each twice the one before; 1: a single model of the whole image."""
+
     def __post_init__(self) -> None:
         """Check every field against the others."""
         _choice("architecture", self.architecture, Architecture)
@@ -136,6 +151,54 @@ class ModelConfig:
             f"head is {self.head}; at least one feature per channel ({channels}) is needed",
         )
         _require(self.mixtures >= 1, f"mixtures is {self.mixtures}; at least 1 is needed")
+        self._check_condition()
+
+    def _check_condition(self) -> None:
+        sides = self.shape[1:]
+        _require(self.classes >= 0, f"classes is {self.classes}; 0 (no labels) or more are allowed")
+        _require(
+            0 <= self.label_dropout < 1, f"label_dropout is {self.label_dropout}; it is a share of the images, 0 up to 1"
+        )
+        if self.context is not None:
+            _require(
+                len(self.context) == 3
+                and min(self.context) >= 1
+                and all(side % small == 0 for side, small in zip(sides, self.context[1:], strict=True)),
+                f"context is {self.context}; it is (channels, height, width), whose sides divide {sides}",
+            )
+        if self.copies_context:
+            half = (self.shape[0], sides[0] // 2, sides[1] // 2)
+            _require(
+                self.context == half and self.context_ratio == (2, 2),
+                f"a context to be copied is every second pixel of the image, {half}; context is {self.context}",
+            )
+        _require(self.scales >= 1, f"scales is {self.scales}; at least 1 is needed")
+        _require(
+            self.scales == 1 or self.context is None,
+            f"scales is {self.scales}; a model of several scales makes its own contexts and takes none from outside",
+        )
+
+    @property
+    def scale_shapes(self) -> list[tuple[int, int, int]]:
+        """The shape of the images of each scale, the smallest first.
+
+        Raises:
+            ConfigError: If the sides cannot be halved so often. This is not checked when the object is made, since the
+                command line learns the shape from the data later than the number of scales.
+        """
+        channels, height, width = self.shape
+        step = 2 ** (self.scales - 1)
+        _require(
+            height % step == 0 and width % step == 0,
+            f"scales is {self.scales}, so height and width must be multiples of {step}; they are {height} and {width}",
+        )
+        return [(channels, height >> down, width >> down) for down in range(self.scales - 1, -1, -1)]
+
+    @property
+    def context_ratio(self) -> tuple[int, int]:
+        """How many rows and columns of the image go to one of the context."""
+        assert self.context is not None
+        return self.shape[1] // self.context[1], self.shape[2] // self.context[2]
 
     def _check_output(self) -> None:
         discrete = self.levels != 0

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from pixelrnn.masks import causal_mask
 
-__all__ = ["MaskedConv2d", "pointwise", "recurrent_weight"]
+__all__ = ["MaskedConv2d", "free_weight", "pointwise"]
 
 
 class MaskedConv2d(nn.Module):
@@ -58,6 +58,6 @@ def pointwise(inputs: Tensor, outputs: Tensor) -> MaskedConv2d:
     return MaskedConv2d(causal_mask("B", inputs, outputs, 1, 1))
 
 
-def recurrent_weight(*shape: int, inputs: int) -> nn.Parameter:
-    r"""A state-to-state weight, uniform in :math:`\pm 1/\sqrt{inputs}`."""
+def free_weight(*shape: int, inputs: int) -> nn.Parameter:
+    r"""A weight without a mask, uniform in :math:`\pm 1/\sqrt{inputs}`."""
     return nn.Parameter((torch.rand(shape) * 2 - 1) / math.sqrt(inputs))

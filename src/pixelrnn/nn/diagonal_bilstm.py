@@ -13,8 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from pixelrnn import scan
+from pixelrnn.config import ModelConfig
 from pixelrnn.masks import groups
-from pixelrnn.nn.conv import MaskedConv2d, pointwise, recurrent_weight
+from pixelrnn.nn.condition import Condition, GateCondition
+from pixelrnn.nn.conv import MaskedConv2d, pointwise, free_weight
 from pixelrnn.scan import Weights
 
 __all__ = ["DiagonalBiLSTM"]
@@ -35,27 +37,34 @@ class DiagonalBiLSTM(nn.Module):
     As in the paper, but for the bias of the forget gate, which starts at 1.
 
     Args:
-        features: Number of input features 2h.
-        hidden: Number of LSTM units h of each direction.
-        channels: Image channels that the features are grouped by.
+        config: Sizes: 2h features are read, by h LSTM units in each direction.
 
     Example:
         >>> up = pointwise(groups(4, 1), groups(8, 1))
-        >>> layer = DiagonalBiLSTM(features=8, hidden=4, channels=1)
-        >>> layer(torch.zeros(2, 8, 5, 6), None, up, None, is_residual=True)[0].shape
+        >>> layer = DiagonalBiLSTM(ModelConfig(hidden=4))
+        >>> layer(torch.zeros(2, 8, 5, 6), None, up, None, Condition(), is_residual=True)[0].shape
         torch.Size([2, 8, 5, 6])
     """
 
-    def __init__(self, features: int, hidden: int, channels: int) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
+        channels, hidden = config.shape[0], config.hidden
         self.hidden = hidden
-        self.input_to_state = pointwise(groups(features, channels), groups(hidden, channels).repeat(8))
-        self.state_to_state = recurrent_weight(2, 4 * hidden, 2 * hidden, inputs=2 * hidden)
+        self.input_to_state = pointwise(groups(2 * hidden, channels), groups(hidden, channels).repeat(8))
+        self.state_to_state = free_weight(2, 4 * hidden, 2 * hidden, inputs=2 * hidden)
         with torch.no_grad():
             self.input_to_state.bias.view(2, 4, hidden)[:, 1] += 1
+        self.condition = GateCondition(config, 8 * hidden)
 
     def forward(
-        self, x: Tensor, skips: Tensor | None, up: MaskedConv2d, skip: Tensor | None, *, is_residual: bool
+        self,
+        x: Tensor,
+        skips: Tensor | None,
+        up: MaskedConv2d,
+        skip: Tensor | None,
+        condition: Condition,
+        *,
+        is_residual: bool,
     ) -> tuple[Tensor, Tensor | None]:
         """Map features `(N, 2h, H, W)` and the sum of the skip connections to new ones.
 
@@ -64,14 +73,17 @@ class DiagonalBiLSTM(nn.Module):
             skips: Sum of the skip connections so far, of the same shape, if there are any.
             up: 1x1 layer from hidden states to features.
             skip: `(2h, h)` weight from hidden states to the skip connections.
+            condition: What is added to the gates.
             is_residual: Whether x is added to the new features.
         """
+        bias, context = self.condition.bias(self.input_to_state.bias, condition), self.condition.context
         weights = Weights(
             input=self.input_to_state.masked.view(2, 4 * self.hidden, -1),
-            bias=self.input_to_state.bias.view(2, -1),
+            bias=bias.unflatten(-1, (2, -1)),
             state=self.state_to_state,
             up=up.masked[:, :, 0, 0],
             up_bias=up.bias,
             skip=skip,
+            context=None if context is None else context.unflatten(0, (2, -1)),
         )
-        return scan.diagonal_bilstm(x, skips, weights, is_residual=is_residual)
+        return scan.diagonal_bilstm(x, skips, weights, condition.context, is_residual=is_residual)

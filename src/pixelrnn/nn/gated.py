@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from pixelrnn.config import ModelConfig
 from pixelrnn.masks import causal_mask, groups, rows_above_mask
+from pixelrnn.nn.condition import Condition, GateCondition
 from pixelrnn.nn.conv import MaskedConv2d, pointwise
 
 __all__ = ["GatedLayer", "GatedStack"]
@@ -38,11 +39,14 @@ class GatedLayer(nn.Module):
         self.out = pointwise(outer, outer)
         self.skip = pointwise(outer, outer) if config.skip else None
         self.is_residual = config.residual and not is_first
+        self.condition_above, self.condition = (GateCondition(config, 2 * features) for _ in range(2))
 
-    def forward(self, vertical: Tensor, horizontal: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+    def forward(
+        self, vertical: Tensor, horizontal: Tensor, condition: Condition
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Map the features of both stacks to new ones `(N, 2h, H, W)`, and to the layer's skip connection."""
-        above = self.vertical(vertical)
-        gated = _gate(self.horizontal(horizontal) + self.between(above))
+        above = self.condition_above.add(self.vertical(vertical), condition)
+        gated = _gate(self.condition.add(self.horizontal(horizontal) + self.between(above), condition))
         out = self.out(gated)
         skip = self.skip(gated) if self.skip is not None else None
         return _gate(above), (horizontal + out if self.is_residual else out), skip
@@ -59,7 +63,7 @@ class GatedStack(nn.Module):
         y_l = y_{l-1} + K^{out}_l (\tanh(b_1) \odot \sigma(b_2))
 
     The first layer is 7x7 (vertical) and 1x7 (horizontal), mask A; later ones are 3x3 and 1x3, mask B. Colours are
-    grouped in the horizontal stack only: the vertical one holds complete rows.
+    grouped in the horizontal stack only: the vertical one holds complete rows. A condition is added to a and to b.
 
     Differs from the paper: skip connections come from the gated features of every layer (the paper takes them from
     the same place, without an equation).
@@ -69,7 +73,7 @@ class GatedStack(nn.Module):
 
     Example:
         >>> config = ModelConfig(architecture="gated-pixelcnn", shape=(3, 5, 5), layers=2, hidden=6)
-        >>> GatedStack(config)(torch.zeros(2, 3, 5, 5)).shape
+        >>> GatedStack(config)(torch.zeros(2, 3, 5, 5), Condition()).shape
         torch.Size([2, 12, 5, 5])
     """
 
@@ -77,12 +81,12 @@ class GatedStack(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList(GatedLayer(config, is_first=index == 0) for index in range(config.layers + 1))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, condition: Condition) -> Tensor:
         """Map scaled images `(N, C, H, W)` to features `(N, 2h, H, W)`."""
         vertical = horizontal = x
         skips: list[Tensor] = []
         for layer in self.blocks:
-            vertical, horizontal, skip = layer(vertical, horizontal)
+            vertical, horizontal, skip = layer(vertical, horizontal, condition)
             if skip is not None:
                 skips.append(skip)
         return horizontal + sum(skips) if skips else horizontal

@@ -1,7 +1,8 @@
 """From a configuration to a network: the only factory of the parallel face.
 
-A network is a stack (image -> features) and a head (features -> parameters of the output distribution). Knows nothing
-of probabilities: what the parameters mean is decided in `pixelrnn.outputs`.
+A network is a stack (image -> features) and a head (features -> parameters of the output distribution); a context image
+goes through a network of its own first. Knows nothing of probabilities: what the parameters mean is decided in
+`pixelrnn.outputs`.
 """
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from pixelrnn.config import ModelConfig
 from pixelrnn.masks import groups
+from pixelrnn.nn.condition import Condition, ContextNetwork
 from pixelrnn.nn.conv import pointwise
 from pixelrnn.nn.gated import GatedStack
 from pixelrnn.nn.residual import ResidualStack
@@ -39,11 +41,22 @@ class Network(nn.Module):
         self.stack = GatedStack(config) if config.architecture == "gated-pixelcnn" else ResidualStack(config)
         self.head = pointwise(features, width)
         self.last = pointwise(width, groups(channels, channels).repeat_interleave(len(start)))
+        self.context = ContextNetwork(config) if config.context else None
         self.channels = channels
         with torch.no_grad():
             self.last.bias.copy_(start.repeat(channels))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map `(N, C, H, W)` floats to parameters `(N, C, P, H, W)`."""
-        x = self.last(self.head(self.stack(x).relu()).relu_())
+    def forward(self, x: Tensor, label: Tensor | None = None, context: Tensor | None = None) -> Tensor:
+        """Map images to parameters.
+
+        Args:
+            x: `(N, C, H, W)` floats.
+            label: `(N,)` int64, -1 for an image without one.
+            context: `(N, Cc, Hc, Wc)` floats.
+
+        Returns:
+            `(N, C, P, H, W)`.
+        """
+        features = None if context is None or self.context is None else self.context(context)
+        x = self.last(self.head(self.stack(x, Condition(label, features)).relu()).relu_())
         return x.view(x.shape[0], self.channels, -1, *x.shape[2:])

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from pixelrnn.config import ModelConfig
 from pixelrnn.masks import causal_mask, groups
+from pixelrnn.nn.condition import Condition, GateCondition
 from pixelrnn.nn.conv import MaskedConv2d, pointwise
 from pixelrnn.nn.diagonal_bilstm import DiagonalBiLSTM
 from pixelrnn.nn.row_lstm import RowLSTM
@@ -22,31 +23,39 @@ class PixelCNNLayer(nn.Module):
     r"""Computes ReLU - 1x1 (2h -> h) - ReLU - 3x3 (h -> h) - ReLU, all under mask B.
 
     With the up-projection that follows it is the paper's residual block of the PixelCNN (figure 5, left). Stacked
-    masked convolutions have a blind spot: a cone to the right above the pixel is never seen.
+    masked convolutions have a blind spot: a cone to the right above the pixel is never seen. A condition is added before
+    the last ReLU.
 
     Args:
-        features: Number of input features 2h.
-        hidden: Number of features h inside.
-        channels: Image channels that the features are grouped by.
+        config: Sizes: 2h features are read, h computed.
 
     Example:
-        >>> layer = PixelCNNLayer(features=8, hidden=4, channels=1)
+        >>> layer = PixelCNNLayer(ModelConfig(hidden=4))
         >>> up = pointwise(groups(4, 1), groups(8, 1))
-        >>> layer(torch.zeros(2, 8, 5, 6), None, up, None, is_residual=True)[0].shape
+        >>> layer(torch.zeros(2, 8, 5, 6), None, up, None, Condition(), is_residual=True)[0].shape
         torch.Size([2, 8, 5, 6])
     """
 
-    def __init__(self, features: int, hidden: int, channels: int) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
+        channels, hidden = config.shape[0], config.hidden
         inner = groups(hidden, channels)
-        self.down = pointwise(groups(features, channels), inner)
+        self.down = pointwise(groups(2 * hidden, channels), inner)
         self.conv = MaskedConv2d(causal_mask("B", inner, inner, 3, 3))
+        self.condition = GateCondition(config, hidden)
 
     def forward(
-        self, x: Tensor, skips: Tensor | None, up: MaskedConv2d, skip: Tensor | None, *, is_residual: bool
+        self,
+        x: Tensor,
+        skips: Tensor | None,
+        up: MaskedConv2d,
+        skip: Tensor | None,
+        condition: Condition,
+        *,
+        is_residual: bool,
     ) -> tuple[Tensor, Tensor | None]:
         """Map features `(N, 2h, H, W)` and the sum of the skip connections to new ones; see `RowLSTM.forward`."""
-        hidden = self.conv(self.down(x.relu()).relu()).relu()
+        hidden = self.condition.add(self.conv(self.down(x.relu()).relu()), condition).relu()
         if skips is not None and skip is not None:
             skips = skips + F.conv2d(hidden, skip[:, :, None, None])
         return (x + up(hidden) if is_residual else up(hidden)), skips
@@ -66,10 +75,10 @@ class ResidualBlock(nn.Module):
         self.skip = pointwise(inner, outer) if config.skip else None
         self.is_residual = config.residual
 
-    def forward(self, x: Tensor, skips: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def forward(self, x: Tensor, skips: Tensor | None, condition: Condition) -> tuple[Tensor, Tensor | None]:
         """Map features `(N, 2h, H, W)` and the sum of the skip connections, if there are any, to new ones."""
         skip = None if self.skip is None else self.skip.masked[:, :, 0, 0]
-        out: tuple[Tensor, Tensor | None] = self.layer(x, skips, self.up, skip, is_residual=self.is_residual)
+        out: tuple[Tensor, Tensor | None] = self.layer(x, skips, self.up, skip, condition, is_residual=self.is_residual)
         return out
 
 
@@ -81,23 +90,23 @@ class ResidualStack(nn.Module):
 
     Example:
         >>> config = ModelConfig(architecture="pixelcnn", shape=(1, 5, 5), layers=2, hidden=4)
-        >>> ResidualStack(config)(torch.zeros(2, 1, 5, 5)).shape
+        >>> ResidualStack(config)(torch.zeros(2, 1, 5, 5), Condition()).shape
         torch.Size([2, 8, 5, 5])
     """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        channels, hidden = config.shape[0], config.hidden
+        channels = config.shape[0]
         kinds: dict[str, type[PixelCNNLayer | RowLSTM | DiagonalBiLSTM]]
         kinds = {"pixelcnn": PixelCNNLayer, "row-lstm": RowLSTM, "diagonal-bilstm": DiagonalBiLSTM}
         layer = kinds[config.architecture]
-        outer = groups(2 * hidden, channels)
+        outer = groups(2 * config.hidden, channels)
         self.first = MaskedConv2d(causal_mask("A", groups(channels, channels), outer, 7, 7))
         self.layers = nn.ModuleList(
-            ResidualBlock(layer(2 * hidden, hidden, channels), config) for _ in range(config.layers)
+            ResidualBlock(layer(config), config) for _ in range(config.layers)
         )
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, condition: Condition) -> Tensor:
         """Map scaled images `(N, C, H, W)` to features `(N, 2h, H, W)`."""
         x = self.first(x)
         skips = None
@@ -106,7 +115,7 @@ class ResidualStack(nn.Module):
             bias = torch.stack([skip.bias for skip in connections]).sum(0)
             skips = bias[:, None, None].expand_as(x)
         for block in self.blocks:
-            x, skips = block(x, skips)
+            x, skips = block(x, skips, condition)
         return x if skips is None else x + skips
 
     @property

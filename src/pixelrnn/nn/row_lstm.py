@@ -8,8 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from pixelrnn import scan
+from pixelrnn.config import ModelConfig
 from pixelrnn.masks import causal_mask, groups
-from pixelrnn.nn.conv import MaskedConv2d, recurrent_weight
+from pixelrnn.nn.condition import Condition, GateCondition
+from pixelrnn.nn.conv import MaskedConv2d, free_weight
 from pixelrnn.scan import Weights
 
 __all__ = ["RowLSTM"]
@@ -29,27 +31,34 @@ class RowLSTM(nn.Module):
     As in the paper, but for the bias of the forget gate, which starts at 1 so that memory lasts from the first step.
 
     Args:
-        features: Number of input features 2h.
-        hidden: Number of LSTM units h.
-        channels: Image channels that the features are grouped by.
+        config: Sizes: 2h features are read, by h LSTM units.
 
     Example:
         >>> up = MaskedConv2d(causal_mask("B", groups(4, 1), groups(8, 1), 1, 1))
-        >>> layer = RowLSTM(features=8, hidden=4, channels=1)
-        >>> layer(torch.zeros(2, 8, 5, 6), None, up, None, is_residual=True)[0].shape
+        >>> layer = RowLSTM(ModelConfig(hidden=4))
+        >>> layer(torch.zeros(2, 8, 5, 6), None, up, None, Condition(), is_residual=True)[0].shape
         torch.Size([2, 8, 5, 6])
     """
 
-    def __init__(self, features: int, hidden: int, channels: int) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
+        channels, hidden = config.shape[0], config.hidden
         gates = groups(hidden, channels).repeat(4)
-        self.input_to_state = MaskedConv2d(causal_mask("B", groups(features, channels), gates, 1, 3))
-        self.state_to_state = recurrent_weight(4 * hidden, hidden, 3, inputs=3 * hidden)
+        self.input_to_state = MaskedConv2d(causal_mask("B", groups(2 * hidden, channels), gates, 1, 3))
+        self.state_to_state = free_weight(4 * hidden, hidden, 3, inputs=3 * hidden)
         with torch.no_grad():
             self.input_to_state.bias[hidden : 2 * hidden] += 1
+        self.condition = GateCondition(config, 4 * hidden)
 
     def forward(
-        self, x: Tensor, skips: Tensor | None, up: MaskedConv2d, skip: Tensor | None, *, is_residual: bool
+        self,
+        x: Tensor,
+        skips: Tensor | None,
+        up: MaskedConv2d,
+        skip: Tensor | None,
+        condition: Condition,
+        *,
+        is_residual: bool,
     ) -> tuple[Tensor, Tensor | None]:
         """Map features `(N, 2h, H, W)` and the sum of the skip connections to new ones.
 
@@ -58,16 +67,18 @@ class RowLSTM(nn.Module):
             skips: Sum of the skip connections so far, of the same shape, if there are any.
             up: 1x1 layer from hidden states to features.
             skip: `(2h, h)` weight from hidden states to the skip connections.
+            condition: What is added to the gates.
             is_residual: Whether x is added to the new features.
         """
         layer = self.input_to_state
         # Mask B lets nothing through from the pixel on the right: the kernel ends at the pixel itself.
         weights = Weights(
             input=layer.masked[:, :, 0, : layer.mask.shape[3] // 2 + 1],
-            bias=layer.bias,
+            bias=self.condition.bias(layer.bias, condition),
             state=self.state_to_state,
             up=up.masked[:, :, 0, 0],
             up_bias=up.bias,
             skip=skip,
+            context=self.condition.context,
         )
-        return scan.row_lstm(x, skips, weights, is_residual=is_residual)
+        return scan.row_lstm(x, skips, weights, condition.context, is_residual=is_residual)

@@ -21,29 +21,33 @@ __all__ = ["Weights", "diagonal_bilstm", "row_lstm"]
 CHOICES = ("auto", "cpu", "reference")
 
 
-def row_lstm(x: Tensor, skips: Tensor | None, weights: Weights, *, is_residual: bool) -> tuple[Tensor, Tensor | None]:
+def row_lstm(
+    x: Tensor, skips: Tensor | None, weights: Weights, context: Tensor | None = None, *, is_residual: bool
+) -> tuple[Tensor, Tensor | None]:
     """New features and sum of skip connections of a Row LSTM layer: see `pixelrnn.scan.reference.row_lstm`."""
     out: tuple[Tensor, Tensor | None]
-    out = _implementation(x, skips, weights).row_lstm(x, skips, weights, is_residual=is_residual)
+    implementation = _implementation(x, skips, context, *weights)
+    out = implementation.row_lstm(x, skips, weights, context, is_residual=is_residual)
     return out
 
 
 def diagonal_bilstm(
-    x: Tensor, skips: Tensor | None, weights: Weights, *, is_residual: bool
+    x: Tensor, skips: Tensor | None, weights: Weights, context: Tensor | None = None, *, is_residual: bool
 ) -> tuple[Tensor, Tensor | None]:
     """The same of a Diagonal BiLSTM layer: see `pixelrnn.scan.reference.diagonal_bilstm`."""
     out: tuple[Tensor, Tensor | None]
-    out = _implementation(x, skips, weights).diagonal_bilstm(x, skips, weights, is_residual=is_residual)
+    implementation = _implementation(x, skips, context, *weights)
+    out = implementation.diagonal_bilstm(x, skips, weights, context, is_residual=is_residual)
     return out
 
 
-def _implementation(x: Tensor, skips: Tensor | None, weights: Weights) -> ModuleType:
+def _implementation(*tensors: Tensor | None) -> ModuleType:
     choice = os.environ.get("PIXELRNN_SCAN", "auto")
     if choice not in CHOICES:
         raise ConfigError(f"PIXELRNN_SCAN is {choice!r}; one of {', '.join(CHOICES)} is allowed")
     unfit = [
         tensor
-        for tensor in (x, skips, *weights)
+        for tensor in tensors
         if tensor is not None and (tensor.device.type, tensor.dtype) != ("cpu", torch.float32)
     ]
     if choice == "cpu" and unfit:

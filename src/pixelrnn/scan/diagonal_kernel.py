@@ -4,8 +4,9 @@ Rows are visited in raster order, no map is skewed. What a row needs of its inpu
 all its columns at once; only the product with the neighbour in the row goes column by column, for all images of the
 block together, so that the weights are read once for all of them. The backward pass mirrors this from the last row.
 
-The inputs of `weight` are the pixel, the state of the neighbour in the row (left; for the second direction right), and
-the state above. `saved` is `(N, 2, H, W, 4P)`: the activations of the gates; memories are computed again, row by row.
+The inputs of `weight` are the pixel, the state of the neighbour in the row (left; for the second direction right), the
+state above, and the context. `saved` is `(N, 2, H, W, 4P)`: the activations of the gates; memories are computed again,
+row by row.
 """
 
 from typing import Any
@@ -17,20 +18,36 @@ from pixelrnn.compiled.product import Matrix, product
 from pixelrnn.compiled.threads import TASK
 from pixelrnn.compiled.vectors import Address, accumulate, clear, copy, pointer
 from pixelrnn.scan.cell import cell_backward, cell_forward, recall_memory, recall_state
-from pixelrnn.scan.layer import Gradients, Layer, project, project_backward, unpack, unpack_gradients
+from pixelrnn.scan.layer import (
+    Gradients,
+    Layer,
+    add_context,
+    context_backward,
+    project,
+    project_backward,
+    unpack,
+    unpack_gradients,
+)
 
 __all__ = ["backward", "forward"]
 
 
 @njit
 def _weights(start: Any, layer: Layer) -> Any:
-    """The matrices from the input, the neighbour in the row and the row above to the gates."""
+    """The matrices from the input, the neighbour in the row, the row above and the context to the gates."""
     gates, features, units = 4 * layer.units, layer.features, layer.units
     return (
         Matrix(pointer(start, 0), gates, 1),
         Matrix(pointer(start, features * gates), gates, 1),
         Matrix(pointer(start, (features + units) * gates), gates, 1),
+        Matrix(pointer(start, (features + 2 * units) * gates), gates, 1),
     )
+
+
+@njit
+def _wide(layer: Layer) -> int:
+    """How many inputs a cell has."""
+    return layer.features + 2 * layer.units + layer.context_features  # type: ignore[no-any-return]
 
 
 @njit
@@ -73,9 +90,8 @@ def _forward(layer: Layer, first: int, count: int, direction: int) -> None:
     between = 2 * rows * columns * gates if layer.saved else columns * gates
     scratch = np.empty(1 if layer.saved else count * between, np.float32)
     states = np.empty(2 * count * line, np.float32)
-    start = pointer(layer.weight, direction * (features + 2 * units) * gates)
-    input_weight, side_weight, above_weight = _weights(start, layer)
-    bias = Matrix(pointer(layer.bias, direction * gates), 0, 1)
+    start = pointer(layer.weight, direction * _wide(layer) * gates)
+    input_weight, side_weight, above_weight, context_weight = _weights(start, layer)
     for row in range(rows):
         now, before = pointer(states, row % 2 * count * line), pointer(states, (1 - row % 2) * count * line)
         of_rows = pointer(layer.saved, ((first * 2 + direction) * rows + row) * columns * gates)
@@ -83,11 +99,14 @@ def _forward(layer: Layer, first: int, count: int, direction: int) -> None:
             of_rows = pointer(scratch, 0)
         for image in range(count):
             to = Matrix(pointer(of_rows, image * between), gates, 1)
-            pixels = Matrix(pointer(layer.x, ((first + image) * rows + row) * columns * features), features, 1)
-            product(bias, to, pixels, input_weight, columns, gates, features)
+            pixel = ((first + image) * rows + row) * columns
+            bias = Matrix(pointer(layer.bias, (first + image) * layer.bias_distance + direction * gates), 0, 1)
+            x = Matrix(pointer(layer.x, pixel * features), features, 1)
+            product(bias, to, x, input_weight, columns, gates, features)
             if row:
                 above = Matrix(pointer(before, image * line), units, 1)
                 product(to, to, above, above_weight, columns, gates, units)
+            add_context(layer, to, context_weight, pixel)
         _scan_row(layer, of_rows, between, now, side_weight, count, direction)
         for image in range(count):
             _merge_row(layer, pointer(now, image * line), first + image, row, direction)
@@ -107,7 +126,10 @@ def _scan_row_backward(
     count: int,
     direction: int,
 ) -> None:
-    """Visit the columns of one row of all images backwards, from the gradient of the states to that of the gates."""
+    """Visit the columns of one row of all images backwards, from the gradient of the states to that of the gates.
+
+    `d_bias` is that of the direction of the first image; those of the images are two directions apart.
+    """
     columns, units = layer.columns, layer.units
     gates, line = 4 * units, columns * units
     nothing = np.zeros(units, np.float32)
@@ -119,7 +141,7 @@ def _scan_row_backward(
             before = pointer(memories, at - step * units) if left else pointer(nothing, 0)
             tanh_c, d_state, d_memory = pointer(tanhs, at), pointer(d_states, at), pointer(d_memories, image * units)
             to = pointer(d_gates, (image * columns + column) * gates)
-            cell_backward(here, before, tanh_c, d_state, d_memory, to, d_bias, units)
+            cell_backward(here, before, tanh_c, d_state, d_memory, to, pointer(d_bias, 2 * image * gates), units)
         if left:
             to_states = Matrix(pointer(d_states, (column - step) * units), line, 1)
             of_column = Matrix(pointer(d_gates, column * gates), columns * gates, 1)
@@ -175,7 +197,7 @@ def _backward(
 ) -> None:
     """All rows of one direction; `d_merged` is the gradient of the block's `hidden`."""
     rows, columns, features, units = layer[2:6]
-    gates, line, wide = 4 * units, columns * units, features + 2 * units
+    gates, line, wide = 4 * units, columns * units, _wide(layer)
     between, half = 2 * rows * columns * gates, count * line
     d_gates, d_states = np.empty(count * columns * gates, np.float32), np.zeros(half, np.float32)
     memories, tanhs, states = (
@@ -188,9 +210,10 @@ def _backward(
     input_weight = Matrix(pointer(layer.weight, start), wide, 1)
     side_weight = Matrix(pointer(layer.weight, start + features), wide, 1)
     above_weight = Matrix(pointer(layer.weight, start + features + units), wide, 1)
+    context_weight = Matrix(pointer(layer.weight, start + features + 2 * units), wide, 1)
     start = (task * 2 + direction) * wide * gates
-    d_input, d_side, d_above = _weights(pointer(gradients.d_weight, start), layer)
-    d_bias = pointer(gradients.d_bias, (task * 2 + direction) * gates)
+    d_input, d_side, d_above, d_context_weight = _weights(pointer(gradients.d_weight, start), layer)
+    d_bias = pointer(gradients.d_bias, (first * 2 + direction) * gates)
     for row in range(rows - 1, -1, -1):
         now, before = row % 2 * half, (1 - row % 2) * half
         of_rows = pointer(layer.saved, ((first * 2 + direction) * rows + row) * columns * gates)
@@ -214,6 +237,7 @@ def _backward(
             of_row = Matrix(pointer(d_gates, image * columns * gates), gates, 1)
             pixel = ((first + image) * rows + row) * columns
             _to_input(layer, gradients, of_row, input_weight, d_input, pixel, direction)
+            context_backward(layer, gradients, of_row, context_weight, d_context_weight, pixel)
             to = Matrix(pointer(d_states, image * line), units, 1)
             product(Matrix(pointer(nothing, 0), 0, 1), to, of_row, above_weight, columns, units, gates)
             if row:
@@ -239,7 +263,7 @@ def forward(task: int, integers: Any) -> None:
 
 @cfunc(TASK, cache=True)
 def backward(task: int, integers: Any) -> None:
-    """Compute `d_x` of a block of images, and add to the task's gradients of the weights."""
+    """Compute `d_x` of a block of images, and add to `d_context`, `d_bias` and the task's gradients of the weights."""
     layer, gradients = unpack(integers), unpack_gradients(integers)
     first = task * layer.block
     count = min(layer.block, layer.images - first)

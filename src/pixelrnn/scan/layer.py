@@ -5,11 +5,13 @@ Maps are channels-last and flat; F features and P units are padded with zeros to
 - x, out, skips, skips_out and their gradients: `(N, H, W, F)`
 - hidden: the states, `(N, H, W, P)`
 - saved: what a kernel keeps of the cells
-- weight: from all that a cell reads to its gates, `(inputs, 4P)`, and bias `(4P)`, for each direction
+- context: the context map, `(N, H, W, E)`, if there is one
+- weight: from all that a cell reads to its gates, `(inputs, 4P)`, for each direction; the context comes last
+- bias: `(4P)` for each direction, the same for all images or, `bias_distance` floats apart, for each
 - up, skip: `(P, F)` and up_bias: `(F)`
 
 Backward kernels take `weight`, `up` and `skip` transposed, and add to gradients of the weights, of which each task has
-its own.
+its own, and of the biases, of which each image has.
 """
 
 from typing import Any, NamedTuple
@@ -19,11 +21,21 @@ from numba import njit
 from pixelrnn.compiled.product import Matrix, product
 from pixelrnn.compiled.vectors import Address, accumulate, pointer
 
-__all__ = ["Gradients", "Layer", "project", "project_backward", "unpack", "unpack_gradients"]
+__all__ = [
+    "Gradients",
+    "Layer",
+    "add_context",
+    "context_backward",
+    "project",
+    "project_backward",
+    "unpack",
+    "unpack_gradients",
+]
 
 
 class Layer(NamedTuple):
-    """Sizes, and addresses as integers, of a layer; `saved` is 0 if nothing is saved, `skip` if it has none."""
+    """Sizes, and addresses as integers, of a layer; `saved` is 0 if nothing is saved, `skip` and `context` if there is
+    none."""
 
     images: int
     block: int
@@ -34,6 +46,8 @@ class Layer(NamedTuple):
     taps: int
     width: int
     is_residual: int
+    context_features: int
+    bias_distance: int
     x: int
     weight: int
     bias: int
@@ -45,6 +59,7 @@ class Layer(NamedTuple):
     out: int
     skips_out: int
     saved: int
+    context: int
 
 
 class Gradients(NamedTuple):
@@ -58,6 +73,7 @@ class Gradients(NamedTuple):
     d_up: int
     d_up_bias: int
     d_skip: int
+    d_context: int
 
 
 @njit
@@ -65,14 +81,36 @@ def unpack(n: Any) -> Layer:
     """The layer that a task's integers describe."""
     return Layer(
         n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9],
-        n[10], n[11], n[12], n[13], n[14], n[15], n[16], n[17], n[18], n[19],
+        n[10], n[11], n[12], n[13], n[14], n[15], n[16], n[17], n[18], n[19], n[20], n[21], n[22],
     )  # fmt: skip
 
 
 @njit
 def unpack_gradients(n: Any) -> Gradients:
     """The gradients that a backward task's integers describe, behind those of the layer."""
-    return Gradients(n[20], n[21], n[22], n[23], n[24], n[25], n[26], n[27])
+    return Gradients(n[23], n[24], n[25], n[26], n[27], n[28], n[29], n[30], n[31])
+
+
+@njit
+def add_context(layer: Layer, gates: Matrix, weight: Matrix, pixel: int) -> None:
+    """Add what the context gives to the gates of the row that starts at a pixel."""
+    if layer.context:
+        features = layer.context_features
+        context = Matrix(pointer(layer.context, pixel * features), features, 1)
+        product(gates, gates, context, weight, layer.columns, 4 * layer.units, features)
+
+
+@njit
+def context_backward(
+    layer: Layer, gradients: Gradients, d_gates: Matrix, weight: Matrix, d_weight: Matrix, pixel: int
+) -> None:
+    """Add to the gradients of the context of the row that starts at a pixel, and of its weights."""
+    if layer.context:
+        features, gates = layer.context_features, 4 * layer.units
+        to = Matrix(pointer(gradients.d_context, pixel * features), features, 1)
+        product(to, to, d_gates, weight, layer.columns, features, gates)
+        context = Matrix(pointer(layer.context, pixel * features), 1, features)
+        product(d_weight, d_weight, context, d_gates, features, gates, layer.columns)
 
 
 @njit

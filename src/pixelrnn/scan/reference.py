@@ -33,11 +33,13 @@ def _cell(gates: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
     return o * torch.tanh(memory), memory
 
 
-def row_lstm(x: Tensor, skips: Tensor | None, weights: Weights, *, is_residual: bool) -> tuple[Tensor, Tensor | None]:
+def row_lstm(
+    x: Tensor, skips: Tensor | None, weights: Weights, context: Tensor | None = None, *, is_residual: bool
+) -> tuple[Tensor, Tensor | None]:
     r"""Scan the rows from top to bottom, all columns of a row at once.
 
     .. math::
-        gates_r = K^{is} * x_r + K^{ss} * h_{r-1}, \qquad c_{prev} = c_{r-1},
+        gates_r = K^{is} * x_r + K^{ss} * h_{r-1} + b + K^{context} e_r, \qquad c_{prev} = c_{r-1},
         y_r = K^{up} h_r \; (+ x_r), \qquad s_r \leftarrow s_r + K^{skip} h_r
 
     with :math:`K^{is}` a convolution that ends at the pixel and :math:`K^{ss}` one centred on it, along the row above.
@@ -45,7 +47,8 @@ def row_lstm(x: Tensor, skips: Tensor | None, weights: Weights, *, is_residual: 
     Args:
         x: `(N, F, H, W)` features.
         skips: `(N, F, H, W)` sum of the skip connections of the layers below; None if there are none.
-        weights: Of the layer; with `skip` if there are skip connections.
+        weights: Of the layer; with `skip` if there are skip connections, with `context` if there is a context map.
+        context: `(N, c, H, W)` context map e, if there is one.
         is_residual: Whether x is added to the projection.
 
     Returns:
@@ -57,9 +60,17 @@ def row_lstm(x: Tensor, skips: Tensor | None, weights: Weights, *, is_residual: 
         torch.Size([1, 2, 3, 5])
     """
     taps = weights.input.shape[2]
-    gates = F.conv2d(F.pad(x, (taps - 1, 0)), weights.input[:, :, None], weights.bias)
+    gates = _conditions(weights, context, F.conv2d(F.pad(x, (taps - 1, 0)), weights.input[:, :, None]))
     states = _scan_rows(gates, weights.state)
     return _project(x, skips, states, weights, is_residual)
+
+
+def _conditions(weights: Weights, context: Tensor | None, gates: Tensor) -> Tensor:
+    """Gates `(N, ..., H, W)` with what they get whatever x is: the bias, and what the context map adds."""
+    gates = gates + weights.bias.reshape(-1, gates.shape[1], 1, 1)
+    if context is None or weights.context is None:
+        return gates
+    return gates + F.conv2d(context, weights.context.reshape(gates.shape[1], -1, 1, 1))
 
 
 def _project(
@@ -109,12 +120,13 @@ def _make_diagonal_order(rows: int, columns: int, device: torch.device) -> tuple
 
 
 def diagonal_bilstm(
-    x: Tensor, skips: Tensor | None, weights: Weights, *, is_residual: bool
+    x: Tensor, skips: Tensor | None, weights: Weights, context: Tensor | None = None, *, is_residual: bool
 ) -> tuple[Tensor, Tensor | None]:
     r"""Scan the diagonals from the top left corner and, mirrored, from the top right corner.
 
     .. math::
-        gates_{r,c} = K^{is} x_{r,c} + K^{left} h_{r,c-1} + K^{up} h_{r-1,c}, \qquad c_{prev} = c_{r,c-1}
+        gates_{r,c} = K^{is} x_{r,c} + K^{left} h_{r,c-1} + K^{up} h_{r-1,c} + b + K^{context} e_{r,c}, \qquad
+        c_{prev} = c_{r,c-1}
 
     for the first direction; the second runs from right to left: :math:`h_{r,c+1}` takes the place of
     :math:`h_{r,c-1}`. Its states see the future of their own row, so they are shifted down by one row before they are
@@ -127,7 +139,8 @@ def diagonal_bilstm(
     Args:
         x: `(N, F, H, W)` features.
         skips: `(N, F, H, W)` sum of the skip connections of the layers below; None if there are none.
-        weights: Of the layer; with `skip` if there are skip connections.
+        weights: Of the layer; with `skip` if there are skip connections, with `context` if there is a context map.
+        context: `(N, c, H, W)` context map e, if there is one.
         is_residual: Whether x is added to the projection.
 
     Returns:
@@ -138,7 +151,7 @@ def diagonal_bilstm(
         >>> diagonal_bilstm(torch.zeros(1, 2, 3, 5), None, weights, is_residual=True)[0].shape
         torch.Size([1, 2, 3, 5])
     """
-    gates = F.conv2d(x, weights.input.flatten(0, 1)[:, :, None, None], weights.bias.flatten())
+    gates = _conditions(weights, context, F.conv2d(x, weights.input.flatten(0, 1)[:, :, None, None]))
     left_to_right, right_to_left = _scan_diagonals(gates.view(len(x), 2, -1, *x.shape[2:]), weights.state).unbind(1)
     states = left_to_right + F.pad(right_to_left, (0, 0, 1, -1))
     return _project(x, skips, states, weights, is_residual)

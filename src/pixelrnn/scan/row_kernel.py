@@ -3,8 +3,8 @@ r"""The Row LSTM layer for a block of images, compiled: forward and backward.
 All columns of a row are computed at once: a convolution along a row is a matrix product with the window of each column,
 and in a row kept with margins of zeros the windows are already there, one every column.
 
-The inputs of `weight` are T input pixels, the last of them the pixel itself, and K states of the row above. `saved` is
-`(N, H, W, 5P)`: the activations of the gates and the memory.
+The inputs of `weight` are T input pixels, the last of them the pixel itself, K states of the row above, and the
+context. `saved` is `(N, H, W, 5P)`: the activations of the gates and the memory.
 """
 
 from typing import Any
@@ -16,7 +16,16 @@ from pixelrnn.compiled.product import Matrix, product
 from pixelrnn.compiled.threads import TASK
 from pixelrnn.compiled.vectors import Address, copy, pointer
 from pixelrnn.scan.cell import cell_backward, cell_forward, recall_state
-from pixelrnn.scan.layer import Gradients, Layer, project, project_backward, unpack, unpack_gradients
+from pixelrnn.scan.layer import (
+    Gradients,
+    Layer,
+    add_context,
+    context_backward,
+    project,
+    project_backward,
+    unpack,
+    unpack_gradients,
+)
 
 __all__ = ["backward", "forward"]
 
@@ -30,9 +39,10 @@ def _forward(layer: Layer, image: int) -> None:
     inputs = np.zeros((taps - 1) * features + line, np.float32)
     states = np.zeros((2, 2 * margin + columns * units), np.float32)
     nothing = np.zeros(units, np.float32)
-    bias = Matrix(pointer(layer.bias, 0), 0, 1)
+    bias = Matrix(pointer(layer.bias, image * layer.bias_distance), 0, 1)
     input_weight = Matrix(pointer(layer.weight, 0), gates, 1)
     state_weight = Matrix(pointer(layer.weight, window * gates), gates, 1)
+    context_weight = Matrix(pointer(layer.weight, (window + width * units) * gates), gates, 1)
     for row in range(rows):
         now, before = states[row % 2], states[1 - row % 2]
         start = (image * rows + row) * columns
@@ -44,6 +54,7 @@ def _forward(layer: Layer, image: int) -> None:
         product(bias, to, Matrix(pointer(inputs, 0), features, 1), input_weight, columns, gates, window)
         if row:
             product(to, to, Matrix(pointer(before, 0), units, 1), state_weight, columns, gates, width * units)
+        add_context(layer, to, context_weight, start)
         for column in range(columns):
             here, state = pointer(cells, column * cell), pointer(now, margin + column * units)
             before_it = pointer(above, column * cell + gates) if row else pointer(nothing, 0)
@@ -64,10 +75,13 @@ def _recall(cells: Address, tanhs: Address, states: Address, columns: int, units
 def _input_backward(
     layer: Layer, gradients: Gradients, inputs: Any, d_inputs: Any, d_gates: Matrix, start: int, task: int
 ) -> None:
-    """From the gates of a row to its input pixels and to their weights; `inputs` and `d_inputs` have left margins."""
+    """From the gates of a row to its input pixels, its context, and the weights of both.
+
+    `inputs` and `d_inputs` have left margins.
+    """
     columns, features, units, taps, width = layer[3:8]
     gates, line, margin, window = 4 * units, columns * features, (taps - 1) * features, taps * features
-    wide = window + width * units
+    wide = window + width * units + layer.context_features
     copy(pointer(inputs, margin), pointer(layer.x, start * features), line)
     to = Matrix(pointer(gradients.d_weight, task * wide * gates), gates, 1)
     product(to, to, Matrix(pointer(inputs, 0), 1, features), d_gates, window, gates, columns)
@@ -79,6 +93,9 @@ def _input_backward(
         tap_weight = Matrix(pointer(layer.weight, tap * features), wide, 1)
         product(to, to, d_gates, tap_weight, columns, features, gates)
     copy(pointer(gradients.d_x, start * features), pointer(d_inputs, margin), line)
+    before = window + width * units
+    to = Matrix(pointer(gradients.d_weight, (task * wide + before) * gates), gates, 1)
+    context_backward(layer, gradients, d_gates, Matrix(pointer(layer.weight, before), wide, 1), to, start)
 
 
 @njit
@@ -86,7 +103,7 @@ def _above_backward(layer: Layer, gradients: Gradients, states: Any, d_states: A
     """From the gates of a row to the states of the row above and to their weights, both with margins."""
     columns, features, units, taps, width = layer[3:8]
     gates, window = 4 * units, taps * features
-    wide = window + width * units
+    wide = window + width * units + layer.context_features
     to = Matrix(pointer(gradients.d_weight, (task * wide + window) * gates), gates, 1)
     product(to, to, Matrix(pointer(states, 0), 1, units), d_gates, width * units, gates, columns)
     d_states[:] = 0
@@ -108,7 +125,7 @@ def _backward(layer: Layer, gradients: Gradients, image: int, task: int) -> None
     states = np.zeros((2, 2 * margin + columns * units), np.float32)
     tanhs = np.empty((2, columns * units), np.float32)
     nothing = np.zeros(units, np.float32)
-    d_bias, d_state = pointer(gradients.d_bias, task * gates), pointer(d_states, margin)
+    d_bias, d_state = pointer(gradients.d_bias, image * gates), pointer(d_states, margin)
     for row in range(rows - 1, -1, -1):
         now, before = row % 2, 1 - row % 2
         start = (image * rows + row) * columns
@@ -140,7 +157,7 @@ def forward(task: int, integers: Any) -> None:
 
 @cfunc(TASK, cache=True)
 def backward(task: int, integers: Any) -> None:
-    """Compute `d_x` of a block of images, and add to the task's gradients of the weights."""
+    """Compute `d_x` of a block of images, and add to `d_context`, `d_bias` and the task's gradients of the weights."""
     layer, gradients = unpack(integers), unpack_gradients(integers)
     for image in range(task * layer.block, min(layer.images, (task + 1) * layer.block)):
         _backward(layer, gradients, image, task)

@@ -1,0 +1,120 @@
+r"""What an image may depend on besides its own pixels: a label and a context image.
+
+Papers: the label as a bias of the gates of every layer: van den Oord et al., *Conditional Image Generation with PixelCNN
+Decoders*, NeurIPS 2016, section 2.3. The context image, upsampled by transposed convolutions and mapped to the gates of
+every layer by an unmasked 1x1 convolution: van den Oord et al. 2016 (*Pixel Recurrent Neural Networks*), section 3.6.
+
+A condition is given whole, before the first pixel: no mask keeps anything of it from any sub-pixel.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pixelrnn.config import ModelConfig
+from pixelrnn.nn.conv import free_weight
+
+__all__ = ["Condition", "ContextNetwork", "GateCondition"]
+
+
+class Condition(NamedTuple):
+    """What a batch of images is given, as the layers take it.
+
+    Attributes:
+        label: `(N,)` int64 label of each image, -1 for none; or None.
+        context: `(N, c, H, W)` features of the context image at every pixel, from `ContextNetwork`; or None.
+    """
+
+    label: Tensor | None = None
+    context: Tensor | None = None
+
+
+class ContextNetwork(nn.Module):
+    r"""Maps a context image to c = h features at every pixel of the image that it conditions.
+
+    Layers of transposed convolutions with ReLU: one that keeps the size, one for each prime factor r by which the
+    context is smaller than the image, and one that keeps the size again. A layer of factor r has a kernel of side 3r
+    and stride r: every pixel of its output reads 3x3 pixels of its input.
+
+    Args:
+        config: Of the model, with a context.
+
+    Example:
+        >>> config = ModelConfig(shape=(1, 8, 8), context=(3, 4, 2), hidden=6)
+        >>> ContextNetwork(config)(torch.zeros(2, 3, 4, 2)).shape
+        torch.Size([2, 6, 8, 8])
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        assert config.context is not None
+        inputs, layers = config.context[0], []
+        for factor in [(1, 1), *(_factors(*config.context_ratio) or [(1, 1)]), (1, 1)]:
+            kernel = (3 * factor[0], 3 * factor[1])
+            layers.append(nn.ConvTranspose2d(inputs, config.hidden, kernel, stride=factor, padding=factor))
+            inputs = config.hidden
+        self.layers = nn.ModuleList(layers)
+
+    def forward(self, context: Tensor) -> Tensor:
+        """Map scaled context images `(N, Cc, Hc, Wc)` to features `(N, c, H, W)`."""
+        for layer in self.layers:
+            context = layer(context).relu()
+        return context
+
+
+def _factors(rows: int, columns: int) -> list[tuple[int, int]]:
+    """The prime factors of two ratios, side by side, the smallest first, filled up with 1.
+
+    Example:
+        >>> _factors(4, 6)
+        [(2, 2), (2, 3)]
+    """
+    factors = []
+    while rows > 1 or columns > 1:
+        r, c = _smallest_factor(rows), _smallest_factor(columns)
+        factors.append((r, c))
+        rows, columns = rows // r, columns // c
+    return factors
+
+
+def _smallest_factor(number: int) -> int:
+    return next((factor for factor in range(2, math.isqrt(number) + 1) if number % factor == 0), number)
+
+
+class GateCondition(nn.Module):
+    r"""What the condition adds to the gates of one layer.
+
+    .. math:: gates_{r,c} \leftarrow gates_{r,c} + v_{label} + K^{context} e_{r,c}
+
+    with a learned bias v for each label, none for an image without a label, and the features e of the context image.
+
+    Args:
+        config: Of the model.
+        gates: Number of gates of the layer.
+    """
+
+    def __init__(self, config: ModelConfig, gates: int) -> None:
+        super().__init__()
+        # From zero on: before it has learned anything, a label makes no difference.
+        self.label = nn.Parameter(torch.zeros(config.classes, gates)) if config.classes else None
+        self.context = free_weight(gates, config.hidden, inputs=config.hidden) if config.context else None
+
+    def bias(self, bias: Tensor, condition: Condition) -> Tensor:
+        """A bias of the gates `(G,)` with what the labels add, `(N, G)` if there are labels."""
+        return bias if condition.label is None else bias + self._of_label(condition.label)
+
+    def add(self, gates: Tensor, condition: Condition) -> Tensor:
+        """Gates `(N, G, H, W)` with all that the condition adds."""
+        if condition.label is not None:
+            gates = gates + self._of_label(condition.label)[:, :, None, None]
+        if condition.context is not None and self.context is not None:
+            gates = gates + F.conv2d(condition.context, self.context[:, :, None, None])
+        return gates
+
+    def _of_label(self, label: Tensor) -> Tensor:
+        assert self.label is not None
+        has_label = (label >= 0).to(self.label.dtype)
+        return self.label[label.clamp(min=0)] * has_label[:, None]
