@@ -438,7 +438,7 @@ for output, levels in (("bernoulli", 2), ("softmax", 5), ("logistic-mixture", 9)
         output=output, parameters=model.output.parameters, levels=levels, mixtures=10
     )
     walk.walk(
-        walk.compile_network(model.network, 5), distribution, values, is_known=np.ones(x.shape, np.uint8), log_prob=nats
+        walk.compile_network(model.network, *x.shape[2:]), distribution, values, is_known=np.ones(x.shape, np.uint8), log_prob=nats
     )
     with torch.no_grad():
         torch.testing.assert_close(torch.from_numpy(nats), model.log_prob_map(x), atol=1e-4, rtol=1e-4)

@@ -172,7 +172,7 @@ class ImageModel(nn.Module):
             top_k=top_k or 0,
             top_p=top_p,
         )
-        program = walk.compile_network(self.network, values.shape[3])
+        program = walk.compile_network(self.network, *values.shape[2:])
         walk.walk(program, distribution, values, uniform=uniform, batch=batch, callback=callback)
 
     @property

@@ -32,7 +32,7 @@ for architecture in ("diagonal-bilstm", "row-lstm", "pixelcnn", "gated-pixelcnn"
                 temperature=temperature, top_k=top_k
             )
             walk.walk(
-                walk.compile_network(model.network, 7),
+                walk.compile_network(model.network, 6, 7),
                 distribution,
                 values,
                 uniform=lambda images: uniform[images.start : images.stop],

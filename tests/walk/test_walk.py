@@ -46,7 +46,7 @@ def follow(model, x, **options):
     values = x.numpy().astype(np.float32)
     nats = np.zeros_like(values)
     parameters = np.zeros((*values.shape[:2], model.output.parameters, *values.shape[2:]), np.float32)
-    program = walk.compile_network(model.network, x.shape[3])
+    program = walk.compile_network(model.network, *x.shape[2:])
     known = np.ones(values.shape, np.uint8)
     options = distribution_of(model, **options)
     walk.walk(program, options, values, is_known=known, log_prob=nats, parameters=parameters)
@@ -67,7 +67,7 @@ def draw(model, size, uniform, **options):
     """Images and their log probabilities by a walk in which nothing is known."""
     values = np.zeros((len(uniform), model.config.shape[0], *size), np.float32)
     nats = np.zeros_like(values)
-    program = walk.compile_network(model.network, size[1])
+    program = walk.compile_network(model.network, *size)
     walk.walk(
         program,
         distribution_of(model, **options),
@@ -195,7 +195,7 @@ def test_known_values_steer_the_rest():
     values, known = np.full(images.shape, 3, np.float32), np.zeros(images.shape, np.uint8)
     known[:, :, 0], known[:, :, 2, 1] = 1, 1
     values[known == 1] = images.numpy()[known == 1]
-    program = walk.compile_network(model.network, 4)
+    program = walk.compile_network(model.network, 3, 4)
     walk.walk(program, distribution_of(model), values, is_known=known, uniform=lambda i: uniform[i.start : i.stop])
     assert (values == images.numpy()).all()
 

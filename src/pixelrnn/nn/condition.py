@@ -58,6 +58,11 @@ class ContextNetwork(nn.Module):
             inputs = config.hidden
         self.layers = nn.ModuleList(layers)
 
+    @property
+    def convolutions(self) -> list[nn.ConvTranspose2d]:
+        """The layers in order."""
+        return [layer for layer in self.layers if isinstance(layer, nn.ConvTranspose2d)]
+
     def forward(self, context: Tensor) -> Tensor:
         """Map scaled context images `(N, Cc, Hc, Wc)` to features `(N, c, H, W)`."""
         for layer in self.layers:

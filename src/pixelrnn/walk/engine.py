@@ -8,7 +8,7 @@ Arithmetic is plain float32 in the order of the instructions: nothing is fused o
 same bits on every processor, whatever the number of threads, of lanes and of images.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numba import cfunc, njit
@@ -18,85 +18,39 @@ from pixelrnn.compiled.product import Matrix, strict_product
 from pixelrnn.compiled.threads import TASK
 from pixelrnn.compiled.vectors import LANES, Address, address, load, maximum, pointer, splat, store, view
 from pixelrnn.scan.cell import cell_forward
+from pixelrnn.walk.condition import fill_context, fill_labels
 from pixelrnn.walk.distributions import Output, Room, decide, make_room
-from pixelrnn.walk.program import BIAS, FIELDS, GATE, GROUP, LINEAR, LSTM, MAP_FIELDS, RELU, START
+from pixelrnn.walk.program import BIAS, FIELDS, GATE, GROUP, LINEAR, LSTM, RELU, START
+from pixelrnn.walk.state import Walk, at, bound, features
 
-__all__ = ["advance"]
+__all__ = ["advance", "gather"]
 
 _ZERO, _ONE, _TWO = np.array([0, 1, 2], np.float32)
-
-
-class Walk(NamedTuple):
-    """Sizes, and addresses as integers: of the program, of the images, of their states."""
-
-    images: int
-    channels: int
-    rows: int
-    columns: int
-    first_row: int
-    end_row: int
-    weights: int
-    instructions: int
-    maps: int
-    bounds: int
-    passes: int
-    number_of_passes: int
-    first: int
-    end: int
-    floats: int
-    image: int
-    parameters: int
-    states: int
-    values: int
-    is_known: int
-    uniform: int
-    log_prob: int
-    found: int
-
-
-@njit
-def _at(walk: Walk, state: Address, number: int, row: int, column: int) -> Address:
-    """Where a map has the features of a pixel."""
-    fields = view(walk.maps, np.int64)
-    m = number * MAP_FIELDS
-    place = fields[m] + row % fields[m + 2] * fields[m + 3] + (column + fields[m + 5]) * fields[m + 4]
-    return pointer(state, place * LANES)
-
-
-@njit
-def _features(walk: Walk, number: int) -> Any:
-    return view(walk.maps, np.int64)[number * MAP_FIELDS + 1]
-
-
-@njit
-def _bound(walk: Walk, number: int, group: int) -> Any:
-    """The first feature of a group of a map, or the end of the one before."""
-    return view(walk.bounds, np.int64)[number * (walk.channels + 1) + group]
 
 
 @njit
 def _nonlinear(walk: Walk, state: Address, op: Any, row: int, column: int, group: int) -> None:
     """The instructions of one group that have their gates together."""
     kind, target, source, other = op[0], op[2], op[3], op[4]
-    begin, end = _bound(walk, target, group), _bound(walk, target, group + 1)
+    begin, end = bound(walk, target, group), bound(walk, target, group + 1)
     units = end - begin
-    to = pointer(_at(walk, state, target, row, column), begin * LANES)
+    to = pointer(at(walk, state, target, row, column), begin * LANES)
     if kind == LSTM:
-        gates = pointer(_at(walk, state, source, row, column), 4 * begin * LANES)
-        before = pointer(_at(walk, state, other, row, column + op[6]), begin * LANES)
-        memory = pointer(_at(walk, state, other, row, column), begin * LANES)
+        gates = pointer(at(walk, state, source, row, column), 4 * begin * LANES)
+        before = pointer(at(walk, state, other, row, column + op[6]), begin * LANES)
+        memory = pointer(at(walk, state, other, row, column), begin * LANES)
         cell_forward(gates, before, memory, to, units * LANES)
     elif kind == GATE:
-        a = pointer(_at(walk, state, source, row, column), 2 * begin * LANES)
+        a = pointer(at(walk, state, source, row, column), 2 * begin * LANES)
         for j in range(0, units * LANES, LANES):
             store(to, j, tanh(load(a, j)) * sigmoid(load(a, units * LANES + j)))
     elif kind == RELU:
-        x = pointer(_at(walk, state, source, row, column), begin * LANES)
+        x = pointer(at(walk, state, source, row, column), begin * LANES)
         for j in range(0, units * LANES, LANES):
             store(to, j, maximum(load(x, j), splat(_ZERO)))
     else:
-        x = pointer(_at(walk, state, source, row, column), begin * LANES)
-        y = pointer(_at(walk, state, other, row, column), begin * LANES)
+        x = pointer(at(walk, state, source, row, column), begin * LANES)
+        y = pointer(at(walk, state, other, row, column), begin * LANES)
         for j in range(0, units * LANES, LANES):
             store(to, j, load(x, j) + load(y, j))
 
@@ -104,18 +58,18 @@ def _nonlinear(walk: Walk, state: Address, op: Any, row: int, column: int, group
 @njit
 def _affine(walk: Walk, state: Address, op: Any, row: int, column: int, begin: int, end: int, depth: int) -> None:
     """A bias, or a product added to features begin .. end of the target."""
-    to = pointer(_at(walk, state, op[2], row, column), begin * LANES)
+    to = pointer(at(walk, state, op[2], row, column), begin * LANES)
     if op[0] == BIAS:
         bias = view(walk.weights + 4 * (op[8] + begin), np.float32)
         for feature in range(end - begin):
             value = splat(bias[feature])
             if op[4] >= 0:
-                value = value + load(_at(walk, state, op[4], row, column), (begin + feature) * LANES)
+                value = value + load(at(walk, state, op[4], row, column), (begin + feature) * LANES)
             store(to, feature * LANES, value)
     elif row >= op[5]:
         c = Matrix(to, LANES, 1)
         a = Matrix(pointer(walk.weights, op[8] + begin * op[9]), op[9], 1)
-        b = Matrix(_at(walk, state, op[3], row - op[5], column + op[6]), LANES, 1)
+        b = Matrix(at(walk, state, op[3], row - op[5], column + op[6]), LANES, 1)
         strict_product(c, c, a, b, end - begin, LANES, depth)
 
 
@@ -130,11 +84,11 @@ def _run(walk: Walk, state: Address, first: int, end: int, row: int, column: int
             for each in range(walk.channels) if group < 0 else range(group, group + 1):
                 _nonlinear(walk, state, op, row, column, each)
         elif is_whole:
-            depth = op[7] * _features(walk, source) if kind == LINEAR else 0
-            _affine(walk, state, op, row, column, 0, _features(walk, target), depth)
+            depth = op[7] * features(walk, source) if kind == LINEAR else 0
+            _affine(walk, state, op, row, column, 0, features(walk, target), depth)
         elif phase == GROUP:
-            depth = _bound(walk, source, group + 1) if kind == LINEAR else 0
-            _affine(walk, state, op, row, column, _bound(walk, target, group), _bound(walk, target, group + 1), depth)
+            depth = bound(walk, source, group + 1) if kind == LINEAR else 0
+            _affine(walk, state, op, row, column, bound(walk, target, group), bound(walk, target, group + 1), depth)
 
 
 @njit
@@ -186,35 +140,50 @@ def _show(walk: Walk, output: Output, parameters: Address, image: int, row: int,
 
 
 @njit
-def _walk_block(walk: Walk, output: Output, block: int) -> None:
-    """Walk the images of one block through some rows."""
-    room, top = make_room(output), splat(np.float32(output.levels - 1))
-    image, state = block * LANES, pointer(walk.states, block * walk.floats * LANES)
-    for row in range(walk.first_row, walk.end_row):
-        for number in range(walk.number_of_passes):
-            _pass(walk, state, number, row)
-        for column in range(walk.columns):
-            pixel = _at(walk, state, walk.image, row, column)
-            for channel in range(walk.channels):
-                _run(walk, state, walk.first, walk.end, row, column, channel)
-                start = channel * output.parameters * LANES
-                parameters = pointer(_at(walk, state, walk.parameters, row, column), start)
-                if walk.found:
-                    _show(walk, output, parameters, image, row, column, channel)
-                _ask(walk, room, image, row, column, channel)
-                decide(output, parameters, room, walk.log_prob != 0)
-                value = load(pointer(room.value, 0), 0)
-                if output.levels:
-                    value = splat(_TWO) * value / top - splat(_ONE)
-                store(pixel, channel * LANES, value)
-                _tell(walk, room, image, row, column, channel)
+def _visit(walk: Walk, output: Output, state: Address, room: Room, image: int, row: int, column: int, channel: int) -> Any:
+    """Compute the distribution of a sub-pixel of each image of a block, and its value."""
+    _run(walk, state, walk.first, walk.end, row, column, channel)
+    parameters = pointer(at(walk, state, walk.parameters, row, column), channel * output.parameters * LANES)
+    if walk.found:
+        _show(walk, output, parameters, image, row, column, channel)
+    _ask(walk, room, image, row, column, channel)
+    decide(output, parameters, room, walk.log_prob != 0)
+    value = load(pointer(room.value, 0), 0)
+    if output.levels:
+        value = splat(_TWO) * value / splat(np.float32(output.levels - 1)) - splat(_ONE)
+    store(at(walk, state, walk.image, row, column), channel * LANES, value)
+    _tell(walk, room, image, row, column, channel)
 
 
 @cfunc(TASK, cache=True)
 def advance(block: int, n: Any) -> None:
-    """Walk one block of images through some rows; `visit.py` writes the integers."""
+    """Walk one block of images through some sub-pixels; `visit.py` writes the integers."""
     walk = Walk(
-        n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11],
-        n[12], n[13], n[14], n[15], n[16], n[17], n[18], n[19], n[20], n[21], n[22],
+        n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11], n[12], n[13], n[14],
+        n[15], n[16], n[17], n[18], n[19], n[20], n[21], n[22], n[23], n[24], n[25], n[26], n[27], n[28], n[29],
     )  # fmt: skip
-    _walk_block(walk, Output(n[23], n[24], n[25], n[26], n[27], n[28]), block)
+    output = Output(n[30], n[31], n[32], n[33], n[34], n[35])
+    room = make_room(output)
+    image, state = block * LANES, pointer(walk.states, block * walk.floats * LANES)
+    if walk.first_visit == 0:
+        fill_labels(walk, state, image)
+        fill_context(walk, state, image)
+    for visit in range(walk.first_visit, walk.end_visit):
+        pixel, channel = visit // walk.channels, visit % walk.channels
+        row, column = pixel // walk.columns, pixel % walk.columns
+        if column == 0 and channel == 0:
+            for number in range(walk.number_of_passes):
+                _pass(walk, state, number, row)
+        _visit(walk, output, state, room, image, row, column, channel)
+
+
+@cfunc(TASK, cache=True)
+def gather(block: int, n: Any) -> None:
+    """Give each lane of a block the state of another: addresses of new and old states and of origins; floats of one."""
+    new, old, origins, floats = n[0], n[1], view(n[2], np.int64), n[3]
+    for lane in range(LANES):
+        origin = origins[block * LANES + lane]
+        source = view(old + 4 * (origin // LANES * floats * LANES + origin % LANES), np.float32)
+        target = view(new + 4 * (block * floats * LANES + lane), np.float32)
+        for place in range(0, floats * LANES, LANES):
+            target[place] = source[place]

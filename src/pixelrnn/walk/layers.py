@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from pixelrnn.masks import groups
+from pixelrnn.nn.condition import ContextNetwork, GateCondition
 from pixelrnn.nn.conv import MaskedConv2d
 from pixelrnn.nn.diagonal_bilstm import DiagonalBiLSTM
 from pixelrnn.nn.gated import GatedLayer, GatedStack
@@ -25,14 +26,15 @@ __all__ = ["compile_network"]
 
 
 @torch.no_grad()
-def compile_network(network: Network, columns: int) -> Program:
-    """The program of a network for images of a width."""
-    writer = Writer(network.channels, columns)
+def compile_network(network: Network, rows: int, columns: int) -> Program:
+    """The program of a network for images of a height and a width."""
+    writer = Writer(network.channels, rows, columns)
+    context = None if network.context is None else _context(writer, network.context)
     image = writer.map(groups(network.channels, network.channels), rows=4, left=3, right=3)
     if isinstance(network.stack, GatedStack):
-        first, features = _gated_stack(writer, network.stack, image)
+        first, features = _gated_stack(writer, network.stack, image, context)
     else:
-        first, features = _residual_stack(writer, network.stack, image)
+        first, features = _residual_stack(writer, network.stack, image, context)
     positive, head = writer.map(features.groups), _target(writer, network.head)
     parameters = _target(writer, network.last)
     writer.relu(positive, features)
@@ -40,6 +42,33 @@ def compile_network(network: Network, columns: int) -> Program:
     writer.relu(head, head)
     _conv(writer, network.last, head, parameters)
     return writer.finish(first, image, parameters)
+
+
+def _context(writer: Writer, network: ContextNetwork) -> Map:
+    """The network of the context image; returns the map of its features, one pixel for each of the image."""
+    size = writer.rows, writer.columns
+    for layer in network.convolutions:
+        size = size[0] // layer.stride[0], size[1] // layer.stride[1]
+    features = writer.context(network.convolutions[0].in_channels, *size)
+    for layer in network.convolutions:
+        factor = (layer.stride[0], layer.stride[1])
+        # A transposed convolution: output r i + p takes the kernel's k = p + r (1 - d) from input i + d, d = -1, 0, 1.
+        weight = layer.weight.unflatten(2, (3, factor[0])).unflatten(4, (3, factor[1]))  # (I, O, 3, r, 3, s)
+        weight = weight.flip(2, 4).permute(3, 5, 2, 1, 4, 0)
+        assert layer.bias is not None
+        features = writer.upsample(features, size, factor, weight, layer.bias)
+        size = size[0] * factor[0], size[1] * factor[1]
+    return features
+
+
+def _labelled(writer: Writer, condition: GateCondition, of: Tensor, order: Tensor) -> Map | None:
+    """The map of the biases of gates of these groups that a label gives, if there are labels."""
+    return None if condition.label is None else writer.labelled(of[order], condition.label[:, order])
+
+
+def _add_context(writer: Writer, condition: GateCondition, context: Map | None, gates: Map, order: Tensor) -> None:
+    if condition.context is not None and context is not None:
+        writer.linear(gates, context, condition.context[order].unsqueeze(1), phase=START)
 
 
 def _target(writer: Writer, layer: MaskedConv2d) -> Map:
@@ -82,12 +111,12 @@ def _conv(
     writer.linear(target, source, weight[:, above, left : left + 1], phase=GROUP)
 
 
-def _residual_stack(writer: Writer, stack: ResidualStack, image: Map) -> tuple[int, Map]:
+def _residual_stack(writer: Writer, stack: ResidualStack, image: Map, context: Map | None) -> tuple[int, Map]:
     """The stack of PixelCNN, Row LSTM or Diagonal BiLSTM; returns the first instruction of a pixel and the features."""
     outer = groups(len(stack.first.bias), writer.channels)
     features = [_features(writer, outer, block.layer) for block in stack.blocks]
     features.append(writer.map(outer))
-    compute = [_layer(writer, block, x) for block, x in zip(stack.blocks, features[:-1], strict=True)]
+    compute = [_layer(writer, block, x, context) for block, x in zip(stack.blocks, features[:-1], strict=True)]
 
     first = writer.begin()
     _conv(writer, stack.first, image, features[0])
@@ -106,16 +135,16 @@ def _features(writer: Writer, outer: Tensor, layer: nn.Module) -> Map:
     return writer.map(outer, rows=1, left=1 if isinstance(layer, RowLSTM) else 0)
 
 
-def _layer(writer: Writer, block: ResidualBlock, x: Map) -> Callable[[], Map]:
+def _layer(writer: Writer, block: ResidualBlock, x: Map, context: Map | None) -> Callable[[], Map]:
     """Prepare the maps and passes of a layer; what is returned writes its instructions and returns its output."""
     inner = groups(block.up.mask.shape[1], writer.channels)
     match block.layer:
         case RowLSTM():
-            return _row_lstm(writer, block.layer, x, inner)
+            return _row_lstm(writer, block.layer, x, inner, context)
         case DiagonalBiLSTM():
-            return _diagonal_bilstm(writer, block.layer, x, inner)
+            return _diagonal_bilstm(writer, block.layer, x, inner, context)
         case _:
-            return _pixelcnn_layer(writer, block.layer, x, inner)
+            return _pixelcnn_layer(writer, block.layer, x, inner, context)
 
 
 def _begin_skips(writer: Writer, skips: list[MaskedConv2d], outer: Tensor) -> Map | None:
@@ -144,32 +173,38 @@ def _end_skips(writer: Writer, features: Map, total: Map | None) -> Map:
     return both
 
 
-def _pixelcnn_layer(writer: Writer, layer: PixelCNNLayer, x: Map, inner: Tensor) -> Callable[[], Map]:
+def _pixelcnn_layer(
+    writer: Writer, layer: PixelCNNLayer, x: Map, inner: Tensor, context: Map | None
+) -> Callable[[], Map]:
     """ReLU - 1x1 - ReLU - 3x3 - ReLU."""
     positive, down = writer.map(x.groups), writer.map(inner, rows=2, left=1, right=1)
-    hidden = writer.map(inner)
+    hidden, order = writer.map(inner), torch.arange(len(inner))
+    labelled = _labelled(writer, layer.condition, inner, order)
 
     def write() -> Map:
         writer.relu(positive, x)
         _conv(writer, layer.down, positive, down)
         writer.relu(down, down)
-        _conv(writer, layer.conv, down, hidden)
+        _conv(writer, layer.conv, down, hidden, plus=labelled)
+        _add_context(writer, layer.condition, context, hidden, order)
         writer.relu(hidden, hidden)
         return hidden
 
     return write
 
 
-def _row_lstm(writer: Writer, layer: RowLSTM, x: Map, inner: Tensor) -> Callable[[], Map]:
+def _row_lstm(writer: Writer, layer: RowLSTM, x: Map, inner: Tensor, context: Map | None) -> Callable[[], Map]:
     """All three of the row above are complete when a pixel starts; the memory of a column is replaced in place."""
     order = _by_group(inner, 4)
     state = layer.state_to_state[order].transpose(1, 2)  # (4h, K, h)
     reach = state.shape[1] // 2
     gates = writer.map(inner.repeat(4)[order])
     hidden, memory = writer.map(inner, rows=2, left=reach, right=reach), writer.map(inner, rows=1)
+    labelled = _labelled(writer, layer.condition, inner.repeat(4), order)
 
     def write() -> Map:
-        _conv(writer, layer.input_to_state, x, gates, order=order)
+        _conv(writer, layer.input_to_state, x, gates, order=order, plus=labelled)
+        _add_context(writer, layer.condition, context, gates, order)
         writer.linear(gates, hidden, state, phase=START, up=1, right=-reach)
         writer.lstm(hidden, gates, memory)
         return hidden
@@ -177,7 +212,9 @@ def _row_lstm(writer: Writer, layer: RowLSTM, x: Map, inner: Tensor) -> Callable
     return write
 
 
-def _diagonal_bilstm(writer: Writer, layer: DiagonalBiLSTM, x: Map, inner: Tensor) -> Callable[[], Map]:
+def _diagonal_bilstm(
+    writer: Writer, layer: DiagonalBiLSTM, x: Map, inner: Tensor, context: Map | None
+) -> Callable[[], Map]:
     """The second direction passes over the row above as soon as that is complete.
 
     States and memories are kept for one row and replaced in place: when a pixel starts, those of its own column are
@@ -192,10 +229,13 @@ def _diagonal_bilstm(writer: Writer, layer: DiagonalBiLSTM, x: Map, inner: Tenso
     states, memory = (writer.map(inner, rows=1, left=1) for _ in range(2))
     back_states, back_memory = (writer.map(inner, rows=1, right=1) for _ in range(2))
     hidden = writer.map(inner)
+    orders = order, order + 4 * units  # of the gates of each direction
+    labelled = [_labelled(writer, layer.condition, inner.repeat(8), each) for each in orders]
 
     def update(gates: Map, states: Map, memory: Map, direction: int) -> None:
         right = 2 * direction - 1
-        writer.bias(gates, bias[direction], phase=START)
+        writer.bias(gates, bias[direction], phase=START, plus=labelled[direction])
+        _add_context(writer, layer.condition, context, gates, orders[direction])
         writer.linear(gates, states, side[direction].unsqueeze(1), phase=START, right=right)
         writer.linear(gates, states, above[direction].unsqueeze(1), phase=START)
         writer.linear(gates, x, pixel[direction].unsqueeze(1), phase=GROUP)
@@ -213,13 +253,13 @@ def _diagonal_bilstm(writer: Writer, layer: DiagonalBiLSTM, x: Map, inner: Tenso
     return write
 
 
-def _gated_stack(writer: Writer, stack: GatedStack, image: Map) -> tuple[int, Map]:
+def _gated_stack(writer: Writer, stack: GatedStack, image: Map, context: Map | None) -> tuple[int, Map]:
     """The vertical stack passes over a row before its first pixel, a layer a pass; the horizontal one walks."""
     outer = groups(len(stack.blocks[0].out.bias), writer.channels)
     order = _by_group(outer, 2)
     vertical, from_above = image, []
     for layer in stack.blocks:
-        vertical, added = _vertical(writer, layer, vertical, outer, order)
+        vertical, added = _vertical(writer, layer, vertical, outer, order, context)
         from_above.append(added)
 
     first = writer.begin()
@@ -235,21 +275,31 @@ def _gated_stack(writer: Writer, stack: GatedStack, image: Map) -> tuple[int, Ma
     return first, _end_skips(writer, horizontal, skips)
 
 
-def _vertical(writer: Writer, layer: GatedLayer, source: Map, outer: Tensor, order: Tensor) -> tuple[Map, Map]:
-    """The pass of one vertical layer over a row; returns its features and what they add to the horizontal gates."""
+def _vertical(
+    writer: Writer, layer: GatedLayer, source: Map, outer: Tensor, order: Tensor, context: Map | None
+) -> tuple[Map, Map]:
+    """The pass of one vertical layer over a row; returns its features and what they add to the horizontal gates.
+
+    The condition of the horizontal gates is added there too.
+    """
     whole = torch.zeros(len(outer), dtype=torch.int64)  # the vertical stack knows no groups
     above, features = writer.map(whole.repeat(2)), writer.map(whole, rows=2, left=1, right=1)
     added = writer.map(outer.repeat(2)[order], rows=1)
     weight = layer.vertical.masked.permute(0, 2, 3, 1)  # (O, Kh, Kw, I)
     rows, left = weight.shape[1] // 2, weight.shape[2] // 2
+    in_place = torch.arange(2 * len(outer))
+    labelled_above = _labelled(writer, layer.condition_above, whole.repeat(2), in_place)
+    labelled = _labelled(writer, layer.condition, outer.repeat(2), order)
     first = writer.begin()
-    writer.bias(above, layer.vertical.bias, phase=START)
+    writer.bias(above, layer.vertical.bias, phase=START, plus=labelled_above)
+    _add_context(writer, layer.condition_above, context, above, in_place)
     for row in range(rows + 1):
         writer.linear(above, source, weight[:, row], phase=START, up=rows - row, right=-left)
     writer.gate(features, above)
     bias = layer.between.bias
     assert bias is not None
-    writer.bias(added, bias[order], phase=START)
+    writer.bias(added, bias[order], phase=START, plus=labelled)
+    _add_context(writer, layer.condition, context, added, order)
     writer.linear(added, above, layer.between.weight[order, :, 0].transpose(1, 2), phase=START)
     writer.row_pass(first)
     return features, added

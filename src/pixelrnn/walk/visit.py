@@ -1,7 +1,7 @@
 """Walking images: sampling, completing and scoring differ only in which values are known beforehand."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from pixelrnn.compiled import threads
 from pixelrnn.compiled.vectors import LANES, padded
 from pixelrnn.config import OutputName
 from pixelrnn.walk.distributions import KINDS
-from pixelrnn.walk.engine import advance
+from pixelrnn.walk.engine import advance, gather
 from pixelrnn.walk.program import Array, Program
 
 __all__ = ["Distribution", "walk"]
@@ -43,12 +43,16 @@ def walk(
     distribution: Distribution,
     values: Array,
     *,
+    label: Array | None = None,
+    context: Array | None = None,
     is_known: Array | None = None,
     uniform: Callable[[range], Array] | None = None,
     log_prob: Array | None = None,
     parameters: Array | None = None,
     batch: int = 256,
     callback: Callable[[float], None] | None = None,
+    stops: Collection[int] = (),
+    choose: Callable[[int], Array | None] | None = None,
 ) -> None:
     """Visit the sub-pixels of images in order and fill in the values that are not known.
 
@@ -56,9 +60,11 @@ def walk(
     batch, the threads and the processor.
 
     Args:
-        program: Made for the width of the images.
+        program: Made for the height and width of the images.
         distribution: Of a sub-pixel.
         values: `(N, C, H, W)` float32, levels as they are; changed in place.
+        label: `(N)` int64, -1 for none; needed if the network knows labels.
+        context: `(N, Cc, Hc, Wc)` float32 as the network reads it, if it has one.
         is_known: `(N, C, H, W)` uint8: where `values` are given; nowhere if not given.
         uniform: Gives the float64 numbers in [0, 1), `(n, H, W, C)`, that draw the values of a range of images; not
             needed if everything is known.
@@ -67,6 +73,9 @@ def walk(
         parameters: `(N, C, P, H, W)` float32, to be filled with the parameters of each sub-pixel.
         batch: Images walked at once; memory grows with it, and each thread needs some.
         callback: Called with the finished share, 0 .. 1, after every row. What it raises ends the walk.
+        stops: Numbers of sub-pixels before which the walk asks
+        choose: which images go on: of a batch, the `(n)` numbers of those that take the places of all, with everything
+            that was drawn; None to go on with each.
 
     Example:
         >>> from pixelrnn.nn.network import Network
@@ -76,29 +85,37 @@ def walk(
         >>> values = np.zeros((3, 1, 2, 2), np.float32)
         >>> known = np.ones(values.shape, np.uint8)
         >>> nats = np.zeros_like(values)
-        >>> walk(compile_network(network, 2), coin, values, is_known=known, log_prob=nats)
+        >>> walk(compile_network(network, 2, 2), coin, values, is_known=known, log_prob=nats)
         >>> bool((nats < 0).all())
         True
     """
-    _check(program, distribution, values, is_known, uniform, log_prob, parameters)
-    images, rows = values.shape[0], values.shape[2]
+    _check(program, distribution, values, label, context, is_known, uniform, log_prob, parameters)
+    images, channels, rows, columns = values.shape
+    line = columns * channels
+    ends = sorted({*range(line, rows * line + 1, line), *(stop for stop in stops if 0 < stop < rows * line)})
     for start in range(0, images, batch):
         members = range(start, min(start + batch, images))
-        part = slice(members.start, members.stop)
         numbers = None if uniform is None else np.ascontiguousarray(uniform(members), np.float64)
-        assert numbers is None or numbers.shape == (len(members), *values.shape[2:], values.shape[1])
-        known, nats, found = (None if a is None else a[part] for a in (is_known, log_prob, parameters))
-        states = np.zeros(padded(len(members)) * program.floats, np.float32)
-        for row in range(rows):
-            _advance(program, distribution, row, (states, values[part], known, numbers, nats, found))
-            if callback is not None:
-                callback((start + len(members) * (row + 1) / rows) / images)
+        assert numbers is None or numbers.shape == (len(members), rows, columns, channels)
+        given = [None if a is None else a[start : members.stop] for a in (is_known, log_prob, parameters, label, context)]
+        states, values_of = np.zeros(padded(len(members)) * program.floats, np.float32), values[start : members.stop]
+        for first, end in zip([0, *ends], ends, strict=False):
+            if first and first in stops and choose is not None and (chosen := choose(first)) is not None:
+                values_of[:] = values_of[chosen]
+                states = _gather(program, states, chosen)
+            known, nats, found, labels, contexts = given
+            arrays = (states, values_of, known, numbers, nats, found, labels, contexts)
+            _advance(program, distribution, (first, end), arrays)
+            if callback is not None and end % line == 0:
+                callback((start + len(members) * end / (rows * line)) / images)
 
 
 def _check(
     program: Program,
     distribution: Distribution,
     values: Array,
+    label: Array | None,
+    context: Array | None,
     is_known: Array | None,
     uniform: Callable[[range], Array] | None,
     log_prob: Array | None,
@@ -106,36 +123,56 @@ def _check(
 ) -> None:
     """The engine trusts its addresses: what does not fit must not get there."""
     images, channels, rows, columns = values.shape
-    assert columns == program.columns
+    assert (rows if program.rows == 0 else program.rows, program.columns) == (rows, columns)
     assert channels == program.bounds.shape[1] - 1
+    assert (context is None) == (program.context < 0)
     found = (images, channels, distribution.parameters, rows, columns)
     for array, shape, dtype in (
         (values, values.shape, np.float32),
+        (label, (images,), np.int64),
+        (context, (images, *program.context_shape), np.float32),
         (is_known, values.shape, np.uint8),
         (log_prob, values.shape, np.float32),
         (parameters, found, np.float32),
     ):
         assert array is None or (array.shape == shape and array.dtype == dtype and array.flags.c_contiguous)
     assert uniform is not None or (is_known is not None and bool(is_known.all()))
+    assert (label is None) == (program.classes == 0)
+    assert label is None or bool(((label >= -1) & (label < program.classes)).all())
     if is_known is not None and distribution.levels:
         given = values[is_known != 0]
         assert bool(((given >= 0) & (given < distribution.levels)).all())
 
 
-def _advance(program: Program, distribution: Distribution, row: int, arrays: tuple[Array | None, ...]) -> None:
-    """One row of a batch, on all threads; `arrays` in the order of `engine.Walk`, the values second."""
+def _advance(
+    program: Program, distribution: Distribution, visits: tuple[int, int], arrays: tuple[Array | None, ...]
+) -> None:
+    """Some sub-pixels of a batch, on all threads; `arrays` in the order of `engine.Walk`, the values second."""
     values = arrays[1]
     assert values is not None
     settings = np.array([distribution.temperature, distribution.top_p], np.float64)
     tables = (program.weights, program.instructions, program.maps, program.bounds, program.passes)
     kind = (KINDS.index(distribution.output), distribution.levels, distribution.mixtures, distribution.parameters)
     integers = (
-        *(*values.shape, row, row + 1),
-        *(*map(_place, tables), len(program.passes), *program.pixel, program.floats, program.image, program.parameters),
+        *(*values.shape, *visits),
+        *(*map(_place, tables), len(program.passes)),
+        *(_place(program.labelled), len(program.labelled)),
+        *(_place(program.context_layers), len(program.context_layers), program.context),
+        *(*program.pixel, program.floats, program.image, program.parameters),
         *map(_place, arrays),
         *(*kind, distribution.top_k, _place(settings)),
     )
     threads.run(advance, padded(len(values)) // LANES, np.array(integers, np.int64))
+
+
+def _gather(program: Program, states: Array, chosen: Array) -> Array:
+    """The states of the chosen images, each in the place of one."""
+    origins = np.zeros(padded(len(chosen)), np.int64)
+    origins[: len(chosen)] = chosen
+    new = np.empty_like(states)
+    integers = np.array([_place(new), _place(states), _place(origins), program.floats], np.int64)
+    threads.run(gather, len(origins) // LANES, integers)
+    return new
 
 
 def _place(array: Array | None) -> int:
