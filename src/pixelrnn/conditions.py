@@ -1,0 +1,135 @@
+"""Checks of what a model is given: images, what is known of them, labels and context images.
+
+Each function returns what the networks take, or raises an error that says what is allowed.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from pixelrnn.config import ModelConfig
+from pixelrnn.errors import ConfigError, DataError
+
+__all__ = ["context", "images", "label", "partly_known", "scaled"]
+
+
+def scaled(config: ModelConfig, values: Tensor, dtype: torch.dtype) -> Tensor:
+    """Values as the networks read them: levels spread over [-1, 1], floats as they are."""
+    return values.to(dtype) if values.is_floating_point() else 2 * values.to(dtype) / (config.levels - 1) - 1
+
+
+def images(config: ModelConfig, x: Tensor) -> None:
+    """Check images.
+
+    Raises:
+        DataError: If the shape, the type or a value of `x` does not fit the model.
+    """
+    channels = config.shape[0]
+    if x.dim() != 4 or x.shape[1] != channels or 0 in x.shape:
+        raise DataError(f"images have shape {tuple(x.shape)}; (N, {channels}, H, W) is needed, nothing empty")
+    if config.levels == 0:
+        if not x.is_floating_point() or not bool(x.isfinite().all()):
+            raise DataError(f"a continuous model takes finite floats; these are {x.dtype}, or not finite")
+        return
+    if x.is_floating_point():
+        raise DataError(f"images are {x.dtype}; integers 0 .. {config.levels - 1} are needed")
+    _levels("images", x, config.levels)
+
+
+def _levels(what: str, x: Tensor, levels: int) -> None:
+    if x.is_complex() or x.dtype == torch.bool:
+        raise DataError(f"{what} are {x.dtype}; integers 0 .. {levels - 1} are needed")
+    low, high = int(x.min()), int(x.max())
+    if low < 0 or high >= levels:
+        raise DataError(f"{what} hold values {low} .. {high}; this model has {levels} levels, 0 .. {levels - 1}")
+
+
+def partly_known(config: ModelConfig, x: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+    """Images whose unknown values are 0, and the mask `(N, C, H, W)` of what is known.
+
+    Raises:
+        DataError: If the images do not fit the model, or the mask is no mask of them.
+    """
+    if known.dtype != torch.bool:
+        raise DataError(f"known is {known.dtype}; a mask of bool is needed")
+    try:
+        mask = known.to(x.device).broadcast_to(x.shape)
+    except RuntimeError:
+        raise DataError(
+            f"known has shape {tuple(known.shape)}, which does not fit images of shape {tuple(x.shape)}"
+        ) from None
+    x = torch.where(mask, x, torch.zeros((), dtype=x.dtype, device=x.device))
+    images(config, x)
+    return x, mask
+
+
+def label(config: ModelConfig, given: int | Tensor | None, n: int) -> Tensor | None:
+    """Labels `(n,)` int64, -1 for none; None if the model knows no labels.
+
+    Raises:
+        ConfigError: If a label is needed and not given, or given to a model that knows none.
+        DataError: If labels are not n integers, or out of range.
+    """
+    classes = config.classes
+    if classes == 0:
+        if given is not None:
+            raise ConfigError("a label is given, but the model has no classes (it was trained without labels)")
+        return None
+    lowest = -1 if config.label_dropout else 0
+    if given is None:
+        if lowest == 0:
+            raise ConfigError(
+                f"the model needs a label, 0 .. {classes - 1} (trained with label_dropout, it could do without)"
+            )
+        given = -1
+    labels = torch.as_tensor(given)
+    if labels.dim() == 0:
+        labels = labels.expand(n)
+    if labels.shape != (n,) or labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
+        raise DataError(f"labels are {labels.dtype} of shape {tuple(labels.shape)}; {n} integers are needed")
+    if n and (int(labels.min()) < lowest or int(labels.max()) >= classes):
+        none = ", or -1 for none" if lowest else ""
+        raise DataError(
+            f"labels are {int(labels.min())} .. {int(labels.max())}; 0 .. {classes - 1}{none} are allowed"
+        )
+    return labels.long()
+
+
+def context(config: ModelConfig, given: Tensor | None, n: int, size: tuple[int, int] | None) -> Tensor | None:
+    """Context images `(n, Cc, Hc, Wc)`; None if the model has no context.
+
+    Args:
+        config: Of the model.
+        given: `(Cc, Hc, Wc)` for all, or `(n, Cc, Hc, Wc)`.
+        n: Number of images.
+        size: Height and width of the images, if that is settled.
+
+    Raises:
+        ConfigError: If a context is needed and not given, or given to a model that has none.
+        DataError: If it does not fit.
+    """
+    if config.context is None:
+        if given is not None:
+            raise ConfigError("a context is given, but the model has none (it was trained without)")
+        return None
+    channels, rows, columns = config.context
+    if given is None:
+        raise ConfigError(f"the model needs a context image of {channels}x{rows}x{columns} (channels x height x width)")
+    ratio = config.context_ratio
+    wanted = (channels, *((size[0] // ratio[0], size[1] // ratio[1]) if size else given.shape[-2:]))
+    is_whole = size is None or (size[0] % ratio[0] == 0 and size[1] % ratio[1] == 0)
+    whole = given.expand(n, *given.shape) if given.dim() == 3 else given
+    if not is_whole or whole.shape != (n, *wanted) or math.prod(wanted) == 0:
+        sides = "H, W" if size is None else f"{size[0] / ratio[0]:g}, {size[1] / ratio[1]:g}"
+        raise DataError(
+            f"context has shape {tuple(given.shape)}; ({n}, {channels}, {sides}) is needed, or one for all images"
+        )
+    if whole.is_floating_point() and not (config.copies_context and config.levels):
+        if not bool(whole.isfinite().all()):
+            raise DataError("the context holds floats that are not finite")
+    elif whole.is_floating_point() != (config.levels == 0):
+        raise DataError(f"the context is {given.dtype}; {'integers' if config.levels else 'floats'} are needed")
+    else:
+        _levels("contexts", given, config.levels)
+    return whole

@@ -1,0 +1,155 @@
+r"""Multi-Scale PixelRNN: a small image first, then images of twice the size, each given the one before.
+
+.. math:: \log p(x) = \log p(x^{(0)}) + \sum_k \log p(x^{(k)} \mid x^{(k-1)})
+
+Paper: van den Oord et al. 2016, section 3.6. The image of scale k is every second pixel of every second row of that of
+scale k + 1, so in the larger image those pixels are copied with probability one: the product of the conditionals of all
+others, and with it p(x), is exactly normalised.
+
+Each scale is an `ImageModel` (`copies_context`), which can be trained and used alone.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pixelrnn import conditions
+from pixelrnn.abstract import AbstractImageModel, AbstractWalker, Array, Drawing
+from pixelrnn.config import ModelConfig
+from pixelrnn.errors import ConfigError, DataError
+from pixelrnn.model import ImageModel
+
+__all__ = ["MultiScaleModel", "scale_configs"]
+
+
+def scale_configs(config: ModelConfig) -> list[ModelConfig]:
+    """The configuration of each scale's model, the smallest first.
+
+    Raises:
+        ConfigError: If the sides of the image cannot be halved so often.
+
+    Example:
+        >>> [scale.shape for scale in scale_configs(ModelConfig(shape=(1, 8, 12), scales=3))]
+        [(1, 2, 3), (1, 4, 6), (1, 8, 12)]
+    """
+    shapes = config.scale_shapes
+    first = dataclasses.replace(config, scales=1, shape=shapes[0])
+    return [
+        first,
+        *(
+            dataclasses.replace(first, shape=shape, context=context, copies_context=True)
+            for context, shape in zip(shapes, shapes[1:], strict=False)
+        ),
+    ]
+
+
+class MultiScaleModel(AbstractImageModel):
+    """A chain of models from small to large images.
+
+    Args:
+        config: Sizes of each scale's network, and the number of scales.
+        seed: Of the initial weights; those of scale k are drawn with seed + k.
+
+    Example:
+        >>> config = ModelConfig(architecture="pixelcnn", shape=(1, 8, 8), levels=2, layers=1, hidden=4, scales=3)
+        >>> model = MultiScaleModel(config, seed=0)
+        >>> images = model.sample(2, seed=0)
+        >>> model.log_prob(images).shape
+        torch.Size([2])
+    """
+
+    def __init__(self, config: ModelConfig, *, seed: int | None = None) -> None:
+        super().__init__(config)
+        if config.scales < 2:
+            raise ConfigError(f"scales is {config.scales}; a Multi-Scale model has at least 2")
+        self.scales = nn.ModuleList(
+            ImageModel(scale, seed=None if seed is None else seed + number)
+            for number, scale in enumerate(scale_configs(config))
+        )
+
+    @property
+    def models(self) -> list[ImageModel]:
+        """The model of each scale, the smallest first."""
+        return [model for model in self.scales if isinstance(model, ImageModel)]
+
+    def log_prob_map(
+        self, x: Tensor, *, label: int | Tensor | None = None, context: Tensor | None = None
+    ) -> Tensor:
+        """Log probability of each sub-pixel given all of the smaller images and the earlier ones of its own scale.
+
+        See `AbstractImageModel`. The pixels of the smallest image come first, then those that the next one adds.
+        """
+        conditions.images(self.config, x)
+        conditions.context(self.config, context, len(x), None)
+        self._require_size((x.shape[2], x.shape[3]))
+        steps = self._steps
+        total = self.models[0].log_prob_map(x[..., :: steps[0], :: steps[0]], label=label)
+        for model, above, step in zip(self.models[1:], steps, steps[1:], strict=False):
+            nats = model.log_prob_map(
+                x[..., ::step, ::step], label=label, context=x[..., ::above, ::above]
+            )
+            nats = nats.clone()
+            nats[..., ::2, ::2] = total
+            total = nats
+        return total
+
+    @property
+    def _steps(self) -> list[int]:
+        """The distance in x of neighbouring pixels of each scale."""
+        return [2 ** (len(self.models) - 1 - number) for number in range(len(self.models))]
+
+    def _require_size(self, size: tuple[int, int]) -> None:
+        step = self._steps[0]
+        if size[0] % step or size[1] % step:
+            raise DataError(f"images are {size[0]}x{size[1]}; this model takes multiples of {step}")
+
+    def _is_plain(self, known: Tensor) -> bool:
+        # Small images are drawn before the values of larger ones weigh.
+        return not bool(known.any())
+
+    def _walker(self, size: tuple[int, int], drawing: Drawing) -> AbstractWalker:
+        self._require_size(size)
+        walkers = [
+            model.walker((size[0] // step, size[1] // step), drawing, scale=number)
+            for number, (model, step) in enumerate(zip(self.models, self._steps, strict=True))
+        ]
+
+        def run(
+            cloud: Any,
+            *,
+            images: range,
+            is_known: Array,
+            label: Array | None,
+            context: Array | None,
+            callback: Callable[[float], None] | None,
+        ) -> None:
+            done, smaller = 0.0, context
+            for walker, step in zip(walkers, self._steps, strict=True):
+                values = np.ascontiguousarray(cloud.values[..., ::step, ::step])
+                share = 0.75 / step**2 if done else 1 / step**2
+                walker(
+                    dataclasses.replace(cloud, values=values),
+                    images=images,
+                    is_known=np.ascontiguousarray(is_known[..., ::step, ::step]),
+                    label=label,
+                    context=smaller,
+                    callback=None if callback is None else functools.partial(_report, callback, done, share),
+                )
+                # Whatever was resampled: no particle has drawn anything of a larger image yet.
+                cloud.values[..., ::step, ::step] = values
+                smaller, done = values.reshape(-1, *values.shape[2:]).astype(self._dtype), done + share
+
+        return run
+
+    @property
+    def _dtype(self) -> type:
+        return np.int64 if self.config.levels else np.float32
+
+
+def _report(callback: Callable[[float], None], done: float, share: float, part: float) -> None:
+    callback(done + share * part)

@@ -1,0 +1,31 @@
+"""From a configuration, or from a folder, to a model of the right kind."""
+
+from pathlib import Path
+
+from pixelrnn import storage
+from pixelrnn.abstract import AbstractImageModel
+from pixelrnn.config import ModelConfig
+from pixelrnn.model import ImageModel
+from pixelrnn.multiscale import MultiScaleModel
+
+__all__ = ["build_model", "load_model"]
+
+
+def build_model(config: ModelConfig, *, seed: int | None = None) -> AbstractImageModel:
+    """A new model: `ImageModel`, or `MultiScaleModel` if the configuration has several scales.
+
+    Example:
+        >>> type(build_model(ModelConfig(shape=(1, 4, 4), scales=2, layers=1))).__name__
+        'MultiScaleModel'
+    """
+    return ImageModel(config, seed=seed) if config.scales == 1 else MultiScaleModel(config, seed=seed)
+
+
+def load_model(folder: str | Path) -> AbstractImageModel:
+    """The model of a run or model folder, of whichever kind it is.
+
+    Raises:
+        RunError: If the folder holds no model, or one that is damaged or does not fit its configuration.
+    """
+    kind = ImageModel if storage.read_config(Path(folder), ModelConfig).scales == 1 else MultiScaleModel
+    return kind.from_pretrained(folder)

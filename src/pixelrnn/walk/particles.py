@@ -1,0 +1,154 @@
+r"""Sequential Monte Carlo over the walk: many walks of an image at once, among which the known values choose.
+
+A walk draws the unknown values in raster order, so a known value steers only what comes after it. For the rest, walks
+(particles) are weighted by the probability of every known value when they pass it; when few of them carry most of the
+weight, they are resampled in proportion to it. Then, as particles grow, one drawn by weight comes from
+:math:`p(unknown \mid known)`, and the mean of the weights estimates :math:`p(known)` without bias.
+
+Doucet, Johansen, *A Tutorial on Particle Filtering and Smoothing* (2009), sections 3.4 and 3.5; systematic resampling:
+Kitagawa 1996.
+
+Shapes: N images, P particles, C, H, W.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Self
+
+import numpy as np
+
+from pixelrnn.walk.program import Array, Program
+from pixelrnn.walk.visit import Distribution, walk
+
+__all__ = ["Cloud", "propagate"]
+
+LEAST_EFFECTIVE = 0.5  # of the particles; with fewer, an image is resampled
+
+
+@dataclasses.dataclass(frozen=True)
+class Cloud:
+    """The particles of some images; changed in place.
+
+    Attributes:
+        values: `(N, P, C, H, W)` float32.
+        log_weights: `(N, P)` float64, since the last resampling.
+        log_evidence: `(N)` float64: logarithms of the mean weights at all resamplings, summed.
+    """
+
+    values: Array
+    log_weights: Array
+    log_evidence: Array
+
+    @classmethod
+    def of(cls, values: Array, particles: int) -> Self:
+        """Particles that all begin with the values `(N, C, H, W)`."""
+        images = len(values)
+        repeated = np.repeat(values[:, None], particles, axis=1)
+        return cls(repeated, np.zeros((images, particles)), np.zeros(images))
+
+    def chosen(self, numbers: Array) -> tuple[Array, Array]:
+        """One particle of each image, drawn by weight with its number in [0, 1), and the estimates of log p(known)."""
+        highest, weights = self._weights()
+        cumulative = weights.cumsum(1)
+        places = (cumulative <= numbers[:, None] * cumulative[:, -1:]).sum(1)
+        estimates = self.log_evidence + highest + np.log(weights.mean(1))
+        return self.values[np.arange(len(places)), places.clip(max=weights.shape[1] - 1)], estimates
+
+    def resample(self, numbers: Array) -> Array | None:
+        """Systematic resampling of the images that need it.
+
+        Args:
+            numbers: `(N)` in [0, 1).
+
+        Returns:
+            For each of the N P walks, the one whose place it takes on; None if no image needs it.
+        """
+        highest, weights = self._weights()
+        images, particles = weights.shape
+        needs = weights.sum(1) ** 2 < LEAST_EFFECTIVE * particles * (weights**2).sum(1)
+        if not needs.any():
+            return None
+        origins = np.arange(images * particles).reshape(images, particles)
+        for image in np.flatnonzero(needs):
+            cumulative = weights[image].cumsum()
+            points = (numbers[image] + np.arange(particles)) / particles * cumulative[-1]
+            places = np.searchsorted(cumulative, points, side="right").clip(max=particles - 1)
+            origins[image] = image * particles + places
+            self.log_evidence[image] += highest[image] + np.log(weights[image].mean())
+            self.log_weights[image] = 0
+        return origins.reshape(-1)
+
+    def _weights(self) -> tuple[Array, Array]:
+        """The highest logarithm of a weight of each image, and the weights in proportion to it."""
+        highest = self.log_weights.max(1)
+        return highest, np.exp(self.log_weights - highest[:, None])
+
+
+def propagate(
+    program: Program,
+    distribution: Distribution,
+    cloud: Cloud,
+    *,
+    is_known: Array,
+    is_evidence: Array,
+    uniform: Callable[[range], Array],
+    numbers: Array,
+    label: Array | None = None,
+    context: Array | None = None,
+    callback: Callable[[float], None] | None = None,
+) -> None:
+    """Let particles draw what is not known, and weigh them by what is.
+
+    Args:
+        program: Of the network.
+        distribution: Of a sub-pixel.
+        cloud: Holds the known values; gets the others.
+        is_known: `(N, C, H, W)` bool.
+        is_evidence: `(N, C, H, W)` bool: which of the known values weigh.
+        uniform: Draws the values of a range of the N P walks; see `walk`.
+        numbers: `(N, H W)` in [0, 1), for resampling.
+        label: `(N P)` int64, if the network knows labels.
+        context: `(N P, Cc, Hc, Wc)` float32, if the network has a context.
+        callback: Called with the finished share, 0 .. 1, after every row.
+    """
+    images, particles, channels, height, width = cloud.values.shape
+    values = cloud.values.reshape(-1, channels, height, width)
+    nats = np.zeros_like(values) if is_evidence.any() else None
+    weighing = is_evidence.reshape(images, 1, channels, height * width)
+    weighed = 0
+
+    def weigh(pixel: int) -> None:
+        nonlocal weighed
+        if nats is not None:
+            span, found = slice(weighed, pixel), nats.reshape(images, particles, channels, height * width)
+            cloud.log_weights[:] += np.where(weighing[..., span], found[..., span], 0).sum((2, 3), dtype=np.float64)
+        weighed = pixel
+
+    def choose(visit: int) -> Array | None:
+        weigh(visit // channels)
+        return cloud.resample(numbers[:, visit // channels])
+
+    walk(
+        program,
+        distribution,
+        values,
+        label=label,
+        context=context,
+        is_known=np.repeat(is_known.astype(np.uint8), particles, axis=0),
+        uniform=uniform,
+        log_prob=nats,
+        batch=len(values),
+        callback=callback,
+        stops=_stops(is_known, is_evidence) if particles > 1 else (),
+        choose=choose,
+    )
+    weigh(height * width)
+
+
+def _stops(is_known: Array, is_evidence: Array) -> set[int]:
+    """The sub-pixels at which resampling may help: behind pixels that weigh, as long as something is to be drawn."""
+    channels = is_known.shape[1]
+    weighs = is_evidence.any((0, 1)).reshape(-1)
+    unknown = np.flatnonzero(~is_known.all((0, 1)).reshape(-1))
+    last = unknown[-1] if len(unknown) else 0
+    return {(int(pixel) + 1) * channels for pixel in np.flatnonzero(weighs) if pixel < last}
