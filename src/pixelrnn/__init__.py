@@ -10,11 +10,16 @@ from pixelrnn.config import DataConfig, ModelConfig, TrainConfig
 from pixelrnn.errors import ConfigError, DataError, PixelRNNError, RunError
 
 if TYPE_CHECKING:
+    from pixelrnn.abstract import AbstractImageModel, Completion
     from pixelrnn.data import Data, ImageSet, load_data
     from pixelrnn.model import ImageModel
-    from pixelrnn.train import Evaluation, Progress, Run, evaluate, fit
+    from pixelrnn.multiscale import MultiScaleModel
+    from pixelrnn.pretrained import build_model, load_model
+    from pixelrnn.train import Evaluation, Progress, Run, evaluate, fit, fit_scales
 
 __all__ = [
+    "AbstractImageModel",
+    "Completion",
     "ConfigError",
     "Data",
     "DataConfig",
@@ -23,22 +28,29 @@ __all__ = [
     "ImageModel",
     "ImageSet",
     "ModelConfig",
+    "MultiScaleModel",
     "PixelRNNError",
     "Progress",
     "Run",
     "RunError",
     "TrainConfig",
+    "build_model",
     "evaluate",
     "fit",
+    "fit_scales",
     "load_data",
+    "load_model",
 ]
 
 __version__ = "0.1.0"
 
 _LAZY = {
+    **dict.fromkeys(("AbstractImageModel", "Completion"), "pixelrnn.abstract"),
     "ImageModel": "pixelrnn.model",
+    "MultiScaleModel": "pixelrnn.multiscale",
+    **dict.fromkeys(("build_model", "load_model"), "pixelrnn.pretrained"),
     **dict.fromkeys(("Data", "ImageSet", "load_data"), "pixelrnn.data"),
-    **dict.fromkeys(("Evaluation", "Progress", "Run", "evaluate", "fit"), "pixelrnn.train"),
+    **dict.fromkeys(("Evaluation", "Progress", "Run", "evaluate", "fit", "fit_scales"), "pixelrnn.train"),
 }
 
 

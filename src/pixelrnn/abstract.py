@@ -1,7 +1,7 @@
 r"""What every model can do, whatever it is made of: the vocabulary of the package.
 
-A model gives images an exact probability :math:`p(x \mid label, context)` and fills in what is not known of an image. It
-knows no files but its own, no training and no command line.
+A model gives images an exact probability :math:`p(x \mid label, context)` and fills in what is not known of an image.
+It knows no files but its own, no training and no command line.
 
 Shapes: N images, C channels, H rows, W columns. Logarithms are natural (nats).
 """
@@ -111,9 +111,7 @@ class AbstractImageModel(nn.Module, abc.ABC):
         self.config = config
 
     @abc.abstractmethod
-    def log_prob_map(
-        self, x: Tensor, *, label: int | Tensor | None = None, context: Tensor | None = None
-    ) -> Tensor:
+    def log_prob_map(self, x: Tensor, *, label: int | Tensor | None = None, context: Tensor | None = None) -> Tensor:
         """Log probability of each sub-pixel given the earlier ones and the condition.
 
         Args:
@@ -216,8 +214,8 @@ class AbstractImageModel(nn.Module, abc.ABC):
             `(n, C, H, W)` uint8 (int64 above 256 levels, floats for a continuous model).
 
         Raises:
-            ConfigError: If `n`, `size`, `temperature`, `top_k`, `top_p`, `seed` or `batch` is out of range, or a condition
-                is missing, or given to a model that has none.
+            ConfigError: If `n`, `size`, `temperature`, `top_k`, `top_p`, `seed` or `batch` is out of range, or a
+                condition is missing, or given to a model that has none.
             DataError: If a condition does not fit the model.
         """
         given = conditions.context(self.config, context, n, size)

@@ -90,9 +90,7 @@ def label(config: ModelConfig, given: int | Tensor | None, n: int) -> Tensor | N
         raise DataError(f"labels are {labels.dtype} of shape {tuple(labels.shape)}; {n} integers are needed")
     if n and (int(labels.min()) < lowest or int(labels.max()) >= classes):
         none = ", or -1 for none" if lowest else ""
-        raise DataError(
-            f"labels are {int(labels.min())} .. {int(labels.max())}; 0 .. {classes - 1}{none} are allowed"
-        )
+        raise DataError(f"labels are {int(labels.min())} .. {int(labels.max())}; 0 .. {classes - 1}{none} are allowed")
     return labels.long()
 
 

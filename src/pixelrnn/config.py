@@ -28,6 +28,7 @@ Architecture = Literal["diagonal-bilstm", "row-lstm", "pixelcnn", "gated-pixelcn
 OutputName = Literal["auto", "bernoulli", "softmax", "logistic-mixture", "continuous-mixture"]
 Channels = Literal["auto", "grey", "rgb", "rgba"]
 Crop = Literal["centre", "random"]
+ContextKind = Literal["none", "grey", "shrunk", "subsample", "given"]
 Binarize = Literal["none", "threshold", "fixed", "dynamic"]
 Optimiser = Literal["adam", "adamw", "rmsprop"]
 Decay = Literal["cosine", "none"]
@@ -157,7 +158,8 @@ class ModelConfig:
         sides = self.shape[1:]
         _require(self.classes >= 0, f"classes is {self.classes}; 0 (no labels) or more are allowed")
         _require(
-            0 <= self.label_dropout < 1, f"label_dropout is {self.label_dropout}; it is a share of the images, 0 up to 1"
+            0 <= self.label_dropout < 1,
+            f"label_dropout is {self.label_dropout}; it is a share of the images, 0 up to 1",
         )
         if self.context is not None:
             _require(
@@ -268,7 +270,14 @@ class DataConfig:
     """Height and width of the images in bit-packed arrays."""
 
     labels: bool = False
-    """Read labels: sub-folder names, or the arrays and files that hold them."""
+    """Read labels (sub-folder names, or the arrays and files that hold them), and condition the model on them."""
+
+    context: ContextKind = "none"
+    """Image that conditions every pixel. grey: the image without colour; shrunk: at half the size, means of 2x2 pixels;
+    subsample: every second pixel of it; given: arrays train_context, ... beside the images."""
+
+    subsample: int = 1
+    """Keep every n-th pixel of every n-th row."""
 
     valid_fraction: float = 0.1
     """Share of the images kept for validation when the source has no such split."""
@@ -319,6 +328,9 @@ class DataConfig:
             self.valid_fraction + self.test_fraction < 1, "valid_fraction and test_fraction leave nothing to train on"
         )
         _require(self.limit is None or self.limit >= 1, f"limit is {self.limit}; at least 1 is needed")
+        _choice("context", self.context, ContextKind)
+        _require(self.subsample >= 1, f"subsample is {self.subsample}; at least 1 is needed")
+        _require(self.context != "given" or self.crop == "centre", "context 'given' does not go with crop 'random'")
 
     @property
     def height_width(self) -> tuple[int, int] | None:
@@ -365,6 +377,9 @@ class TrainConfig:
 
     ema: float = 0.998
     """Decay of the exponential moving average of the weights, which is what is evaluated; 0: none."""
+
+    separately: bool = False
+    """Train the scales of a Multi-Scale model one after the other, each in its own run folder, instead of together."""
 
     precision: Precision = "float32"
     """bfloat16: mixed precision (on CUDA)."""

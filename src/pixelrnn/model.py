@@ -80,9 +80,7 @@ class ImageModel(AbstractImageModel):
         # In mixed precision the network computes in half, the distributions never.
         return parameters.float() if parameters.dtype in (torch.bfloat16, torch.float16) else parameters
 
-    def log_prob_map(
-        self, x: Tensor, *, label: int | Tensor | None = None, context: Tensor | None = None
-    ) -> Tensor:
+    def log_prob_map(self, x: Tensor, *, label: int | Tensor | None = None, context: Tensor | None = None) -> Tensor:
         """Log probability of each sub-pixel given the earlier ones and the condition; see `AbstractImageModel`.
 
         Pixels that are copied from the context have probability one if they are equal to it, else zero.
@@ -100,9 +98,7 @@ class ImageModel(AbstractImageModel):
         if self.config.copies_context:
             copied[..., ::2, ::2] = True
         # In raster order, colour by colour; copied values are neither drawn nor do they weigh.
-        is_evidence, is_drawn = (
-            mask.permute(0, 2, 3, 1).flatten(1) for mask in (known & ~copied, ~known & ~copied)
-        )
+        is_evidence, is_drawn = (mask.permute(0, 2, 3, 1).flatten(1) for mask in (known & ~copied, ~known & ~copied))
         return not bool((is_evidence & is_drawn.cummax(1).values).any())
 
     def _walker(self, size: tuple[int, int], drawing: Drawing) -> AbstractWalker:

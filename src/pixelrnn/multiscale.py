@@ -2,20 +2,20 @@ r"""Multi-Scale PixelRNN: a small image first, then images of twice the size, ea
 
 .. math:: \log p(x) = \log p(x^{(0)}) + \sum_k \log p(x^{(k)} \mid x^{(k-1)})
 
-Paper: van den Oord et al. 2016, section 3.6. The image of scale k is every second pixel of every second row of that of
-scale k + 1, so in the larger image those pixels are copied with probability one: the product of the conditionals of all
-others, and with it p(x), is exactly normalised.
+Paper: van den Oord et al. 2016, the section on the Multi-Scale PixelRNN. The image of scale k is every second pixel of
+every second row of that of scale k + 1, so in the larger image those pixels are copied with probability one: the
+product of the conditionals of all others, and with it p(x), is exactly normalised.
 
 Each scale is an `ImageModel` (`copies_context`), which can be trained and used alone.
 """
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from pixelrnn import conditions
@@ -43,7 +43,7 @@ def scale_configs(config: ModelConfig) -> list[ModelConfig]:
         first,
         *(
             dataclasses.replace(first, shape=shape, context=context, copies_context=True)
-            for context, shape in zip(shapes, shapes[1:], strict=False)
+            for context, shape in itertools.pairwise(shapes)
         ),
     ]
 
@@ -77,9 +77,7 @@ class MultiScaleModel(AbstractImageModel):
         """The model of each scale, the smallest first."""
         return [model for model in self.scales if isinstance(model, ImageModel)]
 
-    def log_prob_map(
-        self, x: Tensor, *, label: int | Tensor | None = None, context: Tensor | None = None
-    ) -> Tensor:
+    def log_prob_map(self, x: Tensor, *, label: int | Tensor | None = None, context: Tensor | None = None) -> Tensor:
         """Log probability of each sub-pixel given all of the smaller images and the earlier ones of its own scale.
 
         See `AbstractImageModel`. The pixels of the smallest image come first, then those that the next one adds.
@@ -90,9 +88,7 @@ class MultiScaleModel(AbstractImageModel):
         steps = self._steps
         total = self.models[0].log_prob_map(x[..., :: steps[0], :: steps[0]], label=label)
         for model, above, step in zip(self.models[1:], steps, steps[1:], strict=False):
-            nats = model.log_prob_map(
-                x[..., ::step, ::step], label=label, context=x[..., ::above, ::above]
-            )
+            nats = model.log_prob_map(x[..., ::step, ::step], label=label, context=x[..., ::above, ::above])
             nats = nats.clone()
             nats[..., ::2, ::2] = total
             total = nats

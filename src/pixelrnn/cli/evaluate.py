@@ -71,14 +71,14 @@ class Evaluate:
 
     def run(self) -> int:
         """Measure and print."""
-        from pixelrnn.model import ImageModel
+        from pixelrnn.pretrained import load_model
         from pixelrnn.storage import read_json
         from pixelrnn.train import evaluate, processes
 
         device = self.machine.prepare()
         is_silent = not is_first_process()
         with processes.joined(device):
-            model = ImageModel.from_pretrained(self.run_folder).to(device)
+            model = load_model(self.run_folder).to(device)
             recorded = read_json(self.run_folder / "config.json")
             data, is_own = self._load(recorded, model.config.levels)
             name, images = self._choose(data, is_own=is_own)

@@ -31,11 +31,11 @@ class Info:
 
     def run(self) -> int:
         """Read and print."""
-        from pixelrnn.model import ImageModel
+        from pixelrnn.pretrained import load_model
         from pixelrnn.storage import read_json
         from pixelrnn.train.journal import read_metrics
 
-        model = ImageModel.from_pretrained(self.run_folder)
+        model = load_model(self.run_folder)
         recorded = read_json(self.run_folder / "config.json")
         validated = [line for line in read_metrics(self.run_folder) if "valid_nats" in line]
         best = min(validated, key=lambda line: line["valid_nats"], default=None)

@@ -67,10 +67,10 @@ class Sample:
     def run(self) -> int:
         """Draw, write, and say where."""
         from pixelrnn import figures
-        from pixelrnn.model import ImageModel
+        from pixelrnn.pretrained import load_model
 
         device = self.machine.prepare()
-        model = ImageModel.from_pretrained(self.run_folder).to(device)
+        model = load_model(self.run_folder).to(device)
         with progress("sampling") as report:
             images = model.sample(
                 self.number,

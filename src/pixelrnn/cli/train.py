@@ -16,8 +16,8 @@ from pixelrnn.config import DataConfig, ModelConfig, TrainConfig, require_run, r
 from pixelrnn.errors import ConfigError, RunExistsError
 
 if TYPE_CHECKING:
+    from pixelrnn.abstract import AbstractImageModel
     from pixelrnn.data import Data
-    from pixelrnn.model import ImageModel
     from pixelrnn.train import Progress, Run
 
 __all__ = ["INTERRUPTED", "Train", "train_with_progress"]
@@ -34,6 +34,9 @@ class Train:
         pixelrnn train digits --minutes 1
         pixelrnn train photos/ --size 32 --architecture pixelcnn --hidden 64
         pixelrnn train mnist_binarized.npz --packed 28 28 --minutes 20 --out runs/mnist
+        pixelrnn train letters/ --labels --label-dropout 0.1
+        pixelrnn train photos/ --size 32 --scales 3
+        pixelrnn train photos/ --size 32 --context grey
         pixelrnn train --resume runs/mnist
         torchrun --nproc-per-node 2 -m pixelrnn train digits --steps 500
 
@@ -65,8 +68,8 @@ class Train:
             raise ConfigError("train needs a source: digits, a folder or a file of images (or --resume RUN)")
         else:
             require_source(self.source)
-        if self.data.labels:
-            raise ConfigError("labels is set, but no architecture is conditional on labels yet; leave it out")
+        if self.train.separately and self.model.scales == 1 and self.resume is None:
+            raise ConfigError("separately is for a Multi-Scale model; give --scales 2 or more")
 
     def refuse_with_resume(self, arguments: Sequence[str]) -> None:
         """Refuse options that a resumed run would have to ignore."""
@@ -83,7 +86,7 @@ class Train:
 
     def run(self) -> int:
         """Train, draw samples, and say what to do with the result."""
-        from pixelrnn.model import ImageModel
+        from pixelrnn.pretrained import build_model, load_model
         from pixelrnn.train import processes
         from pixelrnn.train.journal import read_metrics
 
@@ -94,10 +97,10 @@ class Train:
             data = load(source, data_config, is_silent=is_silent)
             earlier = [line["step"] for line in read_metrics(self.resume)] if self.resume else []
             if self.resume:
-                model, folder = ImageModel.from_pretrained(self.resume), self.resume
+                model, folder = load_model(self.resume), self.resume
             else:
-                config = dataclasses.replace(self.model, shape=data.shape, levels=data.levels)
-                model = ImageModel(config, seed=train_config.seed)
+                config = dataclasses.replace(self.model, **data.model_fields)
+                model = build_model(config, seed=train_config.seed)
                 folder = Path(str(processes.broadcast(str(self.out or _free_folder(source, config.architecture)))))
             if not is_silent:
                 _announce(model, data, device, is_aside=self.json)
@@ -114,7 +117,7 @@ class Train:
             if not is_silent:
                 say(f"{folder} is complete at step {run.step:,}; to go on, give a larger budget (--steps, --minutes)")
         elif not is_silent and run.is_finished:
-            _finish(model, run, folder, train_config, is_json=self.json)
+            _finish(model, run, folder, data, train_config, is_json=self.json)
         return 0 if run.is_finished else INTERRUPTED
 
     def _settings(self) -> tuple[str, DataConfig, TrainConfig]:
@@ -130,7 +133,7 @@ class Train:
         return str(read_json(self.resume / "config.json")["source"]), read_config(self.resume, DataConfig), config
 
 
-def _announce(model: "ImageModel", data: "Data", device: object, *, is_aside: bool) -> None:
+def _announce(model: "AbstractImageModel", data: "Data", device: object, *, is_aside: bool) -> None:
     sizes = {"training": data.train, "validation": data.valid, "test": data.test}
     counts = ", ".join(f"{len(images):,} {name}" for name, images in sizes.items())
     say(f"{model.extra_repr()}, on {device}", is_aside=is_aside)
@@ -138,7 +141,7 @@ def _announce(model: "ImageModel", data: "Data", device: object, *, is_aside: bo
 
 
 def train_with_progress(
-    model: "ImageModel",
+    model: "AbstractImageModel",
     data: "Data",
     config: TrainConfig,
     *,
@@ -147,7 +150,8 @@ def train_with_progress(
     is_aside: bool = False,
 ) -> "Run":
     """Fit with a progress bar; the first Ctrl-C (or SIGTERM) saves and stops, the second one stops at once."""
-    from pixelrnn.train import fit
+    from pixelrnn.multiscale import MultiScaleModel
+    from pixelrnn.train import fit, fit_scales
 
     is_silent = not is_first_process()
     with progress("training", is_silent=is_silent) as report, _stoppable() as should_stop:
@@ -164,7 +168,10 @@ def train_with_progress(
                 )
             return should_stop()
 
-        run = fit(model, data, config, folder=folder, resume=resume, callback=callback)
+        if config.separately and isinstance(model, MultiScaleModel):
+            run = fit_scales(model, data, config, folder=folder, resume=resume, callback=callback)
+        else:
+            run = fit(model, data, config, folder=folder, resume=resume, callback=callback)
     if not run.is_finished and not is_silent:
         say(
             f"stopped and saved at step {run.step:,}; continue with: pixelrnn train --resume {folder}",
@@ -202,7 +209,9 @@ def _free_folder(source: str, architecture: str) -> Path:
     )
 
 
-def _finish(model: "ImageModel", run: "Run", folder: Path, config: TrainConfig, *, is_json: bool) -> None:
+def _finish(
+    model: "AbstractImageModel", run: "Run", folder: Path, data: "Data", config: TrainConfig, *, is_json: bool
+) -> None:
     """Say what to do with the result, then draw a grid of samples."""
     from pixelrnn import figures
 
@@ -217,6 +226,6 @@ def _finish(model: "ImageModel", run: "Run", folder: Path, config: TrainConfig, 
     if not config.samples:
         return
     with progress("drawing samples") as report:
-        images = model.sample(config.samples, seed=config.seed, callback=report)
+        images = model.sample(**data.valid.conditions(config.samples), seed=config.seed, callback=report)
     figures.save_image(folder / "samples.png", figures.grid(images, model.config.levels))
-    say(f"{folder / 'samples.png'} shows {config.samples} new images", is_aside=True)
+    say(f"{folder / 'samples.png'} shows {len(images)} new images", is_aside=True)

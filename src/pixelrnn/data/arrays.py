@@ -23,10 +23,11 @@ IDX_NAMES = {"train": "train", "t10k": "test", "test": "test", "valid": "valid"}
 
 @dataclasses.dataclass(frozen=True)
 class ArraySource:
-    """Named arrays of images, and of labels where they are known; a single array is called `all`."""
+    """Named arrays of images, with their labels and contexts where they are known; a single array is called `all`."""
 
     images: dict[str, NDArray[np.generic]]
     labels: dict[str, NDArray[np.generic]]
+    contexts: dict[str, NDArray[np.generic]] = dataclasses.field(default_factory=dict)
 
 
 def read_npy(path: Path) -> ArraySource:
@@ -38,23 +39,26 @@ def read_npy(path: Path) -> ArraySource:
 
 
 def read_npz(path: Path) -> ArraySource:
-    """Keys `train`, `valid`, `test` with `..._labels`, or a single array of any name (with `labels`)."""
+    """Keys `train`, `valid`, `test` with `..._labels` and `..._context`, or one array (with `labels` and `context`)."""
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path}: not readable as NumPy arrays ({error})") from error
     images = {name: arrays[name] for name in SPLITS if name in arrays}
-    labels = {name: arrays[f"{name}_labels"] for name in images if f"{name}_labels" in arrays}
+    labels, contexts = (
+        {name: arrays[f"{name}_{what}"] for name in images if f"{name}_{what}" in arrays}
+        for what in ("labels", "context")
+    )
     if not images:
-        rest = [name for name in arrays if name != "labels"]
+        rest = [name for name in arrays if name not in ("labels", "context")]
         if len(rest) != 1:
             raise DataError(
                 f"{path}: holds {', '.join(arrays) or 'nothing'}; keys train/valid/test or a single array are needed"
             )
         images = {"all": arrays[rest[0]]}
-        labels = {"all": arrays["labels"]} if "labels" in arrays else {}
-    return ArraySource(images, labels)
+        labels, contexts = ({"all": arrays[what]} if what in arrays else {} for what in ("labels", "context"))
+    return ArraySource(images, labels, contexts)
 
 
 def is_idx_name(name: str) -> bool:

@@ -3,17 +3,43 @@
 import dataclasses
 import math
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pixelrnn.config import DataConfig
+from pixelrnn.config import ContextKind, DataConfig
+from pixelrnn.data.contexts import context_shape, derive
 from pixelrnn.data.pixels import AbstractPixels
 from pixelrnn.data.quantise import Quantiser
 
-__all__ = ["Data", "ImageSet"]
+__all__ = ["Data", "Examples", "ImageSet"]
+
+
+class Examples(NamedTuple):
+    """Images and what a model is given with them.
+
+    Attributes:
+        images: `(N, C, H, W)` uint8 levels, or float32 for continuous data.
+        label: `(N,)` int64, if the set has labels.
+        context: `(N, Cc, Hc, Wc)`, if the set has contexts.
+    """
+
+    images: Tensor
+    label: Tensor | None = None
+    context: Tensor | None = None
+
+    def to(self, device: torch.device) -> "Examples":
+        """The same on a device."""
+        return Examples(*(None if part is None else part.to(device, non_blocking=True) for part in self))  # type: ignore[arg-type]
+
+    @staticmethod
+    def joined(parts: "Sequence[Examples]") -> "Examples":
+        """Several batches as one."""
+        columns = zip(*parts, strict=True)
+        return Examples(*(None if column[0] is None else torch.cat(column) for column in columns))  # type: ignore[arg-type]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +54,9 @@ class ImageSet:
         patches: Patches of each image.
         seed: Seed of the patches.
         labels: Label of every image of `pixels`, if there are any.
+        context: Kind of the context of each image.
+        contexts: Contexts of all images of `pixels`, if they are given.
+        subsample: Every so many pixels and rows of an image, one is kept.
         is_fixed: Whether every draw is the same (evaluation) or each draw is fresh (training).
     """
 
@@ -38,6 +67,9 @@ class ImageSet:
     patches: int = 1
     seed: int = 0
     labels: NDArray[np.int64] | None = None
+    context: ContextKind = "none"
+    contexts: AbstractPixels | None = None
+    subsample: int = 1
     is_fixed: bool = True
 
     def __len__(self) -> int:
@@ -63,12 +95,34 @@ class ImageSet:
             values = self._cut(values, item, draw) if early else values
             image = self.quantiser(values, self.pixels.offset(position), item, draw)
             images.append(image if self.patch is None or early else self._cut(image, item, draw))
-        return torch.from_numpy(np.stack(images))
+        return torch.from_numpy(np.stack(images)[..., :: self.subsample, :: self.subsample])
 
-    def label(self, items: Sequence[int]) -> Tensor:
-        """Labels `(N,)` int64 of some images of a set that has labels."""
-        assert self.labels is not None
-        return torch.from_numpy(self.labels[self.positions[np.asarray(items) // self.patches]])
+    def examples(self, items: Sequence[int], draw: int = 0) -> Examples:
+        """Some images with their labels and contexts; see `batch`."""
+        images, positions = self.batch(items, draw), self.positions[np.asarray(items, np.int64) // self.patches]
+        label = None if self.labels is None else torch.from_numpy(self.labels[positions])
+        context: Tensor | None = None
+        if self.contexts is not None:
+            # Quantised as the images are, but never at random.
+            rule = dataclasses.replace(self.quantiser, binarize="none")
+            given = self.contexts.read(positions.tolist())
+            context = torch.from_numpy(np.stack([rule(values, 0, 0, 0) for values in given]))
+        elif self.context != "none":
+            context = derive(self.context, images)
+        return Examples(images, label, context)
+
+    def conditions(self, n: int) -> dict[str, Any]:
+        """Arguments of `model.sample` for about n images that show what the conditions do.
+
+        Without conditions n; with labels as many of each; with contexts, those of images of the set.
+        """
+        if self.context != "none":
+            examples = self.spaced(n).examples(range(min(n, len(self))))
+            return {"n": len(examples.images), "label": examples.label, "context": examples.context}
+        if self.labels is None:
+            return {"n": n}
+        classes = int(self.labels.max()) + 1
+        return {"n": n, "label": torch.arange(n) * classes // n}
 
     def spaced(self, n: int) -> "ImageSet":
         """A set of at most n of the images, evenly spaced, so that sorted classes all have their share."""
@@ -100,6 +154,7 @@ class Data:
         whole: All images of the source in order; all draws fixed.
         levels: Values of a sub-pixel; 0 for continuous data.
         shape: Channels, height and width.
+        context_shape: The same of the contexts, if there are any.
         summary: One line of what was found.
         protocol: One line of how images became values and splits.
         skipped: Files that could not be read, with the reason.
@@ -115,6 +170,7 @@ class Data:
     whole: ImageSet
     levels: int
     shape: tuple[int, int, int]
+    context_shape: tuple[int, int, int] | None
     summary: str
     protocol: str
     skipped: tuple[str, ...] = ()
@@ -127,6 +183,44 @@ class Data:
     def counts(self) -> dict[str, int]:
         """Number of images of each split."""
         return {"train": len(self.train), "valid": len(self.valid), "test": len(self.test)}
+
+    @property
+    def model_fields(self) -> dict[str, Any]:
+        """The fields of `ModelConfig` that the data decide.
+
+        Example:
+            >>> from pixelrnn import load_data
+            >>> load_data("digits", labels=True).model_fields
+            {'shape': (1, 8, 8), 'levels': 17, 'classes': 10, 'context': None, 'copies_context': False}
+        """
+        return {
+            "shape": self.shape,
+            "levels": self.levels,
+            "classes": len(self.label_names),
+            "context": self.context_shape,
+            "copies_context": self.config.context == "subsample",
+        }
+
+    def at_scale(self, step: int, *, has_context: bool) -> "Data":
+        """The data for one scale of a Multi-Scale model: every step-th pixel, given every second one of those."""
+        config = dataclasses.replace(
+            self.config, subsample=self.config.subsample * step, context="subsample" if has_context else "none"
+        )
+
+        def scaled(images: ImageSet) -> ImageSet:
+            return dataclasses.replace(images, subsample=config.subsample, context=config.context, contexts=None)
+
+        shape = (self.shape[0], self.shape[1] // step, self.shape[2] // step)
+        return dataclasses.replace(
+            self,
+            train=scaled(self.train),
+            valid=scaled(self.valid),
+            test=scaled(self.test),
+            whole=scaled(self.whole),
+            shape=shape,
+            context_shape=context_shape("subsample", shape) if has_context else None,
+            config=config,
+        )
 
     @property
     def dims(self) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelrnn.config import DataConfig
+from pixelrnn.data.contexts import context_shape
 from pixelrnn.data.images import Data, ImageSet, spaced
 from pixelrnn.data.quantise import Quantiser
 from pixelrnn.data.sources import Source, find
@@ -51,6 +52,7 @@ def load_data(
     config = dataclasses.replace(config or DataConfig(), **fields)
     found = find(str(source), config, callback)
     shape = _shape(found, config)
+    shape = (shape[0], -(-shape[1] // config.subsample), -(-shape[2] // config.subsample))
     levels = 2 if config.binarize != "none" else found.levels if config.levels is None else config.levels
     if found.levels == 0 and config.binarize != "none":
         raise DataError(f"{source}: floats cannot be binarized; give integers")
@@ -64,7 +66,17 @@ def load_data(
 
     def images(positions: NDArray[np.int64], *, is_fixed: bool) -> ImageSet:
         return ImageSet(
-            found.pixels, positions, quantiser, patch, config.patches, config.split_seed, found.labels, is_fixed
+            found.pixels,
+            positions,
+            quantiser,
+            patch,
+            config.patches,
+            config.split_seed,
+            found.labels,
+            config.context,
+            found.contexts,
+            config.subsample,
+            is_fixed,
         )
 
     everything = np.concatenate([found.splits[name] for name in (*SPLITS, "all") if name in found.splits])
@@ -75,6 +87,7 @@ def load_data(
         whole=images(spaced(everything, config.limit), is_fixed=True),
         levels=levels,
         shape=shape,
+        context_shape=_context_shape(found, config, shape),
         summary=found.summary,
         protocol=_protocol(found, config, levels),
         skipped=found.skipped,
@@ -115,6 +128,12 @@ def _shape(found: Source, config: DataConfig) -> tuple[int, int, int]:
     return first
 
 
+def _context_shape(found: Source, config: DataConfig, shape: tuple[int, int, int]) -> tuple[int, int, int] | None:
+    if config.context == "none":
+        return None
+    return found.contexts.shape(0) if found.contexts is not None else context_shape(config.context, shape)
+
+
 def _protocol(found: Source, config: DataConfig, levels: int) -> str:
     values = {
         "none": f"{levels} levels" if levels else "floats as given",
@@ -129,4 +148,6 @@ def _protocol(found: Source, config: DataConfig, levels: int) -> str:
     drawn = [name for name in SPLITS[1:] if name not in found.splits]
     splits = f"{' and '.join(drawn)} drawn with seed {config.split_seed}" if drawn else "splits of the source"
     cut = f", patches {config.size}" if config.crop == "random" else ""
-    return f"{values}{cut}; {splits}"
+    thinned = f", one of {config.subsample} pixels and rows" if config.subsample > 1 else ""
+    context = f", context {config.context}" if config.context != "none" else ""
+    return f"{values}{cut}{thinned}{context}; {splits}"

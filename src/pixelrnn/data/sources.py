@@ -13,7 +13,7 @@ from pixelrnn.data import arrays
 from pixelrnn.data.arrays import ArraySource
 from pixelrnn.data.cache import cached
 from pixelrnn.data.files import AbstractFiles, Folder, HubDataset, Tar, Zip
-from pixelrnn.data.pixels import AbstractPixels, Concatenated
+from pixelrnn.data.pixels import AbstractPixels, Concatenated, Dense
 from pixelrnn.data.split import split_folders
 from pixelrnn.errors import DataError
 
@@ -31,6 +31,7 @@ class Source:
     splits: dict[str, NDArray[np.int64]]  # positions under "train", "valid", "test", or all of them under "all"
     summary: str
     labels: NDArray[np.int64] | None = None
+    contexts: AbstractPixels | None = None
     label_names: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
     names: tuple[str, ...] = ()  # of the files, if they are files
@@ -43,6 +44,13 @@ class Source:
 def find(source: str, config: DataConfig, callback: Callable[[float], None] | None) -> Source:
     """Everything that a source holds; see `load_data` for what can be one."""
     require_source(source)
+    found = _find(source, config, callback)
+    if config.context == "given" and found.contexts is None:
+        raise DataError(f"{source}: no contexts are given; an .npz with arrays train and train_context has them")
+    return found
+
+
+def _find(source: str, config: DataConfig, callback: Callable[[float], None] | None) -> Source:
     if source == "digits":
         return _from_digits(config)
     if source.startswith("hf:"):
@@ -85,11 +93,12 @@ def _from_digits(config: DataConfig) -> Source:
     everything = {"all": np.arange(len(images))}
     config = dataclasses.replace(config, source_levels=DIGITS_LEVELS)
     pixels, levels = arrays.array_pixels(images, "digits", config)
-    return Source(pixels, levels, everything, "1,797 images, 8x8 grey", labels if config.labels else None, names)
+    labels = labels if config.labels else None
+    return Source(pixels, levels, everything, "1,797 images, 8x8 grey", labels, label_names=names)
 
 
 def _from_arrays(source: ArraySource, where: str, config: DataConfig) -> Source:
-    parts, splits, labels, start = [], {}, [], 0
+    parts, splits, labels, contexts, start = [], {}, [], [], 0
     source_levels = set()
     for name, array in source.images.items():
         part, levels = arrays.array_pixels(array, where if name == "all" else f"{where}:{name}", config)
@@ -101,6 +110,8 @@ def _from_arrays(source: ArraySource, where: str, config: DataConfig) -> Source:
         start += len(part)
         if config.labels:
             labels.append(_array_labels(source, name, len(part), where))
+        if config.context == "given":
+            contexts.append(_array_contexts(source, name, array, levels, where))
     if len(source_levels) > 1 or len({part.shape(0) for part in parts}) > 1:
         shapes = ", ".join(f"{name} {array.dtype} {array.shape}" for name, array in source.images.items())
         raise DataError(f"{where}: the splits differ in shape or in levels ({shapes})")
@@ -114,7 +125,28 @@ def _from_arrays(source: ArraySource, where: str, config: DataConfig) -> Source:
     )
     kind = {1: "grey", 3: "RGB", 4: "RGBA"}.get(channels, f"{channels} channels")
     summary = f"{start:,} {'image' if start == 1 else 'images'}{counts}, {height}x{width} {kind}"
-    return Source(Concatenated(tuple(parts)), source_levels.pop(), splits, summary, joined, names)
+    if len({context.shape(0) for context in contexts}) > 1:
+        raise DataError(f"{where}: the contexts of the splits differ in shape")
+    given = Concatenated(tuple(contexts)) if contexts else None
+    return Source(Concatenated(tuple(parts)), source_levels.pop(), splits, summary, joined, given, names)
+
+
+def _array_contexts(source: ArraySource, name: str, images: NDArray[np.generic], levels: int, where: str) -> Dense:
+    if name not in source.contexts:
+        raise DataError(f"{where}: no contexts for {name!r} (npz key {name}_context)")
+    contexts = source.contexts[name]
+    contexts = contexts[:, None] if contexts.ndim == 3 else contexts
+    if contexts.ndim != 4 or len(contexts) != len(images) or 0 in contexts.shape:
+        raise DataError(
+            f"{where}: contexts of {name!r} have shape {contexts.shape}; ({len(images)}, C, H, W) or "
+            f"({len(images)}, H, W) is needed"
+        )
+    if contexts.dtype != images.dtype:
+        raise DataError(f"{where}: contexts of {name!r} are {contexts.dtype}; the images are {images.dtype}")
+    low, high = contexts.min(), contexts.max()
+    if levels and not 0 <= low <= high < levels:
+        raise DataError(f"{where}: contexts of {name!r} hold values {low} .. {high}; 0 .. {levels - 1} are allowed")
+    return Dense(contexts)
 
 
 def _array_labels(source: ArraySource, name: str, count: int, where: str) -> NDArray[np.int64]:
@@ -144,4 +176,6 @@ def _from_files(files: AbstractFiles, config: DataConfig, callback: Callable[[fl
         label_names = tuple(sorted(set(folders)))
         numbers = {name: number for number, name in enumerate(label_names)}
         labels = np.array([numbers[folder] for folder in folders], dtype=np.int64)
-    return Source(decoded.pixels, 256, splits, decoded.summary, labels, label_names, decoded.skipped, decoded.names)
+    return Source(
+        decoded.pixels, 256, splits, decoded.summary, labels, None, label_names, decoded.skipped, decoded.names
+    )

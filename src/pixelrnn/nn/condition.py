@@ -1,8 +1,9 @@
 r"""What an image may depend on besides its own pixels: a label and a context image.
 
-Papers: the label as a bias of the gates of every layer: van den Oord et al., *Conditional Image Generation with PixelCNN
-Decoders*, NeurIPS 2016, section 2.3. The context image, upsampled by transposed convolutions and mapped to the gates of
-every layer by an unmasked 1x1 convolution: van den Oord et al. 2016 (*Pixel Recurrent Neural Networks*), section 3.6.
+Papers: the label as a bias of the gates of every layer: van den Oord et al., *Conditional Image Generation with
+PixelCNN Decoders*, NeurIPS 2016, section 2.3. The context image, upsampled by transposed convolutions and mapped to the
+gates of every layer by an unmasked 1x1 convolution: van den Oord et al. 2016 (*Pixel Recurrent Neural Networks*), the
+section on the Multi-Scale PixelRNN.
 
 A condition is given whole, before the first pixel: no mask keeps anything of it from any sub-pixel.
 """

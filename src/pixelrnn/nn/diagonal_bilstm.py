@@ -16,7 +16,7 @@ from pixelrnn import scan
 from pixelrnn.config import ModelConfig
 from pixelrnn.masks import groups
 from pixelrnn.nn.condition import Condition, GateCondition
-from pixelrnn.nn.conv import MaskedConv2d, pointwise, free_weight
+from pixelrnn.nn.conv import MaskedConv2d, free_weight, pointwise
 from pixelrnn.scan import Weights
 
 __all__ = ["DiagonalBiLSTM"]
@@ -79,11 +79,11 @@ class DiagonalBiLSTM(nn.Module):
         bias, context = self.condition.bias(self.input_to_state.bias, condition), self.condition.context
         weights = Weights(
             input=self.input_to_state.masked.view(2, 4 * self.hidden, -1),
-            bias=bias.unflatten(-1, (2, -1)),
+            bias=bias.reshape(*bias.shape[:-1], 2, -1),
             state=self.state_to_state,
             up=up.masked[:, :, 0, 0],
             up_bias=up.bias,
             skip=skip,
-            context=None if context is None else context.unflatten(0, (2, -1)),
+            context=None if context is None else context.view(2, 4 * self.hidden, -1),
         )
         return scan.diagonal_bilstm(x, skips, weights, condition.context, is_residual=is_residual)

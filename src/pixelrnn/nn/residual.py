@@ -23,8 +23,8 @@ class PixelCNNLayer(nn.Module):
     r"""Computes ReLU - 1x1 (2h -> h) - ReLU - 3x3 (h -> h) - ReLU, all under mask B.
 
     With the up-projection that follows it is the paper's residual block of the PixelCNN (figure 5, left). Stacked
-    masked convolutions have a blind spot: a cone to the right above the pixel is never seen. A condition is added before
-    the last ReLU.
+    masked convolutions have a blind spot: a cone to the right above the pixel is never seen. A condition is added
+    before the last ReLU.
 
     Args:
         config: Sizes: 2h features are read, h computed.
@@ -102,9 +102,7 @@ class ResidualStack(nn.Module):
         layer = kinds[config.architecture]
         outer = groups(2 * config.hidden, channels)
         self.first = MaskedConv2d(causal_mask("A", groups(channels, channels), outer, 7, 7))
-        self.layers = nn.ModuleList(
-            ResidualBlock(layer(config), config) for _ in range(config.layers)
-        )
+        self.layers = nn.ModuleList(ResidualBlock(layer(config), config) for _ in range(config.layers))
 
     def forward(self, x: Tensor, condition: Condition) -> Tensor:
         """Map scaled images `(N, C, H, W)` to features `(N, 2h, H, W)`."""

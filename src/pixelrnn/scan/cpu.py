@@ -143,9 +143,7 @@ def _pack(kernel: ModuleType, weights: Weights, units: int) -> Tensor:
     return torch.cat(parts, dim=2).transpose(1, 2).contiguous()
 
 
-def _unpack(
-    kernel: ModuleType, gradient: Tensor, weights: Weights, units: int
-) -> tuple[Tensor, Tensor, Tensor | None]:
+def _unpack(kernel: ModuleType, gradient: Tensor, weights: Weights, units: int) -> tuple[Tensor, Tensor, Tensor | None]:
     """The gradients of `weights.input`, `weights.state` and `weights.context` from `(directions, inputs, 4P)`."""
     hidden = weights.up.shape[1]
     gradient = gradient.view(*gradient.shape[:2], 4, units)[..., :hidden].flatten(2).transpose(1, 2)  # (., 4h, inputs)
@@ -200,8 +198,10 @@ class _Recurrence(torch.autograd.Function):
         saved = buffer.tensor if buffer else None
         block = max(1, min(BLOCK, images // (2 * torch.get_num_threads())))
         taps, width = (weights.input.shape[2], weights.state.shape[2]) if kernel is row_kernel else (0, 0)
-        sizes = (images, block, rows, columns, features, units, taps, width, int(is_residual))
-        sizes = (*sizes, context_features, bias_distance)
+        sizes = (
+            *(images, block, rows, columns, features, units, taps, width),
+            *(int(is_residual), context_features, bias_distance),
+        )
         places = (maps, weight, bias, up, up_bias, skip, sum_before, states, out, sum_after, saved, context_maps)
         threads.run(kernel.forward, math.ceil(images / block), _integers(*sizes, *places))
         ctx.kernel, ctx.sizes, ctx.buffer, ctx.unpadded = kernel, sizes, buffer, x.shape[1]

@@ -47,7 +47,7 @@ def _weights(start: Any, layer: Layer) -> Any:
 @njit
 def _wide(layer: Layer) -> int:
     """How many inputs a cell has."""
-    return layer.features + 2 * layer.units + layer.context_features  # type: ignore[no-any-return]
+    return layer.features + 2 * layer.units + layer.context_features
 
 
 @njit

@@ -34,8 +34,7 @@ __all__ = [
 
 
 class Layer(NamedTuple):
-    """Sizes, and addresses as integers, of a layer; `saved` is 0 if nothing is saved, `skip` and `context` if there is
-    none."""
+    """Sizes, and addresses as integers, of a layer; 0 for `saved`, `skip` and `context` where there is none."""
 
     images: int
     block: int

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import torch
 
+from pixelrnn.abstract import AbstractImageModel
 from pixelrnn.data.images import ImageSet
 from pixelrnn.errors import ConfigError, DataError
-from pixelrnn.model import ImageModel
 from pixelrnn.train import processes
 
 __all__ = ["Evaluation", "evaluate"]
@@ -36,7 +36,7 @@ class Evaluation:
 
 @torch.no_grad()
 def evaluate(
-    model: ImageModel, images: ImageSet, *, batch: int = 64, callback: Callable[[float], None] | None = None
+    model: AbstractImageModel, images: ImageSet, *, batch: int = 64, callback: Callable[[float], None] | None = None
 ) -> Evaluation:
     r"""Compute the mean of :math:`-\ln p(x)` over all images, and its standard error.
 
@@ -61,8 +61,8 @@ def evaluate(
     start = time.perf_counter()
     sums = torch.zeros(3, dtype=torch.float64)  # of nats, of their squares, of sub-pixels
     for done in range(0, len(mine), batch):
-        x = images.batch(mine[done : done + batch])
-        nats = -model.log_prob(x).cpu().double()
+        x, label, context = images.examples(mine[done : done + batch])
+        nats = -model.log_prob(x, label=label if model.config.classes else None, context=context).cpu().double()
         sums += torch.stack([nats.sum(), nats.square().sum(), torch.tensor(float(x.numel()), dtype=torch.float64)])
         if callback is not None:
             callback(min(1.0, (done + batch) / len(mine)))

@@ -11,10 +11,10 @@ from typing import Any
 
 import filelock
 
+from pixelrnn.abstract import MODEL, AbstractImageModel
 from pixelrnn.config import TrainConfig
 from pixelrnn.data.images import Data
 from pixelrnn.errors import ConfigError, RunError, RunExistsError
-from pixelrnn.model import MODEL, ImageModel
 from pixelrnn.storage import describe, read_json, write_json, write_tensors
 from pixelrnn.train import optimiser as rules
 from pixelrnn.train.checkpoint import Counters, save_state
@@ -24,12 +24,13 @@ __all__ = ["RunFolder"]
 
 @dataclasses.dataclass(frozen=True)
 class RunFolder:
-    """What is trained on what, how, and where it is written."""
+    """What is trained on what, how, and where it is written; without a state if its parts have runs of their own."""
 
     path: Path
-    model: ImageModel
+    model: AbstractImageModel
     data: Data
     config: TrainConfig
+    has_state: bool = True
 
     @contextmanager
     def opened(self, *, resume: bool) -> Iterator[None]:
@@ -88,7 +89,9 @@ class RunFolder:
         try:
             write_json(building / "config.json", self._describe())
             write_tensors(building / MODEL, self.model.state_dict())
-            save_state(building, Counters(), self.model, self.model, rules.build(self.model.parameters(), self.config))
+            if self.has_state:
+                optimiser = rules.build(self.model.parameters(), self.config)
+                save_state(building, Counters(), self.model, self.model, optimiser)
             building.chmod(0o755)
             building.rename(self.path)
         except OSError as error:

@@ -20,10 +20,10 @@ import torch
 from torch import Tensor
 
 from pixelrnn import figures
+from pixelrnn.abstract import MODEL, AbstractImageModel
 from pixelrnn.config import TrainConfig
-from pixelrnn.data.images import Data
+from pixelrnn.data.images import Data, Examples
 from pixelrnn.errors import ConfigError, DataError, RunError
-from pixelrnn.model import MODEL, ImageModel
 from pixelrnn.storage import read_tensors, write_tensors
 from pixelrnn.train import optimiser as rules
 from pixelrnn.train import processes
@@ -77,7 +77,7 @@ class Run:
 
 
 def fit(
-    model: ImageModel,
+    model: AbstractImageModel,
     data: Data,
     config: TrainConfig | None = None,
     *,
@@ -119,12 +119,16 @@ def fit(
     return Run(folder, training.journal.lines, training.at.step, is_finished, training.at.best)
 
 
-def _check(model: ImageModel, data: Data) -> None:
-    if data.shape[0] != model.config.shape[0] or data.levels != model.config.levels:
+def _check(model: AbstractImageModel, data: Data) -> None:
+    config, fields = model.config, data.model_fields
+    if data.shape[0] != config.shape[0] or data.levels != config.levels:
         raise DataError(
             f"the images have {data.shape[0]} channels and {data.levels} levels; "
-            f"the model takes {model.config.shape[0]} channels and {model.config.levels} levels"
+            f"the model takes {config.shape[0]} channels and {config.levels} levels"
         )
+    for name in ("classes", "context", "copies_context"):
+        if getattr(config, name) != fields[name]:
+            raise DataError(f"{name} of the data is {fields[name]}, that of the model {getattr(config, name)}")
     if not len(data.train) or not len(data.valid):
         raise DataError(
             f"{len(data.train)} images to train on and {len(data.valid)} to validate on; at least 1 of each is needed "
@@ -135,7 +139,7 @@ def _check(model: ImageModel, data: Data) -> None:
 class _Training:
     """A training under way: what `fit` keeps between steps. With a folder it starts from the state there."""
 
-    def __init__(self, model: ImageModel, data: Data, config: TrainConfig, folder: Path | None) -> None:
+    def __init__(self, model: AbstractImageModel, data: Data, config: TrainConfig, folder: Path | None) -> None:
         self.model, self.data, self.config = model, data, config
         self.writable = folder if processes.rank() == 0 else None
         self.average = copy.deepcopy(model).requires_grad_(False).eval()
@@ -187,7 +191,7 @@ class _Training:
         self.optimiser.zero_grad()
         loss = torch.zeros((), device=self.model.device)
         for part in self._parts():
-            nats = self._nats(part) / (self.config.batch * self.data.dims)
+            nats = self._nats(part.to(self.model.device)) / (self.config.batch * self.data.dims)
             nats.backward()  # type: ignore[no-untyped-call]
             loss += nats.detach()
             del nats  # and with it what its gradient needed, before the next part needs as much
@@ -230,27 +234,32 @@ class _Training:
         loss.copy_(flat[-2])
         return flat[-1].item() / processes.world()
 
-    def _parts(self) -> Iterator[Tensor]:
-        """The images of this step that are this process's to compute, in as many parts as are accumulated."""
+    def _parts(self) -> Iterator[Examples]:
+        """The examples of this step that are this process's to compute, in as many parts as are accumulated."""
         count, batch = len(self.data.train), self.config.batch
         numbers = range(self.at.step * batch, (self.at.step + 1) * batch)[processes.rank() :: processes.world()]
         size = -(-len(numbers) // self.config.accumulate)
         for start in range(0, len(numbers), size or 1):
             part = numbers[start : start + size]
             epochs = sorted({number // count for number in part})
-            orders = {epoch: _order(self.config.seed, epoch, count) for epoch in epochs}
-            batches = [
-                self.data.train.batch([int(orders[epoch][n % count]) for n in part if n // count == epoch], epoch)
-                for epoch in epochs
-            ]
-            yield torch.cat(batches).to(self.model.device, non_blocking=True)
+            places = {epoch: [number % count for number in part if number // count == epoch] for epoch in epochs}
+            yield Examples.joined([self._examples(epoch, places[epoch]) for epoch in epochs])
 
-    def _nats(self, x: Tensor) -> Tensor:
-        """Negative log-likelihood summed over a batch; the network in reduced precision if wanted, never the output."""
+    def _examples(self, epoch: int, places: list[int]) -> Examples:
+        """Those at some places in the order of an epoch; some of the labels are withheld, if that is wanted."""
+        order = _order(self.config.seed, epoch, len(self.data.train))
+        examples = self.data.train.examples(order[places].tolist(), epoch)
+        share = self.model.config.label_dropout
+        if examples.label is None or not share:
+            return examples
+        is_dropped = torch.from_numpy(_chances(self.config.seed, epoch, len(self.data.train))[places] < share)
+        return examples._replace(label=examples.label.masked_fill(is_dropped, -1))
+
+    def _nats(self, examples: Examples) -> Tensor:
+        """Negative log-likelihood summed over a batch; the networks in reduced precision if wanted."""
         is_mixed = self.config.precision == "bfloat16"
         with torch.autocast(self.model.device.type, torch.bfloat16, enabled=is_mixed):
-            parameters = self.model(x)
-        return -self.model.output.log_prob(parameters.float() if is_mixed else parameters, x).sum()
+            return -self.model.log_prob_map(examples.images, label=examples.label, context=examples.context).sum()
 
     def _log(self) -> dict[str, Any] | None:
         """Write a journal line if one is due, with a validation if that is due as well."""
@@ -298,7 +307,8 @@ class _Training:
         """Draw a grid with the average weights."""
         if self.writable is None or not self.config.samples:
             return
-        images = self.average.sample(self.config.samples, seed=self.config.seed)
+        given = self.valid.conditions(self.config.samples)
+        images = self.average.sample(**given, seed=self.config.seed)
         figures.save_image(
             self.writable / "samples" / f"{self.at.step:08d}.png", figures.grid(images, self.data.levels)
         )
@@ -309,7 +319,7 @@ class _Training:
             f"{config.architecture}, {config.layers} layers, h={config.hidden}, {'x'.join(map(str, self.data.shape))}"
         )
 
-    def _keep(self, model: ImageModel) -> None:
+    def _keep(self, model: AbstractImageModel) -> None:
         """Make the weights of a model those that the run is for."""
         self.best = copy.deepcopy(model.state_dict())
         if self.writable:
@@ -325,3 +335,9 @@ class _Training:
 def _order(seed: int, epoch: int, count: int) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Order of the images in an epoch."""
     return np.random.Generator(np.random.Philox(key=seed, counter=[2, 0, 0, epoch])).permutation(count)
+
+
+@functools.lru_cache(maxsize=4)
+def _chances(seed: int, epoch: int, count: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """A number in [0, 1) for each image of an epoch, which decides whether its label is withheld."""
+    return np.random.Generator(np.random.Philox(key=seed, counter=[3, 0, 0, epoch])).random(count)

@@ -1,6 +1,6 @@
 """The raster face of a model: its sub-pixels one by one, with all state cached.
 
-`compile_network` turns a network into a program, `walk` runs it over images, `propagate` over many versions of an image.
+`compile_network` turns a network into a program, `walk` runs it over images, `propagate` over many versions of each.
 Importing this compiles the engine, or loads what an earlier process has compiled.
 """
 

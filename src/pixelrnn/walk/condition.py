@@ -1,7 +1,7 @@
 r"""What a block of images is given, brought into the maps of the walk before its first pixel.
 
-Labels become biases, a context image becomes features of every pixel: the network of `pixelrnn.nn.condition`, in the same
-plain float32 as the rest of the walk.
+Labels become biases, a context image becomes features of every pixel: the network of `pixelrnn.nn.condition`, in the
+same plain float32 as the rest of the walk.
 """
 
 from typing import Any

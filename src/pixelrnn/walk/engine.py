@@ -140,7 +140,9 @@ def _show(walk: Walk, output: Output, parameters: Address, image: int, row: int,
 
 
 @njit
-def _visit(walk: Walk, output: Output, state: Address, room: Room, image: int, row: int, column: int, channel: int) -> Any:
+def _visit(
+    walk: Walk, output: Output, state: Address, room: Room, image: int, row: int, column: int, channel: int
+) -> None:
     """Compute the distribution of a sub-pixel of each image of a block, and its value."""
     _run(walk, state, walk.first, walk.end, row, column, channel)
     parameters = pointer(at(walk, state, walk.parameters, row, column), channel * output.parameters * LANES)

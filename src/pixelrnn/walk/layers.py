@@ -53,7 +53,7 @@ def _context(writer: Writer, network: ContextNetwork) -> Map:
     for layer in network.convolutions:
         factor = (layer.stride[0], layer.stride[1])
         # A transposed convolution: output r i + p takes the kernel's k = p + r (1 - d) from input i + d, d = -1, 0, 1.
-        weight = layer.weight.unflatten(2, (3, factor[0])).unflatten(4, (3, factor[1]))  # (I, O, 3, r, 3, s)
+        weight = layer.weight.view(*layer.weight.shape[:2], 3, factor[0], 3, factor[1])  # (I, O, 3, r, 3, s)
         weight = weight.flip(2, 4).permute(3, 5, 2, 1, 4, 0)
         assert layer.bias is not None
         features = writer.upsample(features, size, factor, weight, layer.bias)

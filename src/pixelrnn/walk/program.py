@@ -117,10 +117,8 @@ class Writer:
         self._classes, self._context, self._context_shape = 0, -1, (0, 0, 0)
         self._size = self._floats = 0
 
-    def map(
-        self, groups: Tensor, *, rows: int = 0, left: int = 0, right: int = 0, columns: int | None = None
-    ) -> Map:
-        """A new map: of the current pixel only (0 rows), or of whole rows, as wide as the image, with margins of zeros."""
+    def map(self, groups: Tensor, *, rows: int = 0, left: int = 0, right: int = 0, columns: int | None = None) -> Map:
+        """A new map: of the current pixel only (0 rows), or of rows as wide as the image, with margins of zeros."""
         features = len(groups)
         wide = left + (columns or self.columns) + right if rows else 1
         distances = (wide * features, features) if rows else (0, 0)
@@ -142,15 +140,17 @@ class Writer:
         self._context, self._context_shape = image.number, (channels, rows, columns)
         return image
 
-    def upsample(self, source: Map, size: tuple[int, int], factor: tuple[int, int], weight: Tensor, bias: Tensor) -> Map:
+    def upsample(
+        self, source: Map, size: tuple[int, int], factor: tuple[int, int], weight: Tensor, bias: Tensor
+    ) -> Map:
         """A layer of the context network, for all pixels of the context at once; returns the map of its output.
 
         Args:
             source: With margins of one column.
             size: Rows and columns of the source.
             factor: Rows and columns of the output for each of the source.
-            weight: `(rows of the factor, columns of it, 3, O, 3, I)`: for each place in the factor, for the rows above, at
-                and below a pixel of the source, from three of its columns.
+            weight: `(rows of the factor, columns of it, 3, O, 3, I)`: for each place in the factor, for the rows above,
+                at and below a pixel of the source, from three of its columns.
             bias: `(O)`.
         """
         rows, columns = size[0] * factor[0], size[1] * factor[1]

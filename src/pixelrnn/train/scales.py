@@ -1,0 +1,94 @@
+"""Training the scales of a Multi-Scale model one after the other, each in a run folder of its own."""
+
+import contextlib
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+from pixelrnn.abstract import MODEL
+from pixelrnn.config import TrainConfig
+from pixelrnn.data.images import Data
+from pixelrnn.multiscale import MultiScaleModel
+from pixelrnn.storage import write_tensors
+from pixelrnn.train import processes
+from pixelrnn.train.folder import RunFolder
+from pixelrnn.train.loop import DEFAULT_MINUTES, Progress, Run, fit
+
+__all__ = ["fit_scales"]
+
+
+def fit_scales(
+    model: MultiScaleModel,
+    data: Data,
+    config: TrainConfig | None = None,
+    *,
+    folder: str | Path | None = None,
+    resume: bool = False,
+    callback: Callable[[Progress], bool | None] | None = None,
+) -> Run:
+    """Train each scale alone, the smallest first; `fit` trains them together.
+
+    A budget in minutes is shared out in proportion to the pixels that a scale adds; one in steps or epochs holds for
+    each scale. With a folder, scale HxW has its own run in `scale-HxW`, which can be evaluated, sampled and resumed
+    alone, and the model of all of them is in the folder itself.
+
+    Args:
+        model: Trained in place.
+        data: What to learn from, at full size.
+        config: How to train each scale.
+        folder: Where to write; nothing is written if not given.
+        resume: Go on in the folder: finished scales stay as they are, unless the budget has grown.
+        callback: As for `fit`; the fractions are those of the whole.
+
+    Returns:
+        The run: metrics are those of the last scale trained, the best validation loss is the sum over the scales.
+
+    Raises:
+        DataError, RunError, ConfigError: As `fit`.
+    """
+    config, folder = config or TrainConfig(), Path(folder) if folder else None
+    with contextlib.ExitStack() as stack:
+        if folder is not None:
+            whole = RunFolder(folder, model, data, config, has_state=False)
+            processes.on_first(lambda: stack.enter_context(whole.opened(resume=resume)))
+        runs: list[Run] = []
+        done = 0.0
+        for scale in model.models:
+            height, width = scale.config.shape[1:]
+            step = data.shape[1] // height
+            share = (0.75 if runs else 1.0) / step**2
+            part = folder / f"scale-{height}x{width}" if folder else None
+            run = fit(
+                scale,
+                data.at_scale(step, has_context=bool(runs)),
+                _share(config, share),
+                folder=part,
+                resume=part is not None and part.exists(),
+                callback=_of_whole(callback, done, share),
+            )
+            runs.append(run)
+            done += share
+            if folder is not None and processes.rank() == 0:
+                write_tensors(folder / MODEL, model.state_dict())
+            if not run.is_finished:
+                break
+    is_finished = run.is_finished and len(runs) == len(model.models)
+    return Run(folder, run.metrics, run.step, is_finished, sum(run.best for run in runs))
+
+
+def _share(config: TrainConfig, share: float) -> TrainConfig:
+    """The budget of one scale."""
+    if config.steps is not None or config.epochs is not None:
+        return config
+    return config.with_budget(minutes=(config.minutes or DEFAULT_MINUTES) * share)
+
+
+def _of_whole(
+    callback: Callable[[Progress], bool | None] | None, done: float, share: float
+) -> Callable[[Progress], bool | None]:
+    """A callback whose fractions are those of all scales."""
+
+    def report(at: Progress) -> bool | None:
+        return callback(dataclasses.replace(at, fraction=done + share * at.fraction)) if callback else None
+
+    return report
