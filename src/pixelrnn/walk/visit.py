@@ -97,9 +97,8 @@ def walk(
         members = range(start, min(start + batch, images))
         numbers = None if uniform is None else np.ascontiguousarray(uniform(members), np.float64)
         assert numbers is None or numbers.shape == (len(members), rows, columns, channels)
-        given = [
-            None if a is None else a[start : members.stop] for a in (is_known, log_prob, parameters, label, context)
-        ]
+        optional = (is_known, log_prob, parameters, label, context)
+        known, nats, found, labels, contexts = (None if a is None else a[start : members.stop] for a in optional)
         states, values_of = np.zeros(padded(len(members)) * program.floats, np.float32), values[start : members.stop]
         for first, end in zip([0, *ends], ends, strict=False):
             if first and first in stops and choose is not None and (chosen := choose(first)) is not None:
