@@ -134,8 +134,8 @@ class AbstractImageModel(nn.Module, abc.ABC):
         """The raster face for images of a size."""
 
     @abc.abstractmethod
-    def _is_plain(self, known: Tensor) -> bool:
-        """Whether no value of a mask `(N, C, H, W)` is known that comes after an unknown one."""
+    def _in_order(self, mask: Tensor) -> Tensor:
+        """A mask `(N, C, H, W)` of sub-pixels as `(N, D)`, in the order in which they are drawn."""
 
     def log_prob(self, x: Tensor, *, label: int | Tensor | None = None, context: Tensor | None = None) -> Tensor:
         """Log probability of each image in nats, `(N,)`: the sum of `log_prob_map` over the sub-pixels."""
@@ -286,7 +286,9 @@ class AbstractImageModel(nn.Module, abc.ABC):
             raise ConfigError(f"particles is {particles}; at least 1 is needed")
         x, known = conditions.partly_known(self.config, x, known)
         given = conditions.context(self.config, context, len(x), (x.shape[2], x.shape[3]))
-        particles = 1 if self._is_plain(known) else particles
+        order = self._in_order(known)
+        has_later_evidence = bool((order & (~order).cummax(1).values).any())
+        particles = particles if has_later_evidence else 1
         return self._fill(
             x, known, label, given, particles, self._drawing(temperature, top_k, top_p, seed), batch, callback
         )

@@ -5,12 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
 from pixelrnn.storage import atomic_write
 
-__all__ = ["grid", "save_curve", "save_growth", "save_image", "to_image"]
+__all__ = ["NEAREST", "grid", "occluded", "save_curve", "save_growth", "save_image", "sheet", "to_image"]
+
+NEAREST = Image.Resampling.NEAREST
+GAP = (128, 128, 160)  # between pictures, and where nothing is known
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
@@ -33,26 +37,36 @@ def to_image(image: Tensor, levels: int) -> Image.Image:
 
 
 def grid(images: Tensor, levels: int, *, columns: int | None = None, side: int = 640) -> Image.Image:
-    """Images `(N, C, H, W)` side by side with a gap, enlarged by a whole factor towards `side` pixels.
+    """Images `(N, C, H, W)` of so many levels as a `sheet`."""
+    return sheet([to_image(image, levels) for image in images], columns=columns, side=side)
+
+
+def sheet(pictures: Sequence[Image.Image], *, columns: int | None = None, side: int = 640) -> Image.Image:
+    """Pictures of one size side by side with a gap, enlarged by a whole factor towards `side` pixels.
 
     Args:
-        images: What to show, in reading order.
-        levels: Levels of a sub-pixel; 0 for floats.
-        columns: Images in a row; as square as possible if not given.
-        side: Wanted width of the picture; it is never enlarged beyond it nor shrunk.
+        pictures: What to show, in reading order.
+        columns: Pictures in a row; as square as possible if not given.
+        side: Wanted width of the sheet; it is never enlarged beyond it nor shrunk.
     """
-    pictures = [to_image(image, levels) for image in images]
     columns = columns or int(np.ceil(np.sqrt(len(pictures))))
     rows = -(-len(pictures) // columns)
     width, height = pictures[0].size
     zoom = max(1, side // (columns * (width + 1)))
     cell = (width * zoom + zoom, height * zoom + zoom)
-    sheet = Image.new("RGB", (columns * cell[0] + zoom, rows * cell[1] + zoom), (128, 128, 160))
+    whole = Image.new("RGB", (columns * cell[0] + zoom, rows * cell[1] + zoom), GAP)
     for number, picture in enumerate(pictures):
-        big = picture.resize((width * zoom, height * zoom), Image.Resampling.NEAREST)
+        big = picture.resize((width * zoom, height * zoom), NEAREST)
         place = (number % columns * cell[0] + zoom, number // columns * cell[1] + zoom)
-        sheet.paste(big.convert("RGB"), place, big if big.mode == "RGBA" else None)
-    return sheet
+        whole.paste(big.convert("RGB"), place, big if big.mode == "RGBA" else None)
+    return whole
+
+
+def occluded(picture: Image.Image, known: NDArray[np.bool_]) -> Image.Image:
+    """A picture without what is not known of it, `known` being `(H, W)`."""
+    covered = Image.new("RGB", picture.size, GAP)
+    covered.paste(picture.convert("RGB"), mask=Image.fromarray(np.uint8(255) * known.astype(np.uint8)))
+    return covered
 
 
 def save_image(path: Path, image: Image.Image) -> None:

@@ -93,13 +93,14 @@ class ImageModel(AbstractImageModel):
             nats[..., ::2, ::2] = torch.where(is_equal, 0.0, -math.inf)
         return nats
 
-    def _is_plain(self, known: Tensor) -> bool:
-        copied = torch.zeros_like(known)
-        if self.config.copies_context:
-            copied[..., ::2, ::2] = True
-        # In raster order, colour by colour; copied values are neither drawn nor do they weigh.
-        is_evidence, is_drawn = (mask.permute(0, 2, 3, 1).flatten(1) for mask in (known & ~copied, ~known & ~copied))
-        return not bool((is_evidence & is_drawn.cummax(1).values).any())
+    def _in_order(self, mask: Tensor) -> Tensor:
+        # Raster order, colour by colour; what is copied from the context is given before.
+        order = mask.permute(0, 2, 3, 1).flatten(1)
+        if not self.config.copies_context:
+            return order
+        copied = torch.zeros_like(mask[:1])
+        copied[..., ::2, ::2] = True
+        return order[:, ~copied.permute(0, 2, 3, 1).flatten()]
 
     def _walker(self, size: tuple[int, int], drawing: Drawing) -> AbstractWalker:
         return self.walker(size, drawing, scale=0)

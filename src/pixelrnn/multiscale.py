@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from pixelrnn import conditions
@@ -104,9 +105,10 @@ class MultiScaleModel(AbstractImageModel):
         if size[0] % step or size[1] % step:
             raise DataError(f"images are {size[0]}x{size[1]}; this model takes multiples of {step}")
 
-    def _is_plain(self, known: Tensor) -> bool:
-        # Small images are drawn before the values of larger ones weigh.
-        return not bool(known.any())
+    def _in_order(self, mask: Tensor) -> Tensor:
+        # The smallest image first, then the pixels that each larger one adds.
+        parts = zip(self.models, self._steps, strict=True)
+        return torch.cat([model._in_order(mask[..., ::step, ::step]) for model, step in parts], dim=1)
 
     def _walker(self, size: tuple[int, int], drawing: Drawing) -> AbstractWalker:
         self._require_size(size)

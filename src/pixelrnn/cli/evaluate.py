@@ -2,14 +2,14 @@
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import tyro
 
 from pixelrnn.cli.console import is_first_process, progress, say, show_json
 from pixelrnn.cli.machine import Machine
-from pixelrnn.cli.sources import load
-from pixelrnn.config import DataConfig, require_run, require_source
+from pixelrnn.cli.sources import load_as_trained
+from pixelrnn.config import require_run, require_source
 from pixelrnn.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ class Evaluate:
     Examples:
         pixelrnn evaluate runs/digits-diagonal-bilstm
         pixelrnn evaluate runs/photos other-photos/ --json
+        pixelrnn evaluate runs/letters --classify
         torchrun --nproc-per-node 2 -m pixelrnn evaluate runs/mnist
 
     Images are read with the options that the model was trained with.
@@ -54,6 +55,12 @@ class Evaluate:
     skip_bad: bool = False
     """Skip, count and list files that cannot be read."""
 
+    classify: bool = False
+    """Also find the labels of the images by Bayes' rule, with a likelihood for each label."""
+
+    without_labels: bool = False
+    """Measure images without their labels, with a model that was trained with --label-dropout."""
+
     json: bool = False
     """Print JSON."""
 
@@ -64,6 +71,8 @@ class Evaluate:
         require_run(self.run_folder)
         if self.source is not None:
             require_source(self.source)
+        if self.classify and self.without_labels:
+            raise ConfigError("--classify compares with the labels; leave out --without-labels")
         for name in ("batch", "limit"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -73,59 +82,46 @@ class Evaluate:
         """Measure and print."""
         from pixelrnn.pretrained import load_model
         from pixelrnn.storage import read_json
-        from pixelrnn.train import evaluate, processes
+        from pixelrnn.train import classify, evaluate, processes
 
         device = self.machine.prepare()
         is_silent = not is_first_process()
         with processes.joined(device):
             model = load_model(self.run_folder).to(device)
             recorded = read_json(self.run_folder / "config.json")
-            data, is_own = self._load(recorded, model.config.levels)
+            data, is_own = load_as_trained(
+                self.run_folder,
+                self.source,
+                model.config,
+                packed=self.packed,
+                limit=self.limit,
+                skip_bad=self.skip_bad or None,
+                source_levels=self.source_levels,
+            )
             name, images = self._choose(data, is_own=is_own)
+            if self.without_labels:
+                images = dataclasses.replace(images, labels=None)
             with progress("evaluating", is_silent=is_silent) as report:
                 result = evaluate(model, images, batch=self.batch, callback=report)
+            found = None
+            if self.classify:
+                with progress("classifying", is_silent=is_silent) as report:
+                    found = classify(model, images, batch=self.batch, callback=report)
         protocol = f"{name} images of {self.source or recorded['source']}; {data.protocol}"
         if is_silent:
             return 0
         if self.json:
-            show_json({**dataclasses.asdict(result), "protocol": protocol, "model": str(self.run_folder)})
+            facts = dataclasses.asdict(result) | {"protocol": protocol, "model": str(self.run_folder)}
+            show_json(facts | ({"classification": dataclasses.asdict(found)} if found else {}))
         else:
             say(f"{result.nats:.3f} +- {result.standard_error:.3f} nats per image (mean +- standard error)")
             say(f"{result.bits_per_dim:.4f} bits/dim")
             say(f"{result.images:,} images, {result.images_per_second:.0f} images/s")
+            if found is not None:
+                say(f"{found.accuracy:.2%} of the labels found by Bayes' rule, {found.nats:.3f} nats per label")
+                say(f"{found.marginal_nats:.3f} nats per image without its label, all labels being alike")
             say(f"protocol: {protocol}")
         return 0
-
-    def _load(self, recorded: dict[str, Any], levels: int) -> tuple["Data", bool]:
-        """The images, read as in training, and whether they are those of the run."""
-        from pixelrnn.storage import read_config
-
-        config = read_config(self.run_folder, DataConfig) if "data" in recorded else DataConfig(levels=levels)
-        own = recorded.get("source")
-        source = self.source or own
-        if source is None:
-            raise ConfigError(f"{self.run_folder} names no source; give the images to evaluate")
-        require_source(source)
-        is_own = own in (source, str(Path(source).resolve()))
-        # A bit-packed source says nothing of how another one is stored.
-        packed = self.packed or (config.packed if is_own else None)
-        changes = {"packed": packed, "limit": self.limit, "skip_bad": self.skip_bad or config.skip_bad}
-        changes["source_levels"] = self.source_levels or config.source_levels
-        data = load(source, config, is_silent=not is_first_process(), **changes)
-        counts = data.counts
-        if (
-            is_own
-            and self.limit is None
-            and config.limit is None
-            and recorded.get("images", counts) != counts
-            and is_first_process()
-        ):
-            say(
-                f"warning: {source} now gives {counts} images, the run was trained with {recorded['images']}; "
-                "images drawn for testing may have been trained on",
-                is_aside=True,
-            )
-        return data, is_own
 
     def _choose(self, data: "Data", *, is_own: bool) -> tuple[str, "ImageSet"]:
         split = self.split

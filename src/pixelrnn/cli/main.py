@@ -15,6 +15,7 @@ from typing import Annotated, Any, Union
 import tyro
 
 from pixelrnn.cli.bench import Bench
+from pixelrnn.cli.complete import Complete
 from pixelrnn.cli.console import is_first_process, say
 from pixelrnn.cli.data import DataCommand
 from pixelrnn.cli.demo import Demo
@@ -22,11 +23,12 @@ from pixelrnn.cli.evaluate import Evaluate
 from pixelrnn.cli.info import Info
 from pixelrnn.cli.sample import Sample
 from pixelrnn.cli.train import INTERRUPTED, Train
+from pixelrnn.cli.upscale import Upscale
 from pixelrnn.errors import ConfigError, PixelRNNError
 
 __all__ = ["main"]
 
-DESCRIPTION = """Image models with exact probability: train them on images, measure, sample.
+DESCRIPTION = """Image models with exact probability: train them on images, measure, sample, complete, upscale.
 
 Examples:
     pixelrnn demo
@@ -34,11 +36,13 @@ Examples:
     pixelrnn train --help
 """
 
-Command = Train | Evaluate | Sample | Info | DataCommand | Demo | Bench
+Command = Train | Evaluate | Sample | Complete | Upscale | Info | DataCommand | Demo | Bench
 VERBS: dict[str, type[Command]] = {
     "train": Train,
     "evaluate": Evaluate,
     "sample": Sample,
+    "complete": Complete,
+    "upscale": Upscale,
     "info": Info,
     "data": DataCommand,
     "demo": Demo,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import tyro
 
+from pixelrnn.cli.conditions import label_number, read_context
 from pixelrnn.cli.console import progress, say, show_json
 from pixelrnn.cli.machine import Machine
 from pixelrnn.config import require_run
@@ -21,6 +22,9 @@ class Sample:
     Examples:
         pixelrnn sample runs/digits-diagonal-bilstm
         pixelrnn sample runs/mnist -n 64 --seed 1 --temperature 0.9 --out pictures/
+        pixelrnn sample runs/letters --label a -n 8
+        pixelrnn sample runs/letters --label each -n 8               # a row of 8 for each label
+        pixelrnn sample runs/photos-grey --context photo.png -n 4
 
     Image i depends on the seed and on i alone: the same pictures come at any batch size.
     """
@@ -42,6 +46,12 @@ class Sample:
 
     top_p: float = 1.0
     """Draw each value from the likeliest that together have this probability."""
+
+    label: str | None = None
+    """Number or name of a label, if the model knows labels; each: so many images of every label."""
+
+    context: Path | None = None
+    """Context image, if the model needs one."""
 
     size: tuple[int, int] | None = None
     """Height and width, if not those of the training images."""
@@ -66,14 +76,23 @@ class Sample:
 
     def run(self) -> int:
         """Draw, write, and say where."""
+        import torch
+
         from pixelrnn import figures
         from pixelrnn.pretrained import load_model
 
         device = self.machine.prepare()
         model = load_model(self.run_folder).to(device)
+        is_each = self.label == "each"
+        if is_each and not model.config.classes:
+            raise ConfigError("--label is 'each', but the model has no labels")
+        total = self.number * (model.config.classes if is_each else 1)
+        label = torch.arange(model.config.classes).repeat_interleave(self.number) if is_each else None
         with progress("sampling") as report:
             images = model.sample(
-                self.number,
+                total,
+                label=label if is_each else label_number(self.label, self.run_folder, model.config),
+                context=read_context(self.context, self.run_folder, model.config),
                 size=self.size,
                 temperature=self.temperature,
                 top_k=self.top_k,
@@ -83,12 +102,13 @@ class Sample:
                 callback=report,
             )
         out = self.out or self.run_folder / f"samples-{self.seed}"
-        paths = [out / f"seed-{self.seed}-{index:06d}.png" for index in range(self.number)]
+        paths = [out / f"seed-{self.seed}-{index:06d}.png" for index in range(total)]
         for path, image in zip(paths, images, strict=True):
             figures.save_image(path, figures.to_image(image, model.config.levels))
-        figures.save_image(out / "grid.png", figures.grid(images, model.config.levels))
+        columns = self.number if is_each else None
+        figures.save_image(out / "grid.png", figures.grid(images, model.config.levels, columns=columns))
         if self.json:
             show_json({"images": list(map(str, paths)), "grid": str(out / "grid.png")})
         else:
-            say(f"{self.number:,} new {'image' if self.number == 1 else 'images'} and grid.png written to {out}")
+            say(f"{total:,} new {'image' if total == 1 else 'images'} and grid.png written to {out}")
         return 0

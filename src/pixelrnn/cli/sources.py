@@ -1,15 +1,17 @@
 """Loading data for a command: with progress, and with a line of what was found."""
 
 import dataclasses
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pixelrnn.cli.console import progress, say
-from pixelrnn.config import DataConfig
+from pixelrnn.cli.console import is_first_process, progress, say
+from pixelrnn.config import DataConfig, ModelConfig, require_source
+from pixelrnn.errors import ConfigError
 
 if TYPE_CHECKING:
     from pixelrnn.data import Data
 
-__all__ = ["load"]
+__all__ = ["load", "load_as_trained", "recorded_data"]
 
 MOST_LISTED = 20
 
@@ -27,3 +29,39 @@ def load(source: str, config: DataConfig, *, is_silent: bool = False, **changes:
         if len(data.skipped) > MOST_LISTED:
             say(f"  ... and {len(data.skipped) - MOST_LISTED:,} more", is_aside=True)
     return data
+
+
+def recorded_data(run_folder: Path, model: ModelConfig) -> DataConfig:
+    """How the images of a run were read; for a model without a run, what its shape and levels say."""
+    from pixelrnn.storage import read_config, read_json
+
+    if "data" in read_json(run_folder / "config.json"):
+        return read_config(run_folder, DataConfig)
+    return DataConfig(levels=model.levels)
+
+
+def load_as_trained(
+    run_folder: Path, source: str | None, model: ModelConfig, *, packed: tuple[int, int] | None = None, **changes: Any
+) -> tuple["Data", bool]:
+    """The images of a source, or else of the run, read as in training; and whether they are those of the run."""
+    from pixelrnn.storage import read_json
+
+    recorded, config = read_json(run_folder / "config.json"), recorded_data(run_folder, model)
+    own = recorded.get("source")
+    source = source or own
+    if source is None:
+        raise ConfigError(f"{run_folder} names no source of images; give one")
+    require_source(source)
+    is_own = own in (source, str(Path(source).resolve()))
+    # A bit-packed source says nothing of how another one is stored.
+    changes = {name: value for name, value in changes.items() if value is not None}
+    changes["packed"] = packed or (config.packed if is_own else None)
+    data = load(source, config, is_silent=not is_first_process(), **changes)
+    is_whole = is_own and "limit" not in changes and config.limit is None
+    if is_whole and recorded.get("images", data.counts) != data.counts and is_first_process():
+        say(
+            f"warning: {source} now gives {data.counts} images, the run was trained with {recorded['images']}; "
+            "images drawn for testing may have been trained on",
+            is_aside=True,
+        )
+    return data, is_own

@@ -12,7 +12,7 @@ from pixelrnn.data.images import ImageSet
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.train import processes
 
-__all__ = ["Evaluation", "evaluate"]
+__all__ = ["Classification", "Evaluation", "classify", "evaluate"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +34,23 @@ class Evaluation:
     images_per_second: float
 
 
+@dataclasses.dataclass(frozen=True)
+class Classification:
+    """How well a model finds the labels of a set of images, all labels being alike beforehand.
+
+    Attributes:
+        accuracy: Share of the images whose likeliest label is their own.
+        nats: Mean of -ln p(label | image).
+        marginal_nats: Mean of -ln p(image), the likelihoods of all labels averaged.
+        images: Number of images.
+    """
+
+    accuracy: float
+    nats: float
+    marginal_nats: float
+    images: int
+
+
 @torch.no_grad()
 def evaluate(
     model: AbstractImageModel, images: ImageSet, *, batch: int = 64, callback: Callable[[float], None] | None = None
@@ -51,12 +68,7 @@ def evaluate(
     Raises:
         DataError: If there are no images, or they do not fit the model.
     """
-    if len(images) == 0:
-        raise DataError("there are no images to evaluate")
-    if images.quantiser.levels != model.config.levels:
-        raise DataError(f"the images have {images.quantiser.levels} levels; the model has {model.config.levels}")
-    if batch < 1:
-        raise ConfigError(f"batch is {batch}; at least 1 is needed")
+    _check(model, images, batch)
     mine = range(processes.rank(), len(images), processes.world())
     start = time.perf_counter()
     sums = torch.zeros(3, dtype=torch.float64)  # of nats, of their squares, of sub-pixels
@@ -71,3 +83,40 @@ def evaluate(
     variance = max(0.0, squares - total**2 / count) / max(1, count - 1)
     seconds = time.perf_counter() - start
     return Evaluation(total / count, math.sqrt(variance / count), total / dims / math.log(2), count, count / seconds)
+
+
+@torch.no_grad()
+def classify(
+    model: AbstractImageModel, images: ImageSet, *, batch: int = 64, callback: Callable[[float], None] | None = None
+) -> Classification:
+    """Find the labels of images by `model.classify`, and compare with their own; arguments as for `evaluate`.
+
+    Raises:
+        DataError: If there are no images or no labels, or they do not fit the model.
+        ConfigError: If the model has no classes.
+    """
+    _check(model, images, batch)
+    if images.labels is None:
+        raise DataError("the images have no labels to compare with")
+    mine = range(processes.rank(), len(images), processes.world())
+    sums = torch.zeros(3, dtype=torch.float64)  # of hits, of nats of the label, of nats of the image
+    for done in range(0, len(mine), batch):
+        x, label, context = images.examples(mine[done : done + batch])
+        assert label is not None
+        posterior = model.classify(x, context=context).cpu().double()
+        own = posterior.gather(1, label[:, None])[:, 0]
+        joint = model.log_prob(x, label=label, context=context).cpu().double() - math.log(model.config.classes)
+        sums += torch.stack([(posterior.argmax(1) == label).double().sum(), -own.sum(), (own - joint).sum()])
+        if callback is not None:
+            callback(min(1.0, (done + batch) / len(mine)))
+    hits, nats, marginal = (processes.sum_over_processes(sums, model.device) / len(images)).tolist()
+    return Classification(hits, nats, marginal, len(images))
+
+
+def _check(model: AbstractImageModel, images: ImageSet, batch: int) -> None:
+    if len(images) == 0:
+        raise DataError("there are no images to evaluate")
+    if images.quantiser.levels != model.config.levels:
+        raise DataError(f"the images have {images.quantiser.levels} levels; the model has {model.config.levels}")
+    if batch < 1:
+        raise ConfigError(f"batch is {batch}; at least 1 is needed")

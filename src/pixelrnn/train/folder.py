@@ -64,7 +64,7 @@ class RunFolder:
 
     def _describe(self) -> dict[str, Any]:
         configs = describe(self.data.source, model=self.model.config, data=self.data.config, train=self.config)
-        return {**configs, "images": self.data.counts}
+        return {**configs, "images": self.data.counts, "labels": list(self.data.label_names)}
 
     def _record(self) -> None:
         """Note a new budget; refuse other images than those that the run was begun with."""

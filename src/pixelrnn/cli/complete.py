@@ -1,0 +1,213 @@
+"""`pixelrnn complete`."""
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from pixelrnn.cli.conditions import label_number, read_context
+from pixelrnn.cli.console import progress, say, show_json
+from pixelrnn.cli.machine import Machine
+from pixelrnn.cli.regions import Region
+from pixelrnn.cli.sources import load_as_trained, recorded_data
+from pixelrnn.config import require_run, require_seed, require_source
+from pixelrnn.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pixelrnn.abstract import AbstractImageModel, Completion
+
+__all__ = ["Complete"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Complete:
+    """Draw the missing part of images from what a model holds likely, given the part that is there.
+
+    Examples:
+        pixelrnn complete runs/photos torn.png                       # transparent pixels are missing
+        pixelrnn complete runs/photos photo.png --mask mask.png -n 8 # black in the mask: missing
+        pixelrnn complete runs/mnist --keep bottom --limit 4         # test images of the run
+        pixelrnn complete runs/photos photos/ --drop box:8,8,16,16
+
+    What is known before a missing pixel, in raster order, conditions it exactly. What comes after it (below, to the
+    right) does so through many walks, the particles, that are weighted by how likely it is after them: the more
+    particles, the better the completion fits.
+    """
+
+    run_folder: tyro.conf.Positional[Path]
+    """Run or model folder."""
+
+    source: tyro.conf.Positional[str | None] = None
+    """An image file, or a source as for train; test images of the run if not given."""
+
+    keep: str | None = None
+    """What is there: top, bottom, left, right (half of the image, or :PIXELS), or box:TOP,LEFT,HEIGHT,WIDTH."""
+
+    drop: str | None = None
+    """What is missing, in the same words."""
+
+    mask: Path | None = None
+    """Image of the size of the image file: white is there, black is missing."""
+
+    number: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 4
+    """Completions of each image."""
+
+    particles: int = 64
+    """Walks of each completion, where something known comes after something missing."""
+
+    limit: int = 4
+    """Use at most this many images of a source, evenly spaced."""
+
+    label: str | None = None
+    """Number or name of the images' label, if the model knows labels and the source has none."""
+
+    context: Path | None = None
+    """Context image, if the model needs one and the source has none."""
+
+    seed: int = 0
+    """Seed of the completions."""
+
+    temperature: float = 1.0
+    """Below 1 likelier, above 1 wilder values."""
+
+    batch: int = 256
+    """Walks at once, but never less than the particles; memory grows with it."""
+
+    out: Path | None = None
+    """Folder for the pictures; RUN/completions-SEED if not given."""
+
+    json: bool = False
+    """Print JSON: the files written, and the estimates of log p(known) in nats."""
+
+    machine: Machine = dataclasses.field(default_factory=Machine)
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without torch."""
+        require_run(self.run_folder)
+        if self.source is not None:
+            require_source(self.source)
+        for option, value in (
+            *(("-n", self.number), ("--particles", self.particles)),
+            *(("--limit", self.limit), ("--batch", self.batch)),
+        ):
+            if value < 1:
+                raise ConfigError(f"{option} is {value}; at least 1 is needed")
+        require_seed("seed", self.seed)
+        given = [name for name in ("keep", "drop", "mask") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ConfigError(f"--{given[0]} and --{given[1]} are both given; one says what is missing")
+        if not given and not self._is_file:
+            raise ConfigError("what is missing? give --keep, --drop or, with an image file, --mask or transparency")
+        if self.mask is not None and not self._is_file:
+            raise ConfigError("--mask belongs to an image file; give one, or --keep or --drop")
+        for option in ("keep", "drop"):
+            if (text := getattr(self, option)) is not None:
+                Region.parse(text, f"--{option}")
+
+    @property
+    def _is_file(self) -> bool:
+        from pixelrnn.data.files import is_image_name
+
+        return self.source is not None and Path(self.source).is_file() and is_image_name(Path(self.source).name)
+
+    def run(self) -> int:
+        """Complete, write, and say where."""
+        from pixelrnn.pretrained import load_model
+
+        self.machine.prepare()
+        model = load_model(self.run_folder)
+        images, known, given, is_original = self._read_file(model) if self._is_file else self._read_source(model)
+        repeated = {name: _repeat(value, self.number) for name, value in given.items()}
+        with progress("completing") as report:
+            result = model.complete(
+                images.repeat_interleave(self.number, 0),
+                known,
+                **repeated,
+                particles=self.particles,
+                temperature=self.temperature,
+                seed=self.seed,
+                batch=self.batch,
+                callback=report,
+            )
+        return self._write(model, images, known, result, is_original=is_original)
+
+    def _read_file(self, model: "AbstractImageModel") -> tuple["Tensor", "Tensor", dict[str, Any], bool]:
+        """The image, what is known of it, its condition, and whether the file shows what is missing."""
+        from pixelrnn.data.single import read_image, read_mask, read_opacity
+
+        assert self.source is not None
+        path, config = Path(self.source), recorded_data(self.run_folder, model.config)
+        image = read_image(path, config, channels=model.config.shape[0], levels=model.config.levels)
+        region = self._region(image)
+        known = read_mask(self.mask, path, config) if self.mask else region
+        is_original = known is not None
+        if known is None:
+            known = read_opacity(path, config)
+        if known is None:
+            raise DataError(f"{path} has no transparency that would say what is missing; give --keep, --drop or --mask")
+        given = {
+            "label": label_number(self.label, self.run_folder, model.config),
+            "context": read_context(self.context, self.run_folder, model.config),
+        }
+        return image[None], known, given, is_original
+
+    def _read_source(self, model: "AbstractImageModel") -> tuple["Tensor", "Tensor", dict[str, Any], bool]:
+        data, is_own = load_as_trained(self.run_folder, self.source, model.config)
+        images = (data.test if is_own or data.has_splits else data.whole).spaced(self.limit)
+        examples = images.examples(range(min(self.limit, len(images))))
+        known = self._region(examples.images[0])
+        assert known is not None
+        return examples.images, known, {"label": examples.label, "context": examples.context}, True
+
+    def _region(self, image: "Tensor") -> "Tensor | None":
+        if self.keep is not None:
+            return Region.parse(self.keep, "--keep").mask(image.shape[1], image.shape[2])
+        if self.drop is not None:
+            return ~Region.parse(self.drop, "--drop").mask(image.shape[1], image.shape[2])
+        return None
+
+    def _write(
+        self,
+        model: "AbstractImageModel",
+        images: "Tensor",
+        known: "Tensor",
+        result: "Completion",
+        *,
+        is_original: bool,
+    ) -> int:
+        """A strip for each image: occluded, its completions, the original if that is known; and every completion."""
+        from pixelrnn import figures
+
+        levels, out = model.config.levels, self.out or self.run_folder / f"completions-{self.seed}"
+        pictures, files = [], []
+        for index, image in enumerate(images):
+            mine = result.images[index * self.number : (index + 1) * self.number]
+            pictures.append(figures.occluded(figures.to_image(image, levels), known.numpy()))
+            for number, completion in enumerate(mine):
+                picture = figures.to_image(completion, levels)
+                files.append(out / f"image-{index:04d}-{number:03d}.png")
+                figures.save_image(files[-1], picture)
+                pictures.append(picture)
+            if is_original:
+                pictures.append(figures.to_image(image, levels))
+        strip = out / "completions.png"
+        figures.save_image(strip, figures.sheet(pictures, columns=1 + self.number + is_original))
+        estimates = result.log_known.view(-1, self.number).logsumexp(1) - math.log(self.number)
+        if self.json:
+            show_json({"strip": str(strip), "images": list(map(str, files)), "log_known": estimates.tolist()})
+            return 0
+        say(f"{strip}: occluded, {self.number} completions{', original' if is_original else ''}")
+        for index, nats in enumerate(estimates.tolist()):
+            say(f"  image {index}: log p(known) = {nats:.2f} nats")
+        return 0
+
+
+def _repeat(value: Any, count: int) -> Any:
+    """A condition of each image for each of its completions."""
+    from torch import Tensor
+
+    return value.repeat_interleave(count, 0) if isinstance(value, Tensor) and value.dim() in (1, 4) else value

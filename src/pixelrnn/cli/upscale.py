@@ -1,0 +1,107 @@
+"""`pixelrnn upscale`."""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from pixelrnn.cli.conditions import label_number
+from pixelrnn.cli.console import progress, say, show_json
+from pixelrnn.cli.machine import Machine
+from pixelrnn.cli.sources import recorded_data
+from pixelrnn.config import require_run, require_seed
+from pixelrnn.errors import ConfigError
+
+__all__ = ["Upscale"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Upscale:
+    """Draw larger versions of a small image, each a different guess at what it shows.
+
+    Examples:
+        pixelrnn upscale runs/photos-32 small.png -n 4
+        pixelrnn upscale runs/photos-32 small.png --doublings 1 --out large/
+
+    The model is a Multi-Scale one (train --scales 3), which keeps the pixels of the small image, or one trained with
+    --context shrunk, which takes them for means.
+    """
+
+    run_folder: tyro.conf.Positional[Path]
+    """Run or model folder."""
+
+    small: tyro.conf.Positional[Path]
+    """Image file, at the small size."""
+
+    number: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 4
+    """How many versions."""
+
+    doublings: int | None = None
+    """How often to double the sides; if not given, up to the size of the training images, or else once."""
+
+    label: str | None = None
+    """Number or name of the image's label, if the model knows labels."""
+
+    seed: int = 0
+    """Seed of the versions."""
+
+    temperature: float = 1.0
+    """Below 1 likelier, above 1 wilder values."""
+
+    batch: int = 256
+    """Images computed at once; memory grows with it."""
+
+    out: Path | None = None
+    """Folder for the pictures; RUN/upscaled-SEED if not given."""
+
+    json: bool = False
+    """Print JSON: the files written."""
+
+    machine: Machine = dataclasses.field(default_factory=Machine)
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without torch."""
+        require_run(self.run_folder)
+        require_seed("seed", self.seed)
+        for option, value in (("-n", self.number), ("--batch", self.batch), ("--doublings", self.doublings)):
+            if value is not None and value < 1:
+                raise ConfigError(f"{option} is {value}; at least 1 is needed")
+
+    def run(self) -> int:
+        """Draw, write, and say where."""
+        from pixelrnn import figures
+        from pixelrnn.data.single import read_image
+        from pixelrnn.pretrained import load_model
+        from pixelrnn.tasks.upscale import upscale
+
+        self.machine.prepare()
+        model = load_model(self.run_folder)
+        config = dataclasses.replace(recorded_data(self.run_folder, model.config), size=None, crop="centre", patches=1)
+        levels = model.config.levels
+        small = read_image(self.small, config, channels=model.config.shape[0], levels=levels)
+        with progress("upscaling") as report:
+            images = upscale(
+                model,
+                small,
+                self.number,
+                doublings=self.doublings,
+                label=label_number(self.label, self.run_folder, model.config),
+                temperature=self.temperature,
+                seed=self.seed,
+                batch=self.batch,
+                callback=report,
+            )
+        out = self.out or self.run_folder / f"upscaled-{self.seed}"
+        paths = [out / f"seed-{self.seed}-{index:06d}.png" for index in range(self.number)]
+        pictures = [figures.to_image(image, levels) for image in images]
+        for path, picture in zip(paths, pictures, strict=True):
+            figures.save_image(path, picture)
+        before = figures.to_image(small, levels).resize(pictures[0].size, figures.NEAREST)
+        figures.save_image(out / "grid.png", figures.sheet([before, *pictures], columns=1 + self.number))
+        if self.json:
+            show_json({"images": list(map(str, paths)), "grid": str(out / "grid.png")})
+            return 0
+        height, width = images.shape[2:]
+        say(f"{self.number:,} versions of {width}x{height} pixels, and grid.png with the small image, are in {out}")
+        return 0
