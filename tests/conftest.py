@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-from pixelrnn import ImageModel, ModelConfig
+from pixelrnn import AbstractImageModel, ModelConfig, build_model
 
 settings.register_profile("default", deadline=None, max_examples=50)
 settings.register_profile("ci", deadline=None, max_examples=50, derandomize=True)
@@ -24,14 +24,23 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     monkeypatch.setenv("PIXELRNN_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
 
 
-def build(seed: int = 0, **fields) -> ImageModel:
+def build(seed: int = 0, **fields) -> AbstractImageModel:
     """A small model in float64 whose weights are larger than at the start, so that every dependence shows."""
     config = ModelConfig(**{"layers": 2, "hidden": 6, "mixtures": 3, **fields})
-    model = ImageModel(config, seed=seed).double().eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.mul_(2)
+    model = build_model(config, seed=seed).double().eval()
+    enlarge(model, 2, seed)
     return model
+
+
+@torch.no_grad()
+def enlarge(model: torch.nn.Module, scale: float, seed: int) -> None:
+    """Scale all weights; those that start from zero, the biases of labels, become random."""
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in model.parameters():
+        if parameter.any():
+            parameter.mul_(scale)
+        else:
+            parameter.copy_(torch.randn(parameter.shape, generator=generator))
 
 
 def all_images(shape: tuple[int, int, int], levels: int) -> torch.Tensor:

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from pixelrnn.model import ImageModel
     from pixelrnn.multiscale import MultiScaleModel
     from pixelrnn.pretrained import build_model, load_model
-    from pixelrnn.train import Evaluation, Progress, Run, evaluate, fit, fit_scales
+    from pixelrnn.train import Classification, Evaluation, Progress, Run, classify, evaluate, fit, fit_scales
 
 __all__ = [
     "AbstractImageModel",
+    "Classification",
     "Completion",
     "ConfigError",
     "Data",
@@ -35,6 +36,7 @@ __all__ = [
     "RunError",
     "TrainConfig",
     "build_model",
+    "classify",
     "evaluate",
     "fit",
     "fit_scales",
@@ -50,7 +52,8 @@ _LAZY = {
     "MultiScaleModel": "pixelrnn.multiscale",
     **dict.fromkeys(("build_model", "load_model"), "pixelrnn.pretrained"),
     **dict.fromkeys(("Data", "ImageSet", "load_data"), "pixelrnn.data"),
-    **dict.fromkeys(("Evaluation", "Progress", "Run", "evaluate", "fit", "fit_scales"), "pixelrnn.train"),
+    **dict.fromkeys(("Classification", "Evaluation", "Progress", "Run"), "pixelrnn.train"),
+    **dict.fromkeys(("classify", "evaluate", "fit", "fit_scales"), "pixelrnn.train"),
 }
 
 

@@ -11,12 +11,17 @@ from torch import Tensor
 from pixelrnn.config import ModelConfig
 from pixelrnn.errors import ConfigError, DataError
 
-__all__ = ["context", "images", "label", "partly_known", "scaled"]
+__all__ = ["context", "images", "label", "partly_known", "scaled", "scaled_context"]
 
 
 def scaled(config: ModelConfig, values: Tensor, dtype: torch.dtype) -> Tensor:
-    """Values as the networks read them: levels spread over [-1, 1], floats as they are."""
-    return values.to(dtype) if values.is_floating_point() else 2 * values.to(dtype) / (config.levels - 1) - 1
+    """Images as the networks read them: levels spread over [-1, 1], continuous values as they are."""
+    return 2 * values.to(dtype) / (config.levels - 1) - 1 if config.levels else values.to(dtype)
+
+
+def scaled_context(config: ModelConfig, values: Tensor, dtype: torch.dtype) -> Tensor:
+    """Contexts as the networks read them: integer levels as those of images, floats as they are."""
+    return values.to(dtype) if values.is_floating_point() else scaled(config, values, dtype)
 
 
 def images(config: ModelConfig, x: Tensor) -> None:

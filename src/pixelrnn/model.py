@@ -75,7 +75,7 @@ class ImageModel(AbstractImageModel):
         parameters: Tensor = self.network(
             conditions.scaled(self.config, x.to(self.device), dtype),
             None if labels is None else labels.to(self.device),
-            None if given is None else conditions.scaled(self.config, given.to(self.device), dtype),
+            None if given is None else conditions.scaled_context(self.config, given.to(self.device), dtype),
         )
         # In mixed precision the network computes in half, the distributions never.
         return parameters.float() if parameters.dtype in (torch.bfloat16, torch.float16) else parameters
@@ -157,7 +157,7 @@ class ImageModel(AbstractImageModel):
 
     def _read(self, context: Array) -> Array:
         """Context images as the network of the walk reads them."""
-        read: Array = conditions.scaled(self.config, torch.from_numpy(context), torch.float32).numpy()
+        read: Array = conditions.scaled_context(self.config, torch.from_numpy(context), torch.float32).numpy()
         return np.ascontiguousarray(read)
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from pixelrnn import ConfigError, ImageModel, ModelConfig, walk
+from pixelrnn import ConfigError, ImageModel, ModelConfig, conditions, walk
 from pixelrnn.compiled.vectors import LANES
-from tests.conftest import ARCHITECTURES, all_images
+from tests.conftest import ARCHITECTURES, all_images, enlarge
 
 OUTPUTS = {"bernoulli": 2, "softmax": 7, "logistic-mixture": 9, "continuous-mixture": 0}
 
@@ -17,9 +17,7 @@ OUTPUTS = {"bernoulli": 2, "softmax": 7, "logistic-mixture": 9, "continuous-mixt
 def build(scale=2.0, seed=1, **fields):
     """A small model in float32 with weights larger than at the start."""
     model = ImageModel(ModelConfig(**{"layers": 2, "hidden": 6, "mixtures": 3, **fields}), seed=seed).eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.mul_(scale)
+    enlarge(model, scale, seed)
     return model
 
 
@@ -41,7 +39,7 @@ def distribution_of(model, **options):
     )
 
 
-def follow(model, x, **options):
+def follow(model, x, label=None, context=None, **options):
     """Log probabilities and parameters by a walk in which everything is known."""
     values = x.numpy().astype(np.float32)
     nats = np.zeros_like(values)
@@ -49,16 +47,18 @@ def follow(model, x, **options):
     program = walk.compile_network(model.network, *x.shape[2:])
     known = np.ones(values.shape, np.uint8)
     options = distribution_of(model, **options)
-    walk.walk(program, options, values, is_known=known, log_prob=nats, parameters=parameters)
+    given = {"label": None if label is None else label.numpy()}
+    given["context"] = None if context is None else conditions.scaled(model.config, context, torch.float32).numpy()
+    walk.walk(program, options, values, **given, is_known=known, log_prob=nats, parameters=parameters)
     assert (values == x.numpy()).all(), "known values are never altered"
     return torch.from_numpy(nats), torch.from_numpy(parameters)
 
 
-def assert_faces_agree(model, x):
+def assert_faces_agree(model, x, **given):
     """Every parameter of every conditional to 1e-4, and the probabilities to what that leaves of them."""
     with torch.no_grad():
-        parameters, expected = model(x), model.log_prob_map(x)
-    nats, found = follow(model, x)
+        parameters, expected = model(x, **given), model.log_prob_map(x, **given)
+    nats, found = follow(model, x, **given)
     torch.testing.assert_close(found, parameters, atol=1e-4, rtol=0)
     torch.testing.assert_close(nats, expected, atol=1e-4, rtol=1e-4)
 
@@ -76,6 +76,51 @@ def draw(model, size, uniform, **options):
         log_prob=nats,
     )
     return torch.from_numpy(values), torch.from_numpy(nats)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("context", [(1, 3, 2), (2, 6, 8), (1, 1, 4)])
+def test_both_faces_agree_under_conditions(architecture, channels, context):
+    """Labels, some images without one, and contexts of the image's size and smaller by 2, 4, 6."""
+    fields = {"classes": 3, "label_dropout": 0.1, "context": context}
+    model = build(scale=1.5, architecture=architecture, shape=(channels, 6, 8), levels=7, **fields)
+    generator = torch.Generator().manual_seed(0)
+    given = {"label": torch.arange(LANES + 3) % 4 - 1}
+    given["context"] = torch.randint(0, 7, (LANES + 3, *context), generator=generator)
+    assert_faces_agree(model, random_images(model, LANES + 3, (6, 8)), **given)
+
+
+def test_context_of_another_size():
+    model = build(architecture="row-lstm", shape=(1, 4, 4), levels=5, context=(1, 2, 1))
+    context = torch.randint(0, 5, (3, 1, 5, 2), generator=torch.Generator().manual_seed(0))
+    assert_faces_agree(model, random_images(model, 3, (10, 8)), context=context)
+
+
+def test_a_walk_goes_on_from_chosen_images():
+    """What takes the place of another has everything of it that was drawn, and draws its own numbers from there."""
+    model = build(architecture="diagonal-bilstm", shape=(2, 3, 4), levels=5, classes=2)
+    count, stop = LANES + 3, 2 * (4 + 2)  # before the third pixel of the second row
+    uniform = np.random.default_rng(0).random((count, 3, 4, 2))
+    label, chosen = np.arange(count) % 2, np.random.default_rng(1).integers(0, count, count)
+    program, options = walk.compile_network(model.network, 3, 4), distribution_of(model)
+
+    def run(uniform, label, **stops):
+        values = np.zeros((count, 2, 3, 4), np.float32)
+        nats = np.zeros_like(values)
+        walk.walk(program, options, values, label=label, uniform=lambda _: uniform, log_prob=nats, **stops)
+        return values, nats
+
+    asked = []
+    values, nats = run(uniform, label, stops=[stop], choose=lambda place: asked.append(place) or chosen)
+    # The same without stopping: the numbers of the chosen up to there, then each image's own.
+    flat = uniform.reshape(count, -1)
+    joined = np.concatenate([flat[chosen, :stop], flat[:, stop:]], axis=1).reshape(uniform.shape)
+    expected, expected_nats = run(joined, label[chosen])
+    assert asked == [stop]
+    assert (values == expected).all()
+    after = np.arange(24).reshape(3, 4, 2).transpose(2, 0, 1) >= stop
+    assert (nats[:, after] == expected_nats[:, after]).all()
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
