@@ -1,13 +1,16 @@
 """Larger versions of a small image, drawn from what a model holds likely."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from pixelrnn.abstract import AbstractImageModel
 from pixelrnn.errors import ConfigError, DataError
+from pixelrnn.multiscale import MultiScaleModel
 
 __all__ = ["upscale"]
 
@@ -18,6 +21,7 @@ def upscale(
     n: int,
     *,
     doublings: int | None = None,
+    seed: int | None = None,
     callback: Callable[[float], None] | None = None,
     **options: Any,
 ) -> Tensor:
@@ -32,8 +36,9 @@ def upscale(
         n: Number of images.
         doublings: How often a Multi-Scale model doubles the sides; if not given, up to the size of its training images,
             or once if the small image is not a smaller version of that size.
+        seed: As for `sample`.
         callback: Called with the finished share, 0 .. 1.
-        **options: Of `sample`: label, temperature, top_k, top_p, seed, batch.
+        **options: Of `sample`: label, temperature, top_k, top_p, batch.
 
     Returns:
         `(n, C, H, W)` as from `sample`.
@@ -43,35 +48,50 @@ def upscale(
         DataError: If the small image does not fit.
 
     Example:
-        >>> from pixelrnn import MultiScaleModel
         >>> model = MultiScaleModel(ModelConfig(shape=(1, 8, 8), levels=2, scales=3, layers=1, hidden=4), seed=0)
         >>> small = torch.ones(1, 4, 4, dtype=torch.uint8)
         >>> bool((upscale(model, small, 2, seed=0)[:, :, ::2, ::2] == 1).all())
         True
     """
-    config = model.config
     if small.dim() != 3:
         raise DataError(f"the small image has shape {tuple(small.shape)}; (C, h, w) is needed")
-    if config.scales == 1:
-        if config.context is None or config.context_ratio == (1, 1) or config.context[0] != config.shape[0]:
-            raise ConfigError("this model does not upscale; train one with --scales 2 or more, or --context shrunk")
-        if doublings not in (None, 1):
-            raise ConfigError(f"doublings is {doublings}; this model enlarges once")
-        return model.sample(n, context=small, callback=callback, **options)
-    doublings = _doublings(model, small) if doublings is None else doublings
-    if not 1 <= doublings < config.scales:
-        raise ConfigError(
-            f"doublings is {doublings}; this model of {config.scales} scales can do 1 .. {config.scales - 1}"
-        )
-    step = 2**doublings
-    x = small.repeat_interleave(step, 1).repeat_interleave(step, 2)
-    known = torch.zeros(x.shape[1:], dtype=torch.bool)
-    known[::step, ::step] = True
-    # Everything known comes first in the order of the scales: one particle is exact.
-    return model.complete(x.expand(n, *x.shape), known, particles=1, callback=callback, **options).images
+    steps, images = _steps(model, small, doublings), small.expand(n, *small.shape)
+    for number, step in enumerate(steps):
+        report = functools.partial(_report, callback, number, len(steps)) if callback else None
+        images = step.sample(n, context=images, seed=_seed(seed, number), callback=report, **options)
+    return images
+
+
+def _steps(model: AbstractImageModel, small: Tensor, doublings: int | None) -> list[AbstractImageModel]:
+    """The models that enlarge the image, one after the other."""
+    config = model.config
+    if isinstance(model, MultiScaleModel):
+        doublings = _doublings(model, small) if doublings is None else doublings
+        if not 1 <= doublings < config.scales:
+            raise ConfigError(
+                f"doublings is {doublings}; this model of {config.scales} scales can do 1 to {config.scales - 1}"
+            )
+        return list(model.models[-doublings:])
+    if config.context is None or config.context_ratio == (1, 1) or config.context[0] != config.shape[0]:
+        raise ConfigError("this model does not upscale; train one with --scales 2 or more, or --context shrunk")
+    if doublings not in (None, 1):
+        raise ConfigError(f"doublings is {doublings}; this model enlarges once")
+    return [model]
+
+
+def _seed(seed: int | None, step: int) -> int | None:
+    """A seed for each step, or its images would be drawn with the numbers that drew the smaller ones."""
+    if seed is None or step == 0:
+        return seed
+    return int(np.random.SeedSequence(seed, spawn_key=(step,)).generate_state(1, np.uint64)[0] >> 1)
 
 
 def _doublings(model: AbstractImageModel, small: Tensor) -> int:
     """How often the sides of the small image are to be doubled to reach those of the training images."""
     shapes = [torch.Size(shape[1:]) for shape in model.config.scale_shapes[:-1]]
     return len(shapes) - shapes.index(small.shape[1:]) if small.shape[1:] in shapes else 1
+
+
+def _report(callback: Callable[[float], None], number: int, steps: int, share: float) -> None:
+    # Each step has four times the pixels of the one before.
+    callback((4**number - 1 + share * 3 * 4**number) / (4**steps - 1))
