@@ -36,6 +36,7 @@ Precision = Literal["float32", "bfloat16"]
 
 Config = TypeVar("Config", "ModelConfig", "DataConfig", "TrainConfig")
 
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"})
 MAX_CHANNELS = 4
 MAX_SEED = 2**63
 MAX_LEVELS = 65536

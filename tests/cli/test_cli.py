@@ -12,7 +12,21 @@ from PIL import Image
 from pixelrnn.cli import main
 from tests.data.test_sources import picture
 
-VERBS = ["train", "evaluate", "sample", "info", "data", "demo", "bench"]
+SMALL = [
+    "--architecture",
+    "pixelcnn",
+    "--layers",
+    1,
+    "--hidden",
+    4,
+    "--steps",
+    10,
+    "--samples",
+    2,
+    "--valid-images",
+    20,
+]
+VERBS = ["train", "evaluate", "sample", "complete", "upscale", "info", "data", "demo", "bench"]
 
 
 def run(*arguments):
@@ -26,21 +40,7 @@ def run(*arguments):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cli") / "run"
-    settings = [
-        "--architecture",
-        "pixelcnn",
-        "--layers",
-        1,
-        "--hidden",
-        4,
-        "--steps",
-        10,
-        "--samples",
-        2,
-        "--valid-images",
-        20,
-    ]
-    assert run("train", "digits", *settings, "--out", folder) == 0
+    assert run("train", "digits", *SMALL, "--out", folder) == 0
     return folder
 
 
@@ -76,7 +76,7 @@ assert not heavy, heavy
         (["train"], "train needs a source"),
         (
             ["trian", "digits"],
-            "'trian' is none of the commands train, evaluate, sample, info, data, demo, bench; did you mean train?",
+            "'trian' is none of the commands train, evaluate, sample, complete, upscale, info, data, demo, bench; did you mean train?",
         ),
         (["train", "nowhere"], "nowhere: no such file or folder"),
         (["train", "digits", "--hidden", "0"], "hidden is 0; at least one feature per channel"),
@@ -89,13 +89,18 @@ assert not heavy, heavy
         (["train", "digits", "--threads", "0"], "threads is 0; at least 1 is needed"),
         (["train", "digits", "--seed", "-1"], "seed is -1; 0 to 2^63 - 1 are allowed"),
         (["train", "digits", "--epochs", "inf"], "epochs is inf; it must be above 0 and finite"),
-        (["train", "digits", "--labels"], "no architecture is conditional on labels yet"),
+        (["train", "digits", "--separately"], "separately is for a Multi-Scale model; give --scales 2 or more"),
+        (["train", "digits", "--scales", "5"], "height and width must be multiples of 16; they are 8 and 8"),
+        (["train", "digits", "--context", "grey"], "context 'grey' needs colour images; these have 1 channels"),
+        (["train", "digits", "--label-dropout", "1"], "label_dropout is 1.0; it is a share of the images"),
         (["train", "digits", "--levels", "18"], "digits: has 17 levels; 18 are more than there are"),
         (["train", "digits", "--out", "/dev/null/run"], "cannot be made"),
         (["train", "x" * 5000], "no such file or folder"),
         (["train", "--resume", "nowhere"], "no config.json here; is this a run or model folder?"),
         (["evaluate", "nowhere"], "no config.json here"),
         (["sample", "nowhere"], "no config.json here"),
+        (["complete", "nowhere", "--keep", "top"], "no config.json here"),
+        (["upscale", "nowhere", "x.png"], "no config.json here"),
         (["info", "nowhere"], "no config.json here"),
         (["data", "show", "nowhere"], "no such file or folder"),
         (["data", "binarize", "digits"], "grey images with splits train and test are needed"),
@@ -313,3 +318,155 @@ def test_bench_prints_json_and_draws_growth(capsys, tmp_path, monkeypatch):
 def test_bench_refuses(capsys, arguments, message):
     assert run("bench", *arguments) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Small runs with labels, of several scales, with a context, and of named labels in colour."""
+    folder = tmp_path_factory.mktemp("conditions")
+    assert run("train", "digits", "--labels", "--label-dropout", 0.1, *SMALL, "--out", folder / "labels") == 0
+    assert run("train", "digits", "--scales", 3, *SMALL, "--out", folder / "scales") == 0
+    assert run("train", "digits", "--scales", 2, "--separately", *SMALL, "--out", folder / "separately") == 0
+    assert run("train", "digits", "--context", "shrunk", *SMALL, "--out", folder / "context") == 0
+    for number in range(30):
+        path = folder / "pictures" / ("cat", "dog")[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture("RGB", size=(8, 8), seed=number).save(path)
+    options = [folder / "pictures", "--labels", "--context", "grey", "--levels", 8]
+    assert run("train", *options, *SMALL, "--out", folder / "colour") == 0
+    return folder
+
+
+def test_training_of_scales_is_resumed(capsys, runs):
+    assert run("train", "--resume", runs / "separately", "--steps", 12, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["steps"] == 12
+    assert run("train", "--resume", runs / "separately" / "scale-4x4", "--steps", 14, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["steps"] == 14
+    assert run("evaluate", runs / "separately" / "scale-8x8", "--json") == 0
+    assert "context subsample" in json.loads(capsys.readouterr().out)["protocol"]
+
+
+def test_evaluate_with_labels(capsys, runs):
+    assert run("evaluate", runs / "labels", "--classify", "--json") == 0
+    result = json.loads(capsys.readouterr().out)
+    assert 0 <= result["classification"]["accuracy"] <= 1
+    assert run("evaluate", runs / "labels", "--without-labels", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["nats"] != result["nats"]
+    assert run("evaluate", runs / "labels", "--classify") == 0
+    assert "of the labels found by Bayes' rule" in capsys.readouterr().out
+    assert run("evaluate", runs / "colour", "--without-labels") == 2
+    assert "the model needs a label, 0 .. 1" in capsys.readouterr().err
+    assert run("evaluate", runs / "scales", "--classify") == 2
+    assert "the images have no labels to compare with" in capsys.readouterr().err
+
+
+def test_sample_with_conditions(capsys, runs, tmp_path):
+    assert run("sample", runs / "labels", "--label", "each", "-n", 2, "--out", tmp_path / "each") == 0
+    assert "20 new images" in capsys.readouterr().out
+    assert run("sample", runs / "labels", "--label", 3, "-n", 1, "--out", tmp_path / "three") == 0
+    photo = runs / "pictures" / "cat" / "0.png"
+    colour = ["--context", photo, "-n", 2, "--out", tmp_path / "colour"]
+    assert run("sample", runs / "colour", "--label", "dog", *colour) == 0
+    for option, message in [
+        (["--label", "bird"], "--label is 'bird'; the labels are cat, dog"),
+        (["--label", 7, *colour], "labels are 7 .. 7; 0 .. 1 are allowed"),
+        (colour, "the model needs a label, 0 .. 1"),
+        (["--label", "dog"], "the model needs a context image of 1x8x8"),
+        (["--label", "dog", "--context", tmp_path / "none.png"], "none.png cannot be used"),
+    ]:
+        assert run("sample", runs / "colour", *option) == 2
+        assert message in capsys.readouterr().err
+    assert run("sample", runs / "scales", "--label", "each") == 2
+    assert "--label is 'each', but the model has no labels" in capsys.readouterr().err
+    assert run("sample", runs / "scales", "--context", photo) == 2
+    assert "--context is given, but the model has none" in capsys.readouterr().err
+
+
+def pixels(path):
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+@pytest.mark.parametrize("name", ["labels", "scales", "context"])
+def test_complete_a_source(capsys, runs, tmp_path, name):
+    options = ["--limit", 3, "-n", 2, "--particles", 8, "--out", tmp_path, "--json"]
+    assert run("complete", runs / name, "--keep", "bottom", *options) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert len(result["images"]) == 6
+    assert len(result["log_known"]) == 3
+    first, second = (pixels(path) for path in result["images"][:2])
+    assert (first[4:] == second[4:]).all()
+    assert (first[:4] != second[:4]).any()
+    # A row for each image: occluded, two completions, original.
+    strip = pixels(result["strip"])
+    assert strip.shape[1] / strip.shape[0] == pytest.approx(4 / 3, rel=0.02)
+
+
+def test_complete_an_image_file(capsys, runs, tmp_path):
+    image = picture("RGBA", size=(8, 8))
+    opacity = np.full((8, 8), 255, np.uint8)
+    opacity[2:5, 3:6] = 0
+    image.putalpha(Image.fromarray(opacity))
+    image.save(tmp_path / "torn.png")
+    options = ["-n", 1, "--label", "cat", "--context", tmp_path / "torn.png", "--particles", 2, "--json"]
+    results = []
+    for number, how in enumerate([[], ["--mask", tmp_path / "mask.png"], ["--drop", "box:2,3,3,3"]]):
+        Image.fromarray(opacity).save(tmp_path / "mask.png")
+        out = ["--out", tmp_path / str(number)]
+        assert run("complete", runs / "colour", tmp_path / "torn.png", *how, *options, *out) == 0
+        results.append(pixels(json.loads(capsys.readouterr().out)["images"][0]))
+    assert (results[0] == results[1]).all()
+    assert (results[0] == results[2]).all()
+    whole = np.asarray(Image.alpha_composite(Image.new("RGBA", (8, 8), "white"), image).convert("RGB"))
+    kept = np.rint(whole.astype(int) // 32 * 255 / 7).astype(np.uint8)
+    assert (results[0][opacity > 0] == kept[opacity > 0]).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "what is missing? give --keep, --drop or, with an image file, --mask or transparency"),
+        (["--keep", "top", "--drop", "left"], "--keep and --drop are both given"),
+        (["--keep", "middle"], "--keep is 'middle'; top, bottom, left, right (each with :PIXELS) or box:"),
+        (["--keep", "box:1,2,3"], "--keep is 'box:1,2,3'"),
+        (["--drop", "box:4,4,5,5"], "box:4,4,5,5 reaches beyond the image of 8x8"),
+        (["--keep", "left:9"], "left:9 reaches beyond the image of 8x8"),
+        (["--mask", "mask.png"], "--mask belongs to an image file"),
+        (["--keep", "top", "-n", "0"], "-n is 0; at least 1 is needed"),
+        (["--keep", "top", "--particles", "0"], "--particles is 0"),
+        (["whole.png"], "whole.png has no transparency that would say what is missing"),
+        (["whole.png", "--mask", "wide.png"], "wide.png is 9x8 pixels, the image whole.png is 8x8"),
+        (["whole.png", "--mask", "text.png"], "text.png is not readable as an image"),
+        (["text.png", "--keep", "top"], "text.png cannot be used"),
+        (["nowhere.png", "--keep", "top"], "nowhere.png: no such file or folder"),
+    ],
+)
+def test_complete_refuses(capsys, monkeypatch, runs, tmp_path, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    picture("L", size=(8, 8)).save("whole.png")
+    picture("L", size=(9, 8)).save("wide.png")
+    (tmp_path / "text.png").write_text("not an image")
+    assert run("complete", runs / "scales", *arguments) == 2
+    assert message in " ".join(capsys.readouterr().err.split())
+
+
+def test_upscale(capsys, runs, tmp_path):
+    picture("L", size=(4, 4)).save(tmp_path / "small.png")
+    small = pixels(tmp_path / "small.png").astype(int) * 17 // 256
+    for name, step in (("scales", 2), ("context", 2)):
+        assert run("upscale", runs / name, tmp_path / "small.png", "-n", 2, "--out", tmp_path / name, "--json") == 0
+        large = [pixels(path) for path in json.loads(capsys.readouterr().out)["images"]]
+        assert large[0].shape == (8, 8)
+        assert (large[0] != large[1]).any()
+        if name == "scales":
+            assert (np.rint(large[0] / 255 * 16)[::step, ::step] == small).all()
+    assert run("upscale", runs / "scales", tmp_path / "small.png", "--doublings", 2, "--out", tmp_path / "more") == 0
+    assert "4 versions of 16x16 pixels" in capsys.readouterr().out
+    for options, message in [
+        ([runs / "labels", tmp_path / "small.png"], "this model does not upscale"),
+        ([runs / "scales", tmp_path / "small.png", "--doublings", 3], "this model of 3 scales can do 1 to 2"),
+        ([runs / "scales", tmp_path / "none.png"], "none.png cannot be used"),
+        ([runs / "scales", tmp_path / "small.png", "-n", 0], "-n is 0; at least 1 is needed"),
+    ]:
+        assert run("upscale", *options) == 2
+        assert message in capsys.readouterr().err

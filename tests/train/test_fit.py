@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from pixelrnn import ConfigError, DataError, ImageModel, ModelConfig, RunError, TrainConfig
+from pixelrnn import ConfigError, DataError, ImageModel, ModelConfig, RunError, TrainConfig, classify
 from pixelrnn.data import load_data
 from pixelrnn.storage import read_config, read_tensors
 from pixelrnn.train import evaluate, fit
@@ -313,3 +313,71 @@ def test_tensorboard_needs_the_extra(data, tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match=r"pip install 'pixelrnn\[tensorboard\]'"):
         fit(model(), data, config(tensorboard=True), folder=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture(scope="module")
+def labelled():
+    return load_data("digits", levels=4, labels=True)
+
+
+def test_withheld_labels(labelled, monkeypatch):
+    """The share that was asked for, another choice each epoch, and none where no label is to be withheld."""
+    given = []
+    count = len(labelled.train)
+
+    def noted(self, x, *, label=None, context=None):
+        given.append(label)
+        return self.output.log_prob(self(x, label=label), x)
+
+    for share in (0.25, 0.0):
+        given.clear()
+        conditional = model(classes=10, label_dropout=share)
+        with monkeypatch.context() as patched:
+            patched.setattr(ImageModel, "log_prob_map", noted)
+            fit(conditional, labelled, config(steps=2 * count // 64, batch=64, evaluations=1, valid_images=1))
+        dropped = torch.cat(given[: 2 * count // 64]) < 0
+        assert dropped.float().mean().item() == pytest.approx(share, abs=0.03)
+    assert set(torch.cat(given).tolist()) == set(range(10))
+
+
+def test_a_resumed_run_withholds_the_same_labels(labelled, tmp_path):
+    conditional = {"classes": 10, "label_dropout": 0.5}
+    fit(model(**conditional), labelled, config(), folder=tmp_path / "whole")
+    fit(model(**conditional), labelled, config(), folder=tmp_path / "parts", callback=lambda at: at.step == 5)
+    fit(model(**conditional), labelled, config(), folder=tmp_path / "parts", resume=True)
+    states = [read_tensors(tmp_path / name / "state.safetensors")[0] for name in ("whole", "parts")]
+    assert same(*states)
+    fit(model(**conditional), labelled, config(accumulate=3), folder=tmp_path / "thirds")
+    thirds = read_tensors(tmp_path / "thirds" / "state.safetensors")[0]
+    for name, tensor in states[0].items():
+        torch.testing.assert_close(thirds[name], tensor, atol=2e-4, rtol=2e-3)
+
+
+def test_conditions_of_data_and_model_must_agree(data, labelled):
+    with pytest.raises(DataError, match="classes of the data is 10, that of the model 0"):
+        fit(model(), labelled, config())
+    with pytest.raises(DataError, match="classes of the data is 0, that of the model 3"):
+        fit(model(classes=3), data, config())
+    with pytest.raises(DataError, match="context of the data is None, that of the model"):
+        fit(model(context=(1, 4, 4)), data, config())
+    with pytest.raises(DataError, match="copies_context of the data is False, that of the model True"):
+        fit(
+            model(context=(1, 4, 4), copies_context=True),
+            load_data("digits", levels=4, context="shrunk"),
+            config(),
+        )
+
+
+def test_classification_counts_what_classify_says(labelled):
+    conditional = model(classes=10, label_dropout=0.5)
+    fit(conditional, labelled, config(steps=40))
+    result = classify(conditional, labelled.test, batch=7)
+    images, label, _ = labelled.test.examples(range(len(labelled.test)))
+    with torch.no_grad():
+        posterior = conditional.classify(images)
+        joint = torch.stack([conditional.log_prob(images, label=y) for y in range(10)], 1) - math.log(10)
+    assert result.accuracy == pytest.approx((posterior.argmax(1) == label).double().mean().item())
+    assert result.nats == pytest.approx(-posterior.gather(1, label[:, None]).mean().item(), rel=1e-5)
+    assert result.marginal_nats == pytest.approx(-joint.logsumexp(1).mean().item(), rel=1e-5)
+    with pytest.raises(DataError, match="the images have no labels to compare with"):
+        classify(conditional, load_data("digits", levels=4).test)

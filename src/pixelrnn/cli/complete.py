@@ -12,7 +12,7 @@ from pixelrnn.cli.console import progress, say, show_json
 from pixelrnn.cli.machine import Machine
 from pixelrnn.cli.regions import Region
 from pixelrnn.cli.sources import load_as_trained, recorded_data
-from pixelrnn.config import require_run, require_seed, require_source
+from pixelrnn.config import IMAGE_SUFFIXES, require_run, require_seed, require_source
 from pixelrnn.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -110,9 +110,7 @@ class Complete:
 
     @property
     def _is_file(self) -> bool:
-        from pixelrnn.data.files import is_image_name
-
-        return self.source is not None and Path(self.source).is_file() and is_image_name(Path(self.source).name)
+        return self.source is not None and Path(self.source).suffix.lower() in IMAGE_SUFFIXES
 
     def run(self) -> int:
         """Complete, write, and say where."""

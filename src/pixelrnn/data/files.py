@@ -14,11 +14,10 @@ from typing import Any, Protocol
 
 from PIL import Image
 
+from pixelrnn.config import IMAGE_SUFFIXES
 from pixelrnn.errors import DataError
 
 __all__ = ["AbstractFiles", "Folder", "HubDataset", "Tar", "Zip", "is_image_name"]
-
-EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"})
 
 Opener = Callable[[], Image.Image]
 
@@ -39,7 +38,7 @@ class AbstractFiles(Protocol):
 def is_image_name(name: str) -> bool:
     """Whether a file's name says that it is an image, and it is not hidden."""
     path = PurePosixPath(name)
-    return path.suffix.lower() in EXTENSIONS and not any(part.startswith((".", "__MACOSX")) for part in path.parts)
+    return path.suffix.lower() in IMAGE_SUFFIXES and not any(part.startswith((".", "__MACOSX")) for part in path.parts)
 
 
 def _state(path: Path) -> str:

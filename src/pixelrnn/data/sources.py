@@ -133,10 +133,10 @@ def _from_arrays(source: ArraySource, where: str, config: DataConfig) -> Source:
 
 def _array_contexts(source: ArraySource, name: str, images: NDArray[np.generic], levels: int, where: str) -> Dense:
     if name not in source.contexts:
-        raise DataError(f"{where}: no contexts for {name!r} (npz key {name}_context)")
+        key = "context" if name == "all" else f"{name}_context"
+        raise DataError(f"{where}: no contexts are given for {name!r} (in an .npz, array {key!r} beside the images)")
     contexts = source.contexts[name]
-    contexts = contexts[:, None] if contexts.ndim == 3 else contexts
-    if contexts.ndim != 4 or len(contexts) != len(images) or 0 in contexts.shape:
+    if contexts.ndim not in (3, 4) or len(contexts) != len(images) or 0 in contexts.shape:
         raise DataError(
             f"{where}: contexts of {name!r} have shape {contexts.shape}; ({len(images)}, C, H, W) or "
             f"({len(images)}, H, W) is needed"
@@ -146,7 +146,7 @@ def _array_contexts(source: ArraySource, name: str, images: NDArray[np.generic],
     low, high = contexts.min(), contexts.max()
     if levels and not 0 <= low <= high < levels:
         raise DataError(f"{where}: contexts of {name!r} hold values {low} .. {high}; 0 .. {levels - 1} are allowed")
-    return Dense(contexts)
+    return Dense(contexts[:, None] if contexts.ndim == 3 else contexts)
 
 
 def _array_labels(source: ArraySource, name: str, count: int, where: str) -> NDArray[np.int64]:
