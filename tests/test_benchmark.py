@@ -25,7 +25,8 @@ def test_speeds_are_of_what_was_asked():
     speed = benchmark.measure(config, 3, runs=1)
     assert (speed.model, speed.batch) == (config, 3)
     assert speed.operations == 3 * 3 * benchmark.operations(ImageModel(config, seed=0))
-    for seconds in (speed.train, speed.likelihood, speed.sample, speed.reference_train, speed.rerun_sample):
+    compared = (speed.conditioned_sample, speed.reference_train, speed.rerun_sample)
+    for seconds in (speed.train, speed.likelihood, speed.sample, *compared):
         assert 0 < seconds < math.inf
 
 

@@ -41,6 +41,7 @@ class Speed:
         train: Gradient and optimiser step.
         likelihood: Log probability, without gradients.
         sample: Sampling.
+        conditioned_sample: Sampling with a label and a context image of the same size for each image.
         reference_train: As `train`, in plain torch; None if the architecture has no recurrence.
         reference_likelihood: As `likelihood`, in plain torch.
         rerun_sample: Sampling by rerunning the network for every sub-pixel, extrapolated from a few of its passes.
@@ -52,6 +53,7 @@ class Speed:
     train: float
     likelihood: float
     sample: float
+    conditioned_sample: float
     reference_train: float | None
     reference_likelihood: float | None
     rerun_sample: float
@@ -134,6 +136,7 @@ def measure(config: ModelConfig, batch: int, *, runs: int = 5) -> Speed:
     with _scan("auto"):
         times = {"train": _median(train, runs), "likelihood": _median(likelihood, runs)}
         times["sample"] = _median(lambda: model.sample(batch, seed=0), runs)
+        times["conditioned_sample"] = _median(_conditioned_sample(config, batch), runs)
         rerun = _rerun(model, x)
     reference_train = reference_likelihood = None
     if config.architecture in RECURRENT:
@@ -167,6 +170,13 @@ def _training_step(model: ImageModel, x: torch.Tensor) -> Callable[[], None]:
         optimiser.step()
 
     return step
+
+
+def _conditioned_sample(config: ModelConfig, batch: int) -> Callable[[], torch.Tensor]:
+    shape = (1, *config.shape[1:])
+    model = ImageModel(dataclasses.replace(config, classes=10, context=shape), seed=0)
+    label, context = torch.arange(batch) % 10, torch.randn(batch, *shape, generator=torch.Generator().manual_seed(0))
+    return lambda: model.sample(batch, label=label, context=context, seed=0)
 
 
 def _likelihood(model: ImageModel, x: torch.Tensor) -> Callable[[], torch.Tensor]:

@@ -194,7 +194,8 @@ def _report(speed: "Speed", rate: float, used: dict[str, int]) -> str:
         f"({pace(speed.train)})",
         f"  likelihood     {times(speed.reference_likelihood, speed.likelihood)}({pace(speed.likelihood)})",
         f"  sampling       {speed.sample / speed.likelihood:5.2f} likelihood passes, "
-        f"{speed.rerun_sample / speed.sample:,.0f}x faster than reruns ({pace(speed.sample)})",
+        f"{speed.rerun_sample / speed.sample:,.0f}x faster than reruns ({pace(speed.sample)}), "
+        f"with a label and a context image {speed.conditioned_sample / speed.sample:.2f}x the time",
     ]
     if used:
         reference = used.get("reference_memory")
