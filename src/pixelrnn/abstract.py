@@ -8,7 +8,6 @@ Shapes: N images, C channels, H rows, W columns. Logarithms are natural (nats).
 
 import abc
 import dataclasses
-import functools
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -19,8 +18,10 @@ import torch
 from torch import Tensor, nn
 
 from pixelrnn import conditions, storage
+from pixelrnn.announce import compiled_module
 from pixelrnn.config import ModelConfig, require_seed
 from pixelrnn.errors import ConfigError, DataError
+from pixelrnn.shares import part
 
 __all__ = ["MODEL", "AbstractImageModel", "AbstractWalker", "Completion", "Drawing"]
 
@@ -237,7 +238,7 @@ class AbstractImageModel(nn.Module, abc.ABC):
         *,
         label: int | Tensor | None = None,
         context: Tensor | None = None,
-        particles: int = 64,
+        particles: int = 256,
         temperature: float = 1.0,
         top_k: int | None = None,
         top_p: float = 1.0,
@@ -312,31 +313,29 @@ class AbstractImageModel(nn.Module, abc.ABC):
         callback: Callable[[float], None] | None,
     ) -> Completion:
         """Complete images whose arguments were checked, but for the label."""
-        from pixelrnn.walk import Cloud
-
         n, levels = len(x), self.config.levels
         if batch < 1:
             raise ConfigError(f"batch is {batch}; at least 1 is needed")
         labels = conditions.label(self.config, label, n)
+        walk = compiled_module("pixelrnn.walk", "the walk")
         walker = self._walker((x.shape[2], x.shape[3]), drawing)
         values, log_known = x.cpu().to(torch.float32).contiguous().numpy(), np.zeros(n)
         filled = np.empty_like(values)
-        group = max(1, batch // particles)
-        for start in range(0, n, group):
-            images = range(start, min(start + group, n))
-            part = slice(images.start, images.stop)
-            report = functools.partial(_report, callback, images, n) if callback else None
-            cloud = Cloud.of(values[part], particles)
+        at_once = max(1, batch // particles)
+        for start in range(0, n, at_once):
+            images = range(start, min(start + at_once, n))
+            group = slice(images.start, images.stop)
+            cloud = walk.Cloud.of(values[group], particles)
             walker(
                 cloud,
                 images=images,
-                is_known=known[part].cpu().numpy(),
-                label=None if labels is None else np.repeat(labels[part].cpu().numpy(), particles),
-                context=None if context is None else np.repeat(context[part].cpu().numpy(), particles, axis=0),
-                callback=report,
+                is_known=known[group].cpu().numpy(),
+                label=None if labels is None else np.repeat(labels[group].cpu().numpy(), particles),
+                context=None if context is None else np.repeat(context[group].cpu().numpy(), particles, axis=0),
+                callback=part(callback, images.start / n, images.stop / n),
             )
             numbers = drawing.numbers(images, 1, stream=(0, 0, 1))[:, 0]
-            filled[part], log_known[part] = cloud.chosen(numbers)
+            filled[group], log_known[group] = cloud.chosen(numbers)
         dtype = torch.float32 if levels == 0 else torch.uint8 if levels <= 256 else torch.int64
         return Completion(torch.from_numpy(filled).to(self.device, dtype), torch.from_numpy(log_known))
 
@@ -377,8 +376,3 @@ class AbstractImageModel(nn.Module, abc.ABC):
                 *("x".join(map(str, config.shape)), *given, f"{weights:,} weights", config.resolved_output),
             ]
         )
-
-
-def _report(callback: Callable[[float], None], images: range, n: int, share: float) -> None:
-    """Tell what share of n images is finished, if a share of some of them is."""
-    callback((images.start + len(images) * share) / n)

@@ -10,7 +10,6 @@ Each scale is an `ImageModel` (`copies_context`), which can be trained and used 
 """
 
 import dataclasses
-import functools
 import itertools
 from collections.abc import Callable
 from typing import Any
@@ -24,6 +23,7 @@ from pixelrnn.abstract import AbstractImageModel, AbstractWalker, Array, Drawing
 from pixelrnn.config import ModelConfig
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.model import ImageModel
+from pixelrnn.shares import part
 
 __all__ = ["MultiScaleModel", "scale_configs"]
 
@@ -136,7 +136,7 @@ class MultiScaleModel(AbstractImageModel):
                     is_known=np.ascontiguousarray(is_known[..., ::step, ::step]),
                     label=label,
                     context=smaller,
-                    callback=None if callback is None else functools.partial(_report, callback, done, share),
+                    callback=part(callback, done, done + share),
                 )
                 # Whatever was resampled: no particle has drawn anything of a larger image yet.
                 cloud.values[..., ::step, ::step] = values
@@ -147,7 +147,3 @@ class MultiScaleModel(AbstractImageModel):
     @property
     def _dtype(self) -> type:
         return np.int64 if self.config.levels else np.float32
-
-
-def _report(callback: Callable[[float], None], done: float, share: float, part: float) -> None:
-    callback(done + share * part)

@@ -56,7 +56,7 @@ class Complete:
     number: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 4
     """Completions of each image."""
 
-    particles: int = 64
+    particles: int = 256
     """Walks of each completion, where something known comes after something missing."""
 
     limit: int = 4

@@ -1,6 +1,5 @@
 """Larger versions of a small image, drawn from what a model holds likely."""
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +10,7 @@ from torch import Tensor
 from pixelrnn.abstract import AbstractImageModel
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.multiscale import MultiScaleModel
+from pixelrnn.shares import part
 
 __all__ = ["upscale"]
 
@@ -56,9 +56,12 @@ def upscale(
     if small.dim() != 3:
         raise DataError(f"the small image has shape {tuple(small.shape)}; (C, h, w) is needed")
     steps, images = _steps(model, small, doublings), small.expand(n, *small.shape)
+    done = 0.0
     for number, step in enumerate(steps):
-        report = functools.partial(_report, callback, number, len(steps)) if callback else None
+        share = 3 * 4**number / (4 ** len(steps) - 1)  # four times the pixels of the step before
+        report = part(callback, done, done + share)
         images = step.sample(n, context=images, seed=_seed(seed, number), callback=report, **options)
+        done += share
     return images
 
 
@@ -90,8 +93,3 @@ def _doublings(model: AbstractImageModel, small: Tensor) -> int:
     """How often the sides of the small image are to be doubled to reach those of the training images."""
     shapes = [torch.Size(shape[1:]) for shape in model.config.scale_shapes[:-1]]
     return len(shapes) - shapes.index(small.shape[1:]) if small.shape[1:] in shapes else 1
-
-
-def _report(callback: Callable[[float], None], number: int, steps: int, share: float) -> None:
-    # Each step has four times the pixels of the one before.
-    callback((4**number - 1 + share * 3 * 4**number) / (4**steps - 1))
