@@ -11,7 +11,17 @@ from torch import Tensor
 
 from pixelrnn.storage import atomic_write
 
-__all__ = ["NEAREST", "grid", "occluded", "save_curve", "save_growth", "save_image", "sheet", "to_image"]
+__all__ = [
+    "NEAREST",
+    "grid",
+    "grid_with_contexts",
+    "occluded",
+    "save_curve",
+    "save_growth",
+    "save_image",
+    "sheet",
+    "to_image",
+]
 
 NEAREST = Image.Resampling.NEAREST
 GAP = (128, 128, 160)  # between pictures, and where nothing is known
@@ -39,6 +49,26 @@ def to_image(image: Tensor, levels: int) -> Image.Image:
 def grid(images: Tensor, levels: int, *, columns: int | None = None, side: int = 640) -> Image.Image:
     """Images `(N, C, H, W)` of so many levels as a `sheet`."""
     return sheet([to_image(image, levels) for image in images], columns=columns, side=side)
+
+
+def grid_with_contexts(images: Tensor, levels: int, contexts: Tensor | None, *, each: int = 1) -> Image.Image:
+    """A sheet of images in which each context comes before those that were drawn given it.
+
+    Args:
+        images: `(K each, C, H, W)`.
+        levels: Levels of a sub-pixel; 0 for floats.
+        contexts: `(K, Cc, Hc, Wc)`; left out if there are none, or if they have channels that cannot be shown.
+        each: Images of each context.
+    """
+    if contexts is None or contexts.shape[1] not in MODES:
+        return grid(images, levels)
+    pictures = []
+    for number, context in enumerate(contexts):
+        mine = [to_image(image, levels) for image in images[number * each : (number + 1) * each]]
+        shown = to_image(context, 0 if context.is_floating_point() else levels)
+        pictures += [shown.resize(mine[0].size, NEAREST), *mine]
+    columns = (each + 1) * max(1, round((len(contexts) / (each + 1)) ** 0.5))
+    return sheet([picture.convert("RGB") for picture in pictures], columns=columns)
 
 
 def sheet(pictures: Sequence[Image.Image], *, columns: int | None = None, side: int = 640) -> Image.Image:

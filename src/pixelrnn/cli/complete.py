@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from pixelrnn.cli.conditions import label_number, read_context
+from pixelrnn.cli.conditions import label_number, read_contexts
 from pixelrnn.cli.console import progress, say, show_json
 from pixelrnn.cli.machine import Machine
 from pixelrnn.cli.regions import Region
@@ -149,7 +149,7 @@ class Complete:
             raise DataError(f"{path} has no transparency that would say what is missing; give --keep, --drop or --mask")
         given = {
             "label": label_number(self.label, self.run_folder, model.config),
-            "context": read_context(self.context, self.run_folder, model.config),
+            "context": read_contexts((self.context,) if self.context else (), self.run_folder, model.config),
         }
         return image[None], known, given, is_original
 

@@ -1,5 +1,6 @@
 """Conditions as a user gives them: labels by number or name, contexts as image files."""
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
 
     from pixelrnn.config import ModelConfig
 
-__all__ = ["label_number", "read_context"]
+__all__ = ["label_number", "read_contexts"]
 
 
 def label_number(text: str | None, run_folder: Path, model: "ModelConfig") -> int | None:
@@ -32,23 +33,24 @@ def label_number(text: str | None, run_folder: Path, model: "ModelConfig") -> in
     raise ConfigError(f"--label is {text!r}; the labels are {known}")
 
 
-def read_context(path: Path | None, run_folder: Path, model: "ModelConfig") -> "Tensor | None":
-    """The context image of a file, at the size that the model was trained with.
+def read_contexts(paths: tuple[Path, ...], run_folder: Path, model: "ModelConfig") -> "Tensor | None":
+    """The context images of some files, `(K, Cc, Hc, Wc)`, at the size that the model was trained with.
 
     Raises:
         ConfigError: If the model has no context.
-        DataError: If the file is no image, or cannot have the channels.
+        DataError: If a file is no image, or cannot have the channels.
     """
-    import dataclasses
+    import torch
 
     from pixelrnn.cli.sources import recorded_data
     from pixelrnn.data.single import read_image
 
-    if path is None:
+    if not paths:
         return None
     if model.context is None:
         raise ConfigError("--context is given, but the model has none (it was trained without)")
+    channels, *size = model.context
     config = dataclasses.replace(
-        recorded_data(run_folder, model), size=model.context[1:], crop="centre", patches=1, subsample=1
+        recorded_data(run_folder, model), size=(size[0], size[1]), crop="centre", patches=1, subsample=1
     )
-    return read_image(path, config, channels=model.context[0], levels=model.levels)
+    return torch.stack([read_image(path, config, channels=channels, levels=model.levels) for path in paths])

@@ -2,15 +2,20 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from pixelrnn.cli.conditions import label_number, read_context
+from pixelrnn.cli.conditions import label_number, read_contexts
 from pixelrnn.cli.console import progress, say, show_json
 from pixelrnn.cli.machine import Machine
 from pixelrnn.config import require_run
 from pixelrnn.errors import ConfigError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pixelrnn.config import ModelConfig
 
 __all__ = ["Sample"]
 
@@ -24,7 +29,7 @@ class Sample:
         pixelrnn sample runs/mnist -n 64 --seed 1 --temperature 0.9 --out pictures/
         pixelrnn sample runs/letters --label a -n 8
         pixelrnn sample runs/letters --label each -n 8               # a row of 8 for each label
-        pixelrnn sample runs/photos-grey --context photo.png -n 4
+        pixelrnn sample runs/photos-grey --context a.png b.png -n 4  # a row of 4 for each
 
     Image i depends on the seed and on i alone: the same pictures come at any batch size.
     """
@@ -50,8 +55,8 @@ class Sample:
     label: str | None = None
     """Number or name of a label, if the model knows labels; each: so many images of every label."""
 
-    context: Path | None = None
-    """Context image, if the model needs one."""
+    context: tuple[Path, ...] = ()
+    """Context images, if the model needs one: so many images for each of them."""
 
     size: tuple[int, int] | None = None
     """Height and width, if not those of the training images."""
@@ -76,23 +81,17 @@ class Sample:
 
     def run(self) -> int:
         """Draw, write, and say where."""
-        import torch
-
         from pixelrnn import figures
         from pixelrnn.pretrained import load_model
 
         device = self.machine.prepare()
         model = load_model(self.run_folder).to(device)
-        is_each = self.label == "each"
-        if is_each and not model.config.classes:
-            raise ConfigError("--label is 'each', but the model has no labels")
-        total = self.number * (model.config.classes if is_each else 1)
-        label = torch.arange(model.config.classes).repeat_interleave(self.number) if is_each else None
+        label, contexts, total = self._conditions(model.config)
         with progress("sampling") as report:
             images = model.sample(
                 total,
-                label=label if is_each else label_number(self.label, self.run_folder, model.config),
-                context=read_context(self.context, self.run_folder, model.config),
+                label=label,
+                context=None if contexts is None else contexts.repeat_interleave(self.number, 0),
                 size=self.size,
                 temperature=self.temperature,
                 top_k=self.top_k,
@@ -101,14 +100,34 @@ class Sample:
                 batch=self.batch,
                 callback=report,
             )
-        out = self.out or self.run_folder / f"samples-{self.seed}"
+        out, levels = self.out or self.run_folder / f"samples-{self.seed}", model.config.levels
         paths = [out / f"seed-{self.seed}-{index:06d}.png" for index in range(total)]
         for path, image in zip(paths, images, strict=True):
-            figures.save_image(path, figures.to_image(image, model.config.levels))
-        columns = self.number if is_each else None
-        figures.save_image(out / "grid.png", figures.grid(images, model.config.levels, columns=columns))
+            figures.save_image(path, figures.to_image(image, levels))
+        columns = self.number if self.label == "each" else None
+        grid = figures.grid(images, levels, columns=columns)
+        if contexts is not None:
+            grid = figures.grid_with_contexts(images, levels, contexts, each=self.number)
+        figures.save_image(out / "grid.png", grid)
         if self.json:
             show_json({"images": list(map(str, paths)), "grid": str(out / "grid.png")})
         else:
             say(f"{total:,} new {'image' if total == 1 else 'images'} and grid.png written to {out}")
         return 0
+
+    def _conditions(self, model: "ModelConfig") -> tuple[Any, "Tensor | None", int]:
+        """The labels of all images, the contexts that so many images each are drawn for, and how many that makes."""
+        import torch
+
+        contexts = read_contexts(self.context, self.run_folder, model)
+        if self.label != "each":
+            rows = 1 if contexts is None else len(contexts)
+            return label_number(self.label, self.run_folder, model), contexts, rows * self.number
+        if not model.classes:
+            raise ConfigError("--label is 'each', but the model has no labels")
+        if contexts is not None and len(contexts) > 1:
+            raise ConfigError("--label each goes with one --context")
+        if contexts is not None:
+            contexts = contexts.expand(model.classes, *contexts.shape[1:])
+        label = torch.arange(model.classes).repeat_interleave(self.number)
+        return label, contexts, len(label)

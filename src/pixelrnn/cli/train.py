@@ -226,6 +226,8 @@ def _finish(
     if not config.samples:
         return
     with progress("drawing samples") as report:
-        images = model.sample(**data.valid.conditions(config.samples), seed=config.seed, callback=report)
-    figures.save_image(folder / "samples.png", figures.grid(images, model.config.levels))
+        given = data.valid.conditions(config.samples)
+        images = model.sample(**given, seed=config.seed, callback=report)
+    shown = figures.grid_with_contexts(images, model.config.levels, given.get("context"))
+    figures.save_image(folder / "samples.png", shown)
     say(f"{folder / 'samples.png'} shows {len(images)} new images", is_aside=True)

@@ -309,9 +309,8 @@ class _Training:
             return
         given = self.valid.conditions(self.config.samples)
         images = self.average.sample(**given, seed=self.config.seed)
-        figures.save_image(
-            self.writable / "samples" / f"{self.at.step:08d}.png", figures.grid(images, self.data.levels)
-        )
+        shown = figures.grid_with_contexts(images, self.data.levels, given.get("context"))
+        figures.save_image(self.writable / "samples" / f"{self.at.step:08d}.png", shown)
 
     def _title(self) -> str:
         config = self.model.config
