@@ -8,6 +8,7 @@ import torch
 
 from pixelrnn import ConfigError, DataError
 from pixelrnn.walk import Cloud
+from pixelrnn.walk import particles as particles_module
 from tests.conftest import ARCHITECTURES, all_images, build, enlarge
 
 HEIGHT, WIDTH = 3, 3
@@ -31,6 +32,12 @@ def frequencies(model, images):
     levels, dims = model.config.levels, images[0].numel()
     codes = (images.flatten(1).long() * levels ** torch.arange(dims - 1, -1, -1)).sum(1)
     return torch.bincount(codes, minlength=levels**dims).double() / len(images)
+
+
+def always(monkeypatch, resampling):
+    """Resample at every stop, which is never needed on images as small as these."""
+    if resampling == "always":
+        monkeypatch.setattr(particles_module, "LEAST_EFFECTIVE", 2.0)
 
 
 def noise(posterior, count):
@@ -59,8 +66,10 @@ def test_raster_completion_is_exact(architecture):
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("known", [mask("...", "...", "xxx"), mask(".x.", "...", ".xx")], ids=["top", "scattered"])
-def test_particles_approach_the_exact_posterior(architecture, known):
+@pytest.mark.parametrize("resampling", ["when needed", "always"])
+def test_particles_approach_the_exact_posterior(architecture, known, resampling, monkeypatch):
     """Total variation falls as particles grow, to the noise of the count; log p(known) is estimated without bias."""
+    always(monkeypatch, resampling)
     model = build(architecture=architecture, shape=(1, HEIGHT, WIDTH), levels=2).float()
     enlarge(model, 1.3, seed=0)  # what is known below matters more
     x, count = torch.tensor([[[1, 0, 1], [1, 0, 0], [1, 0, 1]]]), 2_000
@@ -77,7 +86,9 @@ def test_particles_approach_the_exact_posterior(architecture, known):
     assert distances[4] < distances[1]
 
 
-def test_particles_in_colour_with_a_label_and_a_context():
+@pytest.mark.parametrize("resampling", ["when needed", "always"])
+def test_particles_in_colour_with_a_label_and_a_context(resampling, monkeypatch):
+    always(monkeypatch, resampling)
     model = build(shape=(2, 2, 2), levels=2, classes=2, context=(1, 1, 1)).float()
     known = torch.zeros(2, 2, 2, dtype=torch.bool)
     known[1, 0, 0] = known[0, 1, 1] = known[1, 1, 0] = True  # single colours of pixels
@@ -88,8 +99,10 @@ def test_particles_in_colour_with_a_label_and_a_context():
     assert (done.log_known - evidence).exp().mean().item() == pytest.approx(1, abs=0.02)
 
 
-def test_particles_over_several_scales():
+@pytest.mark.parametrize("resampling", ["when needed", "always"])
+def test_particles_over_several_scales(resampling, monkeypatch):
     """What is known of a large image weighs on the small one that was drawn before it."""
+    always(monkeypatch, resampling)
     model = build(architecture="row-lstm", shape=(1, 2, 4), levels=2, scales=2).float()
     known = mask(".x..", "...x")
     x = torch.tensor([[[1, 0, 1, 1], [0, 1, 0, 1]]])
@@ -138,6 +151,32 @@ def test_each_image_has_a_mask_of_its_own():
     x, known = torch.randint(0, 3, (20, 1, 4, 4)), torch.rand(20, 1, 4, 4) < 0.4
     images = model.complete(x, known, seed=0, particles=16).images
     assert (images[known] == x[known]).all()
+
+
+def test_an_image_that_needs_no_particles_does_not_care_for_those_that_do():
+    model = build(shape=(1, 4, 4), levels=3).float()
+    x = torch.randint(0, 3, (4, 1, 4, 4))
+    known = torch.stack([mask("xxxx", "xx..", "....", "...."), mask("....", "....", "....", "xxxx")])[
+        [0, 1, 0, 1], None
+    ]
+    together = model.complete(x, known, seed=0, particles=16)
+    alone = model.complete(x[:1], known[:1], seed=0, particles=16)
+    assert torch.equal(together.images[:1], alone.images)
+    assert together.log_known[0] == alone.log_known[0]
+
+
+def test_known_values_choose_between_scales():
+    """The lower half of a large image chooses among small ones before the next scale is drawn from them."""
+    model = build(architecture="row-lstm", shape=(1, 8, 8), levels=2, scales=3).float()
+    enlarge(model, 1.5, seed=0)
+    x, known = model.sample(1, seed=1), torch.zeros(8, 8, dtype=torch.bool)
+    known[4:] = True
+    estimates = {
+        particles: model.complete(x.expand(100, 1, 8, 8), known, particles=particles, seed=2, batch=8192).log_known
+        for particles in (1, 32, 256)
+    }
+    assert estimates[32].mean() > estimates[1].mean() + 1
+    assert abs(estimates[32].mean() - estimates[256].mean()) < 0.5 * abs(estimates[1].mean() - estimates[256].mean())
 
 
 def test_a_copied_context_cannot_contradict_what_is_known():

@@ -1,5 +1,6 @@
 """Labels and contexts as arguments: what is taken, and what is refused with a sentence."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -54,6 +55,7 @@ def test_without_a_label_if_some_were_withheld_in_training():
         (LABELLED, {"label": torch.tensor([1, 2, 3])}, DataError, r"of shape \(3,\); 2 integers are needed"),
         (LABELLED, {"label": torch.tensor([1.0, 2.0])}, DataError, "labels are torch.float32"),
         (LABELLED, {"label": True}, DataError, "labels are torch.bool"),
+        (LABELLED, {"label": "one"}, DataError, "label is 'one'; integers are needed"),
         (LABELLED, {"label": 1, "context": X}, ConfigError, "a context is given, but the model has none"),
         (WITH_CONTEXT, {}, ConfigError, "the model needs a context image of 2x2x2"),
         (
@@ -125,3 +127,30 @@ def test_classify_is_refused_without_classes_or_with_an_odd_prior():
 def test_configurations_that_make_no_sense(fields, message):
     with pytest.raises(ConfigError, match=message):
         ModelConfig(shape=(1, 4, 4), **fields)
+
+
+def test_other_kinds_of_numbers():
+    model = build(shape=(1, 4, 4), levels=3, classes=4, context=(1, 2, 2)).float()
+    context = torch.randint(0, 3, (1, 2, 2))
+    expected, images = model.log_prob(X, label=2, context=context), model.sample(2, label=2, context=context, seed=0)
+    for label, given in [
+        (np.array([2, 2], np.int32), context.numpy()),
+        (torch.tensor([2, 2], dtype=torch.uint16), context.to(torch.uint16)),
+        ([2, 2], (context - 1.0).requires_grad_()),
+        (2, (context - 1.0).bfloat16()),
+    ]:
+        assert torch.equal(model.log_prob(X.to(torch.uint16), label=label, context=given), expected)
+        assert torch.equal(model.sample(2, label=label, context=given, seed=0), images)
+    with pytest.raises(DataError, match="images are a ndarray; a torch tensor is needed"):
+        model.log_prob(X.numpy(), label=2, context=context)
+    with pytest.raises(ConfigError, match="n is -1; at least 1 is needed"):
+        model.sample(-1, label=2, context=context)
+
+
+def test_continuous_contexts_are_copied_as_samples_hold_them():
+    model = build(shape=(1, 4, 4), levels=0, context=(1, 2, 2), copies_context=True)
+    context = torch.randn(3, 1, 2, 2, dtype=torch.float64)
+    images = model.sample(3, context=context, seed=0)
+    assert model.log_prob(images, context=context).isfinite().all()
+    done = model.complete(images, torch.ones(4, 4, dtype=torch.bool), context=context)
+    assert torch.equal(done.images, images)

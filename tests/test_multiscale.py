@@ -1,5 +1,6 @@
 """Multi-Scale: exactly normalised, the smaller images kept, each scale a model of its own."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -19,6 +20,7 @@ from pixelrnn import (
     load_model,
 )
 from pixelrnn.tasks.upscale import upscale
+from pixelrnn.train.journal import read_metrics
 from tests.conftest import ARCHITECTURES, all_images, build
 
 FAST = TrainConfig(steps=12, batch=8, evaluations=2, valid_images=20, samples=2)
@@ -207,3 +209,37 @@ def test_a_second_training_is_kept_out(digits, tmp_path):
     fit_scales(model, digits, FAST, folder=tmp_path / "run")
     with pytest.raises(RunError, match="exists; continue it with --resume"):
         fit_scales(model, digits, FAST, folder=tmp_path / "run")
+
+
+def test_what_a_killed_training_left_is_cleared(digits, tmp_path):
+    fit_scales(build_model(config_of(digits), seed=0), digits, FAST, folder=tmp_path / "run")
+    (tmp_path / "run" / ".scale-8x8.abcd").mkdir()
+    (tmp_path / "run" / ".scale-8x8.abcd" / "config.json").write_text("{}")
+    model = load_model(tmp_path / "run")
+    assert fit_scales(model, digits, FAST, folder=tmp_path / "run", resume=True).is_finished
+    assert not (tmp_path / "run" / ".scale-8x8.abcd").exists()
+
+
+def test_the_whole_has_a_journal(digits, tmp_path):
+    run = fit_scales(build_model(config_of(digits), seed=0), digits, FAST, folder=tmp_path / "run")
+    (line,) = read_metrics(tmp_path / "run")
+    assert line["valid_nats"] == run.best
+    assert line["step"] == FAST.steps
+
+
+def test_data_of_another_size(tmp_path):
+    for side in (16, 4, 6):
+        np.save(tmp_path / f"{side}.npy", np.random.default_rng(0).integers(0, 4, (30, side, side), dtype=np.uint8))
+    config = ModelConfig(shape=(1, 8, 8), levels=4, architecture="pixelcnn", layers=1, hidden=4, scales=3)
+    for side in (16, 4):
+        data = load_data(tmp_path / f"{side}.npy", source_levels=4)
+        model = build_model(config, seed=0)
+        run = fit_scales(model, data, TrainConfig(steps=2, samples=0, evaluations=1))
+        assert evaluate(model, data.valid).nats == pytest.approx(run.best, rel=1e-5)
+    with pytest.raises(DataError, match="images are 6x6; this model takes multiples of 4"):
+        fit_scales(build_model(config, seed=0), load_data(tmp_path / "6.npy", source_levels=4), FAST)
+
+
+def test_fit_does_not_train_separately(digits):
+    with pytest.raises(ConfigError, match="separately is set; fit trains all scales together"):
+        fit(build_model(config_of(digits), seed=0), digits, TrainConfig(separately=True))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pixelrnn.model import ImageModel
     from pixelrnn.multiscale import MultiScaleModel
     from pixelrnn.pretrained import build_model, load_model
+    from pixelrnn.tasks.upscale import upscale
     from pixelrnn.train import Classification, Evaluation, Progress, Run, classify, evaluate, fit, fit_scales
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "fit_scales",
     "load_data",
     "load_model",
+    "upscale",
 ]
 
 __version__ = "0.1.0"
@@ -51,6 +53,7 @@ _LAZY = {
     "ImageModel": "pixelrnn.model",
     "MultiScaleModel": "pixelrnn.multiscale",
     **dict.fromkeys(("build_model", "load_model"), "pixelrnn.pretrained"),
+    "upscale": "pixelrnn.tasks.upscale",
     **dict.fromkeys(("Data", "ImageSet", "load_data"), "pixelrnn.data"),
     **dict.fromkeys(("Classification", "Evaluation", "Progress", "Run"), "pixelrnn.train"),
     **dict.fromkeys(("classify", "evaluate", "fit", "fit_scales"), "pixelrnn.train"),

@@ -146,10 +146,8 @@ class AbstractImageModel(nn.Module, abc.ABC):
         """Code length of each image in bits per sub-pixel, `(N,)`: -log2 p(x) / (C H W)."""
         return -self.log_prob(x, label=label, context=context) / (math.log(2) * math.prod(x.shape[1:]))
 
-    def classify(self, x: Tensor, *, prior: Tensor | None = None, context: Tensor | None = None) -> Tensor:
-        r"""Log probability of every label, by Bayes' rule.
-
-        .. math:: p(y \mid x) = \frac{p(x \mid y) p(y)}{\sum_{y'} p(x \mid y') p(y')}
+    def log_joint(self, x: Tensor, *, prior: Tensor | None = None, context: Tensor | None = None) -> Tensor:
+        r"""Log of the joint probability :math:`p(x, y) = p(x \mid y) p(y)` with every label y.
 
         Args:
             x: As for `log_prob`.
@@ -157,17 +155,11 @@ class AbstractImageModel(nn.Module, abc.ABC):
             context: As for `log_prob`.
 
         Returns:
-            `(N, classes)` nats; the exponentials of a row sum to 1.
+            `(N, classes)` nats.
 
         Raises:
             ConfigError: If the model has no classes.
             DataError: If the prior is not `classes` numbers of 0 and above, not all 0.
-
-        Example:
-            >>> from pixelrnn import ImageModel
-            >>> model = ImageModel(ModelConfig(shape=(1, 4, 4), levels=2, layers=1, hidden=4, classes=3), seed=0)
-            >>> model.classify(torch.zeros(2, 1, 4, 4, dtype=torch.uint8)).exp().sum(1)
-            tensor([1.0000, 1.0000], grad_fn=<SumBackward1>)
         """
         classes = self.config.classes
         if classes == 0:
@@ -175,9 +167,26 @@ class AbstractImageModel(nn.Module, abc.ABC):
         prior = torch.ones(classes) if prior is None else torch.as_tensor(prior)
         if prior.shape != (classes,) or not bool((prior >= 0).all() and prior.sum() > 0 and prior.isfinite().all()):
             raise DataError(f"prior has shape {tuple(prior.shape)}; {classes} numbers of 0 and above are needed")
-        log_probs = [self.log_prob(x, label=label, context=context) for label in range(classes)]
-        joint = torch.stack(log_probs, dim=1)
-        return (joint + prior.to(joint).log()).log_softmax(1)
+        log_prob = torch.stack([self.log_prob(x, label=label, context=context) for label in range(classes)], dim=1)
+        return log_prob + (prior.to(log_prob) / prior.sum().to(log_prob)).log()
+
+    def classify(self, x: Tensor, *, prior: Tensor | None = None, context: Tensor | None = None) -> Tensor:
+        r"""Log probability of every label, by Bayes' rule.
+
+        .. math:: p(y \mid x) = \frac{p(x \mid y) p(y)}{\sum_{y'} p(x \mid y') p(y')}
+
+        Arguments and errors are those of `log_joint`.
+
+        Returns:
+            `(N, classes)` nats; the exponentials of a row sum to 1.
+
+        Example:
+            >>> from pixelrnn import ImageModel
+            >>> model = ImageModel(ModelConfig(shape=(1, 4, 4), levels=2, layers=1, hidden=4, classes=3), seed=0)
+            >>> model.classify(torch.zeros(2, 1, 4, 4, dtype=torch.uint8)).exp().sum(1)
+            tensor([1.0000, 1.0000], grad_fn=<SumBackward1>)
+        """
+        return self.log_joint(x, prior=prior, context=context).log_softmax(1)
 
     def sample(
         self,
@@ -219,12 +228,14 @@ class AbstractImageModel(nn.Module, abc.ABC):
                 condition is missing, or given to a model that has none.
             DataError: If a condition does not fit the model.
         """
+        if n < 1:
+            raise ConfigError(f"n is {n}; at least 1 is needed")
         given = conditions.context(self.config, context, n, size)
         if given is not None:
             ratio = self.config.context_ratio
             size = given.shape[2] * ratio[0], given.shape[3] * ratio[1]
         height, width = size or self.config.shape[1:]
-        for name, value in (("n", n), ("height", height), ("width", width)):
+        for name, value in (("height", height), ("width", width)):
             if value < 1:
                 raise ConfigError(f"{name} is {value}; at least 1 is needed")
         drawing = self._drawing(temperature, top_k, top_p, seed)
@@ -268,8 +279,9 @@ class AbstractImageModel(nn.Module, abc.ABC):
             callback: As for `sample`.
 
         Returns:
-            The images, and an estimate of the log probability of what is known, for each of them: its exponential is
-            without bias. It is exact in plain raster order.
+            The images, and an estimate of the log probability of what is known, for each of them (on the CPU): its
+            exponential is without bias. It is exact in plain raster order, but for values of a logistic mixture, or
+            outside of `top_k` and `top_p`, less likely than e^-88, which count as that.
 
         Raises:
             DataError: If `x`, `known` or a condition does not fit the model.
@@ -287,9 +299,6 @@ class AbstractImageModel(nn.Module, abc.ABC):
             raise ConfigError(f"particles is {particles}; at least 1 is needed")
         x, known = conditions.partly_known(self.config, x, known)
         given = conditions.context(self.config, context, len(x), (x.shape[2], x.shape[3]))
-        order = self._in_order(known)
-        has_later_evidence = bool((order & (~order).cummax(1).values).any())
-        particles = particles if has_later_evidence else 1
         return self._fill(
             x, known, label, given, particles, self._drawing(temperature, top_k, top_p, seed), batch, callback
         )
@@ -317,9 +326,15 @@ class AbstractImageModel(nn.Module, abc.ABC):
         if batch < 1:
             raise ConfigError(f"batch is {batch}; at least 1 is needed")
         labels = conditions.label(self.config, label, n)
+        if context is not None:
+            context = context.detach().cpu()
+            context = context.float() if context.is_floating_point() else context.long()
         walk = compiled_module("pixelrnn.walk", "the walk")
         walker = self._walker((x.shape[2], x.shape[3]), drawing)
-        values, log_known = x.cpu().to(torch.float32).contiguous().numpy(), np.zeros(n)
+        order = self._in_order(known)
+        is_plain = ~(order & (~order).cummax(1).values).any(1).cpu().numpy()  # nothing known after anything unknown
+        particles = 1 if is_plain.all() else particles
+        values, log_known = x.detach().cpu().to(torch.float32).contiguous().numpy(), np.zeros(n)
         filled = np.empty_like(values)
         at_once = max(1, batch // particles)
         for start in range(0, n, at_once):
@@ -331,10 +346,11 @@ class AbstractImageModel(nn.Module, abc.ABC):
                 images=images,
                 is_known=known[group].cpu().numpy(),
                 label=None if labels is None else np.repeat(labels[group].cpu().numpy(), particles),
-                context=None if context is None else np.repeat(context[group].cpu().numpy(), particles, axis=0),
+                context=None if context is None else np.repeat(context[group].numpy(), particles, axis=0),
                 callback=part(callback, images.start / n, images.stop / n),
             )
-            numbers = drawing.numbers(images, 1, stream=(0, 0, 1))[:, 0]
+            # Where one particle is exact the first is taken, whatever the other images need.
+            numbers = np.where(is_plain[group], 0.0, drawing.numbers(images, 1, stream=(0, 0, 1))[:, 0])
             filled[group], log_known[group] = cloud.chosen(numbers)
         dtype = torch.float32 if levels == 0 else torch.uint8 if levels <= 256 else torch.int64
         return Completion(torch.from_numpy(filled).to(self.device, dtype), torch.from_numpy(log_known))

@@ -13,6 +13,8 @@ from pixelrnn.errors import ConfigError, DataError
 
 __all__ = ["context", "images", "label", "partly_known", "scaled", "scaled_context"]
 
+WIDE = (torch.uint16, torch.uint32, torch.uint64)  # of which torch finds no minimum
+
 
 def scaled(config: ModelConfig, values: Tensor, dtype: torch.dtype) -> Tensor:
     """Images as the networks read them: levels spread over [-1, 1], continuous values as they are."""
@@ -31,6 +33,7 @@ def images(config: ModelConfig, x: Tensor) -> None:
         DataError: If the shape, the type or a value of `x` does not fit the model.
     """
     channels = config.shape[0]
+    _require_tensor(x)
     if x.dim() != 4 or x.shape[1] != channels or 0 in x.shape:
         raise DataError(f"images have shape {tuple(x.shape)}; (N, {channels}, H, W) is needed, nothing empty")
     if config.levels == 0:
@@ -42,9 +45,15 @@ def images(config: ModelConfig, x: Tensor) -> None:
     _levels("images", x, config.levels)
 
 
+def _require_tensor(x: object) -> None:
+    if not isinstance(x, Tensor):
+        raise DataError(f"images are a {type(x).__name__}; a torch tensor is needed")
+
+
 def _levels(what: str, x: Tensor, levels: int) -> None:
     if x.is_complex() or x.dtype == torch.bool:
         raise DataError(f"{what} are {x.dtype}; integers 0 .. {levels - 1} are needed")
+    x = x.long() if x.dtype in WIDE else x
     low, high = int(x.min()), int(x.max())
     if low < 0 or high >= levels:
         raise DataError(f"{what} hold values {low} .. {high}; this model has {levels} levels, 0 .. {levels - 1}")
@@ -56,6 +65,8 @@ def partly_known(config: ModelConfig, x: Tensor, known: Tensor) -> tuple[Tensor,
     Raises:
         DataError: If the images do not fit the model, or the mask is no mask of them.
     """
+    _require_tensor(x)
+    known = torch.as_tensor(known)
     if known.dtype != torch.bool:
         raise DataError(f"known is {known.dtype}; a mask of bool is needed")
     try:
@@ -88,15 +99,19 @@ def label(config: ModelConfig, given: int | Tensor | None, n: int) -> Tensor | N
                 f"the model needs a label, 0 .. {classes - 1} (trained with label_dropout, it could do without)"
             )
         given = -1
-    labels = torch.as_tensor(given)
+    try:
+        labels = torch.as_tensor(given)
+    except (TypeError, ValueError):
+        raise DataError(f"label is {given!r}; integers are needed") from None
     if labels.dim() == 0:
         labels = labels.expand(n)
     if labels.shape != (n,) or labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
         raise DataError(f"labels are {labels.dtype} of shape {tuple(labels.shape)}; {n} integers are needed")
+    labels = labels.long()
     if n and (int(labels.min()) < lowest or int(labels.max()) >= classes):
         none = ", or -1 for none" if lowest else ""
         raise DataError(f"labels are {int(labels.min())} .. {int(labels.max())}; 0 .. {classes - 1}{none} are allowed")
-    return labels.long()
+    return labels
 
 
 def context(config: ModelConfig, given: Tensor | None, n: int, size: tuple[int, int] | None) -> Tensor | None:
@@ -117,6 +132,7 @@ def context(config: ModelConfig, given: Tensor | None, n: int, size: tuple[int, 
             raise ConfigError("a context is given, but the model has none (it was trained without)")
         return None
     channels, rows, columns = config.context
+    given = None if given is None else torch.as_tensor(given)
     if given is None:
         raise ConfigError(f"the model needs a context image of {channels}x{rows}x{columns} (channels x height x width)")
     ratio = config.context_ratio

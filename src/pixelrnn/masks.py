@@ -15,7 +15,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-__all__ = ["causal_mask", "groups", "rows_above_mask"]
+__all__ = ["COPIED", "causal_mask", "groups", "rows_above_mask"]
+
+COPIED = (..., slice(None, None, 2), slice(None, None, 2))
+"""Index of the pixels of an image that a scale of the Multi-Scale model is given: of every second row, every second."""
 
 
 def groups(features: int, channels: int) -> Tensor:

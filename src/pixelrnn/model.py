@@ -21,6 +21,7 @@ from pixelrnn.abstract import AbstractImageModel, AbstractWalker, Array, Drawing
 from pixelrnn.announce import compiled_module
 from pixelrnn.config import ModelConfig, require_seed
 from pixelrnn.errors import ConfigError, DataError
+from pixelrnn.masks import COPIED
 from pixelrnn.nn.network import Network
 
 __all__ = ["ImageModel"]
@@ -88,9 +89,10 @@ class ImageModel(AbstractImageModel):
         conditions.images(self.config, x)
         nats = self.output.log_prob(self(x, label=label, context=context), x.to(self.device))
         if self.config.copies_context and context is not None:
-            is_equal = x[..., ::2, ::2].to(nats.device) == context.to(nats.device)
+            dtype = torch.int64 if self.config.levels else torch.float32  # in which samples hold their values
+            is_equal = x[COPIED].to(nats.device, dtype) == context.to(nats.device, dtype)
             nats = nats.clone()
-            nats[..., ::2, ::2] = torch.where(is_equal, 0.0, -math.inf)
+            nats[COPIED] = torch.where(is_equal, 0.0, -math.inf)
         return nats
 
     def _in_order(self, mask: Tensor) -> Tensor:
@@ -99,7 +101,7 @@ class ImageModel(AbstractImageModel):
         if not self.config.copies_context:
             return order
         copied = torch.zeros_like(mask[:1])
-        copied[..., ::2, ::2] = True
+        copied[COPIED] = True
         return order[:, ~copied.permute(0, 2, 3, 1).flatten()]
 
     def _walker(self, size: tuple[int, int], drawing: Drawing) -> AbstractWalker:
@@ -164,11 +166,10 @@ class ImageModel(AbstractImageModel):
 def _copy(values: Array, is_known: Array, context: Array | None) -> tuple[Array, Array]:
     """Copy contexts into particles; returns what is known then, and which of it was not copied."""
     assert context is not None
-    pixels = context.reshape(*values.shape[:2], *context.shape[1:])
-    before = is_known[:, None, :, ::2, ::2]
-    if ((values[..., ::2, ::2] != pixels) & before).any():
+    pixels = context.reshape(*values.shape[:2], *context.shape[1:]).astype(np.float32)
+    if ((values[COPIED] != pixels) & is_known[:, None][COPIED]).any():
         raise DataError("known values differ from the context in pixels that are copied from it")
-    values[..., ::2, ::2] = pixels
+    values[COPIED] = pixels
     is_known, is_evidence = is_known.copy(), is_known.copy()
-    is_known[..., ::2, ::2], is_evidence[..., ::2, ::2] = True, False
+    is_known[COPIED], is_evidence[COPIED] = True, False
     return is_known, is_evidence

@@ -22,6 +22,7 @@ from pixelrnn import conditions
 from pixelrnn.abstract import AbstractImageModel, AbstractWalker, Array, Drawing
 from pixelrnn.config import ModelConfig
 from pixelrnn.errors import ConfigError, DataError
+from pixelrnn.masks import COPIED
 from pixelrnn.model import ImageModel
 from pixelrnn.shares import part
 
@@ -85,36 +86,42 @@ class MultiScaleModel(AbstractImageModel):
         """
         conditions.images(self.config, x)
         conditions.context(self.config, context, len(x), None)
-        self._require_size((x.shape[2], x.shape[3]))
-        steps = self._steps
+        self.require_size((x.shape[2], x.shape[3]))
+        steps = self.steps
         total = self.models[0].log_prob_map(x[..., :: steps[0], :: steps[0]], label=label)
         for model, above, step in zip(self.models[1:], steps, steps[1:], strict=False):
             nats = model.log_prob_map(x[..., ::step, ::step], label=label, context=x[..., ::above, ::above])
             nats = nats.clone()
-            nats[..., ::2, ::2] = total
+            nats[COPIED] = total
             total = nats
         return total
 
     @property
-    def _steps(self) -> list[int]:
+    def shares(self) -> list[float]:
+        """The share of the pixels of an image that each scale adds."""
+        return [(1.0 if number == 0 else 0.75) / step**2 for number, step in enumerate(self.steps)]
+
+    @property
+    def steps(self) -> list[int]:
         """The distance in x of neighbouring pixels of each scale."""
         return [2 ** (len(self.models) - 1 - number) for number in range(len(self.models))]
 
-    def _require_size(self, size: tuple[int, int]) -> None:
-        step = self._steps[0]
+    def require_size(self, size: tuple[int, int]) -> None:
+        """Refuse images of a height and width that cannot be halved for every scale: `DataError`."""
+        step = self.steps[0]
         if size[0] % step or size[1] % step:
             raise DataError(f"images are {size[0]}x{size[1]}; this model takes multiples of {step}")
 
     def _in_order(self, mask: Tensor) -> Tensor:
         # The smallest image first, then the pixels that each larger one adds.
-        parts = zip(self.models, self._steps, strict=True)
+        parts = zip(self.models, self.steps, strict=True)
         return torch.cat([model._in_order(mask[..., ::step, ::step]) for model, step in parts], dim=1)
 
     def _walker(self, size: tuple[int, int], drawing: Drawing) -> AbstractWalker:
-        self._require_size(size)
+        self.require_size(size)
         walkers = [
             model.walker((size[0] // step, size[1] // step), drawing, scale=number)
-            for number, (model, step) in enumerate(zip(self.models, self._steps, strict=True))
+            for number, (model, step) in enumerate(zip(self.models, self.steps, strict=True))
         ]
 
         def run(
@@ -127,20 +134,24 @@ class MultiScaleModel(AbstractImageModel):
             callback: Callable[[float], None] | None,
         ) -> None:
             done, smaller = 0.0, context
-            for walker, step in zip(walkers, self._steps, strict=True):
+            numbers = drawing.numbers(images, len(walkers), stream=(0, 0, 2))
+            for number, (walker, step, share) in enumerate(zip(walkers, self.steps, self.shares, strict=True)):
                 values = np.ascontiguousarray(cloud.values[..., ::step, ::step])
-                share = 0.75 / step**2 if done else 1 / step**2
+                scale = dataclasses.replace(cloud, values=values)
                 walker(
-                    dataclasses.replace(cloud, values=values),
+                    scale,
                     images=images,
                     is_known=np.ascontiguousarray(is_known[..., ::step, ::step]),
                     label=label,
                     context=smaller,
                     callback=part(callback, done, done + share),
                 )
-                # Whatever was resampled: no particle has drawn anything of a larger image yet.
-                cloud.values[..., ::step, ::step] = values
-                smaller, done = values.reshape(-1, *values.shape[2:]).astype(self._dtype), done + share
+                # What a scale was found to be worth decides who goes on: nothing of a larger image is drawn yet.
+                flat = values.reshape(-1, *values.shape[2:])
+                if step > 1 and (origins := scale.resample(numbers[:, number])) is not None:
+                    flat = flat[origins]
+                cloud.values[..., ::step, ::step] = flat.reshape(values.shape)
+                smaller, done = flat.astype(self._dtype), done + share
 
         return run
 

@@ -7,9 +7,14 @@ import time
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from pixelrnn import DataConfig, ImageModel, ModelConfig, load_data
 from pixelrnn.cli import main
+from pixelrnn.cli.conditions import read_contexts
+from pixelrnn.config import to_json
+from pixelrnn.data.single import read_image, read_opacity
 from tests.data.test_sources import picture
 
 SMALL = [
@@ -92,6 +97,7 @@ assert not heavy, heavy
         (["train", "digits", "--separately"], "separately is for a Multi-Scale model; give --scales 2 or more"),
         (["train", "digits", "--scales", "5"], "height and width must be multiples of 16; they are 8 and 8"),
         (["train", "digits", "--context", "grey"], "context 'grey' needs colour images; these have 1 channels"),
+        (["train", "digits", "--label-dropout", "0.1"], "label_dropout withholds labels; give --labels as well"),
         (["train", "digits", "--label-dropout", "1"], "label_dropout is 1.0; it is a share of the images"),
         (["train", "digits", "--levels", "18"], "digits: has 17 levels; 18 are more than there are"),
         (["train", "digits", "--out", "/dev/null/run"], "cannot be made"),
@@ -400,6 +406,72 @@ def test_complete_a_source(capsys, runs, tmp_path, name):
     # A row for each image: occluded, two completions, original.
     strip = pixels(result["strip"])
     assert strip.shape[1] / strip.shape[0] == pytest.approx(4 / 3, rel=0.02)
+
+
+def test_a_source_without_labels_or_with_others(capsys, runs, tmp_path):
+    """Labels go by their names; an option, or --without-labels, does without those of the source."""
+    for name in ("dog", "bird"):
+        (tmp_path / name / "x").mkdir(parents=True)
+        picture("RGB", size=(8, 8), seed=1).save(tmp_path / name / "x" / "1.png")
+    (tmp_path / "dog" / "x").rename(tmp_path / "dog" / "dog")
+    (tmp_path / "bird" / "x").rename(tmp_path / "bird" / "bird")
+    assert run("evaluate", runs / "colour", tmp_path / "dog", "--json") == 0
+    assert run("evaluate", runs / "colour", tmp_path / "bird") == 2
+    assert "'bird' is none of the labels that the model knows: cat, dog" in capsys.readouterr().err
+    flat = tmp_path / "dog" / "dog"
+    (flat / "1.png").rename(tmp_path / "1.png")
+    (tmp_path / "flat").mkdir()
+    (tmp_path / "1.png").rename(tmp_path / "flat" / "1.png")
+    options = ["--keep", "top", "-n", 1, "--out", tmp_path / "out", "--json"]
+    assert run("complete", runs / "colour", tmp_path / "flat", *options) == 2
+    assert "lies in no sub-folder that could be its label" in capsys.readouterr().err
+    assert run("complete", runs / "colour", tmp_path / "flat", "--label", "dog", *options) == 0
+    assert run("complete", runs / "colour", tmp_path / "flat", "--label", "--5", *options) == 2
+    picture("L", size=(8, 8)).save(tmp_path / "flat" / "2.png")
+    np.save(tmp_path / "x.npy", np.zeros((2, 8, 8), np.uint8))
+    plain = ["--without-labels", "--source-levels", 17, "--json"]
+    assert run("evaluate", runs / "labels", tmp_path / "x.npy", *plain) == 0
+
+
+@pytest.mark.parametrize("kind", ["grey", "shrunk"])
+def test_contexts_of_files_are_those_of_training(tmp_path, kind):
+    config = DataConfig(context=kind, levels=16, size=8)
+    for number in range(5):
+        picture("RGB", size=(8, 8), seed=number).save(tmp_path / f"{number}.png")
+    data = load_data(tmp_path, config)
+    model = ImageModel(ModelConfig(**data.model_fields, layers=1, hidden=4), seed=0)
+    model.save_pretrained(tmp_path / "run")
+    content = json.loads((tmp_path / "run" / "config.json").read_text())
+    (tmp_path / "run" / "config.json").write_text(json.dumps({**content, "data": to_json(config)}))
+    paths = tuple(tmp_path / f"{number}.png" for number in range(5))
+    expected = data.whole.examples(range(5)).context
+    assert torch.equal(read_contexts(paths, tmp_path / "run", model.config), expected)
+
+
+def test_a_mask_of_a_turned_photograph(capsys, runs, tmp_path):
+    """Sizes are those of the upright images; where resizing mixes known and unknown, nothing is known."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture("RGB", size=(10, 6)).save(tmp_path / "turned.jpg", exif=exif)
+    Image.new("L", (6, 10), 255).save(tmp_path / "upright.png")
+    Image.new("L", (10, 6), 255).save(tmp_path / "lying.png")
+    options = ["-n", 1, "--label", "cat", "--context", tmp_path / "turned.jpg", "--out", tmp_path / "out"]
+    assert run("complete", runs / "colour", tmp_path / "turned.jpg", "--mask", tmp_path / "lying.png", *options) == 2
+    assert "is 10x6 pixels" in capsys.readouterr().err
+    black = Image.new("RGBA", (64, 64), (0, 0, 0, 255))
+    black.paste((255, 255, 255, 0), (20, 20, 40, 40))
+    black.save(tmp_path / "hole.png")
+    config = DataConfig(size=16)
+    image = read_image(tmp_path / "hole.png", config, channels=3, levels=256)
+    known = read_opacity(tmp_path / "hole.png", config)
+    assert image[:, known].max() < 20
+    assert 0 < (~known).sum() < 64
+
+
+def test_upscale_from_the_run_of_a_scale(capsys, runs, tmp_path):
+    picture("L", size=(4, 4)).save(tmp_path / "small.png")
+    assert run("upscale", runs / "separately" / "scale-8x8", tmp_path / "small.png", "--out", tmp_path / "out") == 0
+    assert "versions of 8x8 pixels" in capsys.readouterr().out
 
 
 def test_complete_an_image_file(capsys, runs, tmp_path):

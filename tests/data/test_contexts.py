@@ -136,3 +136,20 @@ def test_conditions_to_sample_with():
     given = contexts.valid.conditions(1000)
     assert given["n"] == len(contexts.valid) == len(given["context"])
     assert load_data("digits").valid.conditions(4) == {"n": 4}
+
+
+def test_given_contexts_lie_as_the_images_do(tmp_path):
+    generator = np.random.default_rng(0)
+    images, contexts = (generator.integers(0, 256, (9, 8, 6, 1), dtype=np.uint8) for _ in range(2))
+    np.savez(tmp_path / "last.npz", images=images, context=contexts)
+    data = load_data(tmp_path / "last.npz", context="given")
+    assert (data.shape, data.context_shape) == ((1, 8, 6), (1, 8, 6))
+    assert torch.equal(data.whole.examples([3]).context[0, 0], torch.from_numpy(contexts[3, :, :, 0]))
+
+
+def test_labels_of_another_source_go_by_their_names():
+    data = load_data("digits", labels=True)
+    other = data.relabelled([*"9876543210", "ten"])
+    assert (other.test.examples(range(20)).label == 9 - data.test.examples(range(20)).label).all()
+    with pytest.raises(DataError, match="digits: '3' is none of the labels that the model knows: 0, 1, 2"):
+        data.relabelled(["0", "1", "2"])

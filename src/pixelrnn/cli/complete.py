@@ -63,16 +63,22 @@ class Complete:
     """Use at most this many images of a source, evenly spaced."""
 
     label: str | None = None
-    """Number or name of the images' label, if the model knows labels and the source has none."""
+    """Number or name of the label of all images, if the model knows labels; those of the source if not given."""
 
     context: Path | None = None
-    """Context image, if the model needs one and the source has none."""
+    """Context of all images, if the model needs one; those of the source if not given."""
 
     seed: int = 0
     """Seed of the completions."""
 
     temperature: float = 1.0
     """Below 1 likelier, above 1 wilder values."""
+
+    top_k: int | None = None
+    """Draw each value from the k likeliest only."""
+
+    top_p: float = 1.0
+    """Draw each value from the likeliest that together have this probability."""
 
     batch: int = 256
     """Walks at once, but never less than the particles; memory grows with it."""
@@ -127,6 +133,8 @@ class Complete:
                 **repeated,
                 particles=self.particles,
                 temperature=self.temperature,
+                top_k=self.top_k,
+                top_p=self.top_p,
                 seed=self.seed,
                 batch=self.batch,
                 callback=report,
@@ -147,19 +155,28 @@ class Complete:
             known = read_opacity(path, config)
         if known is None:
             raise DataError(f"{path} has no transparency that would say what is missing; give --keep, --drop or --mask")
-        given = {
+        return image[None], known, self._given(model), is_original
+
+    def _given(self, model: "AbstractImageModel") -> dict[str, Any]:
+        """Label and context as the options give them, for all images."""
+        contexts = read_contexts((self.context,) if self.context else (), self.run_folder, model.config)
+        return {
             "label": label_number(self.label, self.run_folder, model.config),
-            "context": read_contexts((self.context,) if self.context else (), self.run_folder, model.config),
+            "context": None if contexts is None else contexts[0],
         }
-        return image[None], known, given, is_original
 
     def _read_source(self, model: "AbstractImageModel") -> tuple["Tensor", "Tensor", dict[str, Any], bool]:
-        data, is_own = load_as_trained(self.run_folder, self.source, model.config)
+        given = {name: value for name, value in self._given(model).items() if value is not None}
+        # What an option gives the source need not have.
+        without: dict[str, Any] = {"labels": False} if "label" in given else {}
+        without |= {"context": "none"} if "context" in given else {}
+        data, is_own = load_as_trained(self.run_folder, self.source, model.config, **without)
         images = (data.test if is_own or data.has_splits else data.whole).spaced(self.limit)
-        examples = images.examples(range(min(self.limit, len(images))))
+        examples = images.examples(range(0, len(images), images.patches))
         known = self._region(examples.images[0])
         assert known is not None
-        return examples.images, known, {"label": examples.label, "context": examples.context}, True
+        found = {"label": examples.label, "context": examples.context}
+        return examples.images, known, {**found, **given}, True
 
     def _region(self, image: "Tensor") -> "Tensor | None":
         if self.keep is not None:
@@ -208,4 +225,5 @@ def _repeat(value: Any, count: int) -> Any:
     """A condition of each image for each of its completions."""
     from torch import Tensor
 
-    return value.repeat_interleave(count, 0) if isinstance(value, Tensor) and value.dim() in (1, 4) else value
+    is_for_each = isinstance(value, Tensor) and value.dim() in (1, 4)
+    return value.repeat_interleave(count, 0) if is_for_each else value

@@ -1,6 +1,7 @@
 """Conditions as a user gives them: labels by number or name, contexts as image files."""
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,7 @@ def label_number(text: str | None, run_folder: Path, model: "ModelConfig") -> in
     names = read_json(run_folder / "config.json").get("labels") or []
     if text in names:
         return int(names.index(text))
-    if text.lstrip("-").isdigit():
+    if re.fullmatch(r"-?[0-9]+", text):
         return int(text)
     known = ", ".join(names[:20]) or (f"0 .. {model.classes - 1}" if model.classes else "none: the model has no labels")
     raise ConfigError(f"--label is {text!r}; the labels are {known}")
@@ -36,21 +37,34 @@ def label_number(text: str | None, run_folder: Path, model: "ModelConfig") -> in
 def read_contexts(paths: tuple[Path, ...], run_folder: Path, model: "ModelConfig") -> "Tensor | None":
     """The context images of some files, `(K, Cc, Hc, Wc)`, at the size that the model was trained with.
 
+    Where training made contexts from the images themselves, a file is taken for the image, and its context made in the
+    same way; one that has the size of a smaller context already is taken as it is.
+
     Raises:
         ConfigError: If the model has no context.
         DataError: If a file is no image, or cannot have the channels.
     """
     import torch
 
-    from pixelrnn.cli.sources import recorded_data
-    from pixelrnn.data.single import read_image
-
     if not paths:
         return None
     if model.context is None:
         raise ConfigError("--context is given, but the model has none (it was trained without)")
-    channels, *size = model.context
-    config = dataclasses.replace(
-        recorded_data(run_folder, model), size=(size[0], size[1]), crop="centre", patches=1, subsample=1
-    )
-    return torch.stack([read_image(path, config, channels=channels, levels=model.levels) for path in paths])
+    return torch.stack([_read_context(path, run_folder, model) for path in paths])
+
+
+def _read_context(path: Path, run_folder: Path, model: "ModelConfig") -> "Tensor":
+    from pixelrnn.cli.sources import recorded_data
+    from pixelrnn.data.contexts import derive
+    from pixelrnn.data.single import read_image, size_of
+
+    assert model.context is not None
+    recorded, (channels, *small) = recorded_data(run_folder, model), model.context
+    is_small = recorded.context != "grey" and size_of(path) == tuple(small)
+    plain = dataclasses.replace(recorded, crop="centre", patches=1, subsample=1)
+    if recorded.context in ("none", "given") or is_small:
+        config = dataclasses.replace(plain, size=(small[0], small[1]))
+        return read_image(path, config, channels=channels, levels=model.levels)
+    config = dataclasses.replace(plain, size=model.shape[1:])
+    image = read_image(path, config, channels=model.shape[0], levels=model.levels)
+    return derive(recorded.context, image[None])[0]

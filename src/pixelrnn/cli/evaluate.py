@@ -97,10 +97,9 @@ class Evaluate:
                 limit=self.limit,
                 skip_bad=self.skip_bad or None,
                 source_levels=self.source_levels,
+                labels=False if self.without_labels else None,
             )
             name, images = self._choose(data, is_own=is_own)
-            if self.without_labels:
-                images = dataclasses.replace(images, labels=None)
             with progress("evaluating", is_silent=is_silent) as report:
                 result = evaluate(model, images, batch=self.batch, callback=report)
             found = None

@@ -57,6 +57,8 @@ def load_as_trained(
     changes = {name: value for name, value in changes.items() if value is not None}
     changes["packed"] = packed or (config.packed if is_own else None)
     data = load(source, config, is_silent=not is_first_process(), **changes)
+    if data.label_names and recorded.get("labels"):
+        data = data.relabelled(recorded["labels"])
     is_whole = is_own and "limit" not in changes and config.limit is None
     if is_whole and recorded.get("images", data.counts) != data.counts and is_first_process():
         say(

@@ -70,6 +70,8 @@ class Train:
             require_source(self.source)
         if self.train.separately and self.model.scales == 1 and self.resume is None:
             raise ConfigError("separately is for a Multi-Scale model; give --scales 2 or more")
+        if self.model.label_dropout and not self.data.labels and self.resume is None:
+            raise ConfigError("label_dropout withholds labels; give --labels as well")
 
     def refuse_with_resume(self, arguments: Sequence[str]) -> None:
         """Refuse options that a resumed run would have to ignore."""
@@ -218,7 +220,12 @@ def _finish(
     if is_json:
         show_json({"run": str(folder), "steps": run.step, "best_valid_nats": run.best})
     else:
-        say(f"best validation: {run.best:.3f} nats per image; model.safetensors, curve.png and more are in {folder}")
+        what = (
+            "model.safetensors and the run of each scale"
+            if config.separately
+            else "model.safetensors, curve.png and more"
+        )
+        say(f"best validation: {run.best:.3f} nats per image; {what} are in {folder}")
         say("use it:")
         say(f"  pixelrnn evaluate {folder}          # test images: nats, bits/dim")
         say(f"  pixelrnn sample {folder} -n 64      # new images")

@@ -49,6 +49,12 @@ class Upscale:
     temperature: float = 1.0
     """Below 1 likelier, above 1 wilder values."""
 
+    top_k: int | None = None
+    """Draw each value from the k likeliest only."""
+
+    top_p: float = 1.0
+    """Draw each value from the likeliest that together have this probability."""
+
     batch: int = 256
     """Images computed at once; memory grows with it."""
 
@@ -77,7 +83,8 @@ class Upscale:
 
         self.machine.prepare()
         model = load_model(self.run_folder)
-        config = dataclasses.replace(recorded_data(self.run_folder, model.config), size=None, crop="centre", patches=1)
+        recorded = recorded_data(self.run_folder, model.config)
+        config = dataclasses.replace(recorded, size=None, crop="centre", patches=1, subsample=1)
         levels = model.config.levels
         small = read_image(self.small, config, channels=model.config.shape[0], levels=levels)
         with progress("upscaling") as report:
@@ -88,6 +95,8 @@ class Upscale:
                 doublings=self.doublings,
                 label=label_number(self.label, self.run_folder, model.config),
                 temperature=self.temperature,
+                top_k=self.top_k,
+                top_p=self.top_p,
                 seed=self.seed,
                 batch=self.batch,
                 callback=report,

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from pixelrnn.config import ContextKind
 from pixelrnn.errors import DataError
+from pixelrnn.masks import COPIED
 
 __all__ = ["context_shape", "derive"]
 
@@ -38,7 +39,7 @@ def derive(kind: ContextKind, images: Tensor) -> Tensor:
         tensor([[[[1]]]])
     """
     if kind == "subsample":
-        return images[..., ::2, ::2]
+        return images[COPIED]
     wide = images if images.is_floating_point() else images.to(torch.int64)
     if kind == "grey":
         total, count = 299 * wide[:, :1] + 587 * wide[:, 1:2] + 114 * wide[:, 2:3], 1000

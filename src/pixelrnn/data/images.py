@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ from pixelrnn.config import ContextKind, DataConfig
 from pixelrnn.data.contexts import context_shape, derive
 from pixelrnn.data.pixels import AbstractPixels
 from pixelrnn.data.quantise import Quantiser
+from pixelrnn.errors import DataError
 
 __all__ = ["Data", "Examples", "ImageSet"]
 
@@ -103,10 +104,8 @@ class ImageSet:
         label = None if self.labels is None else torch.from_numpy(self.labels[positions])
         context: Tensor | None = None
         if self.contexts is not None:
-            # Quantised as the images are, but never at random.
-            rule = dataclasses.replace(self.quantiser, binarize="none")
             given = self.contexts.read(positions.tolist())
-            context = torch.from_numpy(np.stack([rule(values, 0, 0, 0) for values in given]))
+            context = torch.from_numpy(np.stack([self.quantiser.plainly(values) for values in given]))
         elif self.context != "none":
             context = derive(self.context, images)
         return Examples(images, label, context)
@@ -114,7 +113,7 @@ class ImageSet:
     def conditions(self, n: int) -> dict[str, Any]:
         """Arguments of `model.sample` for about n images that show what the conditions do.
 
-        Without conditions n; with labels as many of each; with contexts, those of images of the set.
+        Without conditions n; with labels all of them in turn, evenly; with contexts, those of images of the set.
         """
         if self.context != "none":
             examples = self.spaced(n).examples(range(min(n, len(self))))
@@ -201,6 +200,31 @@ class Data:
             "copies_context": self.config.context == "subsample",
         }
 
+    def relabelled(self, names: Sequence[str]) -> "Data":
+        """The same with the numbers that a model gives the labels, by their names.
+
+        Raises:
+            DataError: If it has a label that is none of them.
+        """
+        if tuple(names) == self.label_names:
+            return self
+        if unknown := [name for name in self.label_names if name not in names]:
+            raise DataError(
+                f"{self.source}: {unknown[0]!r} is none of the labels that the model knows: {', '.join(names[:20])}"
+            )
+        numbers = np.array([list(names).index(name) for name in self.label_names], np.int64)
+        return self._each(
+            lambda images: dataclasses.replace(
+                images, labels=None if images.labels is None else numbers[images.labels]
+            ),
+            label_names=tuple(names),
+        )
+
+    def _each(self, change: Callable[[ImageSet], ImageSet], **fields: Any) -> "Data":
+        """A copy with every set of images changed."""
+        splits: dict[str, Any] = {name: change(getattr(self, name)) for name in ("train", "valid", "test", "whole")}
+        return dataclasses.replace(self, **splits, **fields)
+
     def at_scale(self, step: int, *, has_context: bool) -> "Data":
         """The data for one scale of a Multi-Scale model: every step-th pixel, given every second one of those."""
         config = dataclasses.replace(
@@ -211,16 +235,8 @@ class Data:
             return dataclasses.replace(images, subsample=config.subsample, context=config.context, contexts=None)
 
         shape = (self.shape[0], self.shape[1] // step, self.shape[2] // step)
-        return dataclasses.replace(
-            self,
-            train=scaled(self.train),
-            valid=scaled(self.valid),
-            test=scaled(self.test),
-            whole=scaled(self.whole),
-            shape=shape,
-            context_shape=context_shape("subsample", shape) if has_context else None,
-            config=config,
-        )
+        context = context_shape("subsample", shape) if has_context else None
+        return self._each(scaled, shape=shape, context_shape=context, config=config)
 
     @property
     def dims(self) -> int:

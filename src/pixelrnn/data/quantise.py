@@ -80,6 +80,17 @@ class Quantiser:
             return ((integers + self._uniform(item, draw, values.shape)) * 2 / self.source_levels - 1).astype(
                 np.float32
             )
+        return self._floor(integers)
+
+    def plainly(self, values: NDArray[np.generic]) -> NDArray[np.generic]:
+        """Values of one image with nothing random: floor quantisation; for 0 levels the middle of each source level."""
+        if self.source_levels == 0:
+            return values.astype(np.float32)
+        if self.levels == 0:
+            return ((values.astype(np.float32) + 0.5) * 2 / self.source_levels - 1).astype(np.float32)
+        return self._floor(values.astype(np.uint8))
+
+    def _floor(self, integers: NDArray[np.uint8]) -> NDArray[np.uint8]:
         if self.levels == self.source_levels:
             return integers
         table = (np.arange(self.source_levels) * self.levels // self.source_levels).astype(np.uint8)

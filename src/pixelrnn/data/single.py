@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from pixelrnn.config import DataConfig
@@ -14,29 +14,46 @@ from pixelrnn.data.files import Opener
 from pixelrnn.data.quantise import Quantiser
 from pixelrnn.errors import DataError
 
-__all__ = ["read_image", "read_mask", "read_opacity"]
+__all__ = ["read_image", "read_mask", "read_opacity", "size_of"]
 
+SOURCE_LEVELS = 256
+WHITE = 240  # and above; less than 255, for masks that were JPEG files
 CHANNELS: dict[int, Channels] = {1: "grey", 3: "rgb", 4: "rgba"}
 
 
 def read_image(path: Path, config: DataConfig, *, channels: int, levels: int) -> Tensor:
-    """The values `(C, H, W)` of an image file, read with the options of a configuration.
+    """The values `(C, H, W)` of an image file, read with the options of a configuration, but nothing at random.
 
     Args:
         path: The file.
-        config: Size and binarisation.
+        config: Size; that of random patches counts for nothing.
         channels: Wanted channels: 1, 3 or 4.
-        levels: Wanted levels; 0 for floats.
+        levels: Wanted levels, at most 256; 0 for floats.
 
     Raises:
-        DataError: If it is no image, or cannot have so many channels.
+        DataError: If it is no image, or cannot have so many channels or levels.
     """
     if channels not in CHANNELS:
         raise DataError(f"{path}: image files have 1, 3 or 4 channels; {channels} are needed")
+    if levels > SOURCE_LEVELS:
+        raise DataError(f"{path}: image files have {SOURCE_LEVELS} levels; {levels} are needed")
     values = _decode(path, lambda: Image.open(path), CHANNELS[channels], config)
-    quantiser = Quantiser(256, levels, config.binarize, config.binarize_seed)
-    image = quantiser(values, 0, 0, 0)
+    image = Quantiser(SOURCE_LEVELS, levels, "none", 0).plainly(values)
     return torch.from_numpy(image[:, :: config.subsample, :: config.subsample].copy())
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    """Height and width of an image file, turned upright as its EXIF data says.
+
+    Raises:
+        DataError: If it is no image.
+    """
+    with _open(path) as image:
+        try:
+            upright = ImageOps.exif_transpose(image)
+        except Exception as error:  # decoders raise errors of many kinds for damaged data
+            raise DataError(f"{path} is not readable as an image ({' '.join(str(error).split())})") from error
+        return upright.height, upright.width
 
 
 def read_mask(path: Path, image: Path, config: DataConfig) -> Tensor:
@@ -45,10 +62,11 @@ def read_mask(path: Path, image: Path, config: DataConfig) -> Tensor:
     Raises:
         DataError: If it is no image, or not of the size of its image.
     """
-    sizes = [_size(each) for each in (path, image)]
-    if sizes[0] != sizes[1]:
+    (height, width), wanted = size_of(path), size_of(image)
+    if (height, width) != wanted:
         raise DataError(
-            f"{path} is {sizes[0]} pixels, the image {image} is {sizes[1]}; a mask has the size of its image"
+            f"{path} is {width}x{height} pixels, the image {image} is {wanted[1]}x{wanted[0]}; "
+            "a mask has the size of its image"
         )
     return _bits(path, lambda: Image.open(path), config)
 
@@ -63,16 +81,23 @@ def read_opacity(path: Path, config: DataConfig) -> Tensor | None:
 
 def _bits(path: Path, opener: Opener, config: DataConfig) -> Tensor:
     values = _decode(path, opener, "grey", config)[0]
-    return torch.from_numpy((values >= 128)[:: config.subsample, :: config.subsample].copy())
+    # Where resizing has mixed what is there with what is missing, it is missing.
+    return torch.from_numpy((values >= WHITE)[:: config.subsample, :: config.subsample].copy())
 
 
 def _decode(
     path: Path, opener: Opener, channels: Channels, config: DataConfig
 ) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
     try:
-        return decode(opener, channels, dataclasses.replace(config, crop="centre", patches=1))
+        return decode(opener, channels, _whole(config))
     except UnreadableError as error:
         raise DataError(f"{path} cannot be used: {error}") from error
+
+
+def _whole(config: DataConfig) -> DataConfig:
+    """As for whole images: the size of random patches is no size to bring an image to."""
+    size = config.size if config.crop == "centre" else None
+    return dataclasses.replace(config, crop="centre", patches=1, size=size)
 
 
 def _open(path: Path) -> Image.Image:
@@ -80,8 +105,3 @@ def _open(path: Path) -> Image.Image:
         return Image.open(path)
     except Exception as error:  # decoders raise errors of many kinds for damaged data
         raise DataError(f"{path} is not readable as an image ({' '.join(str(error).split())})") from error
-
-
-def _size(path: Path) -> str:
-    with _open(path) as image:
-        return f"{image.width}x{image.height}"

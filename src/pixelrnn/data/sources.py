@@ -146,7 +146,11 @@ def _array_contexts(source: ArraySource, name: str, images: NDArray[np.generic],
     low, high = contexts.min(), contexts.max()
     if levels and not 0 <= low <= high < levels:
         raise DataError(f"{where}: contexts of {name!r} hold values {low} .. {high}; 0 .. {levels - 1} are allowed")
-    return Dense(contexts[:, None] if contexts.ndim == 3 else contexts)
+    if contexts.ndim == 3:
+        return Dense(contexts[:, None])
+    # Channels lie where those of the images do.
+    is_last = images.ndim == 4 and images.shape[1] not in range(1, 5)
+    return Dense(np.moveaxis(contexts, 3, 1) if is_last else contexts)
 
 
 def _array_labels(source: ArraySource, name: str, count: int, where: str) -> NDArray[np.int64]:

@@ -56,9 +56,9 @@ def upscale(
     if small.dim() != 3:
         raise DataError(f"the small image has shape {tuple(small.shape)}; (C, h, w) is needed")
     steps, images = _steps(model, small, doublings), small.expand(n, *small.shape)
-    done = 0.0
+    done, total = 0.0, sum(4**number for number in range(len(steps)))
     for number, step in enumerate(steps):
-        share = 3 * 4**number / (4 ** len(steps) - 1)  # four times the pixels of the step before
+        share = 4**number / total
         report = part(callback, done, done + share)
         images = step.sample(n, context=images, seed=_seed(seed, number), callback=report, **options)
         done += share

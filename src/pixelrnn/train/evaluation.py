@@ -3,12 +3,12 @@
 import dataclasses
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 
 from pixelrnn.abstract import AbstractImageModel
-from pixelrnn.data.images import ImageSet
+from pixelrnn.data.images import Examples, ImageSet
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.train import processes
 
@@ -68,16 +68,11 @@ def evaluate(
     Raises:
         DataError: If there are no images, or they do not fit the model.
     """
-    _check(model, images, batch)
-    mine = range(processes.rank(), len(images), processes.world())
     start = time.perf_counter()
     sums = torch.zeros(3, dtype=torch.float64)  # of nats, of their squares, of sub-pixels
-    for done in range(0, len(mine), batch):
-        x, label, context = images.examples(mine[done : done + batch])
+    for x, label, context in _batches(model, images, batch, callback):
         nats = -model.log_prob(x, label=label if model.config.classes else None, context=context).cpu().double()
         sums += torch.stack([nats.sum(), nats.square().sum(), torch.tensor(float(x.numel()), dtype=torch.float64)])
-        if callback is not None:
-            callback(min(1.0, (done + batch) / len(mine)))
     total, squares, dims = processes.sum_over_processes(sums, model.device).tolist()
     count = len(images)
     variance = max(0.0, squares - total**2 / count) / max(1, count - 1)
@@ -95,28 +90,31 @@ def classify(
         DataError: If there are no images or no labels, or they do not fit the model.
         ConfigError: If the model has no classes.
     """
-    _check(model, images, batch)
     if images.labels is None:
         raise DataError("the images have no labels to compare with")
-    mine = range(processes.rank(), len(images), processes.world())
     sums = torch.zeros(3, dtype=torch.float64)  # of hits, of nats of the label, of nats of the image
-    for done in range(0, len(mine), batch):
-        x, label, context = images.examples(mine[done : done + batch])
+    for x, label, context in _batches(model, images, batch, callback):
         assert label is not None
-        posterior = model.classify(x, context=context).cpu().double()
-        own = posterior.gather(1, label[:, None])[:, 0]
-        joint = model.log_prob(x, label=label, context=context).cpu().double() - math.log(model.config.classes)
-        sums += torch.stack([(posterior.argmax(1) == label).double().sum(), -own.sum(), (own - joint).sum()])
-        if callback is not None:
-            callback(min(1.0, (done + batch) / len(mine)))
-    hits, nats, marginal = (processes.sum_over_processes(sums, model.device) / len(images)).tolist()
-    return Classification(hits, nats, marginal, len(images))
+        joint = model.log_joint(x, context=context).cpu().double()
+        marginal = joint.logsumexp(1)
+        own = joint.gather(1, label[:, None])[:, 0] - marginal
+        sums += torch.stack([(joint.argmax(1) == label).double().sum(), -own.sum(), -marginal.sum()])
+    hits, nats, marginal_nats = (processes.sum_over_processes(sums, model.device) / len(images)).tolist()
+    return Classification(hits, nats, marginal_nats, len(images))
 
 
-def _check(model: AbstractImageModel, images: ImageSet, batch: int) -> None:
+def _batches(
+    model: AbstractImageModel, images: ImageSet, batch: int, callback: Callable[[float], None] | None
+) -> Iterator[Examples]:
+    """The images that are this process's to compute, after a check that they fit the model."""
     if len(images) == 0:
         raise DataError("there are no images to evaluate")
     if images.quantiser.levels != model.config.levels:
         raise DataError(f"the images have {images.quantiser.levels} levels; the model has {model.config.levels}")
     if batch < 1:
         raise ConfigError(f"batch is {batch}; at least 1 is needed")
+    mine = range(processes.rank(), len(images), processes.world())
+    for done in range(0, len(mine), batch):
+        yield images.examples(mine[done : done + batch])
+        if callback is not None:
+            callback(min(1.0, (done + batch) / len(mine)))

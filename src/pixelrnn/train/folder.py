@@ -55,7 +55,7 @@ class RunFolder:
             raise RunError(f"{self.path}: another process is training in it") from error
         try:
             for leftover in self.path.glob(".*.*"):
-                leftover.unlink()
+                shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
             if resume:
                 self._record()
             yield
@@ -69,11 +69,12 @@ class RunFolder:
     def _record(self) -> None:
         """Note a new budget; refuse other images than those that the run was begun with."""
         before, now = read_json(self.path / "config.json"), self._describe()
-        if before.get("images") != now["images"]:
-            raise RunError(
-                f"{self.path}: {self.data.source} now gives {now['images']} images; "
-                f"the run was begun with {before.get('images')}"
-            )
+        for what in ("images", "labels"):
+            if before.get(what, now[what]) != now[what]:
+                raise RunError(
+                    f"{self.path}: {self.data.source} now gives {now[what]} {what}; "
+                    f"the run was begun with {before[what]}"
+                )
         write_json(self.path / "config.json", now)
 
     def _create(self) -> None:

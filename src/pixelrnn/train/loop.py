@@ -32,7 +32,7 @@ from pixelrnn.train.evaluation import evaluate
 from pixelrnn.train.folder import RunFolder
 from pixelrnn.train.journal import Journal
 
-__all__ = ["Progress", "Run", "fit"]
+__all__ = ["DEFAULT_MINUTES", "Progress", "Run", "check", "fit"]
 
 DEFAULT_MINUTES = 20.0
 LINES_PER_EVALUATION = 10
@@ -107,7 +107,9 @@ def fit(
     """
     config = config or TrainConfig()
     folder = Path(folder) if folder else None
-    _check(model, data)
+    check(model, data)
+    if config.separately:
+        raise ConfigError("separately is set; fit trains all scales together, fit_scales one after the other")
     if resume and folder is None:
         raise ConfigError("resume is set, but no folder is given")
     with contextlib.ExitStack() as stack:
@@ -119,7 +121,8 @@ def fit(
     return Run(folder, training.journal.lines, training.at.step, is_finished, training.at.best)
 
 
-def _check(model: AbstractImageModel, data: Data) -> None:
+def check(model: AbstractImageModel, data: Data) -> None:
+    """Refuse data that a model cannot learn from: `DataError`."""
     config, fields = model.config, data.model_fields
     if data.shape[0] != config.shape[0] or data.levels != config.levels:
         raise DataError(
@@ -129,6 +132,8 @@ def _check(model: AbstractImageModel, data: Data) -> None:
     for name in ("classes", "context", "copies_context"):
         if getattr(config, name) != fields[name]:
             raise DataError(f"{name} of the data is {fields[name]}, that of the model {getattr(config, name)}")
+    if config.label_dropout and not config.classes:
+        raise DataError("label_dropout is set, but the data have no labels to withhold; read them with labels=True")
     if not len(data.train) or not len(data.valid):
         raise DataError(
             f"{len(data.train)} images to train on and {len(data.valid)} to validate on; at least 1 of each is needed "
@@ -339,4 +344,4 @@ def _order(seed: int, epoch: int, count: int) -> np.ndarray[Any, np.dtype[np.int
 @functools.lru_cache(maxsize=4)
 def _chances(seed: int, epoch: int, count: int) -> np.ndarray[Any, np.dtype[np.float64]]:
     """A number in [0, 1) for each image of an epoch, which decides whether its label is withheld."""
-    return np.random.Generator(np.random.Philox(key=seed, counter=[3, 0, 0, epoch])).random(count)
+    return np.random.Generator(np.random.Philox(key=seed, counter=[0, 3, 0, epoch])).random(count)

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from pixelrnn.multiscale import MultiScaleModel
 from pixelrnn.storage import write_tensors
 from pixelrnn.train import processes
 from pixelrnn.train.folder import RunFolder
-from pixelrnn.train.loop import DEFAULT_MINUTES, Progress, Run, fit
+from pixelrnn.train.journal import Journal
+from pixelrnn.train.loop import DEFAULT_MINUTES, Progress, Run, check, fit
 
 __all__ = ["fit_scales"]
 
@@ -47,23 +49,23 @@ def fit_scales(
         DataError, RunError, ConfigError: As `fit`.
     """
     config, folder = config or TrainConfig(), Path(folder) if folder else None
+    check(model, data)
+    model.require_size((data.shape[1], data.shape[2]))
+    runs: list[Run] = []
     with contextlib.ExitStack() as stack:
         if folder is not None:
             whole = RunFolder(folder, model, data, config, has_state=False)
             processes.on_first(lambda: stack.enter_context(whole.opened(resume=resume)))
-        runs: list[Run] = []
         done = 0.0
-        for scale in model.models:
-            height, width = scale.config.shape[1:]
-            step = data.shape[1] // height
-            share = (0.75 if runs else 1.0) / step**2
-            part = folder / f"scale-{height}x{width}" if folder else None
+        for scale, step, share in zip(model.models, model.steps, model.shares, strict=True):
+            part = data.at_scale(step, has_context=bool(runs))
+            of_scale = folder / f"scale-{part.shape[1]}x{part.shape[2]}" if folder else None
             run = fit(
                 scale,
-                data.at_scale(step, has_context=bool(runs)),
+                part,
                 _share(config, share),
-                folder=part,
-                resume=part is not None and part.exists(),
+                folder=of_scale,
+                resume=of_scale is not None and of_scale.exists(),
                 callback=_of_whole(callback, done, share),
             )
             runs.append(run)
@@ -72,12 +74,20 @@ def fit_scales(
                 write_tensors(folder / MODEL, model.state_dict())
             if not run.is_finished:
                 break
-    is_finished = run.is_finished and len(runs) == len(model.models)
-    return Run(folder, run.metrics, run.step, is_finished, sum(run.best for run in runs))
+        is_finished = all(run.is_finished for run in runs)
+        best = sum(run.best for run in runs)
+        line = {**runs[-1].metrics[-1], "valid_nats": best, "valid_bits_per_dim": best / data.dims / math.log(2)}
+        if is_finished:
+            journal = Journal(folder if processes.rank() == 0 else None, step=-1, tensorboard=False)
+            journal.add(
+                {name: line[name] for name in ("step", "images", "seconds", "valid_nats", "valid_bits_per_dim")}
+            )
+    return Run(folder, runs[-1].metrics, runs[-1].step, is_finished, best)
 
 
 def _share(config: TrainConfig, share: float) -> TrainConfig:
     """The budget of one scale."""
+    config = dataclasses.replace(config, separately=False)
     if config.steps is not None or config.epochs is not None:
         return config
     return config.with_budget(minutes=(config.minutes or DEFAULT_MINUTES) * share)

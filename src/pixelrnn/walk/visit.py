@@ -8,9 +8,10 @@ import numpy as np
 from pixelrnn.compiled import threads
 from pixelrnn.compiled.vectors import LANES, padded
 from pixelrnn.config import OutputName
-from pixelrnn.walk.distributions import KINDS
+from pixelrnn.walk.distributions import KINDS, Output
 from pixelrnn.walk.engine import advance, gather
 from pixelrnn.walk.program import Array, Program
+from pixelrnn.walk.state import Walk
 
 __all__ = ["Distribution", "walk"]
 
@@ -162,6 +163,7 @@ def _advance(
         *map(_place, arrays),
         *(*kind, distribution.top_k, _place(settings)),
     )
+    assert len(integers) == len(Walk._fields) + len(Output._fields)
     threads.run(advance, padded(len(values)) // LANES, np.array(integers, np.int64))
 
 
