@@ -73,7 +73,8 @@ def partly_known(config: ModelConfig, x: Tensor, known: Tensor) -> tuple[Tensor,
         mask = known.to(x.device).broadcast_to(x.shape)
     except RuntimeError:
         raise DataError(
-            f"known has shape {tuple(known.shape)}, which does not fit images of shape {tuple(x.shape)}"
+            f"known has shape {tuple(known.shape)}, which does not fit images of shape {tuple(x.shape)}; "
+            "(H, W), (C, H, W), (N, 1, H, W) or (N, C, H, W) are allowed"
         ) from None
     x = torch.where(mask, x, torch.zeros((), dtype=x.dtype, device=x.device))
     images(config, x)
@@ -96,7 +97,8 @@ def label(config: ModelConfig, given: int | Tensor | None, n: int) -> Tensor | N
     if given is None:
         if lowest == 0:
             raise ConfigError(
-                f"the model needs a label, 0 .. {classes - 1} (trained with label_dropout, it could do without)"
+                f"the model needs a label, 0 .. {classes - 1}: give label (--label); "
+                "trained with label_dropout, it could do without"
             )
         given = -1
     try:
@@ -134,11 +136,15 @@ def context(config: ModelConfig, given: Tensor | None, n: int, size: tuple[int, 
     channels, rows, columns = config.context
     given = None if given is None else torch.as_tensor(given)
     if given is None:
-        raise ConfigError(f"the model needs a context image of {channels}x{rows}x{columns} (channels x height x width)")
+        raise ConfigError(
+            f"the model needs a context image of {channels}x{rows}x{columns} (channels x height x width): "
+            "give context (--context)"
+        )
     ratio = config.context_ratio
     wanted = (channels, *((size[0] // ratio[0], size[1] // ratio[1]) if size else given.shape[-2:]))
     is_whole = size is None or (size[0] % ratio[0] == 0 and size[1] % ratio[1] == 0)
-    whole = given.expand(n, *given.shape) if given.dim() == 3 else given
+    is_one = given.dim() == 3 or (given.dim() == 4 and len(given) == 1)
+    whole = given.expand(n, *given.shape[-3:]) if is_one else given
     if not is_whole or whole.shape != (n, *wanted) or math.prod(wanted) == 0:
         sides = "H, W" if size is None else f"{size[0] / ratio[0]:g}, {size[1] / ratio[1]:g}"
         raise DataError(

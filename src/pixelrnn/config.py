@@ -128,7 +128,7 @@ class ModelConfig:
     """The context is every second pixel of every second row of the image itself, and those are copied from it."""
 
     scales: int = 1
-    """Sizes of the Multi-Scale model, each twice the one before; 1: a single model of the whole image."""
+    """Sizes of the Multi-Scale model, each twice the one before (3: sides are multiples of 4); 1: a single model."""
 
     def __post_init__(self) -> None:
         """Check every field against the others."""

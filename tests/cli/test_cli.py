@@ -363,7 +363,7 @@ def test_evaluate_with_labels(capsys, runs):
     assert run("evaluate", runs / "colour", "--without-labels") == 2
     assert "the model needs a label, 0 .. 1" in capsys.readouterr().err
     assert run("evaluate", runs / "scales", "--classify") == 2
-    assert "the images have no labels to compare with" in capsys.readouterr().err
+    assert "the model has no classes; it was trained without labels" in capsys.readouterr().err
 
 
 def test_sample_with_conditions(capsys, runs, tmp_path):
@@ -382,6 +382,8 @@ def test_sample_with_conditions(capsys, runs, tmp_path):
     ]:
         assert run("sample", runs / "colour", *option) == 2
         assert message in capsys.readouterr().err
+    assert run("sample", runs / "scales", "--label", "x") == 2
+    assert "--label is given, but the model has no labels" in capsys.readouterr().err
     assert run("sample", runs / "scales", "--label", "each") == 2
     assert "--label is 'each', but the model has no labels" in capsys.readouterr().err
     assert run("sample", runs / "scales", "--context", photo) == 2
@@ -501,6 +503,8 @@ def test_complete_an_image_file(capsys, runs, tmp_path):
         (["--keep", "top", "--drop", "left"], "--keep and --drop are both given"),
         (["--keep", "middle"], "--keep is 'middle'; top, bottom, left, right (each with :PIXELS) or box:"),
         (["--keep", "box:1,2,3"], "--keep is 'box:1,2,3'"),
+        (["--drop", "box:1,2,0,3"], "height and width of a box are at least 1"),
+        (["--keep", "top:8"], "nothing is missing"),
         (["--drop", "box:4,4,5,5"], "box:4,4,5,5 reaches beyond the image of 8x8"),
         (["--keep", "left:9"], "left:9 reaches beyond the image of 8x8"),
         (["--mask", "mask.png"], "--mask belongs to an image file"),

@@ -358,7 +358,7 @@ def test_conditions_of_data_and_model_must_agree(data, labelled):
         fit(model(), labelled, config())
     with pytest.raises(DataError, match="classes of the data is 0, that of the model 3"):
         fit(model(classes=3), data, config())
-    with pytest.raises(DataError, match="context of the data is None, that of the model"):
+    with pytest.raises(DataError, match="context of the data is None for images of"):
         fit(model(context=(1, 4, 4)), data, config())
     with pytest.raises(DataError, match="copies_context of the data is False, that of the model True"):
         fit(

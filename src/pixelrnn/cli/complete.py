@@ -10,6 +10,7 @@ import tyro
 from pixelrnn.cli.conditions import label_number, read_contexts
 from pixelrnn.cli.console import progress, say, show_json
 from pixelrnn.cli.machine import Machine
+from pixelrnn.cli.models import open_model
 from pixelrnn.cli.regions import Region
 from pixelrnn.cli.sources import load_as_trained, recorded_data
 from pixelrnn.config import IMAGE_SUFFIXES, require_run, require_seed, require_source
@@ -86,6 +87,9 @@ class Complete:
     out: Path | None = None
     """Folder for the pictures; RUN/completions-SEED if not given."""
 
+    skip_bad: bool = False
+    """Skip, count and list files of a source that cannot be read."""
+
     json: bool = False
     """Print JSON: the files written, and the estimates of log p(known) in nats."""
 
@@ -120,11 +124,11 @@ class Complete:
 
     def run(self) -> int:
         """Complete, write, and say where."""
-        from pixelrnn.pretrained import load_model
-
         self.machine.prepare()
-        model = load_model(self.run_folder)
+        model = open_model(self.run_folder)
         images, known, given, is_original = self._read_file(model) if self._is_file else self._read_source(model)
+        if bool(known.all()):
+            raise ConfigError("nothing is missing; say more with --keep, --drop or --mask")
         repeated = {name: _repeat(value, self.number) for name, value in given.items()}
         with progress("completing") as report:
             result = model.complete(
@@ -143,18 +147,22 @@ class Complete:
 
     def _read_file(self, model: "AbstractImageModel") -> tuple["Tensor", "Tensor", dict[str, Any], bool]:
         """The image, what is known of it, its condition, and whether the file shows what is missing."""
+        import torch
+
         from pixelrnn.data.single import read_image, read_mask, read_opacity
 
         assert self.source is not None
         path, config = Path(self.source), recorded_data(self.run_folder, model.config)
         image = read_image(path, config, channels=model.config.shape[0], levels=model.config.levels)
-        region = self._region(image)
-        known = read_mask(self.mask, path, config) if self.mask else region
-        is_original = known is not None
-        if known is None:
-            known = read_opacity(path, config)
-        if known is None:
+        said = read_mask(self.mask, path, config) if self.mask else self._region(image)
+        opacity = read_opacity(path, config)
+        if said is None and opacity is None:
             raise DataError(f"{path} has no transparency that would say what is missing; give --keep, --drop or --mask")
+        # Transparent pixels are missing whatever else is; then the file does not show what they were.
+        known = torch.ones(image.shape[1:], dtype=torch.bool)
+        for mask in (said, opacity):
+            known = known if mask is None else known & mask
+        is_original = opacity is None or bool(opacity.all())
         return image[None], known, self._given(model), is_original
 
     def _given(self, model: "AbstractImageModel") -> dict[str, Any]:
@@ -170,6 +178,7 @@ class Complete:
         # What an option gives the source need not have.
         without: dict[str, Any] = {"labels": False} if "label" in given else {}
         without |= {"context": "none"} if "context" in given else {}
+        without |= {"skip_bad": True} if self.skip_bad else {}
         data, is_own = load_as_trained(self.run_folder, self.source, model.config, **without)
         images = (data.test if is_own or data.has_splits else data.whole).spaced(self.limit)
         examples = images.examples(range(0, len(images), images.patches))
@@ -215,7 +224,8 @@ class Complete:
         if self.json:
             show_json({"strip": str(strip), "images": list(map(str, files)), "log_known": estimates.tolist()})
             return 0
-        say(f"{strip}: occluded, {self.number} completions{', original' if is_original else ''}")
+        count = "1 completion" if self.number == 1 else f"{self.number} completions"
+        say(f"{strip}: occluded, {count}{', original' if is_original else ''}")
         for index, nats in enumerate(estimates.tolist()):
             say(f"  image {index}: log p(known) = {nats:.2f} nats")
         return 0

@@ -30,7 +30,9 @@ def label_number(text: str | None, run_folder: Path, model: "ModelConfig") -> in
         return int(names.index(text))
     if re.fullmatch(r"-?[0-9]+", text):
         return int(text)
-    known = ", ".join(names[:20]) or (f"0 .. {model.classes - 1}" if model.classes else "none: the model has no labels")
+    if not model.classes:
+        raise ConfigError("--label is given, but the model has no labels (it was trained without)")
+    known = ", ".join(names[:20]) or f"0 .. {model.classes - 1}"
     raise ConfigError(f"--label is {text!r}; the labels are {known}")
 
 

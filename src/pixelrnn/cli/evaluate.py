@@ -8,6 +8,7 @@ import tyro
 
 from pixelrnn.cli.console import is_first_process, progress, say, show_json
 from pixelrnn.cli.machine import Machine
+from pixelrnn.cli.models import open_model
 from pixelrnn.cli.sources import load_as_trained
 from pixelrnn.config import require_run, require_source
 from pixelrnn.errors import ConfigError
@@ -80,15 +81,16 @@ class Evaluate:
 
     def run(self) -> int:
         """Measure and print."""
-        from pixelrnn.pretrained import load_model
         from pixelrnn.storage import read_json
         from pixelrnn.train import classify, evaluate, processes
 
         device = self.machine.prepare()
         is_silent = not is_first_process()
         with processes.joined(device):
-            model = load_model(self.run_folder).to(device)
+            model = open_model(self.run_folder, device)
             recorded = read_json(self.run_folder / "config.json")
+            if self.without_labels and not model.config.classes:
+                raise ConfigError("--without-labels is given, but the model has no labels (it was trained without)")
             data, is_own = load_as_trained(
                 self.run_folder,
                 self.source,

@@ -6,6 +6,7 @@ from pathlib import Path
 import tyro
 
 from pixelrnn.cli.console import say, show_json
+from pixelrnn.cli.models import open_model
 from pixelrnn.config import require_run
 
 __all__ = ["Info"]
@@ -31,11 +32,10 @@ class Info:
 
     def run(self) -> int:
         """Read and print."""
-        from pixelrnn.pretrained import load_model
         from pixelrnn.storage import read_json
         from pixelrnn.train.journal import read_metrics
 
-        model = load_model(self.run_folder)
+        model = open_model(self.run_folder)
         recorded = read_json(self.run_folder / "config.json")
         validated = [line for line in read_metrics(self.run_folder) if "valid_nats" in line]
         best = min(validated, key=lambda line: line["valid_nats"], default=None)
@@ -44,6 +44,9 @@ class Info:
             show_json({**recorded, "weights": weights, "best": best, "last": validated[-1] if validated else None})
             return 0
         say(model.extra_repr())
+        if recorded.get("labels"):
+            names = ", ".join(recorded["labels"][:20])
+            say(f"{len(recorded['labels'])} labels: {names}")
         if recorded.get("source"):
             say(f"trained on {recorded['source']}")
         if best is not None:

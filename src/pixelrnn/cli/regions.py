@@ -32,7 +32,10 @@ class Region:
         if match := re.fullmatch(r"(top|bottom|left|right)(?::(\d+))?", text):
             return cls(text, match[1], (int(match[2]),) if match[2] else ())
         if match := re.fullmatch(r"box:(\d+),(\d+),(\d+),(\d+)", text):
-            return cls(text, None, tuple(map(int, match.groups())))
+            numbers = tuple(map(int, match.groups()))
+            if min(numbers[2:]) < 1:
+                raise ConfigError(f"{option} is {text!r}; height and width of a box are at least 1")
+            return cls(text, None, numbers)
         raise ConfigError(
             f"{option} is {text!r}; {', '.join(SIDES)} (each with :PIXELS) or box:TOP,LEFT,HEIGHT,WIDTH are allowed"
         )

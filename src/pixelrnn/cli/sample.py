@@ -9,6 +9,7 @@ import tyro
 from pixelrnn.cli.conditions import label_number, read_contexts
 from pixelrnn.cli.console import progress, say, show_json
 from pixelrnn.cli.machine import Machine
+from pixelrnn.cli.models import open_model
 from pixelrnn.config import require_run
 from pixelrnn.errors import ConfigError
 
@@ -82,10 +83,9 @@ class Sample:
     def run(self) -> int:
         """Draw, write, and say where."""
         from pixelrnn import figures
-        from pixelrnn.pretrained import load_model
 
         device = self.machine.prepare()
-        model = load_model(self.run_folder).to(device)
+        model = open_model(self.run_folder, device)
         label, contexts, total = self._conditions(model.config)
         with progress("sampling") as report:
             images = model.sample(

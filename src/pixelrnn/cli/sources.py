@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["load", "load_as_trained", "recorded_data"]
 
 MOST_LISTED = 20
+CHANNELS = {1: "grey", 3: "rgb", 4: "rgba"}
 
 
 def load(source: str, config: DataConfig, *, is_silent: bool = False, **changes: Any) -> "Data":
@@ -56,6 +57,8 @@ def load_as_trained(
     # A bit-packed source says nothing of how another one is stored.
     changes = {name: value for name, value in changes.items() if value is not None}
     changes["packed"] = packed or (config.packed if is_own else None)
+    if config.channels == "auto" and model.shape[0] in CHANNELS and _holds_files(source):
+        changes["channels"] = CHANNELS[model.shape[0]]
     data = load(source, config, is_silent=not is_first_process(), **changes)
     if data.label_names and recorded.get("labels"):
         data = data.relabelled(recorded["labels"])
@@ -67,3 +70,9 @@ def load_as_trained(
             is_aside=True,
         )
     return data, is_own
+
+
+def _holds_files(source: str) -> bool:
+    """Whether a source holds image files, which can be brought to the channels of a model."""
+    path = Path(source)
+    return source.startswith("hf:") or path.is_dir() or ".zip" in path.suffixes or ".tar" in "".join(path.suffixes)

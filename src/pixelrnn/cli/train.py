@@ -159,11 +159,12 @@ def train_with_progress(
     with progress("training", is_silent=is_silent) as report, _stoppable() as should_stop:
 
         def callback(at: "Progress") -> bool:
-            report(at.fraction, f"step {at.step:,}, {at.bits_per_dim:.3f} bits/dim")
+            part = f"{at.part}, " if at.part else ""
+            report(at.fraction, f"{part}step {at.step:,}, {at.bits_per_dim:.3f} bits/dim")
             if at.line and "valid_nats" in at.line and not is_silent:
                 line = at.line
                 say(
-                    f"step {line['step']:>7,}  {line['images']:>10,} images  bits/dim: "
+                    f"{part}step {line['step']:>7,}  {line['images']:>10,} images  bits/dim: "
                     f"train {line['train_bits_per_dim']:.4f}, valid {line['valid_bits_per_dim']:.4f} "
                     f"({line['valid_nats']:.3f} nats)",
                     is_aside=is_aside,
@@ -228,7 +229,9 @@ def _finish(
         say(f"best validation: {run.best:.3f} nats per image; {what} are in {folder}")
         say("use it:")
         say(f"  pixelrnn evaluate {folder}          # test images: nats, bits/dim")
-        say(f"  pixelrnn sample {folder} -n 64      # new images")
+        options = " --context IMAGE" if model.config.context else ""
+        options += " --label each" if model.config.classes else ""
+        say(f"  pixelrnn sample {folder} -n {8 if options else 64}{options}      # new images")
         say(f"  pixelrnn info {folder}              # what it is")
     if not config.samples:
         return

@@ -9,6 +9,7 @@ import tyro
 from pixelrnn.cli.conditions import label_number
 from pixelrnn.cli.console import progress, say, show_json
 from pixelrnn.cli.machine import Machine
+from pixelrnn.cli.models import open_model
 from pixelrnn.cli.sources import recorded_data
 from pixelrnn.config import require_run, require_seed
 from pixelrnn.errors import ConfigError
@@ -78,11 +79,10 @@ class Upscale:
         """Draw, write, and say where."""
         from pixelrnn import figures
         from pixelrnn.data.single import read_image
-        from pixelrnn.pretrained import load_model
         from pixelrnn.tasks.upscale import upscale
 
         self.machine.prepare()
-        model = load_model(self.run_folder)
+        model = open_model(self.run_folder)
         recorded = recorded_data(self.run_folder, model.config)
         config = dataclasses.replace(recorded, size=None, crop="centre", patches=1, subsample=1)
         levels = model.config.levels

@@ -82,6 +82,8 @@ def _open(opener: Opener) -> Image.Image:
 
 def _reason(error: Exception) -> str:
     text = "not an image that is known" if isinstance(error, UnidentifiedImageError) else str(error)
+    if isinstance(error, OSError) and error.strerror:
+        text = error.strerror
     return " ".join(text.split()) or type(error).__name__
 
 

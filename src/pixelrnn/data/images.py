@@ -43,7 +43,7 @@ class Examples(NamedTuple):
         return Examples(*(None if column[0] is None else torch.cat(column) for column in columns))  # type: ignore[arg-type]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class ImageSet:
     """Images of one split, read when they are asked for.
 
@@ -72,6 +72,10 @@ class ImageSet:
     contexts: AbstractPixels | None = None
     subsample: int = 1
     is_fixed: bool = True
+
+    def __repr__(self) -> str:
+        """How many images, not their values."""
+        return f"ImageSet({len(self):,} images)"
 
     def __len__(self) -> int:
         """Number of images, or of patches."""
@@ -142,7 +146,7 @@ def spaced(positions: NDArray[np.int64], n: int | None) -> NDArray[np.int64]:
     return positions if n is None or n >= count else positions[np.arange(n) * count // n]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Data:
     """The splits of a source.
 
@@ -177,6 +181,10 @@ class Data:
     has_splits: bool = False
     source: str = ""
     config: DataConfig = dataclasses.field(default_factory=DataConfig)
+
+    def __repr__(self) -> str:
+        """What was found and how it is read, not the values."""
+        return f"Data({self.source}: {self.summary}; {self.protocol})"
 
     @property
     def counts(self) -> dict[str, int]:

@@ -90,6 +90,8 @@ def classify(
         DataError: If there are no images or no labels, or they do not fit the model.
         ConfigError: If the model has no classes.
     """
+    if model.config.classes == 0:
+        raise ConfigError("the model has no classes; it was trained without labels")
     if images.labels is None:
         raise DataError("the images have no labels to compare with")
     sums = torch.zeros(3, dtype=torch.float64)  # of hits, of nats of the label, of nats of the image

@@ -48,6 +48,7 @@ class Progress:
         seconds: Training time so far.
         bits_per_dim: Training loss of the step.
         line: The journal line, if this step wrote one.
+        part: What is being trained, if it is a part of the model.
     """
 
     fraction: float
@@ -55,6 +56,7 @@ class Progress:
     seconds: float
     bits_per_dim: float
     line: dict[str, Any] | None = None
+    part: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Run:
     """
 
     folder: Path | None
-    metrics: list[dict[str, Any]]
+    metrics: list[dict[str, Any]] = dataclasses.field(repr=False)
     step: int
     is_finished: bool
     best: float
@@ -129,9 +131,14 @@ def check(model: AbstractImageModel, data: Data) -> None:
             f"the images have {data.shape[0]} channels and {data.levels} levels; "
             f"the model takes {config.shape[0]} channels and {config.levels} levels"
         )
-    for name in ("classes", "context", "copies_context"):
+    for name in ("classes", "copies_context"):
         if getattr(config, name) != fields[name]:
             raise DataError(f"{name} of the data is {fields[name]}, that of the model {getattr(config, name)}")
+    if _relation(config.shape, config.context) != _relation(data.shape, data.context_shape):
+        raise DataError(
+            f"context of the data is {data.context_shape} for images of {data.shape}, "
+            f"that of the model {config.context} for {config.shape}"
+        )
     if config.label_dropout and not config.classes:
         raise DataError("label_dropout is set, but the data have no labels to withhold; read them with labels=True")
     if not len(data.train) or not len(data.valid):
@@ -139,6 +146,11 @@ def check(model: AbstractImageModel, data: Data) -> None:
             f"{len(data.train)} images to train on and {len(data.valid)} to validate on; at least 1 of each is needed "
             "(3 images in all, if the source has no splits)"
         )
+
+
+def _relation(shape: tuple[int, int, int], context: tuple[int, int, int] | None) -> tuple[int, float, float] | None:
+    """Channels of a context, and the rows and columns of an image for each of it: all that has to agree."""
+    return None if context is None else (context[0], shape[1] / context[1], shape[2] / context[2])
 
 
 class _Training:

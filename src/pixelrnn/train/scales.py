@@ -9,6 +9,7 @@ from pathlib import Path
 from pixelrnn.abstract import MODEL
 from pixelrnn.config import TrainConfig
 from pixelrnn.data.images import Data
+from pixelrnn.errors import ConfigError
 from pixelrnn.multiscale import MultiScaleModel
 from pixelrnn.storage import write_tensors
 from pixelrnn.train import processes
@@ -49,6 +50,8 @@ def fit_scales(
         DataError, RunError, ConfigError: As `fit`.
     """
     config, folder = config or TrainConfig(), Path(folder) if folder else None
+    if not isinstance(model, MultiScaleModel):
+        raise ConfigError("fit_scales trains a Multi-Scale model; use fit")
     check(model, data)
     model.require_size((data.shape[1], data.shape[2]))
     runs: list[Run] = []
@@ -66,7 +69,7 @@ def fit_scales(
                 _share(config, share),
                 folder=of_scale,
                 resume=of_scale is not None and of_scale.exists(),
-                callback=_of_whole(callback, done, share),
+                callback=_of_whole(callback, f"scale {part.shape[1]}x{part.shape[2]}", done, share),
             )
             runs.append(run)
             done += share
@@ -94,11 +97,11 @@ def _share(config: TrainConfig, share: float) -> TrainConfig:
 
 
 def _of_whole(
-    callback: Callable[[Progress], bool | None] | None, done: float, share: float
+    callback: Callable[[Progress], bool | None] | None, part: str, done: float, share: float
 ) -> Callable[[Progress], bool | None]:
     """A callback whose fractions are those of all scales."""
 
     def report(at: Progress) -> bool | None:
-        return callback(dataclasses.replace(at, fraction=done + share * at.fraction)) if callback else None
+        return callback(dataclasses.replace(at, fraction=done + share * at.fraction, part=part)) if callback else None
 
     return report
