@@ -23,7 +23,7 @@ from pixelrnn.config import ModelConfig, require_seed
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.shares import part
 
-__all__ = ["MODEL", "AbstractImageModel", "AbstractWalker", "Completion", "Drawing"]
+__all__ = ["MODEL", "AbstractImageModel", "AbstractWalker", "Completion", "Drawing", "Group"]
 
 MODEL = "model.safetensors"
 
@@ -76,29 +76,28 @@ class Drawing:
         return numbers
 
 
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """Images that are drawn together, each with P particles.
+
+    Attributes:
+        images: Their numbers in the call, which choose their random numbers.
+        is_known: `(N, C, H, W)` bool.
+        label: `(N P)` int64, if the model knows labels.
+        context: `(N P, Cc, Hc, Wc)`, not scaled, if it has a context.
+    """
+
+    images: range
+    is_known: Array
+    label: Array | None
+    context: Array | None
+
+
 class AbstractWalker(Protocol):
-    """Fills in the unknown values of some images by the raster face of a model."""
+    """Lets all particles (a `pixelrnn.walk.Cloud`) of some images draw what is not known, by the raster face."""
 
-    def __call__(
-        self,
-        cloud: Any,
-        *,
-        images: range,
-        is_known: Array,
-        label: Array | None,
-        context: Array | None,
-        callback: Callable[[float], None] | None,
-    ) -> None:
-        """Let all particles draw.
-
-        Args:
-            cloud: `pixelrnn.walk.Cloud` of the N images with P particles each.
-            images: Their numbers, which choose their random numbers.
-            is_known: `(N, C, H, W)` bool.
-            label: `(N P)` int64.
-            context: `(N P, Cc, Hc, Wc)`, not scaled.
-            callback: Called with the finished share.
-        """
+    def __call__(self, cloud: Any, group: Group, callback: Callable[[float], None] | None) -> None:
+        """Draw; the callback is told the finished share."""
 
 
 class AbstractImageModel(nn.Module, abc.ABC):
@@ -341,14 +340,13 @@ class AbstractImageModel(nn.Module, abc.ABC):
             images = range(start, min(start + at_once, n))
             group = slice(images.start, images.stop)
             cloud = walk.Cloud.of(values[group], particles)
-            walker(
-                cloud,
-                images=images,
-                is_known=known[group].cpu().numpy(),
-                label=None if labels is None else np.repeat(labels[group].cpu().numpy(), particles),
-                context=None if context is None else np.repeat(context[group].numpy(), particles, axis=0),
-                callback=part(callback, images.start / n, images.stop / n),
+            given = Group(
+                images,
+                known[group].cpu().numpy(),
+                None if labels is None else np.repeat(labels[group].cpu().numpy(), particles),
+                None if context is None else np.repeat(context[group].numpy(), particles, axis=0),
             )
+            walker(cloud, given, part(callback, images.start / n, images.stop / n))
             # Where one particle is exact the first is taken, whatever the other images need.
             numbers = np.where(is_plain[group], 0.0, drawing.numbers(images, 1, stream=(0, 0, 1))[:, 0])
             filled[group], log_known[group] = cloud.chosen(numbers)

@@ -8,6 +8,7 @@ together, in both faces: all pixels at once, or one by one (`pixelrnn.walk`).
 Shapes: N images, C channels, H rows, W columns, P parameters of a sub-pixel. Logarithms are natural (nats).
 """
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor
 
 from pixelrnn import conditions, outputs
-from pixelrnn.abstract import AbstractImageModel, AbstractWalker, Array, Drawing
+from pixelrnn.abstract import AbstractImageModel, AbstractWalker, Array, Drawing, Group
 from pixelrnn.announce import compiled_module
 from pixelrnn.config import ModelConfig, require_seed
 from pixelrnn.errors import ConfigError, DataError
@@ -90,7 +91,7 @@ class ImageModel(AbstractImageModel):
         nats = self.output.log_prob(self(x, label=label, context=context), x.to(self.device))
         if self.config.copies_context and context is not None:
             dtype = torch.int64 if self.config.levels else torch.float32  # in which samples hold their values
-            is_equal = x[COPIED].to(nats.device, dtype) == context.to(nats.device, dtype)
+            is_equal = x[COPIED].to(nats.device, dtype) == torch.as_tensor(context).to(nats.device, dtype)
             nats = nats.clone()
             nats[COPIED] = torch.where(is_equal, 0.0, -math.inf)
         return nats
@@ -121,41 +122,43 @@ class ImageModel(AbstractImageModel):
             top_p=drawing.top_p,
         )
 
-        def run(
-            cloud: Any,
-            *,
-            images: range,
-            is_known: Array,
-            label: Array | None,
-            context: Array | None,
-            callback: Callable[[float], None] | None,
-        ) -> None:
-            particles, channels, height, width = cloud.values.shape[1:]
-            evidence = is_known
-            if self.config.copies_context:
-                is_known, evidence = _copy(cloud.values, is_known, context)
+        return functools.partial(self._draw, walk.propagate, program, distribution, drawing, scale)
 
-            def uniform(walks: range) -> Array:
-                each = [
-                    drawing.numbers(images, height * width * channels, stream=(particle, 2 * scale, 0))
-                    for particle in range(particles)
-                ]
-                return np.stack(each, axis=1).reshape(-1, height, width, channels)
+    def _draw(
+        self,
+        propagate: Callable[..., None],
+        program: Any,
+        distribution: Any,
+        drawing: Drawing,
+        scale: int,
+        cloud: Any,
+        group: Group,
+        callback: Callable[[float], None] | None,
+    ) -> None:
+        particles, channels, height, width = cloud.values.shape[1:]
+        is_known = is_evidence = group.is_known
+        if self.config.copies_context:
+            is_known, is_evidence = _copy(cloud.values, is_known, group.context)
 
-            walk.propagate(
-                program,
-                distribution,
-                cloud,
-                is_known=is_known,
-                is_evidence=evidence,
-                uniform=uniform,
-                numbers=drawing.numbers(images, height * width, stream=(0, 2 * scale + 1, 0)),
-                label=label,
-                context=None if context is None else self._read(context),
-                callback=callback,
-            )
+        def uniform(_: range) -> Array:
+            each = [
+                drawing.numbers(group.images, height * width * channels, stream=(particle, 2 * scale, 0))
+                for particle in range(particles)
+            ]
+            return np.stack(each, axis=1).reshape(-1, height, width, channels)
 
-        return run
+        propagate(
+            program,
+            distribution,
+            cloud,
+            is_known=is_known,
+            is_evidence=is_evidence,
+            uniform=uniform,
+            numbers=drawing.numbers(group.images, height * width, stream=(0, 2 * scale + 1, 0)),
+            label=group.label,
+            context=None if group.context is None else self._read(group.context),
+            callback=callback,
+        )
 
     def _read(self, context: Array) -> Array:
         """Context images as the network of the walk reads them."""

@@ -10,8 +10,9 @@ Each scale is an `ImageModel` (`copies_context`), which can be trained and used 
 """
 
 import dataclasses
+import functools
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from pixelrnn import conditions
-from pixelrnn.abstract import AbstractImageModel, AbstractWalker, Array, Drawing
+from pixelrnn.abstract import AbstractImageModel, AbstractWalker, Drawing, Group
 from pixelrnn.config import ModelConfig
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.masks import COPIED
@@ -124,36 +125,30 @@ class MultiScaleModel(AbstractImageModel):
             for number, (model, step) in enumerate(zip(self.models, self.steps, strict=True))
         ]
 
-        def run(
-            cloud: Any,
-            *,
-            images: range,
-            is_known: Array,
-            label: Array | None,
-            context: Array | None,
-            callback: Callable[[float], None] | None,
-        ) -> None:
-            done, smaller = 0.0, context
-            numbers = drawing.numbers(images, len(walkers), stream=(0, 0, 2))
-            for number, (walker, step, share) in enumerate(zip(walkers, self.steps, self.shares, strict=True)):
-                values = np.ascontiguousarray(cloud.values[..., ::step, ::step])
-                scale = dataclasses.replace(cloud, values=values)
-                walker(
-                    scale,
-                    images=images,
-                    is_known=np.ascontiguousarray(is_known[..., ::step, ::step]),
-                    label=label,
-                    context=smaller,
-                    callback=part(callback, done, done + share),
-                )
-                # What a scale was found to be worth decides who goes on: nothing of a larger image is drawn yet.
-                flat = values.reshape(-1, *values.shape[2:])
-                if step > 1 and (origins := scale.resample(numbers[:, number])) is not None:
-                    flat = flat[origins]
-                cloud.values[..., ::step, ::step] = flat.reshape(values.shape)
-                smaller, done = flat.astype(self._dtype), done + share
+        return functools.partial(self._draw, walkers, drawing)
 
-        return run
+    def _draw(
+        self,
+        walkers: Sequence[AbstractWalker],
+        drawing: Drawing,
+        cloud: Any,
+        group: Group,
+        callback: Callable[[float], None] | None,
+    ) -> None:
+        done = 0.0
+        numbers = drawing.numbers(group.images, len(walkers), stream=(0, 0, 2))
+        for number, (walker, step, share) in enumerate(zip(walkers, self.steps, self.shares, strict=True)):
+            values = np.ascontiguousarray(cloud.values[..., ::step, ::step])
+            is_known = np.ascontiguousarray(group.is_known[..., ::step, ::step])
+            scale = dataclasses.replace(cloud, values=values)
+            walker(scale, dataclasses.replace(group, is_known=is_known), part(callback, done, done + share))
+            # What a scale was found to be worth decides who goes on: nothing of a larger image is drawn yet.
+            flat = values.reshape(-1, *values.shape[2:])
+            if step > 1 and (origins := scale.resample(numbers[:, number])) is not None:
+                flat = flat[origins]
+            cloud.values[..., ::step, ::step] = flat.reshape(values.shape)
+            group = dataclasses.replace(group, context=flat.astype(self._dtype))
+            done += share
 
     @property
     def _dtype(self) -> type:
