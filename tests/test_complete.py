@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from pixelrnn import ConfigError, DataError
+from pixelrnn.abstract import Drawing, Group
 from pixelrnn.walk import Cloud
 from pixelrnn.walk import particles as particles_module
 from tests.conftest import ARCHITECTURES, all_images, build, enlarge
@@ -163,6 +164,28 @@ def test_an_image_that_needs_no_particles_does_not_care_for_those_that_do():
     alone = model.complete(x[:1], known[:1], seed=0, particles=16)
     assert torch.equal(together.images[:1], alone.images)
     assert together.log_known[0] == alone.log_known[0]
+
+
+def test_particles_are_chosen_between_scales():
+    """The larger image is drawn from the small ones that the known values chose."""
+    model = build(shape=(1, 2, 2), levels=9, scales=2)
+    contexts = []
+
+    def small(cloud, group, callback):
+        """Particle p draws p; what is known speaks for number 3 of the first image and 5 of the second."""
+        cloud.values[...] = np.arange(8).reshape(1, 8, 1, 1, 1)
+        cloud.log_weights[...] = np.where(np.arange(8) == [[3], [5]], 0.0, -50.0)
+
+    def large(cloud, group, callback):
+        contexts.append(group.context.reshape(2, 8))
+        assert (cloud.log_weights == 0).all()
+
+    cloud = Cloud.of(np.zeros((2, 1, 2, 2), np.float32), 8)
+    group = Group(range(2), np.zeros((2, 1, 2, 2), bool), None, None)
+    model._draw([small, large], Drawing(seed=0), cloud, group, None)
+    assert (contexts[0] == [[3], [5]]).all()
+    assert (cloud.values[:, :, 0, 0, 0] == [[3], [5]]).all()
+    assert cloud.log_evidence.tolist() == pytest.approx([math.log(1 / 8)] * 2)
 
 
 def test_a_copied_context_cannot_contradict_what_is_known():
