@@ -9,11 +9,12 @@ import tyro
 
 from pixelrnn.cli.conditions import label_number, read_contexts
 from pixelrnn.cli.console import progress, say, show_json
+from pixelrnn.cli.draw import Draw
 from pixelrnn.cli.machine import Machine
 from pixelrnn.cli.models import open_model
 from pixelrnn.cli.regions import Region
 from pixelrnn.cli.sources import load_as_trained, recorded_data
-from pixelrnn.config import IMAGE_SUFFIXES, require_run, require_seed, require_source
+from pixelrnn.config import IMAGE_SUFFIXES, require_run, require_source
 from pixelrnn.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -69,21 +70,6 @@ class Complete:
     context: Path | None = None
     """Context of all images, if the model needs one; those of the source if not given."""
 
-    seed: int = 0
-    """Seed of the completions."""
-
-    temperature: float = 1.0
-    """Below 1 likelier, above 1 wilder values."""
-
-    top_k: int | None = None
-    """Draw each value from the k likeliest only."""
-
-    top_p: float = 1.0
-    """Draw each value from the likeliest that together have this probability."""
-
-    batch: int = 256
-    """Walks at once, but never less than the particles; memory grows with it."""
-
     out: Path | None = None
     """Folder for the pictures; RUN/completions-SEED if not given."""
 
@@ -93,6 +79,7 @@ class Complete:
     json: bool = False
     """Print JSON: the files written, and the estimates of log p(known) in nats."""
 
+    draw: Draw = dataclasses.field(default_factory=Draw)
     machine: Machine = dataclasses.field(default_factory=Machine)
 
     def __post_init__(self) -> None:
@@ -100,13 +87,9 @@ class Complete:
         require_run(self.run_folder)
         if self.source is not None:
             require_source(self.source)
-        for option, value in (
-            *(("-n", self.number), ("--particles", self.particles)),
-            *(("--limit", self.limit), ("--batch", self.batch)),
-        ):
+        for option, value in (("-n", self.number), ("--particles", self.particles), ("--limit", self.limit)):
             if value < 1:
                 raise ConfigError(f"{option} is {value}; at least 1 is needed")
-        require_seed("seed", self.seed)
         given = [name for name in ("keep", "drop", "mask") if getattr(self, name) is not None]
         if len(given) > 1:
             raise ConfigError(f"--{given[0]} and --{given[1]} are both given; one says what is missing")
@@ -136,11 +119,7 @@ class Complete:
                 known,
                 **repeated,
                 particles=self.particles,
-                temperature=self.temperature,
-                top_k=self.top_k,
-                top_p=self.top_p,
-                seed=self.seed,
-                batch=self.batch,
+                **self.draw.arguments,
                 callback=report,
             )
         return self._write(model, images, known, result, is_original=is_original)
@@ -206,7 +185,7 @@ class Complete:
         """A strip for each image: occluded, its completions, the original if that is known; and every completion."""
         from pixelrnn import figures
 
-        levels, out = model.config.levels, self.out or self.run_folder / f"completions-{self.seed}"
+        levels, out = model.config.levels, self.out or self.run_folder / f"completions-{self.draw.seed}"
         pictures, files = [], []
         for index, image in enumerate(images):
             mine = result.images[index * self.number : (index + 1) * self.number]

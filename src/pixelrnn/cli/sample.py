@@ -8,6 +8,7 @@ import tyro
 
 from pixelrnn.cli.conditions import label_number, read_contexts
 from pixelrnn.cli.console import progress, say, show_json
+from pixelrnn.cli.draw import Draw
 from pixelrnn.cli.machine import Machine
 from pixelrnn.cli.models import open_model
 from pixelrnn.config import require_run
@@ -41,18 +42,6 @@ class Sample:
     number: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 16
     """How many images."""
 
-    seed: int = 0
-    """Seed of the images."""
-
-    temperature: float = 1.0
-    """Below 1 likelier, above 1 wilder values."""
-
-    top_k: int | None = None
-    """Draw each value from the k likeliest only."""
-
-    top_p: float = 1.0
-    """Draw each value from the likeliest that together have this probability."""
-
     label: str | None = None
     """Number or name of a label, if the model knows labels; each: so many images of every label."""
 
@@ -62,23 +51,20 @@ class Sample:
     size: tuple[int, int] | None = None
     """Height and width, if not those of the training images."""
 
-    batch: int = 256
-    """Images computed at once; memory grows with it."""
-
     out: Path | None = None
     """Folder for the pictures; RUN/samples-SEED if not given."""
 
     json: bool = False
     """Print JSON: the files written."""
 
+    draw: Draw = dataclasses.field(default_factory=Draw)
     machine: Machine = dataclasses.field(default_factory=Machine)
 
     def __post_init__(self) -> None:
         """Check what can be checked without torch."""
         require_run(self.run_folder)
-        for option, value in (("-n", self.number), ("--batch", self.batch)):
-            if value < 1:
-                raise ConfigError(f"{option} is {value}; at least 1 is needed")
+        if self.number < 1:
+            raise ConfigError(f"-n is {self.number}; at least 1 is needed")
 
     def run(self) -> int:
         """Draw, write, and say where."""
@@ -93,15 +79,11 @@ class Sample:
                 label=label,
                 context=None if contexts is None else contexts.repeat_interleave(self.number, 0),
                 size=self.size,
-                temperature=self.temperature,
-                top_k=self.top_k,
-                top_p=self.top_p,
-                seed=self.seed,
-                batch=self.batch,
+                **self.draw.arguments,
                 callback=report,
             )
-        out, levels = self.out or self.run_folder / f"samples-{self.seed}", model.config.levels
-        paths = [out / f"seed-{self.seed}-{index:06d}.png" for index in range(total)]
+        out, levels = self.out or self.run_folder / f"samples-{self.draw.seed}", model.config.levels
+        paths = [out / f"seed-{self.draw.seed}-{index:06d}.png" for index in range(total)]
         for path, image in zip(paths, images, strict=True):
             figures.save_image(path, figures.to_image(image, levels))
         columns = self.number if self.label == "each" else None

@@ -8,10 +8,11 @@ import tyro
 
 from pixelrnn.cli.conditions import label_number
 from pixelrnn.cli.console import progress, say, show_json
+from pixelrnn.cli.draw import Draw
 from pixelrnn.cli.machine import Machine
 from pixelrnn.cli.models import open_model
 from pixelrnn.cli.sources import recorded_data
-from pixelrnn.config import require_run, require_seed
+from pixelrnn.config import require_run
 from pixelrnn.errors import ConfigError
 
 __all__ = ["Upscale"]
@@ -44,34 +45,19 @@ class Upscale:
     label: str | None = None
     """Number or name of the image's label, if the model knows labels."""
 
-    seed: int = 0
-    """Seed of the versions."""
-
-    temperature: float = 1.0
-    """Below 1 likelier, above 1 wilder values."""
-
-    top_k: int | None = None
-    """Draw each value from the k likeliest only."""
-
-    top_p: float = 1.0
-    """Draw each value from the likeliest that together have this probability."""
-
-    batch: int = 256
-    """Images computed at once; memory grows with it."""
-
     out: Path | None = None
     """Folder for the pictures; RUN/upscaled-SEED if not given."""
 
     json: bool = False
     """Print JSON: the files written."""
 
+    draw: Draw = dataclasses.field(default_factory=Draw)
     machine: Machine = dataclasses.field(default_factory=Machine)
 
     def __post_init__(self) -> None:
         """Check what can be checked without torch."""
         require_run(self.run_folder)
-        require_seed("seed", self.seed)
-        for option, value in (("-n", self.number), ("--batch", self.batch), ("--doublings", self.doublings)):
+        for option, value in (("-n", self.number), ("--doublings", self.doublings)):
             if value is not None and value < 1:
                 raise ConfigError(f"{option} is {value}; at least 1 is needed")
 
@@ -94,15 +80,11 @@ class Upscale:
                 self.number,
                 doublings=self.doublings,
                 label=label_number(self.label, self.run_folder, model.config),
-                temperature=self.temperature,
-                top_k=self.top_k,
-                top_p=self.top_p,
-                seed=self.seed,
-                batch=self.batch,
+                **self.draw.arguments,
                 callback=report,
             )
-        out = self.out or self.run_folder / f"upscaled-{self.seed}"
-        paths = [out / f"seed-{self.seed}-{index:06d}.png" for index in range(self.number)]
+        out = self.out or self.run_folder / f"upscaled-{self.draw.seed}"
+        paths = [out / f"seed-{self.draw.seed}-{index:06d}.png" for index in range(self.number)]
         pictures = [figures.to_image(image, levels) for image in images]
         for path, picture in zip(paths, pictures, strict=True):
             figures.save_image(path, picture)
