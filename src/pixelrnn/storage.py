@@ -8,14 +8,14 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from pixelrnn.config import DataConfig, ModelConfig, TrainConfig, from_json, to_json
+from pixelrnn.config import Config, DataConfig, ModelConfig, TrainConfig, from_json, to_json
 from pixelrnn.errors import RunError
 
 __all__ = [
@@ -29,8 +29,6 @@ __all__ = [
     "write_tensors",
     "write_text",
 ]
-
-Config = TypeVar("Config", ModelConfig, DataConfig, TrainConfig)
 
 FORMAT = 1
 

@@ -1,0 +1,50 @@
+"""Checks of what a user gives, before anything heavy is imported."""
+
+from pathlib import Path
+from typing import Any, get_args
+
+from pixelrnn.errors import ConfigError, DataError, RunError
+
+__all__ = ["require", "require_choice", "require_run", "require_seed", "require_source"]
+
+MAX_SEED = 2**63
+
+
+def require(condition: bool, message: str) -> None:
+    """Raise `ConfigError` with a message unless a condition holds."""
+    if not condition:
+        raise ConfigError(message)
+
+
+def require_choice(name: str, value: str, choices: Any) -> None:
+    """Raise `ConfigError` unless a value is one of a `Literal`."""
+    require(value in get_args(choices), f"{name} is {value!r}; one of {', '.join(get_args(choices))} is allowed")
+
+
+def require_seed(name: str, value: int) -> None:
+    """Check that a seed can be one; raises `ConfigError` with its name if not."""
+    require(0 <= value < MAX_SEED, f"{name} is {value}; 0 to 2^63 - 1 are allowed")
+
+
+def require_source(source: str) -> None:
+    """Check that a source is there, as far as its name tells.
+
+    Raises:
+        DataError: If it is neither `digits`, nor a name on the hub, nor a path that exists.
+    """
+    try:
+        is_there = source == "digits" or source.startswith("hf:") or Path(source).exists()
+    except OSError:
+        is_there = False
+    if not is_there:
+        raise DataError(f"{source}: no such file or folder (nor 'digits' or hf:owner/name)")
+
+
+def require_run(folder: Path) -> None:
+    """Check that a folder holds a run or a model.
+
+    Raises:
+        RunError: If it has no `config.json`.
+    """
+    if not (folder / "config.json").exists():
+        raise RunError(f"{folder}: no config.json here; is this a run or model folder?")

@@ -1,0 +1,115 @@
+"""How images are read."""
+
+import dataclasses
+from typing import Literal
+
+from pixelrnn.config.checks import require, require_choice, require_seed
+
+__all__ = ["IMAGE_SUFFIXES", "ContextKind", "DataConfig"]
+
+Channels = Literal["auto", "grey", "rgb", "rgba"]
+Crop = Literal["centre", "random"]
+ContextKind = Literal["none", "grey", "shrunk", "subsample", "given"]
+Binarize = Literal["none", "threshold", "fixed", "dynamic"]
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """How images are read from a source and turned into integers."""
+
+    size: int | tuple[int, int] | None = None
+    """Side of the images, or height and width; needed when they differ in size."""
+
+    crop: Crop = "centre"
+    """centre: resize the image to cover the size, then cut the middle; random: cut patches, no resizing."""
+
+    patches: int = 1
+    """Patches cut from each image in an epoch (with --crop random)."""
+
+    channels: Channels = "auto"
+    """auto: grey if all images are, else rgb. Transparency is laid over white unless rgba is chosen."""
+
+    levels: int | None = None
+    """Values of a sub-pixel after floor quantisation, 2 .. 256; the source's own if not given; 0: keep floats."""
+
+    binarize: Binarize = "none"
+    """threshold: value >= half; fixed: one stochastic draw for good; dynamic: a new draw each epoch."""
+
+    binarize_seed: int = 20160125
+    """Seed of the stochastic binarisation."""
+
+    source_levels: int | None = None
+    """Values that an array's sub-pixels can take, if they are not bytes: 8 for 0 .. 7."""
+
+    packed: tuple[int, int] | None = None
+    """Height and width of the images in bit-packed arrays."""
+
+    labels: bool = False
+    """Read labels (sub-folder names, or the arrays and files that hold them), and condition the model on them."""
+
+    context: ContextKind = "none"
+    """Image that conditions every pixel. grey: the image without colour; shrunk: at half the size, means of 2x2 pixels;
+    subsample: every second pixel of it; given: arrays train_context, ... beside the images."""
+
+    subsample: int = 1
+    """Keep every n-th pixel of every n-th row."""
+
+    valid_fraction: float = 0.1
+    """Share of the images kept for validation when the source has no such split."""
+
+    test_fraction: float = 0.1
+    """Share of the images kept for testing when the source has no such split."""
+
+    split_seed: int = 0
+    """Seed of the split and of evaluation patches."""
+
+    limit: int | None = None
+    """Use at most this many images of each split, evenly spaced."""
+
+    skip_bad: bool = False
+    """Skip, count and list files that cannot be read instead of stopping at the first."""
+
+    def __post_init__(self) -> None:
+        """Check every field against the others."""
+        for name in ("size", "packed"):
+            sides = getattr(self, name)
+            sides = (sides,) if isinstance(sides, int) else sides
+            require(sides is None or min(sides) >= 1, f"{name} is {sides}; sides are at least 1")
+        require_choice("crop", self.crop, Crop)
+        require(self.crop == "centre" or self.size is not None, "crop 'random' needs size: the side of the patches")
+        require(self.patches >= 1, f"patches is {self.patches}; at least 1 is needed")
+        require(
+            self.patches == 1 or self.crop == "random", f"patches is {self.patches}; more than 1 needs crop 'random'"
+        )
+        require(
+            self.levels is None or self.levels == 0 or 2 <= self.levels <= 256,
+            f"levels is {self.levels}; 2 to 256 are allowed, or 0 for continuous data",
+        )
+        require(
+            self.source_levels is None or 2 <= self.source_levels <= 256,
+            f"source_levels is {self.source_levels}; 2 to 256 are allowed",
+        )
+        require_choice("binarize", self.binarize, Binarize)
+        require(
+            self.binarize == "none" or self.levels in (None, 2),
+            f"binarize gives 2 levels; levels is {self.levels}, leave it out or give 2",
+        )
+        require_choice("channels", self.channels, Channels)
+        require_seed("binarize_seed", self.binarize_seed)
+        require_seed("split_seed", self.split_seed)
+        for name in ("valid_fraction", "test_fraction"):
+            require(0 < getattr(self, name) < 1, f"{name} is {getattr(self, name)}; it lies between 0 and 1")
+        require(
+            self.valid_fraction + self.test_fraction < 1, "valid_fraction and test_fraction leave nothing to train on"
+        )
+        require(self.limit is None or self.limit >= 1, f"limit is {self.limit}; at least 1 is needed")
+        require_choice("context", self.context, ContextKind)
+        require(self.subsample >= 1, f"subsample is {self.subsample}; at least 1 is needed")
+        require(self.context != "given" or self.crop == "centre", "context 'given' does not go with crop 'random'")
+
+    @property
+    def height_width(self) -> tuple[int, int] | None:
+        """The wanted height and width, if any."""
+        return (self.size, self.size) if isinstance(self.size, int) else self.size

@@ -1,0 +1,34 @@
+"""Configurations as JSON objects, and back."""
+
+import dataclasses
+from typing import Any, TypeVar
+
+from pixelrnn.config.data import DataConfig
+from pixelrnn.config.model import ModelConfig
+from pixelrnn.config.train import TrainConfig
+from pixelrnn.errors import ConfigError
+
+__all__ = ["Config", "from_json", "to_json"]
+
+Config = TypeVar("Config", ModelConfig, DataConfig, TrainConfig)
+
+
+def to_json(config: ModelConfig | DataConfig | TrainConfig) -> dict[str, Any]:
+    """The fields of a configuration as a JSON object."""
+    return dataclasses.asdict(config)
+
+
+def from_json(kind: type[Config], fields: object, where: str) -> Config:
+    """Rebuild a configuration from `to_json`'s object; unknown fields are an error that names `where` it stands."""
+    if not isinstance(fields, dict):
+        raise ConfigError(f"{where}: the {kind.__name__} is not a JSON object")
+    known = {field.name for field in dataclasses.fields(kind)}
+    if unknown := sorted(set(fields) - known):
+        raise ConfigError(f"{where}: unknown field {unknown[0]!r} (made by a newer version?)")
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
+    }
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise ConfigError(f"{where}: a field has the wrong type ({error})") from error
