@@ -154,3 +154,11 @@ def test_continuous_contexts_are_copied_as_samples_hold_them():
     assert model.log_prob(images, context=context).isfinite().all()
     done = model.complete(images, torch.ones(4, 4, dtype=torch.bool), context=context)
     assert torch.equal(done.images, images)
+
+
+def test_label_and_context_come_after_the_images():
+    model = build(shape=(1, 4, 4), levels=3, classes=4, context=(1, 2, 2))
+    context = torch.randint(0, 3, (1, 2, 2))
+    for name in ("log_prob", "log_prob_map", "bits_per_dim", "forward"):
+        method = getattr(model, name)
+        assert torch.equal(method(X, 2, context), method(X, label=2, context=context))

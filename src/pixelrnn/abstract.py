@@ -111,7 +111,7 @@ class AbstractImageModel(nn.Module, abc.ABC):
         self.config = config
 
     @abc.abstractmethod
-    def log_prob_map(self, x: Tensor, *, label: int | Tensor | None = None, context: Tensor | None = None) -> Tensor:
+    def log_prob_map(self, x: Tensor, label: int | Tensor | None = None, context: Tensor | None = None) -> Tensor:
         """Log probability of each sub-pixel given the earlier ones and the condition.
 
         Args:
@@ -137,11 +137,11 @@ class AbstractImageModel(nn.Module, abc.ABC):
     def _in_order(self, mask: Tensor) -> Tensor:
         """A mask `(N, C, H, W)` of sub-pixels as `(N, D)`, in the order in which they are drawn."""
 
-    def log_prob(self, x: Tensor, *, label: int | Tensor | None = None, context: Tensor | None = None) -> Tensor:
+    def log_prob(self, x: Tensor, label: int | Tensor | None = None, context: Tensor | None = None) -> Tensor:
         """Log probability of each image in nats, `(N,)`: the sum of `log_prob_map` over the sub-pixels."""
         return self.log_prob_map(x, label=label, context=context).sum((1, 2, 3))
 
-    def bits_per_dim(self, x: Tensor, *, label: int | Tensor | None = None, context: Tensor | None = None) -> Tensor:
+    def bits_per_dim(self, x: Tensor, label: int | Tensor | None = None, context: Tensor | None = None) -> Tensor:
         """Code length of each image in bits per sub-pixel, `(N,)`: -log2 p(x) / (C H W)."""
         return -self.log_prob(x, label=label, context=context) / (math.log(2) * math.prod(x.shape[1:]))
 

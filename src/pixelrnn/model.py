@@ -60,7 +60,7 @@ class ImageModel(AbstractImageModel):
                 torch.default_generator.manual_seed(seed)
             self.network = Network(config, self.output.start())
 
-    def forward(self, x: Tensor, *, label: int | Tensor | None = None, context: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, label: int | Tensor | None = None, context: Tensor | None = None) -> Tensor:
         """Parameters of the distribution of every sub-pixel given the earlier ones and the condition.
 
         Args:
@@ -82,7 +82,7 @@ class ImageModel(AbstractImageModel):
         # In mixed precision the network computes in half, the distributions never.
         return parameters.float() if parameters.dtype in (torch.bfloat16, torch.float16) else parameters
 
-    def log_prob_map(self, x: Tensor, *, label: int | Tensor | None = None, context: Tensor | None = None) -> Tensor:
+    def log_prob_map(self, x: Tensor, label: int | Tensor | None = None, context: Tensor | None = None) -> Tensor:
         """Log probability of each sub-pixel given the earlier ones and the condition; see `AbstractImageModel`.
 
         Pixels that are copied from the context have probability one if they are equal to it, else zero.

@@ -80,7 +80,7 @@ class MultiScaleModel(AbstractImageModel):
         """The model of each scale, the smallest first."""
         return [model for model in self.scales if isinstance(model, ImageModel)]
 
-    def log_prob_map(self, x: Tensor, *, label: int | Tensor | None = None, context: Tensor | None = None) -> Tensor:
+    def log_prob_map(self, x: Tensor, label: int | Tensor | None = None, context: Tensor | None = None) -> Tensor:
         """Log probability of each sub-pixel given all of the smaller images and the earlier ones of its own scale.
 
         See `AbstractImageModel`. The pixels of the smallest image come first, then those that the next one adds.
