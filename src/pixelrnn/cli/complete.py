@@ -37,7 +37,8 @@ class Complete:
 
     What is known before a missing pixel, in raster order, conditions it exactly. What comes after it (below, to the
     right) does so through many walks, the particles, that are weighted by how likely it is after them: the more
-    particles, the better the completion fits.
+    particles, the better the completion fits. What is there is kept, at the size and in the levels that the model was
+    trained with.
     """
 
     run_folder: tyro.conf.Positional[Path]

@@ -26,8 +26,8 @@ class Upscale:
         pixelrnn upscale runs/photos-32 small.png -n 4
         pixelrnn upscale runs/photos-32 small.png --doublings 1 --out large/
 
-    The model is a Multi-Scale one (train --scales 3), which keeps the pixels of the small image, or one trained with
-    --context shrunk, which takes them for means.
+    The model is a Multi-Scale one (train --scales 3), which keeps the pixels of the small image (in the levels that it
+    was trained with), or one trained with --context shrunk, which takes them for means.
     """
 
     run_folder: tyro.conf.Positional[Path]
