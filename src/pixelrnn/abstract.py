@@ -347,8 +347,10 @@ class AbstractImageModel(nn.Module, abc.ABC):
                 None if context is None else np.repeat(context[group].numpy(), particles, axis=0),
             )
             walker(cloud, given, part(callback, images.start / n, images.stop / n))
-            # Where one particle is exact the first is taken, whatever the other images need.
-            numbers = np.where(is_plain[group], 0.0, drawing.numbers(images, 1, stream=(0, 0, 1))[:, 0])
+            numbers = np.zeros(len(images))
+            if particles > 1:
+                # Where one particle is exact the first is taken, whatever the other images need.
+                numbers = np.where(is_plain[group], 0.0, drawing.numbers(images, 1, stream=(0, 0, 1))[:, 0])
             filled[group], log_known[group] = cloud.chosen(numbers)
         dtype = torch.float32 if levels == 0 else torch.uint8 if levels <= 256 else torch.int64
         return Completion(torch.from_numpy(filled).to(self.device, dtype), torch.from_numpy(log_known))

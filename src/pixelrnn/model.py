@@ -154,7 +154,7 @@ class ImageModel(AbstractImageModel):
             is_known=is_known,
             is_evidence=is_evidence,
             uniform=uniform,
-            numbers=drawing.numbers(group.images, height * width, stream=(0, 2 * scale + 1, 0)),
+            numbers=lambda: drawing.numbers(group.images, height * width, stream=(0, 2 * scale + 1, 0)),
             label=group.label,
             context=None if group.context is None else self._read(group.context),
             callback=callback,

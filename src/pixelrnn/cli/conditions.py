@@ -1,10 +1,11 @@
 """Conditions as a user gives them: labels by number or name, contexts as image files."""
 
-import dataclasses
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pixelrnn.cli.sources import recorded_data
+from pixelrnn.config import DataConfig
 from pixelrnn.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -52,21 +53,19 @@ def read_contexts(paths: tuple[Path, ...], run_folder: Path, model: "ModelConfig
         return None
     if model.context is None:
         raise ConfigError("--context is given, but the model has none (it was trained without)")
-    return torch.stack([_read_context(path, run_folder, model) for path in paths])
+    recorded = recorded_data(run_folder, model)
+    return torch.stack([_read_context(path, recorded, model) for path in paths])
 
 
-def _read_context(path: Path, run_folder: Path, model: "ModelConfig") -> "Tensor":
-    from pixelrnn.cli.sources import recorded_data
+def _read_context(path: Path, recorded: DataConfig, model: "ModelConfig") -> "Tensor":
     from pixelrnn.data.contexts import derive
-    from pixelrnn.data.single import read_image, size_of
+    from pixelrnn.data.single import read_image, size_of, whole_image
 
     assert model.context is not None
-    recorded, (channels, *small) = recorded_data(run_folder, model), model.context
-    is_small = recorded.context != "grey" and size_of(path) == tuple(small)
-    plain = dataclasses.replace(recorded, crop="centre", patches=1, subsample=1)
+    channels, small = model.context[0], model.context[1:]
+    is_small = recorded.context != "grey" and size_of(path) == small
     if recorded.context in ("none", "given") or is_small:
-        config = dataclasses.replace(plain, size=(small[0], small[1]))
-        return read_image(path, config, channels=channels, levels=model.levels)
-    config = dataclasses.replace(plain, size=model.shape[1:])
+        return read_image(path, whole_image(recorded, small), channels=channels, levels=model.levels)
+    config = whole_image(recorded, model.shape[1:])
     image = read_image(path, config, channels=model.shape[0], levels=model.levels)
     return derive(recorded.context, image[None])[0]

@@ -86,9 +86,9 @@ class Sample:
         paths = [out / f"seed-{self.draw.seed}-{index:06d}.png" for index in range(total)]
         for path, image in zip(paths, images, strict=True):
             figures.save_image(path, figures.to_image(image, levels))
-        columns = self.number if self.label == "each" else None
-        grid = figures.grid(images, levels, columns=columns)
-        if contexts is not None:
+        if contexts is None:
+            grid = figures.grid(images, levels, columns=self.number if self.label == "each" else None)
+        else:
             grid = figures.grid_with_contexts(images, levels, contexts, each=self.number)
         figures.save_image(out / "grid.png", grid)
         if self.json:

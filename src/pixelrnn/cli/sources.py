@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 __all__ = ["load", "load_as_trained", "recorded_data"]
 
 MOST_LISTED = 20
-CHANNELS = {1: "grey", 3: "rgb", 4: "rgba"}
 
 
 def load(source: str, config: DataConfig, *, is_silent: bool = False, **changes: Any) -> "Data":
@@ -45,6 +44,8 @@ def load_as_trained(
     run_folder: Path, source: str | None, model: ModelConfig, *, packed: tuple[int, int] | None = None, **changes: Any
 ) -> tuple["Data", bool]:
     """The images of a source, or else of the run, read as in training; and whether they are those of the run."""
+    from pixelrnn.data.decode import CHANNELS
+    from pixelrnn.data.sources import holds_files
     from pixelrnn.storage import read_json
 
     recorded, config = read_json(run_folder / "config.json"), recorded_data(run_folder, model)
@@ -57,7 +58,7 @@ def load_as_trained(
     # A bit-packed source says nothing of how another one is stored.
     changes = {name: value for name, value in changes.items() if value is not None}
     changes["packed"] = packed or (config.packed if is_own else None)
-    if config.channels == "auto" and model.shape[0] in CHANNELS and _holds_files(source):
+    if config.channels == "auto" and model.shape[0] in CHANNELS and holds_files(source):
         changes["channels"] = CHANNELS[model.shape[0]]
     data = load(source, config, is_silent=not is_first_process(), **changes)
     if data.label_names and recorded.get("labels"):
@@ -70,9 +71,3 @@ def load_as_trained(
             is_aside=True,
         )
     return data, is_own
-
-
-def _holds_files(source: str) -> bool:
-    """Whether a source holds image files, which can be brought to the channels of a model."""
-    path = Path(source)
-    return source.startswith("hf:") or path.is_dir() or ".zip" in path.suffixes or ".tar" in "".join(path.suffixes)

@@ -64,14 +64,12 @@ class Upscale:
     def run(self) -> int:
         """Draw, write, and say where."""
         from pixelrnn import figures
-        from pixelrnn.data.single import read_image
+        from pixelrnn.data.single import read_image, whole_image
         from pixelrnn.tasks.upscale import upscale
 
         self.machine.prepare()
         model = open_model(self.run_folder)
-        recorded = recorded_data(self.run_folder, model.config)
-        config = dataclasses.replace(recorded, size=None, crop="centre", patches=1, subsample=1)
-        levels = model.config.levels
+        config, levels = whole_image(recorded_data(self.run_folder, model.config), None), model.config.levels
         small = read_image(self.small, config, channels=model.config.shape[0], levels=levels)
         with progress("upscaling") as report:
             images = upscale(

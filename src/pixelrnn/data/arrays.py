@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pixelrnn.config import DataConfig
-from pixelrnn.data.decode import COUNT, Channels, decode
+from pixelrnn.data.decode import CHANNELS, COUNT, decode
 from pixelrnn.data.pixels import AbstractPixels, Dense, Packed
 from pixelrnn.data.split import SPLITS
 from pixelrnn.errors import DataError
@@ -142,11 +142,10 @@ def _fitted(images: NDArray[np.generic], levels: int, where: str, config: DataCo
     """Bring integer images to the wanted channels and size, in memory, if they do not have them."""
     channels = images.shape[1]
     size = config.height_width if config.crop == "centre" else None
-    names: dict[int, Channels] = {1: "grey", 3: "rgb", 4: "rgba"}
-    target = names.get(channels) if config.channels == "auto" else config.channels
+    target = CHANNELS.get(channels) if config.channels == "auto" else config.channels
     if (target is None or COUNT[target] == channels) and size in (None, images.shape[2:]):
         return images
-    if target is None or channels not in names:
+    if target is None or channels not in CHANNELS:
         raise DataError(f"{where}: images of {channels} channels cannot be resized or converted")
     whole = dataclasses.replace(config, crop="centre", size=size, patches=1)
 

@@ -11,10 +11,11 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from pixelrnn.config import DataConfig
 from pixelrnn.data.files import Opener
 
-__all__ = ["Census", "UnreadableError", "decode", "kind_of"]
+__all__ = ["CHANNELS", "COUNT", "Census", "UnreadableError", "decode", "kind_of"]
 
 Channels = Literal["grey", "rgb", "rgba"]
-COUNT: dict[str, int] = {"grey": 1, "rgb": 3, "rgba": 4}
+COUNT: dict[Channels, int] = {"grey": 1, "rgb": 3, "rgba": 4}
+CHANNELS: dict[int, Channels] = {count: name for name, count in COUNT.items()}
 NAMES: dict[str, str] = {"grey": "grey", "rgb": "RGB", "rgba": "RGBA"}
 KINDS = {"1": "grey", "L": "grey", "LA": "grey+alpha", "La": "grey+alpha", "RGB": "RGB", "RGBA": "RGBA", "RGBa": "RGBA"}
 

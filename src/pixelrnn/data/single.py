@@ -9,16 +9,20 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from pixelrnn.config import DataConfig
-from pixelrnn.data.decode import Channels, UnreadableError, decode
+from pixelrnn.data.decode import CHANNELS, Channels, UnreadableError, decode
 from pixelrnn.data.files import Opener
 from pixelrnn.data.quantise import Quantiser
 from pixelrnn.errors import DataError
 
-__all__ = ["read_image", "read_mask", "read_opacity", "size_of"]
+__all__ = ["read_image", "read_mask", "read_opacity", "size_of", "whole_image"]
 
 SOURCE_LEVELS = 256
 WHITE = 240  # and above; less than 255, for masks that were JPEG files
-CHANNELS: dict[int, Channels] = {1: "grey", 3: "rgb", 4: "rgba"}
+
+
+def whole_image(config: DataConfig, size: tuple[int, int] | None) -> DataConfig:
+    """The options of a configuration for a file that is one whole image of a size, or of its own."""
+    return dataclasses.replace(config, size=size, crop="centre", patches=1, subsample=1)
 
 
 def read_image(path: Path, config: DataConfig, *, channels: int, levels: int) -> Tensor:
@@ -52,7 +56,7 @@ def size_of(path: Path) -> tuple[int, int]:
         try:
             upright = ImageOps.exif_transpose(image)
         except Exception as error:  # decoders raise errors of many kinds for damaged data
-            raise DataError(f"{path} is not readable as an image ({' '.join(str(error).split())})") from error
+            raise _unreadable(path, error) from error
         return upright.height, upright.width
 
 
@@ -88,20 +92,20 @@ def _bits(path: Path, opener: Opener, config: DataConfig) -> Tensor:
 def _decode(
     path: Path, opener: Opener, channels: Channels, config: DataConfig
 ) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
+    # The size of random patches is no size to bring an image to.
+    size = config.height_width if config.crop == "centre" else None
     try:
-        return decode(opener, channels, _whole(config))
+        return decode(opener, channels, whole_image(config, size))
     except UnreadableError as error:
         raise DataError(f"{path} cannot be used: {error}") from error
-
-
-def _whole(config: DataConfig) -> DataConfig:
-    """As for whole images: the size of random patches is no size to bring an image to."""
-    size = config.size if config.crop == "centre" else None
-    return dataclasses.replace(config, crop="centre", patches=1, size=size)
 
 
 def _open(path: Path) -> Image.Image:
     try:
         return Image.open(path)
     except Exception as error:  # decoders raise errors of many kinds for damaged data
-        raise DataError(f"{path} is not readable as an image ({' '.join(str(error).split())})") from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    return DataError(f"{path} is not readable as an image ({' '.join(str(error).split())})")

@@ -17,7 +17,7 @@ from pixelrnn.data.pixels import AbstractPixels, Concatenated, Dense
 from pixelrnn.data.split import split_folders
 from pixelrnn.errors import DataError
 
-__all__ = ["Source", "find"]
+__all__ = ["Source", "find", "holds_files"]
 
 DIGITS_LEVELS = 17
 
@@ -73,13 +73,23 @@ def _arrays(path: Path) -> ArraySource | None:
     return readers[path.suffix](path) if path.suffix in readers else None
 
 
+def holds_files(source: str) -> bool:
+    """Whether a source is a collection of image files, as far as its name tells."""
+    path = Path(source)
+    return source.startswith("hf:") or path.is_dir() or path.suffix == ".zip" or _is_tar(path)
+
+
+def _is_tar(path: Path) -> bool:
+    return ".tar" in path.suffixes or path.suffix in (".tgz", ".txz")
+
+
 def _files(path: Path) -> AbstractFiles:
     """The image files of a path."""
     if path.is_dir():
         return Folder(path)
     if path.suffix == ".zip":
         return Zip(path)
-    if ".tar" in path.suffixes or path.suffix in (".tgz", ".txz"):
+    if _is_tar(path):
         return Tar(path)
     raise DataError(
         f"{path}: not a kind of source that is known (folder, .zip, .tar[.gz|.xz], .npy, .npz, *-ubyte[.gz])"

@@ -92,7 +92,7 @@ def propagate(
     is_known: Array,
     is_evidence: Array,
     uniform: Callable[[range], Array],
-    numbers: Array,
+    numbers: Callable[[], Array],
     label: Array | None = None,
     context: Array | None = None,
     callback: Callable[[float], None] | None = None,
@@ -106,7 +106,7 @@ def propagate(
         is_known: `(N, C, H, W)` bool.
         is_evidence: `(N, C, H, W)` bool: which of the known values weigh.
         uniform: Draws the values of a range of the N P walks; see `walk`.
-        numbers: `(N, H W)` in [0, 1), for resampling.
+        numbers: Gives `(N, H W)` numbers in [0, 1), for resampling; not asked if there is none.
         label: `(N P)` int64, if the network knows labels.
         context: `(N P, Cc, Hc, Wc)` float32, if the network has a context.
         callback: Called with the finished share, 0 .. 1, after every row.
@@ -115,6 +115,8 @@ def propagate(
     values = cloud.values.reshape(-1, channels, height, width)
     nats = np.zeros_like(values) if is_evidence.any() else None
     weighing = is_evidence.reshape(images, 1, channels, height * width)
+    stops = _stops(is_known, is_evidence) if particles > 1 else set()
+    chances = numbers() if stops else None
     weighed = 0
 
     def weigh(pixel: int) -> None:
@@ -125,8 +127,9 @@ def propagate(
         weighed = pixel
 
     def choose(visit: int) -> Array | None:
+        assert chances is not None
         weigh(visit // channels)
-        return cloud.resample(numbers[:, visit // channels])
+        return cloud.resample(chances[:, visit // channels])
 
     walk(
         program,
@@ -139,7 +142,7 @@ def propagate(
         log_prob=nats,
         batch=len(values),
         callback=callback,
-        stops=_stops(is_known, is_evidence) if particles > 1 else (),
+        stops=stops,
         choose=choose,
     )
     weigh(height * width)
