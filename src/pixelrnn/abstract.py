@@ -129,6 +129,14 @@ class AbstractImageModel(nn.Module, abc.ABC):
             ConfigError: If a condition is missing, or given to a model that has none.
         """
 
+    @property
+    @abc.abstractmethod
+    def stages(self) -> "list[tuple[Any, int]]":
+        """The `ImageModel`s that code an image one after the other, each with the distance of its pixels in the image.
+
+        Each but the first has the image of the one before as its context, and copies it.
+        """
+
     @abc.abstractmethod
     def _walker(self, size: tuple[int, int], drawing: Drawing) -> AbstractWalker:
         """The raster face for images of a size."""

@@ -4,7 +4,7 @@ Every class here is a `ValueError`, so library users catch what they expect; the
 the sentence alone and exits with 2. Invariants of our own code are `assert`, never one of these.
 """
 
-__all__ = ["ConfigError", "DataError", "PixelRNNError", "RunError", "RunExistsError"]
+__all__ = ["ArchiveError", "ConfigError", "DataError", "PixelRNNError", "RunError", "RunExistsError"]
 
 
 class PixelRNNError(ValueError):
@@ -25,3 +25,7 @@ class RunError(PixelRNNError):
 
 class RunExistsError(RunError):
     """A new run was to be made where something is already."""
+
+
+class ArchiveError(PixelRNNError):
+    """A compressed file cannot be made, read or restored; the message says which and why."""

@@ -96,6 +96,11 @@ class ImageModel(AbstractImageModel):
             nats[COPIED] = torch.where(is_equal, 0.0, -math.inf)
         return nats
 
+    @property
+    def stages(self) -> list[tuple["ImageModel", int]]:
+        """The model itself, of every pixel; see `AbstractImageModel`."""
+        return [(self, 1)]
+
     def _in_order(self, mask: Tensor) -> Tensor:
         # Raster order, colour by colour; what is copied from the context is given before.
         order = mask.permute(0, 2, 3, 1).flatten(1)
@@ -111,18 +116,27 @@ class ImageModel(AbstractImageModel):
     def walker(self, size: tuple[int, int], drawing: Drawing, *, scale: int) -> AbstractWalker:
         """The raster face for images of a size; each scale of a Multi-Scale model has random numbers of its own."""
         walk = compiled_module("pixelrnn.walk", "the walk")
-        program = walk.compile_network(self.network, *size)
+        program, distribution = self.raster(
+            size, temperature=drawing.temperature, top_k=drawing.top_k or 0, top_p=drawing.top_p
+        )
+        return functools.partial(self._draw, walk.propagate, program, distribution, drawing, scale)
+
+    def raster(self, size: tuple[int, int], **restrictions: Any) -> tuple[Any, Any]:
+        """The raster face: a `pixelrnn.walk.Program` for images of a size, and the `Distribution` of a sub-pixel.
+
+        Args:
+            size: Height and width.
+            restrictions: Temperature, top k and top p; none if not given.
+        """
+        walk = compiled_module("pixelrnn.walk", "the walk")
         distribution = walk.Distribution(
             output=self.config.resolved_output,
             parameters=self.output.parameters,
             levels=self.config.levels,
             mixtures=self.config.mixtures,
-            temperature=drawing.temperature,
-            top_k=drawing.top_k or 0,
-            top_p=drawing.top_p,
+            **restrictions,
         )
-
-        return functools.partial(self._draw, walk.propagate, program, distribution, drawing, scale)
+        return walk.compile_network(self.network, *size), distribution
 
     def _draw(
         self,

@@ -107,6 +107,11 @@ class MultiScaleModel(AbstractImageModel):
         """The distance in x of neighbouring pixels of each scale."""
         return [2 ** (len(self.models) - 1 - number) for number in range(len(self.models))]
 
+    @property
+    def stages(self) -> list[tuple[ImageModel, int]]:
+        """The model of each scale, the smallest first; see `AbstractImageModel`."""
+        return list(zip(self.models, self.steps, strict=True))
+
     def require_size(self, size: tuple[int, int]) -> None:
         """Refuse images of a height and width that cannot be halved for every scale: `DataError`."""
         step = self.steps[0]

@@ -76,16 +76,19 @@ def _openmp() -> Any:
 _parallel = _openmp()
 
 
-def run(task: Any, count: int, integers: "np.ndarray[Any, np.dtype[np.int64]]") -> None:
+def run(
+    task: Any, count: int, integers: "np.ndarray[Any, np.dtype[np.int64]]", *, is_alone: bool = False
+) -> None:
     """Call a task with the numbers 0 .. count - 1 and wait for all of them. Several Python threads may do so at once.
 
     Args:
         task: Compiled by `numba.cfunc(TASK)`.
         count: How many numbers.
         integers: What all calls get: sizes and addresses of memory that is kept until the end.
+        is_alone: Use the calling thread only.
     """
     shared = np.array([0, count, task.address, integers.ctypes.data], np.int64)
-    threads = torch.get_num_threads() if count > 1 else 1
+    threads = torch.get_num_threads() if count > 1 and not is_alone else 1
     if threads > 1 and _parallel is not None:
         # As many as torch asks for, even if there are fewer tasks: OpenMP would end the others and start them again.
         _parallel(_work.address, shared.ctypes.data, threads, 0)

@@ -28,7 +28,7 @@ from pixelrnn.compiled.vectors import (
 )
 from pixelrnn.outputs.logistic import MAX_LOG_SCALE
 
-__all__ = ["KINDS", "Output", "Room", "decide", "make_room"]
+__all__ = ["KINDS", "Output", "Room", "compiled", "decide", "make_room", "weigh"]
 
 KINDS = ("bernoulli", "softmax", "logistic-mixture", "continuous-mixture")
 _BERNOULLI, _SOFTMAX, _LOGISTIC, _CONTINUOUS = range(4)
@@ -160,8 +160,8 @@ def _sharpen(table: Address, count: int, sharpness: Vector) -> None:
 
 
 @compiled
-def _weigh(output: Output, parameters: Address, room: Room, temperature: float) -> None:
-    """Fill the table."""
+def weigh(output: Output, parameters: Address, room: Room, temperature: float) -> None:
+    """Fill the table of weights."""
     table, sharpness = pointer(room.table, 0), splat(np.float32(1 / temperature))
     if output.kind == _BERNOULLI:
         logit = load(parameters, 0)
@@ -294,7 +294,7 @@ def decide(output: Output, parameters: Address, room: Room, wants_nats: bool) ->
     # Colder than this the likeliest value is certain anyway, and 1/T is no float32.
     temperature, top_p = max(settings[0], 1e-30), settings[1]
     is_restricted = output.top_k > 0 or top_p < 1
-    _weigh(output, parameters, room, temperature)
+    weigh(output, parameters, room, temperature)
     if is_restricted:
         _restrict(output, room, top_p)
     room.total[:] = 0

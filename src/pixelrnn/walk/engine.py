@@ -1,7 +1,7 @@
 r"""One compiled loop that walks sub-pixels in order, with all state cached, for a block of images: an image a lane.
 
 It runs a program (`program.py`) for each sub-pixel, which leaves the parameters of the sub-pixel's distribution, has
-`distributions.decide` choose a value, and writes it into the image. Images of a lane are `LANES` floats apart in every
+`distributions.decide` choose a value (`advance`) or asks its caller to (`tabulate`), and writes it into the image. Images of a lane are `LANES` floats apart in every
 map, so that each instruction works on all images of the block at once, whatever the number of features.
 
 Arithmetic is plain float32 in the order of the instructions: nothing is fused or reordered, so that a program gives the
@@ -19,11 +19,12 @@ from pixelrnn.compiled.threads import TASK
 from pixelrnn.compiled.vectors import LANES, Address, address, load, maximum, pointer, splat, store, view
 from pixelrnn.scan.cell import cell_forward
 from pixelrnn.walk.condition import fill_context, fill_labels
-from pixelrnn.walk.distributions import Output, Room, decide, make_room
+from pixelrnn.walk.distributions import Output, Room, decide, make_room, weigh
 from pixelrnn.walk.program import BIAS, FIELDS, GATE, GROUP, LINEAR, LSTM, RELU, START
+from pixelrnn.walk.shares import write_shares
 from pixelrnn.walk.state import Walk, at, bound, features
 
-__all__ = ["advance", "gather"]
+__all__ = ["advance", "gather", "tabulate"]
 
 _ZERO, _ONE, _TWO = np.array([0, 1, 2], np.float32)
 
@@ -150,33 +151,89 @@ def _visit(
         _show(walk, output, parameters, image, row, column, channel)
     _ask(walk, room, image, row, column, channel)
     decide(output, parameters, room, walk.log_prob != 0)
+    _feed(walk, output, state, room, row, column, channel)
+    _tell(walk, room, image, row, column, channel)
+
+
+@njit
+def _feed(walk: Walk, output: Output, state: Address, room: Room, row: int, column: int, channel: int) -> None:
+    """Give the network the values of a sub-pixel, over -1 .. 1."""
     value = load(pointer(room.value, 0), 0)
     if output.levels:
         value = splat(_TWO) * value / splat(np.float32(output.levels - 1)) - splat(_ONE)
     store(at(walk, state, walk.image, row, column), channel * LANES, value)
-    _tell(walk, room, image, row, column, channel)
 
 
-@cfunc(TASK, cache=True)
-def advance(block: int, n: Any) -> None:
-    """Walk one block of images through some sub-pixels; `visit.py` writes the integers."""
+@njit
+def _unpack(n: Any) -> tuple[Walk, Output]:
+    """What the integers say that `visit.integers_of` writes."""
     walk = Walk(
         n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11], n[12], n[13], n[14],
         n[15], n[16], n[17], n[18], n[19], n[20], n[21], n[22], n[23], n[24], n[25], n[26], n[27], n[28], n[29],
     )  # fmt: skip
-    output = Output(n[30], n[31], n[32], n[33], n[34], n[35])
-    room = make_room(output)
-    image, state = block * LANES, pointer(walk.states, block * walk.floats * LANES)
-    if walk.first_visit == 0:
+    return walk, Output(n[30], n[31], n[32], n[33], n[34], n[35])
+
+
+@njit
+def _place(walk: Walk, visit: int) -> tuple[int, int, int]:
+    """Row, column and channel of a sub-pixel."""
+    pixel = visit // walk.channels
+    return pixel // walk.columns, pixel % walk.columns, visit % walk.channels
+
+
+@njit
+def _begin(walk: Walk, state: Address, image: int, visit: int) -> None:
+    """What comes before a sub-pixel: the condition before the first one, the passes of a row before its first one."""
+    if visit == 0:
         fill_labels(walk, state, image)
         fill_context(walk, state, image)
+    if visit % (walk.columns * walk.channels) == 0:
+        for number in range(walk.number_of_passes):
+            _pass(walk, state, number, visit // (walk.columns * walk.channels))
+
+
+@cfunc(TASK, cache=True)
+def advance(block: int, n: Any) -> None:
+    """Walk one block of images through some sub-pixels."""
+    walk, output = _unpack(n)
+    room = make_room(output)
+    image, state = block * LANES, pointer(walk.states, block * walk.floats * LANES)
     for visit in range(walk.first_visit, walk.end_visit):
-        pixel, channel = visit // walk.channels, visit % walk.channels
-        row, column = pixel // walk.columns, pixel % walk.columns
-        if column == 0 and channel == 0:
-            for number in range(walk.number_of_passes):
-                _pass(walk, state, number, row)
+        _begin(walk, state, image, visit)
+        row, column, channel = _place(walk, visit)
         _visit(walk, output, state, room, image, row, column, channel)
+
+
+@cfunc(TASK, cache=True)
+def tabulate(block: int, n: Any) -> None:
+    """Take up the values of the sub-pixel before `first_visit`, and write the shares of the levels for that one.
+
+    The address of the shares, float64 `(N, levels)`, is the last integer; 0 for none.
+    """
+    walk, output = _unpack(n)
+    shares = n[36]
+    room = make_room(output)
+    image, state = block * LANES, pointer(walk.states, block * walk.floats * LANES)
+    visit = walk.first_visit
+    if visit > 0:
+        row, column, channel = _place(walk, visit - 1)
+        values = view(walk.values, np.float32)
+        for lane in range(min(LANES, walk.images - image)):
+            room.value[lane] = values[
+                (((image + lane) * walk.channels + channel) * walk.rows + row) * walk.columns + column
+            ]
+        _feed(walk, output, state, room, row, column, channel)
+    _begin(walk, state, image, visit)
+    row, column, channel = _place(walk, visit)
+    _run(walk, state, walk.first, walk.end, row, column, channel)
+    if shares:
+        weigh(
+            output,
+            pointer(at(walk, state, walk.parameters, row, column), channel * output.parameters * LANES),
+            room,
+            1.0,
+        )
+        write_shares(room, shares + 8 * image * output.levels, min(LANES, walk.images - image))
 
 
 @cfunc(TASK, cache=True)

@@ -1,4 +1,7 @@
-"""Walking images: sampling, completing and scoring differ only in which values are known beforehand."""
+"""Walking images: sampling, completing and scoring differ only in which values are known beforehand.
+
+Coding asks from outside, sub-pixel by sub-pixel, what a value is (`ask`).
+"""
 
 import dataclasses
 from collections.abc import Callable, Collection
@@ -9,11 +12,11 @@ from pixelrnn.compiled import threads
 from pixelrnn.compiled.vectors import LANES, padded
 from pixelrnn.config import OutputName
 from pixelrnn.walk.distributions import KINDS, Output
-from pixelrnn.walk.engine import advance, gather
+from pixelrnn.walk.engine import advance, gather, tabulate
 from pixelrnn.walk.program import Array, Program
 from pixelrnn.walk.state import Walk
 
-__all__ = ["Distribution", "walk"]
+__all__ = ["Distribution", "ask", "walk"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -111,6 +114,50 @@ def walk(
                 callback((start + len(members) * end / (rows * line)) / images)
 
 
+def ask(
+    program: Program,
+    distribution: Distribution,
+    values: Array,
+    answer: Callable[[Array, Array], Array],
+    *,
+    label: Array | None = None,
+    context: Array | None = None,
+    is_given: Array | None = None,
+) -> None:
+    """Visit the sub-pixels of images in order, and have each value answered, given its distribution.
+
+    The distributions depend on the values before only, bit by bit, whatever the other images and the processor. The
+    calling thread works alone, so that several may.
+
+    Args:
+        program: Made for the height and width of the images.
+        distribution: Of a sub-pixel, discrete, as it is (temperature 1).
+        values: `(N, C, H, W)` float32, levels as they are; changed in place.
+        answer: Called with the values of a sub-pixel of all images, `(N)`, and the shares of the levels, float64
+            `(N, levels)` (see `shares.py`); returns the values `(N)`.
+        label: As for `walk`.
+        context: As for `walk`.
+        is_given: `(C, H, W)` bool: where `values` are given, and not asked for.
+    """
+    images, channels, rows, columns = values.shape
+    assert distribution.levels > 0
+    given = np.zeros(values.shape[1:], np.bool_) if is_given is None else is_given
+    _check(program, distribution, values, label, context, np.ones(values.shape, np.uint8), None, None, None)
+    settings = np.array([1.0, 1.0])
+    shares = np.zeros((images, distribution.levels))
+    states = np.zeros(padded(images) * program.floats, np.float32)
+    arrays = (states, values, None, None, None, None, label, context)
+    integers = _integers(program, distribution, settings, (0, 0), arrays, 0)
+    first_visit, place = Walk._fields.index("first_visit"), _place(shares)
+    for visit in range(rows * columns * channels):
+        row, column, channel = visit // channels // columns, visit // channels % columns, visit % channels
+        is_asked = not given[channel, row, column]
+        integers[first_visit], integers[-1] = visit, place if is_asked else 0
+        threads.run(tabulate, padded(images) // LANES, integers, is_alone=True)
+        if is_asked:
+            values[:, channel, row, column] = answer(values[:, channel, row, column], shares)
+
+
 def _check(
     program: Program,
     distribution: Distribution,
@@ -148,10 +195,25 @@ def _check(
 def _advance(
     program: Program, distribution: Distribution, visits: tuple[int, int], arrays: tuple[Array | None, ...]
 ) -> None:
-    """Some sub-pixels of a batch, on all threads; `arrays` in the order of `engine.Walk`, the values second."""
+    """Some sub-pixels of a batch, on all threads."""
+    settings = np.array([distribution.temperature, distribution.top_p], np.float64)
+    integers = _integers(program, distribution, settings, visits, arrays)
     values = arrays[1]
     assert values is not None
-    settings = np.array([distribution.temperature, distribution.top_p], np.float64)
+    threads.run(advance, padded(len(values)) // LANES, integers)
+
+
+def _integers(
+    program: Program,
+    distribution: Distribution,
+    settings: Array,
+    visits: tuple[int, int],
+    arrays: tuple[Array | None, ...],
+    *more: int,
+) -> Array:
+    """What the engine is told; `arrays` in the order of `state.Walk`, the values second."""
+    values = arrays[1]
+    assert values is not None
     tables = (program.weights, program.instructions, program.maps, program.bounds, program.passes)
     kind = (KINDS.index(distribution.output), distribution.levels, distribution.mixtures, distribution.parameters)
     integers = (
@@ -164,7 +226,7 @@ def _advance(
         *(*kind, distribution.top_k, _place(settings)),
     )
     assert len(integers) == len(Walk._fields) + len(Output._fields)
-    threads.run(advance, padded(len(values)) // LANES, np.array(integers, np.int64))
+    return np.array((*integers, *more), np.int64)
 
 
 def _gather(program: Program, states: Array, chosen: Array) -> Array:

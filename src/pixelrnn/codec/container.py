@@ -1,0 +1,346 @@
+r"""The bytes of a `.pxr` file, version 1. It knows no model, no image library and no disk.
+
+A file is a head, an index and pieces:
+
+    magic       89 50 58 52            4 bytes
+    version     1                      1 byte
+    length      of the index, stored   varint
+    length      of the index, unpacked varint; 0: it is stored as it is, else it is packed (raw deflate)
+    index
+    CRC-32      of all before          4 bytes, little-endian as all numbers
+    pieces      one after the other, to the end of the file
+
+A varint has 7 bits in each byte, the lowest first, and the highest bit set in all but the last. The index holds
+
+    fingerprint of the model           8 bytes; zeros if no member is coded by one
+    tile        height, width          2 varints
+    model       1: the first piece is the model; 0: it comes from elsewhere    1 byte
+    members     their number N         varint; then for each of the following N values
+    names       shared, own, bytes     2 varints and UTF-8: so many bytes of the name before, then so many own ones
+    kinds       0 coded by the model, 1 an image file, 2 another file, 3 equal to an earlier member     1 byte each
+    of coded    form, height, width, label + 1, extras    for each coded member, field by field; varints;
+                                       extras: 1 if it has a piece of its own, else 0
+    of coded    CRC-32 of the picture  4 bytes each
+    of equal    how many members ago   varint each
+    shared      number of the groups that pictures of one tile share, and how many pictures each has    varints
+    pieces      their number P, then their lengths (varints), then their CRC-32 (4 bytes each)
+
+Pieces come in this order: the model; for each member that has one, its file or its extras; the streams of the coded
+members. These are cut into tiles and grouped as `tiles.plan` says. Nothing else is in a file: lengths must add up.
+
+Whatever is read is bounded before memory is taken for it, and wrong bytes are an `ArchiveError`, never anything else.
+"""
+
+import dataclasses
+import enum
+import struct
+import zlib
+from collections.abc import Iterable, Sequence
+
+from pixelrnn.errors import ArchiveError
+
+__all__ = ["LEAST_HEAD", "Index", "Kind", "Member", "Piece", "head_size", "pack_index", "piece_of", "unpack_index"]
+
+MAGIC = b"\x89PXR"
+VERSION = 1
+FINGERPRINT = 8
+
+MOST_INDEX = 2**26  # bytes, unpacked
+MOST_NAME = 4096
+MOST_NAMES = 2**27  # bytes of all names together, shared ones counted each time
+MOST_PIXELS = 2**27  # of a picture
+MOST_VARINT = 9  # bytes
+LEAST_HEAD = 64  # bytes after which `head_size` always has an answer
+
+
+class Kind(enum.IntEnum):
+    """What a member is."""
+
+    CODED = 0
+    IMAGE = 1
+    FILE = 2
+    SAME = 3
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Member:
+    """One of the files or images of an archive.
+
+    Attributes:
+        name: With slashes; empty for images that have none.
+        kind: What it is.
+        form: Of a coded picture, how it becomes one again; see `pictures.py`.
+        height: Of a coded picture.
+        width: Of a coded picture.
+        label: That it was coded with; -1 for none.
+        has_extras: Whether a coded picture has a piece of its own, with what the model does not code.
+        checksum: CRC-32 of a coded picture.
+        same_as: Number of the member that it equals.
+    """
+
+    name: str
+    kind: Kind
+    form: int = 0
+    height: int = 0
+    width: int = 0
+    label: int = -1
+    has_extras: bool = False
+    checksum: int = 0
+    same_as: int = -1
+
+    @property
+    def has_piece(self) -> bool:
+        """Whether a piece belongs to it alone."""
+        return self.has_extras or self.kind in (Kind.IMAGE, Kind.FILE)
+
+
+@dataclasses.dataclass(frozen=True)
+class Piece:
+    """Length and CRC-32 of some bytes of a file."""
+
+    length: int
+    checksum: int
+
+    @classmethod
+    def of(cls, content: bytes) -> "Piece":
+        """The piece that some bytes make."""
+        return cls(len(content), zlib.crc32(content))
+
+
+@dataclasses.dataclass(frozen=True)
+class Index:
+    """All that a file says of its content.
+
+    Attributes:
+        fingerprint: Of the model, 8 bytes.
+        tile: Height and width of the tiles that pictures are cut into.
+        has_model: Whether the first piece is the model.
+        members: In order.
+        shared: How many pictures each of the groups has that pictures of one tile share.
+        pieces: In order.
+    """
+
+    fingerprint: bytes
+    tile: tuple[int, int]
+    has_model: bool
+    members: tuple[Member, ...]
+    shared: tuple[int, ...]
+    pieces: tuple[Piece, ...]
+
+    @property
+    def coded(self) -> list[int]:
+        """Numbers of the members that the model codes."""
+        return [number for number, member in enumerate(self.members) if member.kind == Kind.CODED]
+
+
+def piece_of(index: Index) -> tuple[dict[int, int], int]:
+    """The number of the piece of each member that has one, and of the first stream."""
+    first = int(index.has_model)
+    owners = [number for number, member in enumerate(index.members) if member.has_piece]
+    return {number: first + place for place, number in enumerate(owners)}, first + len(owners)
+
+
+class _Writer:
+    def __init__(self) -> None:
+        self.bytes = bytearray()
+
+    def varints(self, values: Iterable[int]) -> None:
+        for value in values:
+            while value > 127:
+                self.bytes.append(128 | value & 127)
+                value >>= 7
+            self.bytes.append(value)
+
+    def words(self, values: Sequence[int]) -> None:
+        self.bytes += struct.pack(f"<{len(values)}I", *values)
+
+
+class _Reader:
+    def __init__(self, content: bytes) -> None:
+        self.content, self.at = content, 0
+
+    def take(self, count: int) -> bytes:
+        if not 0 <= count <= len(self.content) - self.at:
+            raise ArchiveError("it ends too early")
+        self.at += count
+        return self.content[self.at - count : self.at]
+
+    def varint(self, most: int = 2**62) -> int:
+        value = 0
+        for place in range(MOST_VARINT):
+            byte = self.take(1)[0]
+            value |= (byte & 127) << (7 * place)
+            if byte < 128:
+                if value > most:
+                    raise ArchiveError(f"it holds the number {value}; at most {most} can stand there")
+                return value
+        raise ArchiveError("it holds a number of more than 9 bytes")
+
+    def varints(self, count: int, most: int = 2**62) -> list[int]:
+        if count > len(self.content) - self.at:
+            raise ArchiveError("it ends too early")
+        return [self.varint(most) for _ in range(count)]
+
+    def words(self, count: int) -> tuple[int, ...]:
+        return struct.unpack(f"<{count}I", self.take(4 * count))
+
+
+def pack_index(index: Index) -> bytes:
+    """Head and index as bytes; the pieces follow."""
+    writer = _Writer()
+    members, coded = index.members, [index.members[number] for number in index.coded]
+    writer.bytes += index.fingerprint
+    writer.varints((*index.tile, index.has_model, len(members)))
+    before = b""
+    for member in members:
+        name = member.name.encode("utf-8", "surrogateescape")
+        shared = next((i for i, (a, b) in enumerate(zip(before, name, strict=False)) if a != b), None)
+        shared = min(len(before), len(name)) if shared is None else shared
+        writer.varints((shared, len(name) - shared))
+        writer.bytes += name[shared:]
+        before = name
+    writer.varints(member.kind for member in members)
+    for column in (
+        [member.form for member in coded],
+        [member.height for member in coded],
+        [member.width for member in coded],
+        [member.label + 1 for member in coded],
+        [member.has_extras for member in coded],
+    ):
+        writer.varints(column)
+    writer.words([member.checksum for member in coded])
+    writer.varints(number - member.same_as for number, member in enumerate(members) if member.kind == Kind.SAME)
+    writer.varints((len(index.shared), *index.shared))
+    writer.varints((len(index.pieces), *(piece.length for piece in index.pieces)))
+    writer.words([piece.checksum for piece in index.pieces])
+
+    deflate = zlib.compressobj(9, wbits=-15)
+    plain = bytes(writer.bytes)
+    packed = deflate.compress(plain) + deflate.flush()
+    is_packed = len(packed) < len(plain)
+    head = _Writer()
+    head.bytes += MAGIC + bytes((VERSION,))
+    head.varints((len(packed), len(plain)) if is_packed else (len(plain), 0))
+    head.bytes += packed if is_packed else plain
+    head.words([zlib.crc32(head.bytes)])
+    return bytes(head.bytes)
+
+
+def head_size(start: bytes) -> int:
+    """The size of head and index together, from the first `LEAST_HEAD` bytes of a file (or all, if it has fewer)."""
+    reader = _Reader(start)
+    if start[: len(MAGIC)] != MAGIC:
+        raise ArchiveError("it is no .pxr file")
+    reader.take(len(MAGIC))
+    if (version := reader.take(1)[0]) != VERSION:
+        raise ArchiveError(f"its format has version {version}; this program reads version {VERSION}: a newer one may")
+    stored = reader.varint(MOST_INDEX)
+    reader.varint(MOST_INDEX)
+    return reader.at + stored + 4
+
+
+def unpack_index(head: bytes, size: int) -> Index:
+    """Read head and index.
+
+    Args:
+        head: As many bytes as `head_size` says.
+        size: Of the whole file.
+
+    Raises:
+        ArchiveError: If anything is not as it must be.
+    """
+    if len(head) != head_size(head) or zlib.crc32(head[:-4]) != struct.unpack("<I", head[-4:])[0]:
+        raise ArchiveError("it is damaged or cut off (the index is not whole)")
+    reader = _Reader(head[:-4])
+    reader.take(len(MAGIC) + 1)
+    stored, unpacked = reader.varint(), reader.varint()
+    content = reader.take(stored)
+    if unpacked:
+        inflate = zlib.decompressobj(wbits=-15)
+        try:
+            content = inflate.decompress(content, unpacked)
+        except zlib.error as error:
+            raise ArchiveError(f"its index is damaged ({error})") from error
+        if len(content) != unpacked or not inflate.eof:
+            raise ArchiveError("its index has another length than it says")
+    reader = _Reader(content)
+    index = _read_index(reader)
+    if reader.at != len(content):
+        raise ArchiveError("its index holds more than it should")
+    if sum(piece.length for piece in index.pieces) != size - len(head):
+        raise ArchiveError("it is damaged or cut off (it has another length than its index says)")
+    return index
+
+
+def _read_index(reader: _Reader) -> Index:
+    fingerprint = reader.take(FINGERPRINT)
+    tile = (reader.varint(MOST_PIXELS), reader.varint(MOST_PIXELS))
+    has_model, count = bool(reader.varint(1)), reader.varint(MOST_INDEX)
+    if min(tile) < 1:
+        raise ArchiveError("its tiles have no pixels")
+    names = _read_names(reader, count)
+    kinds = [Kind(kind) for kind in reader.varints(count, max(Kind))]
+    coded = kinds.count(Kind.CODED)
+    forms, heights, widths = (reader.varints(coded, MOST_PIXELS) for _ in range(3))
+    labels, extras = reader.varints(coded, 2**31), reader.varints(coded, 1)
+    checksums = reader.words(coded)
+    if any(height * width > MOST_PIXELS or not height * width for height, width in zip(heights, widths, strict=True)):
+        raise ArchiveError(f"a picture in it has no pixels, or more than {MOST_PIXELS:,}")
+    columns = zip(forms, heights, widths, labels, extras, checksums, strict=True)
+    members: list[Member] = []
+    for number, (name, kind) in enumerate(zip(names, kinds, strict=True)):
+        if kind == Kind.CODED:
+            form, height, width, label, has_extras, checksum = next(columns)
+            members.append(
+                Member(
+                    name=name,
+                    kind=kind,
+                    form=form,
+                    height=height,
+                    width=width,
+                    label=label - 1,
+                    has_extras=bool(has_extras),
+                    checksum=checksum,
+                )
+            )
+        else:
+            members.append(Member(name=name, kind=kind, same_as=number if kind == Kind.SAME else -1))
+    for number, member in enumerate(members):
+        if member.kind == Kind.SAME:
+            same_as = number - reader.varint(number)
+            if same_as == number or members[same_as].kind == Kind.SAME:
+                raise ArchiveError("a member of it equals none that is there")
+            members[number] = dataclasses.replace(member, same_as=same_as)
+    shared = reader.varints(reader.varint(MOST_INDEX))
+    lengths = reader.varints(reader.varint(MOST_INDEX))
+    pieces = tuple(map(Piece, lengths, reader.words(len(lengths))))
+    index = Index(fingerprint, tile, has_model, tuple(members), tuple(shared), pieces)
+    if piece_of(index)[1] > len(pieces):
+        raise ArchiveError("it has fewer pieces than its members need")
+    return index
+
+
+def _read_names(reader: _Reader, count: int) -> list[str]:
+    if count > len(reader.content) - reader.at:
+        raise ArchiveError("it ends too early")
+    names, before, seen, total = [], b"", set(), 0
+    for _ in range(count):
+        shared, own = reader.varint(len(before)), reader.varint(MOST_NAME)
+        total += shared + own
+        if shared + own > MOST_NAME or total > MOST_NAMES:
+            raise ArchiveError(f"a name in it has more than {MOST_NAME} bytes, or all have more than {MOST_NAMES:,}")
+        before = before[:shared] + reader.take(own)
+        name = before.decode("utf-8", "surrogateescape")
+        if name and (name in seen or not _is_safe(name)):
+            raise ArchiveError(f"it holds the name {name!r}, which is there twice or leads out of its folder")
+        seen.add(name)
+        names.append(name)
+    return names
+
+
+def _is_safe(name: str) -> bool:
+    """Whether a name stays within the folder it is put in, on any system."""
+    parts = name.split("/")
+    return not any(part in ("", ".", "..") or "\0" in part for part in parts) and not (
+        len(parts[0]) > 1 and parts[0][1] == ":"
+    )

@@ -1,0 +1,109 @@
+"""Streams back to pictures: all of a file, or those that are wanted, a group at a time on several threads."""
+
+from collections.abc import Callable, Collection, Iterator
+from typing import Any
+
+import numpy as np
+
+from pixelrnn.codec.container import Index, piece_of
+from pixelrnn.codec.pool import Pool
+from pixelrnn.codec.streams import Coder, least_bytes
+from pixelrnn.codec.tiles import LANES, Tile, count, plan
+from pixelrnn.errors import ArchiveError
+
+__all__ = ["decode", "groups_of"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def groups_of(index: Index, channels: int) -> list[list[Tile]]:
+    """The groups of a file, checked against the lengths of its streams before anything is made of them.
+
+    Raises:
+        ArchiveError: If the streams cannot hold what the index says.
+    """
+    streams = index.pieces[piece_of(index)[1] :]
+    coded = [(number, (index.members[number].height, index.members[number].width)) for number in index.coded]
+    if sum(count(size, index.tile) for _, size in coded) > LANES * len(streams):
+        raise ArchiveError("it has too few streams for its pictures")
+    groups = plan(coded, index.tile, index.shared)
+    if len(groups) != len(streams):
+        raise ArchiveError("its streams do not fit its pictures")
+    for members, stream in zip(groups, streams, strict=True):
+        if stream.length < least_bytes((len(members), channels, *members[0].size)):
+            raise ArchiveError("a stream of it is too short for its pictures")
+    return groups
+
+
+def decode(
+    coder: Coder,
+    index: Index,
+    read: Callable[[int], bytes],
+    wanted: Collection[int],
+    *,
+    contexts: Array | None = None,
+    callback: Callable[[int], None] | None = None,
+) -> Iterator[tuple[int, Array]]:
+    """Restore the levels of coded members.
+
+    Args:
+        coder: The model.
+        index: Of the file.
+        read: Gives a piece.
+        wanted: Numbers of members.
+        contexts: Of all members, if the model has one, `(N, Cc, Hc, Wc)`.
+        callback: Called with the number of sub-pixels that are finished; what it raises ends the work.
+
+    Yields:
+        The number of each wanted member, in the order in which they are finished, and its levels `(C, H, W)`.
+
+    Raises:
+        ArchiveError: If a stream is not what it must be.
+    """
+    channels = coder.model.config.shape[0]
+    first = piece_of(index)[1]
+    labels = np.array([member.label for member in index.members], np.int64)
+    if ((labels < -1) | (labels >= max(1, coder.model.config.classes))).any():
+        raise ArchiveError("it holds a label that the model does not know")
+    unfinished: dict[int, Array] = {}
+    missing: dict[int, int] = {}
+
+    def place(tiles: list[Tile], values: Array) -> Iterator[tuple[int, Array]]:
+        for tile, part in zip(tiles, values, strict=True):
+            number, member = tile.picture, index.members[tile.picture]
+            if number not in wanted:
+                continue
+            if number not in unfinished:
+                unfinished[number] = np.empty((channels, member.height, member.width), part.dtype)
+                missing[number] = count((member.height, member.width), index.tile)
+            unfinished[number][:, *tile.place] = part
+            missing[number] -= 1
+            if missing[number] == 0:
+                yield number, unfinished.pop(number)
+
+    pool: Pool[tuple[list[Tile], Array]] = Pool(callback)
+    is_finished = False
+    try:
+        for stream, tiles in enumerate(groups_of(index, channels)):
+            if not any(tile.picture in wanted for tile in tiles):
+                continue
+            numbers = [tile.picture for tile in tiles]
+            work = _work(coder, read(first + stream), tiles, labels[numbers], None if contexts is None else contexts[numbers])
+            for result in pool.submit(work):
+                yield from place(*result)
+        for result in pool.rest():
+            yield from place(*result)
+        is_finished = True
+    finally:
+        pool.close(is_stopped=not is_finished)
+
+
+def _work(
+    coder: Coder, content: bytes, tiles: list[Tile], labels: Array, contexts: Array | None
+) -> Callable[[Callable[[float], None]], tuple[list[Tile], Array]]:
+    shape = (len(tiles), coder.model.config.shape[0], *tiles[0].size)
+
+    def work(tick: Callable[[float], None]) -> tuple[list[Tile], Array]:
+        return tiles, coder.decode(content, shape, labels, contexts, lambda: tick(len(tiles)))
+
+    return work

@@ -1,0 +1,173 @@
+"""Many pictures to streams, a group at a time, on several threads.
+
+Each group is decoded again as soon as it is coded, unless that is not wanted, and a picture that costs more than its
+limit is left out. Memory holds the groups under way and what they became.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from pixelrnn.codec.pool import Pool
+from pixelrnn.codec.streams import Coder
+from pixelrnn.codec.tiles import LANES, Tile, cut, group
+from pixelrnn.errors import ArchiveError
+
+__all__ = ["Encoded", "Encoder", "Plate", "Stream"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Plate:
+    """A picture as the model takes it.
+
+    Attributes:
+        number: Of the member.
+        values: `(C, H, W)` uint8 levels.
+        label: -1 for none.
+        context: `(Cc, Hc, Wc)`, if the model has one; such a picture has one tile.
+        limit: Bits above which it is left out.
+    """
+
+    number: int
+    values: Array
+    label: int = -1
+    context: Array | None = None
+    limit: float = math.inf
+
+
+@dataclasses.dataclass(frozen=True)
+class Stream:
+    """A group that was coded.
+
+    Attributes:
+        tiles: Of the group.
+        content: The stream.
+        bits: Of each tile.
+        is_shared: Whether its tiles are whole pictures.
+    """
+
+    tiles: tuple[Tile, ...]
+    content: bytes
+    bits: tuple[float, ...]
+    is_shared: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoded:
+    """What pictures became.
+
+    Attributes:
+        streams: In the order of `tiles.plan`.
+        bits: Of each picture, by the probabilities that it was coded with.
+        left_out: Numbers of the pictures that cost more than their limits.
+    """
+
+    streams: tuple[Stream, ...]
+    bits: dict[int, float]
+    left_out: frozenset[int]
+
+    @property
+    def shared(self) -> list[int]:
+        """Numbers of tiles of the groups that pictures share."""
+        return [len(stream.tiles) for stream in self.streams if stream.is_shared]
+
+
+class Encoder:
+    """Codes pictures as they come. A context manager: leaving it by an error stops the work under way.
+
+    Args:
+        coder: The model.
+        tile: Height and width of the tiles.
+        is_verified: Whether each group is decoded again.
+        callback: Called with the number of sub-pixels that are finished; what it raises ends the work.
+    """
+
+    def __init__(
+        self,
+        coder: Coder,
+        tile: tuple[int, int],
+        *,
+        is_verified: bool = True,
+        callback: Callable[[int], None] | None = None,
+    ) -> None:
+        self._coder, self._tile, self._is_verified = coder, tile, is_verified
+        self._pool: Pool[list[Stream]] = Pool(callback)
+        self._open: dict[tuple[int, int], list[Plate]] = {}
+        self._limits: dict[int, float] = {}
+        self._streams: list[Stream] = []
+
+    def __enter__(self) -> "Encoder":
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._pool.close(is_stopped=kind is not None)
+
+    def add(self, plate: Plate) -> None:
+        """Take a picture; waits while enough others are under way."""
+        self._limits[plate.number] = plate.limit
+        size = plate.values.shape[1], plate.values.shape[2]
+        tiles = cut(plate.number, size, self._tile)
+        if len(tiles) > 1:
+            for members in group(tiles):
+                self._submit([plate] * len(members), members, is_shared=False)
+            return
+        self._open.setdefault(size, []).append(plate)
+        if len(self._open[size]) == LANES:
+            self._close(size)
+
+    def finish(self) -> Encoded:
+        """Wait for everything."""
+        for size in list(self._open):
+            self._close(size)
+        for streams in self._pool.rest():
+            self._streams += streams
+        bits = dict.fromkeys(self._limits, 0.0)
+        for stream in self._streams:
+            for tile, amount in zip(stream.tiles, stream.bits, strict=True):
+                bits[tile.picture] += amount
+        left_out = frozenset(number for number, amount in bits.items() if amount > self._limits[number])
+        kept = []
+        for stream in self._streams:
+            # Shared groups were coded again without the pictures that are left out, and still tell their bits.
+            tiles = tuple(tile for tile in stream.tiles if tile.picture not in left_out)
+            if tiles:
+                kept.append(dataclasses.replace(stream, tiles=tiles))
+        return Encoded(tuple(sorted(kept, key=lambda stream: stream.tiles)), bits, left_out)
+
+    def _close(self, size: tuple[int, int]) -> None:
+        plates = self._open.pop(size)
+        self._submit(plates, [cut(plate.number, size, self._tile)[0] for plate in plates], is_shared=True)
+
+    def _submit(self, plates: list[Plate], tiles: list[Tile], *, is_shared: bool) -> None:
+        for streams in self._pool.submit(lambda tick: self._encode(plates, tiles, is_shared, tick)):
+            self._streams += streams
+
+    def _encode(
+        self, plates: list[Plate], tiles: list[Tile], is_shared: bool, tick: Callable[[float], None]
+    ) -> list[Stream]:
+        share = len(tiles) / (2 if self._is_verified else 1)
+        content, bits = self._code(plates, tiles, lambda: tick(share))
+        stays = [lane for lane, plate in enumerate(plates) if bits[lane] <= plate.limit]
+        if is_shared and len(stays) < len(plates):
+            content, _ = self._code([plates[n] for n in stays], [tiles[n] for n in stays], lambda: tick(0))
+        return [Stream(tuple(tiles), content, tuple(bits.tolist()), is_shared)]
+
+    def _code(self, plates: Sequence[Plate], tiles: Sequence[Tile], tick: Callable[[], None]) -> tuple[bytes, Array]:
+        """Code tiles of one size, and see that they can be restored."""
+        if not tiles:
+            return b"", np.zeros(0)
+        values = np.stack([plate.values[:, *tile.place] for plate, tile in zip(plates, tiles, strict=True)])
+        label = np.array([plate.label for plate in plates], np.int64)
+        contexts = [plate.context for plate in plates if plate.context is not None]
+        context = np.stack(contexts) if contexts else None
+        content, bits = self._coder.encode(values, label, context, tick)
+        if self._is_verified:
+            restored = self._coder.decode(content, values.shape, label, context, tick)
+            if not (restored == values).all():
+                raise ArchiveError("decoding did not give back what was coded; nothing is written (please report this)")
+        return content, bits

@@ -1,0 +1,257 @@
+r"""Pictures as the levels that a model codes, and exactly back: modes 1, L, LA, P, RGB and RGBA, whatever the model has.
+
+A picture is spread into colour planes and transparency. A grey model takes pictures whose colours are all grey, a
+colour model takes every one; a model with four channels takes the transparency too. What the model does not code goes
+into the *extras*: transparency of a model without (as a PNG), the palette, ICC profile, EXIF data. A picture fits if
+its values are among the levels of the model, spread over 0 .. 255, and if its palette says by its colour which entry a
+pixel has.
+
+The checksum is over all that is restored: mode, size, pixels, palette, transparency, profile and EXIF data.
+"""
+
+import dataclasses
+import io
+import json
+import struct
+import zlib
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from pixelrnn.errors import ArchiveError
+
+__all__ = ["FORMS", "LEVELS", "Planes", "checksum", "from_picture", "to_picture"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+LEVELS = 0  # form of an image that is no picture but levels, as `Codec.encode` takes them
+FORMS = ("levels", "1", "L", "LA", "P", "RGB", "RGBA")
+OPAQUE = 255
+MOST_EXTRAS = 2**28  # bytes, unpacked
+KEPT = ("icc_profile", "exif")
+
+
+@dataclasses.dataclass(frozen=True)
+class Planes:
+    """A picture as a model takes it.
+
+    Attributes:
+        form: Index of `FORMS`.
+        values: `(C, H, W)` uint8 levels.
+        extras: What the model does not code; empty if that is nothing.
+    """
+
+    form: int
+    values: Array
+    extras: bytes
+
+
+def grid(levels: int) -> Array:
+    """The values 0 .. 255 that the levels of a model stand for, `(levels,)`."""
+    return np.rint(np.arange(levels) * (255 / (levels - 1))).astype(np.uint8)
+
+
+def from_picture(picture: Image.Image, channels: int, levels: int) -> Planes | str:
+    """A picture as levels of a model, or why it has none.
+
+    Args:
+        picture: Loaded, of one frame.
+        channels: Of the model: 1, 3 or 4.
+        levels: Of the model, 2 .. 256.
+    """
+    if picture.mode not in FORMS:
+        return f"mode {picture.mode}"
+    if picture.mode == "P" and not _is_told_apart(picture, with_opacity=channels == 4):
+        return "a palette that does not tell its entries apart"
+    colours, opacity = _spread(picture)
+    if channels == 1:
+        if not (colours == colours[..., :1]).all():
+            return "colours, and a grey model"
+        colours = colours[..., :1]
+    extras: dict[str, bytes] = {name: picture.info[name] for name in KEPT if picture.info.get(name)}
+    if picture.mode == "P":
+        extras["palette"] = _palette(picture)
+    if (key := picture.info.get("transparency")) is not None:
+        extras["opacities" if isinstance(key, bytes) else "transparency"] = (
+            key if isinstance(key, bytes) else json.dumps(key).encode()
+        )
+    if channels == 4:
+        alpha = np.full(colours.shape[:2], OPAQUE, np.uint8) if opacity is None else opacity
+        colours = np.concatenate([colours, alpha[..., None]], axis=2)
+    elif opacity is not None and picture.mode != "P":
+        extras["alpha"] = _png(opacity)
+    table = np.full(256, -1, np.int16)
+    table[grid(levels)] = np.arange(levels)
+    values = table[colours.transpose(2, 0, 1)]
+    if (values < 0).any():
+        return f"values that are none of the {levels} levels"
+    return Planes(FORMS.index(picture.mode), np.ascontiguousarray(values.astype(np.uint8)), _pack(extras))
+
+
+def to_picture(planes: Planes, levels: int) -> Image.Image:
+    """The picture again.
+
+    Raises:
+        ArchiveError: If form and extras do not belong together.
+    """
+    extras = _unpack(planes.extras)
+    mode = FORMS[planes.form]
+    colours = grid(levels)[planes.values].transpose(1, 2, 0)
+    alpha = colours[..., 3] if colours.shape[2] == 4 else None
+    if alpha is None and mode in ("LA", "RGBA"):
+        alpha = _from_png(extras.get("alpha", b""), colours.shape[:2])
+    colours = np.repeat(colours, 3, axis=2) if colours.shape[2] == 1 else colours[..., :3]
+    info: dict[str, Any] = {name: extras[name] for name in KEPT if name in extras}
+    if "opacities" in extras:
+        info["transparency"] = extras["opacities"]
+    elif "transparency" in extras:
+        info["transparency"] = _key(extras["transparency"])
+    if mode == "P":
+        entries = colours if alpha is None else np.dstack([colours, alpha])
+        picture = _from_palette(entries, extras.get("palette", b""), info.get("transparency"))
+    elif mode == "RGB":
+        picture = Image.fromarray(colours)
+    elif mode == "RGBA":
+        picture = Image.fromarray(np.dstack([colours, alpha]))  # type: ignore[list-item]
+    elif mode == "LA":
+        picture = Image.merge("LA", [Image.fromarray(colours[..., 0].copy()), Image.fromarray(np.array(alpha))])
+    else:
+        picture = Image.fromarray(colours[..., 0].copy())
+        picture = picture.point(lambda value: OPAQUE * (value > 127), "1") if mode == "1" else picture
+    picture.info.update(info)
+    return picture
+
+
+def checksum(picture: Image.Image) -> int:
+    """CRC-32 of all that is kept of a picture."""
+    key = picture.info.get("transparency")
+    known = [picture.mode, *map(str, picture.size), repr(tuple(key) if isinstance(key, list) else key)]
+    value = zlib.crc32("\n".join(known).encode())
+    if picture.mode == "P":
+        value = zlib.crc32(_palette(picture), value)
+    for name in KEPT:
+        content = picture.info.get(name) or b""
+        value = zlib.crc32(struct.pack("<Q", len(content)) + content, value)
+    return zlib.crc32(picture.tobytes(), value)
+
+
+def _spread(picture: Image.Image) -> tuple[Array, Array | None]:
+    """Colours `(H, W, 3)` and opacity `(H, W)`, if there is any."""
+    match picture.mode:
+        case "1" | "L":
+            grey = np.asarray(picture.convert("L"))
+            return np.repeat(grey[..., None], 3, axis=2), None
+        case "LA":
+            both = np.asarray(picture)
+            return np.repeat(both[..., :1], 3, axis=2), both[..., 1]
+        case "RGB":
+            return np.asarray(picture), None
+        case "RGBA":
+            all_four = np.asarray(picture)
+            return all_four[..., :3], all_four[..., 3]
+        case _:
+            entries, numbers = _entries(picture), np.asarray(picture)
+            return entries[numbers, :3], entries[numbers, 3]
+
+
+def _palette(picture: Image.Image) -> bytes:
+    """The colours of the palette, 3 bytes each."""
+    return bytes(picture.getpalette("RGB") or ())
+
+
+def _entries(picture: Image.Image) -> Array:
+    """Colour and opacity of each number that a pixel can have, `(256, 4)`; those beyond the palette are black."""
+    entries = np.zeros((256, 4), np.uint8)
+    colours = np.frombuffer(_palette(picture), np.uint8).reshape(-1, 3)
+    entries[: len(colours), :3], entries[:, 3] = colours, OPAQUE
+    key = picture.info.get("transparency")
+    if isinstance(key, bytes):
+        entries[: len(key), 3] = np.frombuffer(key, np.uint8)
+    elif isinstance(key, int) and 0 <= key < 256:
+        entries[key, 3] = 0
+    return entries
+
+
+def _is_told_apart(picture: Image.Image, *, with_opacity: bool) -> bool:
+    """Whether each number that occurs is the first with its entry."""
+    if isinstance(key := picture.info.get("transparency"), bytes) and len(key) > 256:
+        return False
+    used = np.unique(np.asarray(picture))
+    entries = _entries(picture)[:, : 4 if with_opacity else 3]
+    return bool((_first(entries, entries[used]) == used).all())
+
+
+def _first(entries: Array, wanted: Array) -> Array:
+    """For each of the wanted colours `(..., K)` the first of the entries `(256, K)` that is equal; -1 for none."""
+    powers = (256 ** np.arange(entries.shape[1])).astype(np.int64)
+    known, numbers = np.unique(entries @ powers, return_index=True)
+    keys = wanted @ powers
+    places = np.searchsorted(known, keys).clip(max=len(known) - 1)
+    return np.where(known[places] == keys, numbers[places], -1)
+
+
+def _from_palette(colours: Array, palette: bytes, key: Any) -> Image.Image:
+    """The picture whose pixels have these colours, `(H, W, 3)` or with opacity `(H, W, 4)`."""
+    if len(palette) % 3 or len(palette) > 768:
+        raise ArchiveError("a palette in it is damaged")
+    bare = Image.new("P", (1, 1))
+    bare.putpalette(palette, "RGB")
+    bare.info["transparency"] = key
+    numbers = _first(_entries(bare)[:, : colours.shape[2]], colours)
+    if (numbers < 0).any():
+        raise ArchiveError("a picture in it has colours that its palette has not")
+    picture = Image.fromarray(numbers.astype(np.uint8))
+    picture.putpalette(palette, "RGB")
+    return picture
+
+
+def _key(content: bytes) -> Any:
+    """The transparent colour as Pillow has it: a number, or three."""
+    try:
+        key = json.loads(content)
+    except ValueError as error:
+        raise ArchiveError("a transparent colour in it is damaged") from error
+    return tuple(key) if isinstance(key, list) else key
+
+
+def _png(plane: Array) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(plane)).save(file, "PNG", optimize=True)
+    return file.getvalue()
+
+
+def _from_png(content: bytes, size: tuple[int, ...]) -> Array:
+    try:
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as plane:
+            if plane.mode == "L" and plane.size == (size[1], size[0]):
+                return np.asarray(plane)
+    except Exception as error:  # decoders raise errors of many kinds for damaged data
+        raise ArchiveError(f"transparency in it is damaged ({error})") from error
+    raise ArchiveError("transparency in it has another size than its picture")
+
+
+def _pack(extras: dict[str, bytes]) -> bytes:
+    """Names and contents, packed."""
+    parts = [struct.pack("<BI", len(name), len(content)) + name.encode() + content for name, content in extras.items()]
+    return zlib.compress(b"".join(parts), 9) if parts else b""
+
+
+def _unpack(packed: bytes) -> dict[str, bytes]:
+    extras: dict[str, bytes] = {}
+    try:
+        inflate = zlib.decompressobj()
+        content = inflate.decompress(packed, MOST_EXTRAS) if packed else b""
+        at = 0
+        while at < len(content):
+            name_size, size = struct.unpack_from("<BI", content, at)
+            at += 5
+            name = content[at : at + name_size].decode()
+            at += name_size
+            if at + size > len(content):
+                raise ArchiveError("extras of a picture in it are cut off")
+            extras[name] = content[at : at + size]
+            at += size
+    except (zlib.error, struct.error, UnicodeDecodeError) as error:
+        raise ArchiveError(f"extras of a picture in it are damaged ({error})") from error
+    return extras

@@ -1,0 +1,66 @@
+"""Work on several threads, a bounded amount at a time, that can be watched and stopped."""
+
+import concurrent.futures
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
+
+import torch
+
+__all__ = ["Pool"]
+
+PATIENCE = 0.1  # seconds between two looks at the work under way
+
+Result = TypeVar("Result")
+
+
+class _StoppedError(Exception):
+    """The work is not wanted any more."""
+
+
+class Pool(Generic[Result]):
+    """As many threads as torch is allowed, and twice as many pieces of work under way.
+
+    Args:
+        callback: Called now and then, in the thread that submits, with the sum of all ticks; what it raises ends the
+            work.
+    """
+
+    def __init__(self, callback: Callable[[int], None] | None) -> None:
+        self._callback = callback
+        self._threads = max(1, torch.get_num_threads())
+        self._pool = concurrent.futures.ThreadPoolExecutor(self._threads)
+        self._waiting: list[concurrent.futures.Future[Result]] = []
+        self._ticks: list[list[float]] = []
+        self._is_stopped = False
+
+    def close(self, *, is_stopped: bool) -> None:
+        """End the threads; if stopped, without waiting for results."""
+        self._is_stopped = is_stopped
+        self._pool.shutdown(wait=True, cancel_futures=is_stopped)
+
+    def submit(self, work: Callable[[Callable[[float], None]], Result]) -> Iterator[Result]:
+        """Begin a piece of work, which is given a function to tick with; returns earlier results, in order."""
+        ticks = [0.0]  # written by one thread only
+
+        def tick(amount: float) -> None:
+            ticks[0] += amount
+            if self._is_stopped:
+                raise _StoppedError
+
+        self._ticks.append(ticks)
+        self._waiting.append(self._pool.submit(work, tick))
+        return self._results(2 * self._threads)
+
+    def rest(self) -> Iterator[Result]:
+        """All results that are left, in the order in which they were submitted."""
+        return self._results(0)
+
+    def _results(self, most: int) -> Iterator[Result]:
+        found = []
+        while len(self._waiting) > most:
+            concurrent.futures.wait(self._waiting[:1], PATIENCE)
+            if self._callback is not None:
+                self._callback(round(sum(ticks[0] for ticks in self._ticks)))
+            if self._waiting[0].done():
+                found.append(self._waiting.pop(0).result())
+        return iter(found)

@@ -1,0 +1,152 @@
+r"""Images as bits: an entropy coder that is told by a model, sub-pixel by sub-pixel, what to expect.
+
+Images of one shape are coded together, an image a *lane*: at each sub-pixel the walk leaves the
+distribution of every lane, as shares that are multiples of :math:`2^{-24}`, and the range coder of the library
+`constriction` takes or gives the values of all lanes in turn. So a group of lanes is one stream of bytes, and the unit
+of decoding; its cost beyond :math:`-\log_2 p` is a few bytes for the group.
+
+A stream has at least one byte for each `MOST_SUBPIXELS` sub-pixels, if need be of zeros at its end: so the time that
+decoding takes is bounded by the size of the file.
+
+Shapes: N lanes, C channels, H rows, W columns.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import constriction
+import numpy as np
+import torch
+
+from pixelrnn import conditions
+from pixelrnn.abstract import AbstractImageModel
+from pixelrnn.announce import compiled_module
+from pixelrnn.errors import ArchiveError, ConfigError
+from pixelrnn.masks import COPIED
+from pixelrnn.model import ImageModel
+
+__all__ = ["Coder", "least_bytes"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+MOST_SUBPIXELS = 2**14  # for each byte of a stream
+WORD = np.dtype("<u4")  # of the range coder
+
+_FAMILY = constriction.stream.model.Categorical(perfect=False)
+
+
+class Coder:
+    """Codes groups of images by a model; several threads may use it at once.
+
+    Args:
+        model: With levels; programs for each size of image are made when they are first needed.
+    """
+
+    def __init__(self, model: AbstractImageModel) -> None:
+        if model.config.levels == 0:
+            raise ConfigError("a continuous model gives densities, not probabilities; train with --levels to compress")
+        self.model = model
+        self._programs: dict[tuple[int, int, int], tuple[Any, Any]] = {}
+
+    @property
+    def multiple(self) -> int:
+        """Sides of images are multiples of this."""
+        return self.model.stages[0][1]
+
+    def encode(
+        self, values: Array, label: Array, context: Array | None, tick: Callable[[], None]
+    ) -> tuple[bytes, Array]:
+        """Images as bytes.
+
+        Args:
+            values: `(N, C, H, W)` integer levels.
+            label: `(N,)` int64, -1 for none; ignored if the model knows none.
+            context: `(N, Cc, Hc, Wc)`, not scaled, if it has a context.
+            tick: Called after every sub-pixel; what it raises ends the work.
+
+        Returns:
+            The stream, and the bits `(N,)` of each image by the probabilities that were coded with.
+        """
+        encoder, bits = constriction.stream.queue.RangeEncoder(), np.zeros(len(values))
+        lanes = np.arange(len(values))
+
+        def take(known: Array, shares: Array) -> Array:
+            symbols = known.astype(np.int32)
+            encoder.encode(symbols, _FAMILY, shares)
+            bits[:] -= np.log2(shares[lanes, symbols] * (1 - shares.shape[1] * 2.0**-24) + 2.0**-24)
+            tick()
+            return known
+
+        self._visit(values.astype(np.float32), label, context, take)
+        stream = encoder.get_compressed().astype(WORD).tobytes()
+        return stream.ljust(least_bytes(values.shape), b"\0"), bits
+
+    def decode(
+        self,
+        stream: bytes,
+        shape: tuple[int, int, int, int],
+        label: Array,
+        context: Array | None,
+        tick: Callable[[], None],
+    ) -> Array:
+        """Images `(N, C, H, W)` int64 of a shape, as `encode` took them.
+
+        Raises:
+            ArchiveError: If the stream cannot come from `encode` with this model.
+        """
+        if len(stream) % WORD.itemsize or len(stream) < least_bytes(shape):
+            raise ArchiveError(f"a stream of {len(stream)} bytes cannot hold {shape[0]} images of its shape")
+        decoder = constriction.stream.queue.RangeDecoder(np.frombuffer(stream, WORD).astype(np.uint32))
+
+        def give(_: Array, shares: Array) -> Array:
+            tick()
+            return decoder.decode(_FAMILY, shares)  # type: ignore[no-any-return]
+
+        values = np.zeros(shape, np.float32)
+        try:
+            self._visit(values, label, context, give)
+        except AssertionError as error:  # the library's word for it
+            raise ArchiveError("a stream holds what no image can give") from error
+        return values.astype(np.int64)
+
+    def _visit(
+        self, values: Array, label: Array, context: Array | None, answer: Callable[[Array, Array], Array]
+    ) -> None:
+        """Walk all stages of the model over the values, which change in place."""
+        ask = compiled_module("pixelrnn.walk", "the walk").ask
+        for number, (model, step) in enumerate(self.model.stages):
+            part = np.ascontiguousarray(values[..., ::step, ::step])
+            given = None
+            if model.config.copies_context:
+                given = np.zeros(part.shape[1:], np.bool_)
+                given[COPIED] = True
+                if number == 0:
+                    assert context is not None
+                    part[COPIED] = context
+                else:
+                    context = part[COPIED].astype(np.int64)
+            program, distribution = self._program(number, model, (part.shape[2], part.shape[3]))
+            scaled = None if context is None or model.config.context is None else _scaled(model, context)
+            labels = label if model.config.classes else None
+            ask(program, distribution, part, answer, label=labels, context=scaled, is_given=given)
+            values[..., ::step, ::step] = part
+
+    def _program(self, number: int, model: ImageModel, size: tuple[int, int]) -> tuple[Any, Any]:
+        key = (number, *size)
+        if key not in self._programs:
+            self._programs[key] = model.raster(size)
+        return self._programs[key]
+
+
+def _scaled(model: ImageModel, context: Array) -> Array:
+    """Context images as the network of the walk reads them."""
+    read = conditions.scaled_context(model.config, torch.from_numpy(context), torch.float32)
+    return np.ascontiguousarray(read.numpy())
+
+
+def least_bytes(shape: tuple[int, ...]) -> int:
+    """The size that a stream has at least, in whole words."""
+    words = -(-math.prod(shape) // (MOST_SUBPIXELS * WORD.itemsize))
+    return words * WORD.itemsize
+

@@ -1,0 +1,129 @@
+"""Pictures cut into tiles, and tiles put together into groups: a function of their sizes alone.
+
+A tile is coded as an image of its own: pixels at its upper and left border know nothing of the neighbouring tile, which
+costs some bits, and lets many tiles be coded at once. The tiles of a picture that has several make groups of their own,
+so that it can be restored alone; pictures of one tile share groups.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+
+from pixelrnn.errors import ArchiveError
+
+__all__ = ["LANES", "Tile", "count", "cut", "default_tile", "group", "plan"]
+
+LANES = 64  # tiles in a group: what the entropy coder does at each sub-pixel is shared by so many
+
+Size = tuple[int, int]
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class Tile:
+    """A part of a picture.
+
+    Attributes:
+        picture: Its number.
+        top: First row.
+        left: First column.
+        height: Number of rows.
+        width: Number of columns.
+    """
+
+    picture: int
+    top: int
+    left: int
+    height: int
+    width: int
+
+    @property
+    def place(self) -> tuple[slice, slice]:
+        """Rows and columns of the picture."""
+        return slice(self.top, self.top + self.height), slice(self.left, self.left + self.width)
+
+    @property
+    def size(self) -> Size:
+        """Height and width."""
+        return self.height, self.width
+
+
+def default_tile(shape: tuple[int, int, int], multiple: int) -> Size:
+    """Tiles for a model of images of a shape: as wide as those, up to four times as high.
+
+    Example:
+        >>> default_tile((3, 32, 32), 1)
+        (128, 32)
+    """
+    return tuple(-(-factor * side // multiple) * multiple for factor, side in zip((4, 1), shape[1:], strict=True))  # type: ignore[return-value]
+
+
+def count(size: Size, tile: Size) -> int:
+    """How many tiles a picture has."""
+    return -(-size[0] // tile[0]) * -(-size[1] // tile[1])
+
+
+def cut(picture: int, size: Size, tile: Size) -> list[Tile]:
+    """The tiles of a picture, row by row; those at the lower and right border have what is left.
+
+    Example:
+        >>> [(tile.top, tile.left, tile.height, tile.width) for tile in cut(0, (5, 4), (4, 4))]
+        [(0, 0, 4, 4), (4, 0, 1, 4)]
+    """
+    height, width = size
+    return [
+        Tile(picture, top, left, min(tile[0], height - top), min(tile[1], width - left))
+        for top in range(0, height, tile[0])
+        for left in range(0, width, tile[1])
+    ]
+
+
+def group(tiles: Iterable[Tile]) -> list[list[Tile]]:
+    """Tiles of equal size, in order, up to `LANES` in a group; the groups in the order of their first tiles.
+
+    Example:
+        >>> [len(members) for members in group(cut(0, (9, 640), (8, 8)))]
+        [64, 16, 64, 16]
+    """
+    found: list[list[Tile]] = []
+    is_open: dict[Size, list[Tile]] = {}
+    for tile in tiles:
+        if tile.size not in is_open or len(is_open[tile.size]) == LANES:
+            is_open[tile.size] = []
+            found.append(is_open[tile.size])
+        is_open[tile.size].append(tile)
+    return found
+
+
+def plan(sizes: Iterable[tuple[int, Size]], tile: Size, shared: Sequence[int]) -> list[list[Tile]]:
+    """The groups of all pictures, in the order of their first tiles.
+
+    Args:
+        sizes: Number, height and width of each picture, in order.
+        tile: Height and width of the tiles.
+        shared: Numbers of tiles of the groups of pictures that have one tile, in order.
+
+    Raises:
+        ArchiveError: If these numbers do not fit.
+
+    Example:
+        >>> [len(members) for members in plan([(0, (4, 4)), (1, (4, 9)), (2, (4, 4)), (3, (4, 4))], (4, 8), [2, 1])]
+        [2, 1, 1, 1]
+    """
+    found: list[list[Tile]] = []
+    is_open: dict[Size, list[Tile]] = {}
+    wanted: dict[Size, int] = {}
+    left = iter(shared)
+    for number, size in sizes:
+        tiles = cut(number, size, tile)
+        if len(tiles) > 1:
+            found += group(tiles)
+            continue
+        if size not in is_open or len(is_open[size]) == wanted[size]:
+            wanted[size] = next(left, 0)
+            is_open[size] = []
+            found.append(is_open[size])
+        if not 0 < wanted[size] <= LANES:
+            raise ArchiveError("its groups do not fit its pictures")
+        is_open[size] += tiles
+    if next(left, None) is not None or any(len(is_open[size]) != wanted[size] for size in is_open):
+        raise ArchiveError("its groups do not fit its pictures")
+    return found
