@@ -16,8 +16,10 @@ import tyro
 
 from pixelrnn.cli.bench import Bench
 from pixelrnn.cli.complete import Complete
+from pixelrnn.cli.compress import Compress
 from pixelrnn.cli.console import is_first_process, say
 from pixelrnn.cli.data import DataCommand
+from pixelrnn.cli.decompress import Decompress
 from pixelrnn.cli.demo import Demo
 from pixelrnn.cli.evaluate import Evaluate
 from pixelrnn.cli.info import Info
@@ -28,7 +30,7 @@ from pixelrnn.errors import ConfigError, PixelRNNError
 
 __all__ = ["main"]
 
-DESCRIPTION = """Image models with exact probability: train them on images, measure, sample, complete, upscale.
+DESCRIPTION = """Image models with exact probability: train, measure, sample, complete, upscale, compress.
 
 Examples:
     pixelrnn demo
@@ -36,13 +38,16 @@ Examples:
     pixelrnn train --help
 """
 
-Command = Train | Evaluate | Sample | Complete | Upscale | Info | DataCommand | Demo | Bench
+Command = Train | Evaluate | Sample | Complete | Upscale | Compress | Decompress | Info | DataCommand | Demo | Bench
 VERBS: dict[str, type[Command]] = {
     "train": Train,
     "evaluate": Evaluate,
     "sample": Sample,
     "complete": Complete,
     "upscale": Upscale,
+    "compress": Compress,
+    "decompress": Decompress,
+    "unpack": Decompress,
     "info": Info,
     "data": DataCommand,
     "demo": Demo,

@@ -50,7 +50,9 @@ class Codec:
         self.coder = Coder(model)
         self.tile = default_tile(model.config.shape, self.coder.multiple) if tile is None else tile
         if min(self.tile) < 1 or any(side % self.coder.multiple for side in self.tile):
-            raise ConfigError(f"tile is {self.tile}; sides of 1 or more, multiples of {self.coder.multiple}, are allowed")
+            raise ConfigError(
+                f"tile is {self.tile}; sides of 1 or more, multiples of {self.coder.multiple}, are allowed"
+            )
         self.fingerprint = fingerprint(model)
 
     def encode(
@@ -149,7 +151,7 @@ class Codec:
             self.coder,
             index,
             read,
-            range(len(members)),
+            set(range(len(members))),
             contexts=None if given is None else _array(given),
             callback=_shares(callback, len(members) * config.shape[0] * shape[0] * shape[1]),
         ):

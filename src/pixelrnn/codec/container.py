@@ -10,7 +10,7 @@ A file is a head, an index and pieces:
     CRC-32      of all before          4 bytes, little-endian as all numbers
     pieces      one after the other, to the end of the file
 
-A varint has 7 bits in each byte, the lowest first, and the highest bit set in all but the last. The index holds
+A varint is a number as `varints.py` writes it. The index holds
 
     fingerprint of the model           8 bytes; zeros if no member is coded by one
     tile        height, width          2 varints
@@ -35,8 +35,8 @@ import dataclasses
 import enum
 import struct
 import zlib
-from collections.abc import Iterable, Sequence
 
+from pixelrnn.codec.varints import Reader, Writer
 from pixelrnn.errors import ArchiveError
 
 __all__ = ["LEAST_HEAD", "Index", "Kind", "Member", "Piece", "head_size", "pack_index", "piece_of", "unpack_index"]
@@ -49,7 +49,6 @@ MOST_INDEX = 2**26  # bytes, unpacked
 MOST_NAME = 4096
 MOST_NAMES = 2**27  # bytes of all names together, shared ones counted each time
 MOST_PIXELS = 2**27  # of a picture
-MOST_VARINT = 9  # bytes
 LEAST_HEAD = 64  # bytes after which `head_size` always has an answer
 
 
@@ -140,54 +139,9 @@ def piece_of(index: Index) -> tuple[dict[int, int], int]:
     return {number: first + place for place, number in enumerate(owners)}, first + len(owners)
 
 
-class _Writer:
-    def __init__(self) -> None:
-        self.bytes = bytearray()
-
-    def varints(self, values: Iterable[int]) -> None:
-        for value in values:
-            while value > 127:
-                self.bytes.append(128 | value & 127)
-                value >>= 7
-            self.bytes.append(value)
-
-    def words(self, values: Sequence[int]) -> None:
-        self.bytes += struct.pack(f"<{len(values)}I", *values)
-
-
-class _Reader:
-    def __init__(self, content: bytes) -> None:
-        self.content, self.at = content, 0
-
-    def take(self, count: int) -> bytes:
-        if not 0 <= count <= len(self.content) - self.at:
-            raise ArchiveError("it ends too early")
-        self.at += count
-        return self.content[self.at - count : self.at]
-
-    def varint(self, most: int = 2**62) -> int:
-        value = 0
-        for place in range(MOST_VARINT):
-            byte = self.take(1)[0]
-            value |= (byte & 127) << (7 * place)
-            if byte < 128:
-                if value > most:
-                    raise ArchiveError(f"it holds the number {value}; at most {most} can stand there")
-                return value
-        raise ArchiveError("it holds a number of more than 9 bytes")
-
-    def varints(self, count: int, most: int = 2**62) -> list[int]:
-        if count > len(self.content) - self.at:
-            raise ArchiveError("it ends too early")
-        return [self.varint(most) for _ in range(count)]
-
-    def words(self, count: int) -> tuple[int, ...]:
-        return struct.unpack(f"<{count}I", self.take(4 * count))
-
-
 def pack_index(index: Index) -> bytes:
     """Head and index as bytes; the pieces follow."""
-    writer = _Writer()
+    writer = Writer()
     members, coded = index.members, [index.members[number] for number in index.coded]
     writer.bytes += index.fingerprint
     writer.varints((*index.tile, index.has_model, len(members)))
@@ -218,7 +172,7 @@ def pack_index(index: Index) -> bytes:
     plain = bytes(writer.bytes)
     packed = deflate.compress(plain) + deflate.flush()
     is_packed = len(packed) < len(plain)
-    head = _Writer()
+    head = Writer()
     head.bytes += MAGIC + bytes((VERSION,))
     head.varints((len(packed), len(plain)) if is_packed else (len(plain), 0))
     head.bytes += packed if is_packed else plain
@@ -228,7 +182,7 @@ def pack_index(index: Index) -> bytes:
 
 def head_size(start: bytes) -> int:
     """The size of head and index together, from the first `LEAST_HEAD` bytes of a file (or all, if it has fewer)."""
-    reader = _Reader(start)
+    reader = Reader(start)
     if start[: len(MAGIC)] != MAGIC:
         raise ArchiveError("it is no .pxr file")
     reader.take(len(MAGIC))
@@ -251,7 +205,7 @@ def unpack_index(head: bytes, size: int) -> Index:
     """
     if len(head) != head_size(head) or zlib.crc32(head[:-4]) != struct.unpack("<I", head[-4:])[0]:
         raise ArchiveError("it is damaged or cut off (the index is not whole)")
-    reader = _Reader(head[:-4])
+    reader = Reader(head[:-4])
     reader.take(len(MAGIC) + 1)
     stored, unpacked = reader.varint(), reader.varint()
     content = reader.take(stored)
@@ -263,7 +217,7 @@ def unpack_index(head: bytes, size: int) -> Index:
             raise ArchiveError(f"its index is damaged ({error})") from error
         if len(content) != unpacked or not inflate.eof:
             raise ArchiveError("its index has another length than it says")
-    reader = _Reader(content)
+    reader = Reader(content)
     index = _read_index(reader)
     if reader.at != len(content):
         raise ArchiveError("its index holds more than it should")
@@ -272,7 +226,7 @@ def unpack_index(head: bytes, size: int) -> Index:
     return index
 
 
-def _read_index(reader: _Reader) -> Index:
+def _read_index(reader: Reader) -> Index:
     fingerprint = reader.take(FINGERPRINT)
     tile = (reader.varint(MOST_PIXELS), reader.varint(MOST_PIXELS))
     has_model, count = bool(reader.varint(1)), reader.varint(MOST_INDEX)
@@ -320,7 +274,7 @@ def _read_index(reader: _Reader) -> Index:
     return index
 
 
-def _read_names(reader: _Reader, count: int) -> list[str]:
+def _read_names(reader: Reader, count: int) -> list[str]:
     if count > len(reader.content) - reader.at:
         raise ArchiveError("it ends too early")
     names, before, seen, total = [], b"", set(), 0

@@ -1,6 +1,7 @@
 """Streams back to pictures: all of a file, or those that are wanted, a group at a time on several threads."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ def decode(
     coder: Coder,
     index: Index,
     read: Callable[[int], bytes],
-    wanted: Collection[int],
+    wanted: AbstractSet[int],
     *,
     contexts: Array | None = None,
     callback: Callable[[int], None] | None = None,
@@ -65,37 +66,39 @@ def decode(
     labels = np.array([member.label for member in index.members], np.int64)
     if ((labels < -1) | (labels >= max(1, coder.model.config.classes))).any():
         raise ArchiveError("it holds a label that the model does not know")
-    unfinished: dict[int, Array] = {}
-    missing: dict[int, int] = {}
-
-    def place(tiles: list[Tile], values: Array) -> Iterator[tuple[int, Array]]:
-        for tile, part in zip(tiles, values, strict=True):
-            number, member = tile.picture, index.members[tile.picture]
-            if number not in wanted:
-                continue
-            if number not in unfinished:
-                unfinished[number] = np.empty((channels, member.height, member.width), part.dtype)
-                missing[number] = count((member.height, member.width), index.tile)
-            unfinished[number][:, *tile.place] = part
-            missing[number] -= 1
-            if missing[number] == 0:
-                yield number, unfinished.pop(number)
-
-    pool: Pool[tuple[list[Tile], Array]] = Pool(callback)
-    is_finished = False
-    try:
+    pictures = _Pictures(index, wanted, channels)
+    with Pool[tuple[list[Tile], Array]](callback) as pool:
         for stream, tiles in enumerate(groups_of(index, channels)):
-            if not any(tile.picture in wanted for tile in tiles):
-                continue
-            numbers = [tile.picture for tile in tiles]
-            work = _work(coder, read(first + stream), tiles, labels[numbers], None if contexts is None else contexts[numbers])
-            for result in pool.submit(work):
-                yield from place(*result)
+            if not wanted.isdisjoint(tile.picture for tile in tiles):
+                numbers = [tile.picture for tile in tiles]
+                given = None if contexts is None else contexts[numbers]
+                for result in pool.submit(_work(coder, read(first + stream), tiles, labels[numbers], given)):
+                    yield from pictures.finished(*result)
         for result in pool.rest():
-            yield from place(*result)
-        is_finished = True
-    finally:
-        pool.close(is_stopped=not is_finished)
+            yield from pictures.finished(*result)
+
+
+class _Pictures:
+    """Puts tiles together."""
+
+    def __init__(self, index: Index, wanted: AbstractSet[int], channels: int) -> None:
+        self._index, self._wanted, self._channels = index, wanted, channels
+        self._begun: dict[int, Array] = {}
+        self._missing: dict[int, int] = {}
+
+    def finished(self, tiles: list[Tile], values: Array) -> Iterator[tuple[int, Array]]:
+        """Take the tiles of a group; returns the wanted pictures that they complete."""
+        for tile, part in zip(tiles, values, strict=True):
+            number, member = tile.picture, self._index.members[tile.picture]
+            if number not in self._wanted:
+                continue
+            if number not in self._begun:
+                self._begun[number] = np.empty((self._channels, member.height, member.width), part.dtype)
+                self._missing[number] = count((member.height, member.width), self._index.tile)
+            self._begun[number][:, *tile.place] = part
+            self._missing[number] -= 1
+            if self._missing[number] == 0:
+                yield number, self._begun.pop(number)
 
 
 def _work(

@@ -105,7 +105,7 @@ class Encoder:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
-        self._pool.close(is_stopped=kind is not None)
+        self._pool.__exit__(kind)
 
     def add(self, plate: Plate) -> None:
         """Take a picture; waits while enough others are under way."""
@@ -119,6 +119,10 @@ class Encoder:
         self._open.setdefault(size, []).append(plate)
         if len(self._open[size]) == LANES:
             self._close(size)
+
+    def report(self) -> None:
+        """Have the callback called."""
+        self._pool.report()
 
     def finish(self) -> Encoded:
         """Wait for everything."""

@@ -1,4 +1,4 @@
-r"""Pictures as the levels that a model codes, and exactly back: modes 1, L, LA, P, RGB and RGBA, whatever the model has.
+r"""Pictures as the levels that a model codes, and exactly back: modes 1, L, LA, P, RGB and RGBA for any model.
 
 A picture is spread into colour planes and transparency. A grey model takes pictures whose colours are all grey, a
 colour model takes every one; a model with four channels takes the transparency too. What the model does not code goes
@@ -49,7 +49,8 @@ class Planes:
 
 def grid(levels: int) -> Array:
     """The values 0 .. 255 that the levels of a model stand for, `(levels,)`."""
-    return np.rint(np.arange(levels) * (255 / (levels - 1))).astype(np.uint8)
+    values: Array = np.rint(np.arange(levels) * (255 / (levels - 1))).astype(np.uint8)
+    return values
 
 
 def from_picture(picture: Image.Image, channels: int, levels: int) -> Planes | str:

@@ -2,7 +2,7 @@
 
 import concurrent.futures
 from collections.abc import Callable, Iterator
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 import torch
 
@@ -20,6 +20,8 @@ class _StoppedError(Exception):
 class Pool(Generic[Result]):
     """As many threads as torch is allowed, and twice as many pieces of work under way.
 
+    A context manager: leaving it by an error stops the work under way.
+
     Args:
         callback: Called now and then, in the thread that submits, with the sum of all ticks; what it raises ends the
             work.
@@ -33,10 +35,12 @@ class Pool(Generic[Result]):
         self._ticks: list[list[float]] = []
         self._is_stopped = False
 
-    def close(self, *, is_stopped: bool) -> None:
-        """End the threads; if stopped, without waiting for results."""
-        self._is_stopped = is_stopped
-        self._pool.shutdown(wait=True, cancel_futures=is_stopped)
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._is_stopped = kind is not None
+        self._pool.shutdown(wait=True, cancel_futures=self._is_stopped)
 
     def submit(self, work: Callable[[Callable[[float], None]], Result]) -> Iterator[Result]:
         """Begin a piece of work, which is given a function to tick with; returns earlier results, in order."""
@@ -51,6 +55,11 @@ class Pool(Generic[Result]):
         self._waiting.append(self._pool.submit(work, tick))
         return self._results(2 * self._threads)
 
+    def report(self) -> None:
+        """Call the callback."""
+        if self._callback is not None:
+            self._callback(round(sum(ticks[0] for ticks in self._ticks)))
+
     def rest(self) -> Iterator[Result]:
         """All results that are left, in the order in which they were submitted."""
         return self._results(0)
@@ -59,8 +68,7 @@ class Pool(Generic[Result]):
         found = []
         while len(self._waiting) > most:
             concurrent.futures.wait(self._waiting[:1], PATIENCE)
-            if self._callback is not None:
-                self._callback(round(sum(ticks[0] for ticks in self._ticks)))
+            self.report()
             if self._waiting[0].done():
                 found.append(self._waiting.pop(0).result())
         return iter(found)

@@ -47,6 +47,7 @@ class Coder:
         if model.config.levels == 0:
             raise ConfigError("a continuous model gives densities, not probabilities; train with --levels to compress")
         self.model = model
+        self._ask = compiled_module("pixelrnn.walk", "the walk").ask  # here, and not in several threads at once
         self._programs: dict[tuple[int, int, int], tuple[Any, Any]] = {}
 
     @property
@@ -114,7 +115,6 @@ class Coder:
         self, values: Array, label: Array, context: Array | None, answer: Callable[[Array, Array], Array]
     ) -> None:
         """Walk all stages of the model over the values, which change in place."""
-        ask = compiled_module("pixelrnn.walk", "the walk").ask
         for number, (model, step) in enumerate(self.model.stages):
             part = np.ascontiguousarray(values[..., ::step, ::step])
             given = None
@@ -129,7 +129,7 @@ class Coder:
             program, distribution = self._program(number, model, (part.shape[2], part.shape[3]))
             scaled = None if context is None or model.config.context is None else _scaled(model, context)
             labels = label if model.config.classes else None
-            ask(program, distribution, part, answer, label=labels, context=scaled, is_given=given)
+            self._ask(program, distribution, part, answer, label=labels, context=scaled, is_given=given)
             values[..., ::step, ::step] = part
 
     def _program(self, number: int, model: ImageModel, size: tuple[int, int]) -> tuple[Any, Any]:
@@ -149,4 +149,3 @@ def least_bytes(shape: tuple[int, ...]) -> int:
     """The size that a stream has at least, in whole words."""
     words = -(-math.prod(shape) // (MOST_SUBPIXELS * WORD.itemsize))
     return words * WORD.itemsize
-

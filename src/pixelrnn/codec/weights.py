@@ -1,19 +1,48 @@
-"""A model as bytes: the fingerprint that says which one a file needs."""
+r"""A model as bytes: the fingerprint that says which one a file needs, and the model itself inside a file.
+
+Weights are kept with few bits: those of a tensor W of two or more dimensions as integers k with
+:math:`w = k s, \; s = \max |W| / (2^{b-1} - 1)`, entropy coded with the frequencies of all integers; biases and scales
+as float16. Weights that a mask takes away are not kept. What codes images is a model with exactly the kept weights.
+
+    length and text of the changed fields of the configuration (JSON)     varint, UTF-8
+    bits b of a weight; 16: all weights are float16                       varint
+    float16 of all biases and scales (16 bits: of all weights)            in the order of the model's tensors
+    frequency of each integer -2^(b-1) .. 2^(b-1) - 1                     varints
+    stream of the range coder                                             the rest
+"""
 
 import dataclasses
 import hashlib
 import json
+from collections.abc import Iterator
+from typing import Any
 
+import constriction
 import numpy as np
+import torch
+from torch import Tensor
 
 from pixelrnn.abstract import AbstractImageModel
-from pixelrnn.config import ModelConfig
+from pixelrnn.codec.varints import Reader, Writer
+from pixelrnn.config import ModelConfig, from_json
+from pixelrnn.errors import ArchiveError, PixelRNNError
+from pixelrnn.nn.conv import MaskedConv2d
+from pixelrnn.pretrained import build_model
 
-__all__ = ["changed_fields", "fingerprint"]
+__all__ = ["BITS", "fingerprint", "pack_model", "unpack_model"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+BITS = (5, 6, 7, 8, 10, 16)
+FLOAT = 16
+HALF, WORD = np.dtype("<f2"), np.dtype("<u4")
+MOST_CONFIG = 4096  # bytes
+MOST_FIELD = 4096  # of any number in a configuration but the sides of the image
+MOST_WEIGHTS = 64  # for each byte of a stream
 
 
-def changed_fields(config: ModelConfig) -> str:
-    """The fields of a configuration that are not at their defaults, as JSON: new fields do not change it."""
+def _changed_fields(config: ModelConfig) -> str:
+    """The fields of a configuration that are not at their defaults, as JSON: new fields change no old model."""
     fields = {field.name: field.default for field in dataclasses.fields(config)}
     changed = {name: value for name, value in dataclasses.asdict(config).items() if value != fields[name]}
     return json.dumps(changed, sort_keys=True, separators=(",", ":"))
@@ -21,8 +50,145 @@ def changed_fields(config: ModelConfig) -> str:
 
 def fingerprint(model: AbstractImageModel) -> bytes:
     """8 bytes that tell a model from all others: of its configuration and its weights in float32."""
-    digest = hashlib.sha256(changed_fields(model.config).encode())
+    digest = hashlib.sha256(_changed_fields(model.config).encode())
     for name, tensor in model.state_dict().items():
         values = tensor.detach().cpu().float().numpy().astype(np.dtype("<f4"))
         digest.update(f"\n{name} {values.shape}\n".encode() + values.tobytes())
     return digest.digest()[:8]
+
+
+def pack_model(model: AbstractImageModel, bits: int) -> bytes:
+    """A model with weights of so many bits, one of `BITS`.
+
+    Example:
+        >>> from pixelrnn import ImageModel
+        >>> model = ImageModel(ModelConfig(shape=(1, 4, 4), levels=2, layers=1, hidden=4), seed=0)
+        >>> kept = unpack_model(pack_model(model, 8))
+        >>> fingerprint(unpack_model(pack_model(kept, 8))) == fingerprint(kept)
+        True
+    """
+    halves, integers = [], []
+    top = 2 ** (bits - 1) - 1
+    for _, tensor, mask in _tensors(model):
+        kept = tensor.detach().cpu().double()
+        values = (kept if mask is None else kept[mask]).flatten().numpy()
+        if bits == FLOAT or tensor.dim() < 2:
+            halves.append(values.astype(HALF))
+            continue
+        scale = (np.abs(values).max(initial=0) / top).astype(HALF)
+        scale = max(scale, np.finfo(HALF).smallest_subnormal)
+        halves.append(np.array([scale], HALF))
+        integers.append(np.rint(values / np.float64(scale)).clip(-top - 1, top).astype(np.int32) + top + 1)
+    text = _changed_fields(model.config).encode()
+    writer = Writer()
+    writer.varints((len(text),))
+    writer.bytes += text
+    writer.varints((bits,))
+    writer.bytes += np.concatenate(halves).tobytes()
+    if bits == FLOAT:
+        return bytes(writer.bytes)
+    symbols = np.concatenate(integers)
+    counts = np.bincount(symbols, minlength=2**bits)
+    writer.varints(counts.tolist())
+    encoder = constriction.stream.queue.RangeEncoder()
+    encoder.encode(symbols, _frequencies(counts))
+    stream: bytes = encoder.get_compressed().astype(WORD).tobytes()
+    return bytes(writer.bytes) + stream
+
+
+def unpack_model(content: bytes) -> AbstractImageModel:
+    """The model that `pack_model` kept, ready to code.
+
+    Raises:
+        ArchiveError: If the bytes are damaged, or hold a model that no file has room for.
+    """
+    reader = Reader(content)
+    config = _read_config(reader.take(reader.varint(MOST_CONFIG)))
+    bits = reader.varint(FLOAT)
+    if bits not in BITS:
+        raise ArchiveError(f"its model has weights of {bits} bits; {', '.join(map(str, BITS))} are known")
+    try:
+        with torch.device("meta"):
+            shapes = [
+                (name, tensor.shape, tensor.dim(), tensor.numel()) for name, tensor, _ in _tensors(build_model(config))
+            ]
+    except (ValueError, TypeError, OverflowError, RuntimeError) as error:  # ours, and torch's for sizes of a wrong kind
+        raise ArchiveError(f"its model cannot be built ({error})") from error
+    # Bounded before memory is taken: masks take away less than half of the weights of any layer.
+    if sum(count for *_, count in shapes) > 2 * MOST_WEIGHTS * len(content):
+        raise ArchiveError("its model has more weights than it has room for")
+    model = build_model(config, seed=0).eval()
+    tensors = list(_tensors(model))
+    sizes = [int(tensor.numel() if mask is None else mask.sum()) for _, tensor, mask in tensors]
+    is_whole = [bits == FLOAT or tensor.dim() < 2 for _, tensor, _ in tensors]
+    halves = np.frombuffer(
+        reader.take(HALF.itemsize * sum(size if whole else 1 for size, whole in zip(sizes, is_whole, strict=True))),
+        HALF,
+    )
+    integers = np.zeros(0, np.int64)
+    if bits != FLOAT:
+        integers = _read_integers(reader, bits, sum(n for n, whole in zip(sizes, is_whole, strict=True) if not whole))
+    state: dict[str, Tensor] = {}
+    half = integer = 0
+    for (name, tensor, mask), size, whole in zip(tensors, sizes, is_whole, strict=True):
+        if whole:
+            values, half = halves[half : half + size].astype(np.float32), half + size
+        else:
+            values = integers[integer : integer + size].astype(np.float32) * np.float32(halves[half])
+            half, integer = half + 1, integer + size
+        state[name] = _filled(tensor, mask, values)
+    model.load_state_dict(state)
+    return model
+
+
+def _tensors(model: AbstractImageModel) -> Iterator[tuple[str, Tensor, Tensor | None]]:
+    """Each tensor of a model with the mask of what counts of it, if there is one."""
+    masks = {
+        f"{name}.weight": module.mask.bool().expand_as(module.weight)
+        for name, module in model.named_modules()
+        if isinstance(module, MaskedConv2d)
+    }
+    for name, tensor in model.state_dict().items():
+        yield name, tensor, masks.get(name)
+
+
+def _filled(tensor: Tensor, mask: Tensor | None, values: Array) -> Tensor:
+    new = torch.zeros(tensor.shape)
+    if mask is None:
+        return torch.from_numpy(values.copy()).view(tensor.shape)
+    new[mask] = torch.from_numpy(values.copy())
+    return new
+
+
+def _frequencies(counts: Array) -> Any:
+    return constriction.stream.model.Categorical(counts / counts.sum(), perfect=False)
+
+
+def _read_integers(reader: Reader, bits: int, count: int) -> Array:
+    """The integers of all weights, around 0."""
+    counts = np.array(reader.varints(2**bits, 2**40), np.int64)
+    stream = reader.take(len(reader.content) - reader.at)
+    if counts.sum() != count or len(stream) % WORD.itemsize or count > MOST_WEIGHTS * len(stream):
+        raise ArchiveError("the weights of its model are damaged")
+    if count == 0:
+        return np.zeros(0, np.int64)
+    decoder = constriction.stream.queue.RangeDecoder(np.frombuffer(stream, WORD).astype(np.uint32))
+    try:
+        symbols: Array = decoder.decode(_frequencies(counts), count)
+    except AssertionError as error:  # the library's word for it
+        raise ArchiveError("the weights of its model are damaged") from error
+    around: Array = symbols.astype(np.int64) - 2 ** (bits - 1)
+    return around
+
+
+def _read_config(text: bytes) -> ModelConfig:
+    """A configuration that is not too large."""
+    try:
+        fields = json.loads(text)
+        config = from_json(ModelConfig, fields, "its model")
+    except (ValueError, PixelRNNError) as error:
+        raise ArchiveError(f"its model cannot be read ({error})") from error
+    numbers = [config.layers, config.hidden, config.head or 1, config.mixtures, config.classes, config.scales]
+    if max(numbers) > MOST_FIELD or config.layers * config.scales > MOST_FIELD or config.levels > 2**16:
+        raise ArchiveError("its model is larger than any that is made")
+    return config

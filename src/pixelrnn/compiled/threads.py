@@ -76,9 +76,7 @@ def _openmp() -> Any:
 _parallel = _openmp()
 
 
-def run(
-    task: Any, count: int, integers: "np.ndarray[Any, np.dtype[np.int64]]", *, is_alone: bool = False
-) -> None:
+def run(task: Any, count: int, integers: "np.ndarray[Any, np.dtype[np.int64]]", *, is_alone: bool = False) -> None:
     """Call a task with the numbers 0 .. count - 1 and wait for all of them. Several Python threads may do so at once.
 
     Args:

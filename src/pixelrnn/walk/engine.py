@@ -1,8 +1,9 @@
 r"""One compiled loop that walks sub-pixels in order, with all state cached, for a block of images: an image a lane.
 
 It runs a program (`program.py`) for each sub-pixel, which leaves the parameters of the sub-pixel's distribution, has
-`distributions.decide` choose a value (`advance`) or asks its caller to (`tabulate`), and writes it into the image. Images of a lane are `LANES` floats apart in every
-map, so that each instruction works on all images of the block at once, whatever the number of features.
+`distributions.decide` choose a value (`advance`) or its caller (`tabulate`), and writes it into the image. Features of
+a lane are `LANES` floats apart in every map, so that each instruction works on all images of the block at once,
+whatever the number of features.
 
 Arithmetic is plain float32 in the order of the instructions: nothing is fused or reordered, so that a program gives the
 same bits on every processor, whatever the number of threads, of lanes and of images.

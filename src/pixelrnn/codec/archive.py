@@ -1,0 +1,218 @@
+"""Archives on disk: what is in them, and out again, all of it or single members."""
+
+import dataclasses
+import io
+import zlib
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+from typing import IO
+
+from PIL import Image
+
+from pixelrnn.abstract import AbstractImageModel
+from pixelrnn.codec.codec import require_model
+from pixelrnn.codec.container import LEAST_HEAD, Index, Kind, Member, head_size, piece_of, unpack_index
+from pixelrnn.codec.decoder import decode, groups_of
+from pixelrnn.codec.pictures import FORMS, LEVELS, Planes, checksum, to_picture
+from pixelrnn.codec.streams import Coder
+from pixelrnn.codec.weights import fingerprint, unpack_model
+from pixelrnn.errors import ArchiveError, PixelRNNError
+
+__all__ = ["Archive", "Line"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """What a listing says of a member.
+
+    Attributes:
+        name: With slashes; a number for an image without name.
+        what: Size and mode of a coded picture, or how else the member is kept.
+        bytes: That are its own; None for one that shares its stream with others.
+    """
+
+    name: str
+    what: str
+    bytes: int | None
+
+
+class Archive:
+    """A `.pxr` file, open for reading. A context manager.
+
+    Args:
+        path: The file.
+
+    Raises:
+        ArchiveError: If it cannot be read, is no archive, is damaged or of a newer version.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        try:
+            self._file: IO[bytes] = self.path.open("rb")
+        except OSError as error:
+            raise ArchiveError(f"{path} cannot be opened ({error.strerror})") from error
+        try:
+            self.index, self._start = self._read_index()
+        except BaseException as error:
+            self._file.close()
+            raise self._named(error) from error
+        self._pieces, self.first_stream = piece_of(self.index)
+        self._offsets = [self._start]
+        for piece in self.index.pieces:
+            self._offsets.append(self._offsets[-1] + piece.length)
+
+    def __enter__(self) -> "Archive":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def _read_index(self) -> tuple[Index, int]:
+        size = self._file.seek(0, io.SEEK_END)
+        self._file.seek(0)
+        start = head_size(self._file.read(LEAST_HEAD))
+        if start > size:
+            raise ArchiveError("it is cut off")
+        self._file.seek(0)
+        return unpack_index(self._file.read(start), size), start
+
+    def _named(self, error: BaseException) -> BaseException:
+        """The error with the path, if it is one of ours that has none."""
+        is_bare = isinstance(error, ArchiveError) and not str(error).startswith(str(self.path))
+        return ArchiveError(f"{self.path}: {error}") if is_bare else error
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """What is in it, in order."""
+        return self.index.members
+
+    @property
+    def needs_model(self) -> bool:
+        """Whether a model from elsewhere is needed for some members."""
+        return bool(self.index.coded) and not self.index.has_model
+
+    def piece(self, number: int) -> bytes:
+        """A piece, whose checksum is right."""
+        self._file.seek(self._offsets[number])
+        content = self._file.read(self.index.pieces[number].length)
+        if zlib.crc32(content) != self.index.pieces[number].checksum:
+            raise ArchiveError(f"{self.path}: it is damaged (piece {number})")
+        return content
+
+    def listing(self) -> list[Line]:
+        """A line for each member."""
+        own = {number: self.index.pieces[piece].length for number, piece in self._pieces.items()}
+        shares = set()
+        for tiles, piece in zip(groups_of(self.index, 1), self.index.pieces[self.first_stream :], strict=True):
+            pictures = {tile.picture for tile in tiles}
+            if len(pictures) == 1:
+                own[tiles[0].picture] = own.get(tiles[0].picture, 0) + piece.length
+            else:
+                shares |= pictures
+        lines = []
+        for number, member in enumerate(self.members):
+            match member.kind:
+                case Kind.CODED:
+                    what = f"{member.width}x{member.height} {FORMS[member.form] if member.form < len(FORMS) else '?'}"
+                case Kind.IMAGE:
+                    what = "ordinary picture"
+                case Kind.FILE:
+                    what = "file as it was"
+                case _:
+                    what = f"same as {self.members[member.same_as].name}"
+            size = None if number in shares else own.get(number, 0)
+            lines.append(Line(member.name or str(number), what, size))
+        return lines
+
+    def model(self) -> AbstractImageModel | None:
+        """The model that the archive holds, if it holds one."""
+        if not self.index.has_model:
+            return None
+        try:
+            return unpack_model(self.piece(0))
+        except ArchiveError as error:
+            raise self._named(error) from error
+
+    def extract(
+        self,
+        model: AbstractImageModel | None,
+        wanted: Collection[int] | None = None,
+        *,
+        callback: Callable[[int, int], None] | None = None,
+    ) -> Iterator[tuple[int, bytes | Image.Image]]:
+        """Restore members.
+
+        Args:
+            model: The one that they were compressed with; not needed for those that no model coded.
+            wanted: Their numbers; all if not given.
+            callback: Called now and then with the finished sub-pixels and all that are to be decoded.
+
+        Yields:
+            The number of each member, in no order, with the bytes of a file, or a picture.
+
+        Raises:
+            ArchiveError: If something is damaged, or the model is another one, or missing.
+        """
+        wanted = set(range(len(self.members)) if wanted is None else wanted)
+        needed = wanted | {self.members[number].same_as for number in wanted if self.members[number].kind == Kind.SAME}
+        copies: dict[int, list[int]] = {}
+        for number in wanted:
+            if self.members[number].kind == Kind.SAME:
+                copies.setdefault(self.members[number].same_as, []).append(number)
+        for number, content in self._restored(model, needed, callback):
+            for each in [number, *copies.get(number, ())]:
+                if each in wanted:
+                    yield each, content
+
+    def _restored(
+        self, model: AbstractImageModel | None, needed: Collection[int], callback: Callable[[int, int], None] | None
+    ) -> Iterator[tuple[int, bytes | Image.Image]]:
+        coded = {number for number in needed if self.members[number].kind == Kind.CODED}
+        for number in sorted(set(needed) - coded):
+            if self.members[number].kind == Kind.FILE:
+                yield number, self.piece(self._pieces[number])
+            elif self.members[number].kind == Kind.IMAGE:
+                yield number, self._opened(number)
+        if not coded:
+            return
+        if model is None:
+            raise ArchiveError(
+                f"{self.path}: the model with fingerprint {self.index.fingerprint.hex()} is needed (--model)"
+            )
+        try:
+            require_model(self.index, fingerprint(model))
+            yield from self._decoded(Coder(model), coded, callback)
+        except ArchiveError as error:
+            raise self._named(error) from error
+
+    def _opened(self, number: int) -> Image.Image:
+        try:
+            picture = Image.open(io.BytesIO(self.piece(self._pieces[number])))
+            picture.load()
+        except PixelRNNError:
+            raise
+        except Exception as error:  # decoders raise errors of many kinds for damaged data
+            raise ArchiveError(f"{self.path}: {self.members[number].name} is damaged ({error})") from error
+        return picture
+
+    def _decoded(
+        self, coder: Coder, coded: set[int], callback: Callable[[int, int], None] | None
+    ) -> Iterator[tuple[int, Image.Image]]:
+        channels, levels = coder.model.config.shape[0], coder.model.config.levels
+        total = sum(
+            channels * tile.height * tile.width
+            for tiles in groups_of(self.index, channels)
+            if any(tile.picture in coded for tile in tiles)
+            for tile in tiles
+        )
+        report = None if callback is None else lambda done: callback(done, total)
+        for number, values in decode(coder, self.index, self.piece, coded, callback=report):
+            member = self.members[number]
+            if not LEVELS < member.form < len(FORMS):
+                raise ArchiveError(f"image {number} is no picture; pixelrnn.Codec decodes it")
+            extras = self.piece(self._pieces[number]) if member.has_extras else b""
+            picture = to_picture(Planes(member.form, values, extras), levels)
+            if checksum(picture) != member.checksum:
+                raise ArchiveError(f"{member.name} is not what was compressed: it is damaged")
+            yield number, picture
