@@ -16,6 +16,7 @@ __all__ = [
     "grid",
     "grid_with_contexts",
     "occluded",
+    "save_bars",
     "save_curve",
     "save_growth",
     "save_image",
@@ -163,6 +164,29 @@ def save_growth(path: str | Path, title: str, panels: dict[str, dict[str, list[t
     figure.axes[0].legend(frameon=False)
     figure.suptitle(title)
     _save(Path(path), figure)
+
+
+def save_bars(path: Path, values: Mapping[str, int], unit: str, title: str) -> None:
+    """Draw a few numbers as bars, each with its number; the last one, which is ours, in another colour.
+
+    Args:
+        path: PNG to write.
+        values: Names and numbers, from top to bottom.
+        unit: Of the numbers.
+        title: Title of the plot.
+    """
+    figure = _figure(7, 0.6 * len(values) + 1.4)
+    axes = figure.subplots()
+    colours = ["C7"] * (len(values) - 1) + ["C0"]
+    bars = axes.barh(list(values), list(values.values()), color=colours)
+    axes.bar_label(bars, [f"{value:,}" for value in values.values()], padding=4)
+    axes.invert_yaxis()
+    axes.margins(x=0.18)
+    axes.set(xlabel=unit, title=title, xlim=(0, None))
+    axes.ticklabel_format(axis="x", style="plain")
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.spines[["top", "right"]].set_visible(False)
+    _save(path, figure)
 
 
 def _figure(width: float, height: float) -> Any:

@@ -18,7 +18,7 @@ from pixelrnn.errors import ArchiveError, ConfigError
 if TYPE_CHECKING:
     from pixelrnn.codec.compress import Compressed
 
-__all__ = ["Compress", "plural", "rate", "say_compressed", "size_text"]
+__all__ = ["Compress", "archive_of", "plural", "rate", "say_compressed", "size_text"]
 
 MOST_LISTED = 20
 
@@ -76,9 +76,7 @@ class Compress:
     @property
     def archive(self) -> Path:
         """The file to write."""
-        return self.out or Path(
-            f"{self.source.resolve().stem if self.source.is_file() else self.source.resolve().name}.pxr"
-        )
+        return self.out or archive_of(self.source)
 
     def run(self) -> int:
         """Compress, and say what became of the files."""
@@ -102,6 +100,12 @@ class Compress:
         else:
             say_compressed(self.archive, done)
         return 0
+
+
+def archive_of(source: Path) -> Path:
+    """The archive of a folder or file, in the current folder."""
+    source = source.resolve()
+    return Path(f"{source.stem if source.is_file() else source.name}.pxr")
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-__all__ = ["is_first_process", "progress", "say", "show_json"]
+__all__ = ["Report", "is_first_process", "progress", "say", "show_json"]
 
 _out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
 _err = Console(highlight=False, soft_wrap=True, markup=False, emoji=False, stderr=True)

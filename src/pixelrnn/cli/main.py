@@ -23,6 +23,7 @@ from pixelrnn.cli.decompress import Decompress
 from pixelrnn.cli.demo import Demo
 from pixelrnn.cli.evaluate import Evaluate
 from pixelrnn.cli.info import Info
+from pixelrnn.cli.pack import Pack
 from pixelrnn.cli.sample import Sample
 from pixelrnn.cli.train import INTERRUPTED, Train
 from pixelrnn.cli.upscale import Upscale
@@ -38,7 +39,9 @@ Examples:
     pixelrnn train --help
 """
 
-Command = Train | Evaluate | Sample | Complete | Upscale | Compress | Decompress | Info | DataCommand | Demo | Bench
+Command = (
+    Train | Evaluate | Sample | Complete | Upscale | Compress | Decompress | Pack | Info | DataCommand | Demo | Bench
+)
 VERBS: dict[str, type[Command]] = {
     "train": Train,
     "evaluate": Evaluate,
@@ -47,6 +50,7 @@ VERBS: dict[str, type[Command]] = {
     "upscale": Upscale,
     "compress": Compress,
     "decompress": Decompress,
+    "pack": Pack,
     "unpack": Decompress,
     "info": Info,
     "data": DataCommand,

@@ -1,15 +1,14 @@
 """`pixelrnn train`."""
 
-import contextlib
 import dataclasses
-import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tyro
 
 from pixelrnn.cli.console import is_first_process, progress, say, show_json
+from pixelrnn.cli.interrupt import stoppable
 from pixelrnn.cli.machine import Machine
 from pixelrnn.cli.sources import load
 from pixelrnn.config import DataConfig, ModelConfig, TrainConfig, require_run, require_source
@@ -156,7 +155,7 @@ def train_with_progress(
     from pixelrnn.train import fit, fit_scales
 
     is_silent = not is_first_process()
-    with progress("training", is_silent=is_silent) as report, _stoppable() as should_stop:
+    with progress("training", is_silent=is_silent) as report, stoppable() as should_stop:
 
         def callback(at: "Progress") -> bool:
             part = f"{at.part}, " if at.part else ""
@@ -181,24 +180,6 @@ def train_with_progress(
             is_aside=is_aside,
         )
     return run
-
-
-@contextlib.contextmanager
-def _stoppable() -> Iterator[Callable[[], bool]]:
-    """Turn the first interrupt into a wish to stop, which the yielded function tells."""
-    wishes: list[int] = []
-
-    def handle(number: int, frame: object) -> None:
-        if wishes:
-            raise KeyboardInterrupt
-        wishes.append(number)
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: bool(wishes)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _free_folder(source: str, architecture: str) -> Path:

@@ -21,7 +21,7 @@ from PIL import Image
 
 from pixelrnn.errors import ArchiveError
 
-__all__ = ["FORMS", "LEVELS", "Planes", "checksum", "from_picture", "to_picture"]
+__all__ = ["FORMS", "LEVELS", "OPAQUE", "Planes", "checksum", "from_picture", "grid", "spread", "to_picture"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -88,6 +88,15 @@ def from_picture(picture: Image.Image, channels: int, levels: int) -> Planes | s
     if (values < 0).any():
         return f"values that are none of the {levels} levels"
     return Planes(FORMS.index(picture.mode), np.ascontiguousarray(values.astype(np.uint8)), _pack(extras))
+
+
+def spread(picture: Image.Image) -> Array | None:
+    """Colours and opacity of a picture, `(4, H, W)` uint8; None if that does not say all of its pixels."""
+    if picture.mode not in FORMS or (picture.mode == "P" and not _is_told_apart(picture, with_opacity=True)):
+        return None
+    colours, opacity = _spread(picture)
+    alpha = np.full(colours.shape[:2], OPAQUE, np.uint8) if opacity is None else opacity
+    return np.concatenate([colours, alpha[..., None]], axis=2).transpose(2, 0, 1)
 
 
 def to_picture(planes: Planes, levels: int) -> Image.Image:

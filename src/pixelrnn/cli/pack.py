@@ -1,0 +1,174 @@
+"""`pixelrnn pack`."""
+
+import contextlib
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from pixelrnn.cli.compress import archive_of, say_compressed
+from pixelrnn.cli.console import Report, progress, say, show_json
+from pixelrnn.cli.interrupt import stoppable
+from pixelrnn.cli.machine import Machine
+from pixelrnn.cli.models import open_model
+from pixelrnn.config import require_run, require_seed
+from pixelrnn.errors import ArchiveError, ConfigError
+
+if TYPE_CHECKING:
+    from pixelrnn.tasks.ordinary import Sizes
+    from pixelrnn.tasks.pack import Packed
+
+__all__ = ["Pack"]
+
+TRAININGS = ("trying", "training")  # how what can be cut short begins
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Pack:
+    """Make one file of a folder of images, that needs nothing else: a model of the folder goes into it.
+
+    Examples:
+        pixelrnn pack scans/                        # writes scans.pxr, and scans.png: what other formats take
+        pixelrnn pack scans/ --minutes 60 --out scans-small.pxr
+        pixelrnn unpack scans.pxr --out restored/
+
+    Worth it for many images of one kind: the weights of the model, some 10 to 100 KB, are part of the file. Ctrl-C ends
+    the training, and what was learned by then is used; a second one gives up.
+    """
+
+    source: tyro.conf.Positional[Path]
+    """A folder, with everything below it, or a file."""
+
+    out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
+    """The archive to write; SOURCE.pxr in the current folder if not given."""
+
+    minutes: float = 20.0
+    """Time for choosing and training the model."""
+
+    start: Path | None = None
+    """Run or model folder to train further, instead of a new model."""
+
+    seed: int = 0
+    """Seed of the model's first weights and of all that is drawn."""
+
+    compare: bool = True
+    """Measure what PNG, WebP and (if cjxl is installed) JPEG XL take, and draw it beside the archive."""
+
+    verify: bool = True
+    """Decode everything again, and see that it is the same, before the archive is there."""
+
+    skip_bad: bool = False
+    """Leave out and list files that cannot be read, instead of stopping at the first."""
+
+    overwrite: bool = False
+    """Replace an archive that exists."""
+
+    json: bool = False
+    """Print JSON: the archive, bytes and numbers of files, what was tried, and the other formats."""
+
+    machine: Machine = dataclasses.field(default_factory=Machine)
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without torch."""
+        require_seed("seed", self.seed)
+        if self.start is not None:
+            require_run(self.start)
+        if not self.source.exists():
+            raise ArchiveError(f"{self.source}: no such file or folder")
+        if self.archive.exists() and not self.overwrite:
+            raise ArchiveError(f"{self.archive} exists; choose another name with --out, or give --overwrite")
+        if not 0 < self.minutes < float("inf"):
+            raise ConfigError(f"--minutes is {self.minutes}; it must be above 0 and finite")
+
+    @property
+    def archive(self) -> Path:
+        """The file to write."""
+        return self.out or archive_of(self.source)
+
+    def run(self) -> int:
+        """Pack, compare, and say what came of it."""
+        from pixelrnn import figures
+        from pixelrnn.codec.files import find
+        from pixelrnn.tasks.ordinary import measure
+        from pixelrnn.tasks.pack import pack
+
+        device = self.machine.prepare()
+        with stoppable() as should_stop, _Stages(should_stop) as stages:
+            packed = pack(
+                self.source,
+                self.archive,
+                minutes=self.minutes,
+                model=None if self.start is None else open_model(self.start, device),
+                seed=self.seed,
+                verify=self.verify,
+                skip_bad=self.skip_bad,
+                overwrite=self.overwrite,
+                callback=stages.report,
+            )
+        sizes = None
+        if self.compare:
+            with progress("other formats") as report:
+                files = find(self.source, without=self.archive, skip_bad=self.skip_bad).files
+                sizes = measure(files, lambda done, total: report(done / total))
+            bars = {**sizes.bytes, self.archive.name: packed.compressed.size}
+            figures.save_bars(
+                self.archive.with_suffix(".png"), bars, "bytes", f"{self.source.name}: {sizes.files:,} files"
+            )
+        if self.json:
+            show_json(_json(self.archive, packed, sizes))
+        else:
+            _say(self.archive, packed, sizes)
+        return 0
+
+
+def _json(archive: Path, packed: "Packed", sizes: "Sizes | None") -> dict[str, object]:
+    known = dataclasses.asdict(packed)
+    return {"archive": str(archive), **known, "formats": {} if sizes is None else sizes.bytes}
+
+
+def _say(archive: Path, packed: "Packed", sizes: "Sizes | None") -> None:
+    """The trials, what became of the files, and the table of formats."""
+    for stage in (*packed.trials, *packed.roundings):
+        say(f"  {stage.what:<52} model {stage.weights:>9,} + pictures {stage.pictures:>12,} = {stage.total:>12,} bytes")
+    say_compressed(archive, packed.compressed)
+    say(f"  the model in it: {packed.weights:,} bytes, {packed.bits} bits a weight")
+    if sizes is None:
+        return
+    ours, original = packed.compressed.size, sizes.bytes["original files"]
+    say("")
+    say(f"{'':<24}{'bytes':>14}  {'a file':>10}  {'of the originals':>16}")
+    for name, size in {**sizes.bytes, archive.name: ours}.items():
+        say(f"{name:<24}{size:>14,}  {size / sizes.files:>10,.0f}  {size / max(1, original):>16.1%}")
+    say(f"{archive.with_suffix('.png')} shows this")
+
+
+class _Stages:
+    """A progress bar for each thing that is done, one after the other. A context manager."""
+
+    def __init__(self, should_stop: Callable[[], bool]) -> None:
+        self._should_stop = should_stop
+        self._is_told = False  # of the wish to stop, while there was something to stop
+        self._what = ""
+        self._report: Report | None = None
+        self._bar = contextlib.ExitStack()
+
+    def __enter__(self) -> "_Stages":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def report(self, what: str, share: float, text: str) -> bool:
+        """Show how far something is; returns whether a training is to end. All else an interrupt ends at once."""
+        if what != self._what:
+            self._bar.close()
+            self._what, self._report = what, self._bar.enter_context(progress(what))
+        assert self._report is not None
+        self._report(share, text)
+        if self._should_stop() and not self._is_told:
+            self._is_told = True
+            if not what.startswith(TRAININGS):
+                raise KeyboardInterrupt
+        return self._is_told

@@ -1,0 +1,118 @@
+"""What a model of a folder's own learns from: its pictures as levels, and what kind of model they need."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from pixelrnn.codec.files import Found, examine
+from pixelrnn.codec.pictures import OPAQUE, grid, spread
+from pixelrnn.data.images import Data, ImageSet
+from pixelrnn.data.pixels import Dense, Ragged
+from pixelrnn.data.quantise import Quantiser
+from pixelrnn.errors import ArchiveError
+
+__all__ = ["Material", "gather"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+MOST_VALUES = 2**28  # sub-pixels kept to learn from
+WHOLE = 64  # pictures up to this side are learnt whole, if all have one size
+PATCH = 32
+MOST_VALID = 256
+RARE = 0.01  # share of the pictures that does not decide how many channels there are
+
+
+@dataclasses.dataclass(frozen=True)
+class Material:
+    """The pictures of a folder, as a model learns them.
+
+    Attributes:
+        data: With all of them to train on, and some of those to measure by.
+        subpixels: Of all pictures that a model with these channels can take.
+    """
+
+    data: Data
+    subpixels: int
+
+
+def gather(files: Sequence[Found], callback: Callable[[int, int], None] | None = None) -> Material:
+    """Read the pictures of a folder, and decide channels, levels and the size of what is learnt.
+
+    Args:
+        files: Of which some are pictures.
+        callback: Called with the number of files that were read, and of all.
+
+    Raises:
+        ArchiveError: If there are no pictures that could be learnt.
+    """
+    pictures: list[Array] = []
+    used = np.zeros(256, np.bool_)
+    pixels = kept = grey = opaque = 0
+    for number, file in enumerate(files):
+        picture = examine(file.path.read_bytes())
+        values = None if isinstance(picture, str) else spread(picture)
+        if values is not None:
+            is_grey = bool((values[:1] == values[1:3]).all())
+            is_opaque = bool((values[3] == OPAQUE).all())
+            grey, opaque, pixels = grey + is_grey, opaque + is_opaque, pixels + values[0].size
+            used[np.unique(values)] = True
+            kept += values.size
+            if kept <= MOST_VALUES:
+                pictures.append(values)
+        if callback is not None:
+            callback(number + 1, len(files))
+    if not pictures:
+        raise ArchiveError("there are no pictures that a model could learn; pixelrnn pack takes PNG, BMP, WebP, ...")
+    channels = 4 if opaque < (1 - RARE) * len(pictures) else 1 if grey >= (1 - RARE) * len(pictures) else 3
+    levels = _levels(used)
+    return Material(_data([values[:channels] for values in pictures], levels), pixels * channels)
+
+
+def _levels(used: Array) -> int:
+    """The fewest levels that have all values which occur, and that floor quantisation finds again."""
+    for levels in range(2, 256):
+        values = grid(levels).astype(np.int64)
+        is_found = (values * levels // 256 == np.arange(levels)).all()
+        if is_found and not np.delete(used, values).any():
+            return levels
+    return 256
+
+
+def _data(pictures: list[Array], levels: int) -> Data:
+    """Data whose training images are all pictures, or patches of them if they are large or of many sizes."""
+    sizes = {picture.shape for picture in pictures}
+    is_whole = len(sizes) == 1 and max(pictures[0].shape[1:]) <= WHOLE
+    patch = None
+    if not is_whole:
+        # The side that loses the least: of pictures that are smaller nothing is learnt.
+        sides = np.array([min(picture.shape[1:]) for picture in pictures])
+        areas = np.array([picture[0].size for picture in pictures])
+        side = max(range(1, PATCH + 1), key=lambda side: areas[sides >= side].sum() * side**0.5)
+        pictures = [picture for picture in pictures if min(picture.shape[1:]) >= side]
+        patch = (side, side)
+    shape = pictures[0].shape if patch is None else (pictures[0].shape[0], *patch)
+    shapes = np.array([picture.shape for picture in pictures], np.int64)
+    offsets = np.concatenate([[0], np.cumsum(shapes.prod(1))[:-1]])
+    pixels = (
+        Dense(np.stack(pictures))
+        if patch is None
+        else Ragged(np.concatenate([picture.ravel() for picture in pictures]), shapes, offsets)
+    )
+    area = sum(picture[0].size for picture in pictures)
+    patches = 1 if patch is None else max(1, round(area / len(pictures) / (patch[0] * patch[1])))
+    quantiser = Quantiser(256, levels, "none", 0)
+    train = ImageSet(pixels, np.arange(len(pictures)), quantiser, patch, patches, is_fixed=False)
+    valid = dataclasses.replace(train, patches=1, is_fixed=True, seed=1).spaced(MOST_VALID)
+    return Data(
+        train=train,
+        valid=valid,
+        test=valid,
+        whole=valid,
+        levels=levels,
+        shape=(shape[0], shape[1], shape[2]),
+        context_shape=None,
+        summary=f"{len(pictures):,} pictures",
+        protocol=f"{levels} levels" + ("" if patch is None else f", patches of {patch[0]}x{patch[1]}"),
+    )
