@@ -7,10 +7,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from pixelrnn.config import DataConfig, ModelConfig, TrainConfig
-from pixelrnn.errors import ConfigError, DataError, PixelRNNError, RunError
+from pixelrnn.errors import ArchiveError, ConfigError, DataError, PixelRNNError, RunError
 
 if TYPE_CHECKING:
     from pixelrnn.abstract import AbstractImageModel, Completion
+    from pixelrnn.codec import Codec
     from pixelrnn.data import Data, ImageSet, load_data
     from pixelrnn.model import ImageModel
     from pixelrnn.multiscale import MultiScaleModel
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AbstractImageModel",
+    "ArchiveError",
     "Classification",
+    "Codec",
     "Completion",
     "ConfigError",
     "Data",
@@ -52,6 +55,7 @@ _LAZY = {
     **dict.fromkeys(("AbstractImageModel", "Completion"), "pixelrnn.abstract"),
     "ImageModel": "pixelrnn.model",
     "MultiScaleModel": "pixelrnn.multiscale",
+    "Codec": "pixelrnn.codec",
     **dict.fromkeys(("build_model", "load_model"), "pixelrnn.pretrained"),
     "upscale": "pixelrnn.tasks.upscale",
     **dict.fromkeys(("Data", "ImageSet", "load_data"), "pixelrnn.data"),

@@ -40,18 +40,22 @@ class Archive:
     """A `.pxr` file, open for reading. A context manager.
 
     Args:
-        path: The file.
+        source: The file, or its path.
 
     Raises:
         ArchiveError: If it cannot be read, is no archive, is damaged or of a newer version.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        try:
-            self._file: IO[bytes] = self.path.open("rb")
-        except OSError as error:
-            raise ArchiveError(f"{path} cannot be opened ({error.strerror})") from error
+    def __init__(self, source: str | Path | IO[bytes]) -> None:
+        self._file: IO[bytes]
+        if isinstance(source, str | Path):
+            self.path = Path(source)
+            try:
+                self._file = self.path.open("rb")
+            except OSError as error:
+                raise ArchiveError(f"{source} cannot be opened ({error.strerror})") from error
+        else:
+            self.path, self._file = Path(str(getattr(source, "name", "archive"))), source
         try:
             self.index, self._start = self._read_index()
         except BaseException as error:
@@ -99,6 +103,14 @@ class Archive:
         if zlib.crc32(content) != self.index.pieces[number].checksum:
             raise ArchiveError(f"{self.path}: it is damaged (piece {number})")
         return content
+
+    def shape(self, number: int) -> tuple[str, tuple[int, int]]:
+        """Mode, and width and height, of a picture that is coded, without decoding it."""
+        member = self.members[number]
+        member = self.members[member.same_as] if member.kind == Kind.SAME else member
+        if not LEVELS < member.form < len(FORMS):
+            raise ArchiveError(f"image {number} is no picture; pixelrnn.Codec decodes it")
+        return FORMS[member.form], (member.width, member.height)
 
     def listing(self) -> list[Line]:
         """A line for each member."""
@@ -169,20 +181,27 @@ class Archive:
         self, model: AbstractImageModel | None, needed: Collection[int], callback: Callable[[int, int], None] | None
     ) -> Iterator[tuple[int, bytes | Image.Image]]:
         coded = {number for number in needed if self.members[number].kind == Kind.CODED}
+        if coded:
+            self._require(model)
         for number in sorted(set(needed) - coded):
             if self.members[number].kind == Kind.FILE:
                 yield number, self.piece(self._pieces[number])
             elif self.members[number].kind == Kind.IMAGE:
                 yield number, self._opened(number)
-        if not coded:
-            return
+        if model is not None and coded:
+            try:
+                yield from self._decoded(Coder(model), coded, callback)
+            except ArchiveError as error:
+                raise self._named(error) from error
+
+    def _require(self, model: AbstractImageModel | None) -> None:
+        """Refuse a model that is not the one, before anything is restored."""
         if model is None:
             raise ArchiveError(
                 f"{self.path}: the model with fingerprint {self.index.fingerprint.hex()} is needed (--model)"
             )
         try:
             require_model(self.index, fingerprint(model))
-            yield from self._decoded(Coder(model), coded, callback)
         except ArchiveError as error:
             raise self._named(error) from error
 

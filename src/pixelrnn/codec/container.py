@@ -39,7 +39,18 @@ import zlib
 from pixelrnn.codec.varints import Reader, Writer
 from pixelrnn.errors import ArchiveError
 
-__all__ = ["LEAST_HEAD", "Index", "Kind", "Member", "Piece", "head_size", "pack_index", "piece_of", "unpack_index"]
+__all__ = [
+    "LEAST_HEAD",
+    "MAGIC",
+    "Index",
+    "Kind",
+    "Member",
+    "Piece",
+    "head_size",
+    "pack_index",
+    "piece_of",
+    "unpack_index",
+]
 
 MAGIC = b"\x89PXR"
 VERSION = 1
@@ -286,7 +297,7 @@ def _read_names(reader: Reader, count: int) -> list[str]:
         before = before[:shared] + reader.take(own)
         name = before.decode("utf-8", "surrogateescape")
         if name and (name in seen or not _is_safe(name)):
-            raise ArchiveError(f"it holds the name {name!r}, which is there twice or leads out of its folder")
+            raise ArchiveError(f"it holds the name {name[:80]!r}, which is there twice or leads out of its folder")
         seen.add(name)
         names.append(name)
     return names

@@ -22,7 +22,7 @@ import torch
 from pixelrnn import conditions
 from pixelrnn.abstract import AbstractImageModel
 from pixelrnn.announce import compiled_module
-from pixelrnn.errors import ArchiveError, ConfigError
+from pixelrnn.errors import ArchiveError, ConfigError, DataError
 from pixelrnn.masks import COPIED
 from pixelrnn.model import ImageModel
 
@@ -79,7 +79,7 @@ class Coder:
             tick()
             return known
 
-        self._visit(values.astype(np.float32), label, context, take)
+        self._visit(values.astype(np.float32), label, context, take, is_known=True)
         stream = encoder.get_compressed().astype(WORD).tobytes()
         return stream.ljust(least_bytes(values.shape), b"\0"), bits
 
@@ -106,13 +106,19 @@ class Coder:
 
         values = np.zeros(shape, np.float32)
         try:
-            self._visit(values, label, context, give)
+            self._visit(values, label, context, give, is_known=False)
         except AssertionError as error:  # the library's word for it
             raise ArchiveError("a stream holds what no image can give") from error
         return values.astype(np.int64)
 
     def _visit(
-        self, values: Array, label: Array, context: Array | None, answer: Callable[[Array, Array], Array]
+        self,
+        values: Array,
+        label: Array,
+        context: Array | None,
+        answer: Callable[[Array, Array], Array],
+        *,
+        is_known: bool,
     ) -> None:
         """Walk all stages of the model over the values, which change in place."""
         for number, (model, step) in enumerate(self.model.stages):
@@ -123,6 +129,8 @@ class Coder:
                 given[COPIED] = True
                 if number == 0:
                     assert context is not None
+                    if is_known and (part[COPIED] != context).any():
+                        raise DataError("images differ from the context in pixels that are copied from it")
                     part[COPIED] = context
                 else:
                     context = part[COPIED].astype(np.int64)

@@ -1,0 +1,96 @@
+"""`.pxr` files for Pillow: after `import pixelrnn.pillow`, `Image.open("photos.pxr")` works.
+
+The pictures of an archive are the frames of the image, in order, decoded when they are needed. An archive that holds
+its model needs nothing else; for others, `use_model` says which models there are.
+"""
+
+from typing import Any
+
+from PIL import Image, ImageFile
+
+from pixelrnn.abstract import AbstractImageModel
+from pixelrnn.codec.archive import Archive
+from pixelrnn.codec.container import MAGIC, Kind
+from pixelrnn.codec.weights import fingerprint
+from pixelrnn.errors import ArchiveError
+
+__all__ = ["PxrImageFile", "use_model"]
+
+FORMAT = "PXR"
+
+_models: dict[bytes, AbstractImageModel] = {}
+
+
+def use_model(model: AbstractImageModel) -> None:
+    """Let archives that were compressed with this model be opened."""
+    _models[fingerprint(model)] = model
+
+
+class PxrImageFile(ImageFile.ImageFile):
+    """The pictures of an archive."""
+
+    format = FORMAT
+    format_description = "PixelRNN archive"
+
+    def _open(self) -> None:
+        assert self.fp is not None
+        try:
+            self._archive = Archive(self.fp)
+        except ArchiveError as error:
+            raise SyntaxError(str(error)) from error  # Pillow's word for a file that is none of this kind
+        members = self._archive.members
+        self._frames = [n for n, member in enumerate(members) if self._kind(n) in (Kind.CODED, Kind.IMAGE)]
+        if not self._frames:
+            raise SyntaxError("there are no pictures in this archive")
+        self.n_frames, self.is_animated = len(self._frames), len(self._frames) > 1
+        self._show(0)
+
+    def _kind(self, number: int) -> Kind:
+        member = self._archive.members[number]
+        return self._archive.members[member.same_as].kind if member.kind == Kind.SAME else member.kind
+
+    def _show(self, frame: int) -> None:
+        """Make a frame the current one: size and mode are known before anything is decoded."""
+        self._frame, self._picture = frame, None
+        number = self._frames[frame]
+        if self._kind(number) == Kind.CODED:
+            self._mode, self._size = self._archive.shape(number)
+        else:
+            self._picture = self._decoded(number)
+            self._mode, self._size = self._picture.mode, self._picture.size
+        self.info = {"name": self._archive.members[number].name}
+        self.tile = []
+
+    def _decoded(self, number: int) -> Image.Image:
+        model = self._archive.model() or _models.get(self._archive.index.fingerprint)
+        ((_, picture),) = self._archive.extract(model, [number])
+        assert isinstance(picture, Image.Image)
+        return picture
+
+    def seek(self, frame: int) -> None:
+        """Go to a picture."""
+        if not 0 <= frame < self.n_frames:
+            raise EOFError(f"there is no picture {frame}; there are {self.n_frames}")
+        if frame != self._frame:
+            self._show(frame)
+
+    def tell(self) -> int:
+        """The number of the current picture."""
+        return self._frame
+
+    def load(self) -> Any:
+        """Decode the current picture, if that was not done yet."""
+        if self._picture is None:
+            self._picture = self._decoded(self._frames[self._frame])
+        picture = self._picture
+        self.im, self._mode, self._size, self.palette = picture.im, picture.mode, picture.size, picture.palette
+        self.info |= picture.info
+        return self.im.pixel_access(self.readonly)
+
+
+def _is_ours(start: bytes) -> bool:
+    return start[: len(MAGIC)] == MAGIC
+
+
+Image.register_open(FORMAT, PxrImageFile, _is_ours)
+Image.register_extension(FORMAT, ".pxr")

@@ -1,0 +1,334 @@
+"""Folders as archives: every file again, whatever it is, and nothing but those files."""
+
+import os
+import threading
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pixelrnn.codec.archive import Archive
+from pixelrnn.codec.compress import compress
+from pixelrnn.codec.container import Kind
+from pixelrnn.codec.files import best_ordinary, examine, find
+from pixelrnn.codec.restore import decompress, select
+from pixelrnn.codec.streams import Coder
+from pixelrnn.errors import ArchiveError
+from tests.conftest import build
+
+
+@pytest.fixture(scope="module")
+def grey():
+    """A grey model that holds dark pixels likely: small pictures of them are smaller with it than as PNG."""
+    return build(architecture="row-lstm", shape=(1, 6, 6), levels=256, layers=1, output="logistic-mixture").float()
+
+
+@pytest.fixture(scope="module")
+def colour():
+    return build(architecture="pixelcnn", shape=(3, 6, 6), levels=256, layers=1, output="logistic-mixture").float()
+
+
+def picture(*size, mode="L", seed=0):
+    channels = {"L": (), "RGB": (3,), "RGBA": (4,), "LA": (2,)}[mode]
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (*size, *channels), dtype=np.uint8))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Of everything."""
+    source = tmp_path / "source"
+    (source / "sub" / "deep").mkdir(parents=True)
+    for number in range(70):
+        picture(5, 6, seed=number).save(source / f"{number:03d}.png")
+    picture(5, 6, seed=100).save(source / "sub" / "a.bmp")
+    picture(5, 6, seed=101).save(source / "sub" / "a.png")
+    picture(5, 6, seed=102).save(source / "sub" / "a.tif")
+    picture(5, 6, seed=103).convert("1").save(source / "sub" / "deep" / "one.png")
+    picture(60, 7, seed=104).save(source / "sub" / "tiles.png")
+    picture(6, 6, seed=105).quantize(5).save(source / "palette.png")
+    picture(8, 9, mode="RGB").save(source / "colour.png")
+    picture(8, 9, mode="LA").save(source / "opacity.png")
+    Image.new("L", (1, 1), 7).save(source / "1x1.png")
+    Image.fromarray(np.arange(81, dtype=np.uint16).reshape(9, 9) * 700).save(source / "16bit.png")
+    Image.new("CMYK", (9, 9), (1, 2, 3, 4)).save(source / "cmyk.jpg")
+    Image.new("L", (5, 5)).save(source / "moving.gif", save_all=True, append_images=[Image.new("L", (5, 5), 9)])
+    Image.new("L", (64, 64), 200).save(source / "flat.png")
+    (source / "notes.txt").write_text("hello")
+    (source / "empty.png").touch()
+    content = (source / "000.png").read_bytes()
+    (source / "torn.png").write_bytes(content[: len(content) // 2])
+    (source / "copy.png").write_bytes(content)
+    (source / "sub" / "link.png").symlink_to("../001.png")
+    (source / "loop").symlink_to("..")
+    return source
+
+
+def restored_name(name):
+    return {"sub/a.bmp": "sub/a.bmp.png", "sub/a.tif": "sub/a.tif.png"}.get(name, name)
+
+
+def assert_same(before, after):
+    """The same bytes, or the same picture."""
+    if before.read_bytes() == after.read_bytes():
+        return
+    with Image.open(before) as a, Image.open(after) as b:
+        assert (a.mode, a.size, a.tobytes(), a.getpalette()) == (b.mode, b.size, b.tobytes(), b.getpalette())
+        assert a.info.get("transparency") == b.info.get("transparency")
+
+
+@pytest.mark.parametrize("which", ["grey", "colour"])
+def test_everything_comes_back(which, folder, tmp_path, request):
+    model, out = request.getfixturevalue(which), tmp_path / "a.pxr"
+    done = compress(model, folder, out)
+    with Archive(out) as archive:
+        decompress(archive, model, tmp_path / "out")
+        kinds = {member.name: member.kind for member in archive.members}
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    found = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*"))
+    assert found == sorted(map(restored_name, names))
+    for name in names:
+        assert_same(folder / name, tmp_path / "out" / restored_name(name))
+    assert done.files == len(names)
+    assert done.same == 2
+    assert done.links == 1
+    assert done.renamed == 2
+    assert done.size == out.stat().st_size
+    assert done.original == sum((folder / name).stat().st_size for name in names)
+    assert [line for line in done.skipped if "loop: a link to a folder" in line]
+    assert kinds["copy.png"] == kinds["sub/link.png"] == Kind.SAME
+    assert kinds["notes.txt"] == kinds["16bit.png"] == kinds["torn.png"] == kinds["empty.png"] == Kind.FILE
+    if which == "grey":  # three channels cost more than the whole PNG
+        assert kinds["003.png"] == kinds["sub/deep/one.png"] == Kind.CODED
+    assert done.coded == list(kinds.values()).count(Kind.CODED)
+    assert sum(done.kept.values()) + done.coded + done.same == done.files
+    reasons = {"not an image": 2, "a damaged image": 1, "several frames": 1, "mode I;16": 1, "mode CMYK": 1}
+    assert reasons.items() <= done.kept.items()
+
+
+def test_what_the_model_would_enlarge_is_kept_as_it_is_smallest(grey, tmp_path):
+    """One picture of a group, and all tiles of a large one."""
+    source = tmp_path / "source"
+    source.mkdir()
+    for number in range(5):
+        picture(24, 6, seed=number).save(source / f"{number}.png")
+    Image.new("L", (6, 24), 255).save(source / "5.png")
+    Image.new("L", (100, 100), 255).save(source / "6.bmp")
+    picture(24, 6, seed=7).save(source / "7.png")
+    done = compress(grey, source, tmp_path / "a.pxr")
+    assert done.kept == {"larger with the model": 2}
+    with Archive(tmp_path / "a.pxr") as archive:
+        assert [member.kind for member in archive.members] == [0, 0, 0, 0, 0, Kind.FILE, Kind.IMAGE, 0]
+        assert archive.index.shared == (6,)
+        png = best_ordinary((source / "6.bmp").read_bytes(), examine((source / "6.bmp").read_bytes()))
+        assert archive.listing()[6].bytes == len(png) < 1000
+        contents = dict(archive.extract(grey))
+    for number in range(8):
+        with Image.open(next(source.glob(f"{number}.*"))) as before:
+            after = contents[number]
+            assert (after if isinstance(after, bytes) else after.tobytes()) == (
+                (source / "5.png").read_bytes() if number == 5 else before.tobytes()
+            )
+
+
+def test_size_is_what_the_model_says(grey, tmp_path):
+    source = tmp_path / "source"
+    source.mkdir()
+    for number in range(130):
+        picture(6, 6, seed=number).save(source / f"{number:04d}.png")
+    done = compress(grey, source, tmp_path / "a.pxr")
+    assert done.coded == 130
+    assert done.size <= 1.005 * done.coded_bits / 8 + 24 * 130
+
+
+def test_only_what_is_wanted_is_decoded(grey, folder, tmp_path, monkeypatch):
+    compress(grey, folder, tmp_path / "a.pxr")
+    decoded = []
+    decode = Coder.decode
+    monkeypatch.setattr(Coder, "decode", lambda *a: decoded.append(a[2]) or decode(*a))
+    with Archive(tmp_path / "a.pxr") as archive:
+        restored = decompress(archive, grey, tmp_path / "one", wanted=select(archive, ["sub/tiles.png"]))
+        assert restored.files == (tmp_path / "one" / "sub" / "tiles.png",)
+        assert {shape[1:] for shape in decoded} == {(1, 24, 6), (1, 24, 1), (1, 12, 6), (1, 12, 1)}
+        decoded.clear()
+        decompress(archive, grey, tmp_path / "two", wanted=select(archive, ["copy.png", "notes.txt"]))
+        assert [shape[0] for shape in decoded] == [64]
+        decoded.clear()
+        decompress(archive, None, tmp_path / "three", wanted=select(archive, ["notes.txt"]))
+        assert decoded == []
+        assert len(select(archive, ["sub"])) == 6
+        with pytest.raises(ArchiveError, match="there is no 'nothing'"):
+            select(archive, ["nothing"])
+    assert_same(folder / "sub" / "tiles.png", tmp_path / "one" / "sub" / "tiles.png")
+    assert_same(folder / "copy.png", tmp_path / "two" / "copy.png")
+
+
+def test_damage_is_told_and_spares_the_rest(grey, folder, tmp_path):
+    path = tmp_path / "a.pxr"
+    compress(grey, folder, path)
+    with Archive(path) as archive:
+        content = bytearray(path.read_bytes())
+        content[archive._offsets[archive.first_stream] + 3] ^= 1  # of the stream of 000.png
+    path.write_bytes(content)
+    with Archive(path) as archive:
+        with pytest.raises(ArchiveError, match=r"a\.pxr: it is damaged"):
+            decompress(archive, grey, tmp_path / "out")
+        decompress(archive, grey, tmp_path / "out2", wanted=select(archive, ["sub/tiles.png"]))
+
+
+def test_a_model_is_needed_and_must_be_the_right_one(grey, colour, folder, tmp_path):
+    compress(grey, folder, tmp_path / "a.pxr")
+    with Archive(tmp_path / "a.pxr") as archive:
+        assert archive.needs_model
+        with pytest.raises(ArchiveError, match=r"a\.pxr: the model with fingerprint"):
+            decompress(archive, None, tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+        with pytest.raises(ArchiveError, match=r"a\.pxr: it was compressed with another model"):
+            decompress(archive, colour, tmp_path / "out")
+
+
+def test_nothing_is_overwritten(grey, folder, tmp_path):
+    out = tmp_path / "a.pxr"
+    compress(grey, folder / "003.png", out)
+    with pytest.raises(ArchiveError, match=r"a\.pxr exists"):
+        compress(grey, folder, out)
+    compress(grey, folder / "004.png", out, overwrite=True)
+    with Archive(out) as archive:
+        decompress(archive, grey, tmp_path)
+        with pytest.raises(ArchiveError, match=r"004\.png exists"):
+            decompress(archive, grey, tmp_path)
+        decompress(archive, grey, tmp_path, overwrite=True)
+
+
+def test_the_archive_may_lie_in_the_folder(grey, folder, tmp_path):
+    for _ in range(2):
+        compress(grey, folder, folder / "a.pxr", overwrite=True)
+        with Archive(folder / "a.pxr") as archive:
+            assert "a.pxr" not in [member.name for member in archive.members]
+
+
+@pytest.mark.parametrize("when", [0, 1, 5])
+def test_an_interrupt_leaves_nothing(grey, folder, tmp_path, when):
+    calls = []
+
+    def stop(done, total):
+        calls.append(done)
+        if len(calls) > when:
+            raise KeyboardInterrupt
+
+    out = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        compress(grey, folder, out / "a.pxr", callback=stop)
+    assert list(out.iterdir()) == []
+
+
+def test_a_link_in_the_folder_does_not_lead_out_of_it(grey, folder, tmp_path):
+    compress(grey, folder, tmp_path / "a.pxr")
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "sub").symlink_to(tmp_path)
+    with Archive(tmp_path / "a.pxr") as archive, pytest.raises(ArchiveError, match="leads out of the folder"):
+        decompress(archive, grey, out)
+    (out / "sub").unlink()
+    (out / "003.png").symlink_to(tmp_path / "target")
+    with Archive(tmp_path / "a.pxr") as archive, pytest.raises(ArchiveError, match="leads out of the folder"):
+        decompress(archive, grey, out)
+    assert not (tmp_path / "target").exists()
+
+
+def test_what_cannot_be_read(grey, tmp_path):
+    source = tmp_path / "source"
+    source.mkdir()
+    with pytest.raises(ArchiveError, match="there are no files"):
+        compress(grey, source, tmp_path / "a.pxr")
+    with pytest.raises(ArchiveError, match="no such file or folder"):
+        compress(grey, tmp_path / "nothing", tmp_path / "a.pxr")
+    picture(4, 4).save(source / "a.png")
+    (source / "broken.png").symlink_to("nowhere")
+    os.mkfifo(source / "pipe")
+    with pytest.raises(ArchiveError, match=r"broken\.png: No such file.*--skip-bad leaves it out"):
+        compress(grey, source, tmp_path / "a.pxr")
+    done = compress(grey, source, tmp_path / "a.pxr", skip_bad=True)
+    assert done.files == 1
+    assert len(done.skipped) == 2
+    assert "neither a file nor a folder" in " ".join(done.skipped)
+
+
+def test_names_that_are_no_utf8(grey, tmp_path):
+    source = tmp_path / "source"
+    source.mkdir()
+    path = source / os.fsdecode(b"b\xff.png")
+    try:
+        picture(4, 4).save(path)
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    compress(grey, source, tmp_path / "a.pxr")
+    with Archive(tmp_path / "a.pxr") as archive:
+        decompress(archive, grey, tmp_path / "out")
+    assert os.listdir(os.fsencode(tmp_path / "out")) == [b"b\xff.png"]
+
+
+def test_two_at_once(grey, folder, tmp_path):
+    errors = []
+
+    def work():
+        try:
+            compress(grey, folder, tmp_path / "a.pxr", overwrite=True)
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    with Archive(tmp_path / "a.pxr") as archive:
+        decompress(archive, grey, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"shape": (2, 4, 4), "levels": 256}, "2 channels"),
+        ({"shape": (1, 4, 4), "levels": 300}, "300 levels"),
+        ({"shape": (1, 4, 4), "levels": 4, "classes": 2}, "needs a context or a label"),
+        ({"shape": (1, 4, 4), "levels": 4, "context": (1, 2, 2)}, "needs a context or a label"),
+    ],
+)
+def test_models_that_files_cannot_be_coded_with(fields, message, folder, tmp_path):
+    with pytest.raises(ArchiveError, match=message):
+        compress(build(**fields), folder, tmp_path / "a.pxr")
+
+
+def test_several_scales(folder, tmp_path):
+    model = build(shape=(1, 8, 8), levels=256, scales=2, output="logistic-mixture", layers=1).float()
+    done = compress(model, folder, tmp_path / "a.pxr")
+    assert done.kept["sides that are no multiples of 2"] >= 70
+    with Archive(tmp_path / "a.pxr") as archive:
+        decompress(archive, model, tmp_path / "out")
+    assert_same(folder / "palette.png", tmp_path / "out" / "palette.png")
+
+
+def test_listing(grey, folder, tmp_path):
+    compress(grey, folder, tmp_path / "a.pxr")
+    with Archive(tmp_path / "a.pxr") as archive:
+        lines = {line.name: line for line in archive.listing()}
+    assert (lines["003.png"].what, lines["003.png"].bytes) == ("6x5 L", None)
+    assert lines["sub/tiles.png"].what == "7x60 L"
+    assert lines["sub/tiles.png"].bytes > 100
+    assert (lines["notes.txt"].what, lines["notes.txt"].bytes) == ("file as it was", 5)
+    assert (lines["copy.png"].what, lines["copy.png"].bytes) == ("same as 000.png", 0)
+
+
+def test_a_huge_picture_is_kept_as_a_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    picture(4, 4).save(tmp_path / "a.png")
+    picture(9, 9).save(tmp_path / "b.png")
+    assert examine((tmp_path / "a.png").read_bytes()) == "too many pixels"
+    assert examine((tmp_path / "b.png").read_bytes()) == "too many pixels"
+
+
+def test_files_are_found_in_order(folder, tmp_path):
+    names = [file.name for file in find(folder, without=tmp_path / "none", skip_bad=False).files]
+    assert names == sorted(names)
+    assert find(folder / "003.png", without=tmp_path / "none", skip_bad=False).files[0].name == "003.png"
