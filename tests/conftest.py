@@ -1,5 +1,6 @@
 """Shared by all tests: what models are tried, in float64 so that tolerances mean something."""
 
+import hashlib
 import itertools
 import os
 
@@ -22,6 +23,19 @@ ARCHITECTURES = ["diagonal-bilstm", "row-lstm", "pixelcnn", "gated-pixelcnn"]
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIXELRNN_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture(scope="session")
+def compiled_for(tmp_path_factory: pytest.TempPathFactory):
+    """Settings of Numba as an environment, with a cache of their own that all tests share."""
+
+    def environment(**settings: str) -> dict[str, str]:
+        if not settings:
+            return {}
+        name = hashlib.sha256(repr(sorted(settings.items())).encode()).hexdigest()[:12]
+        return {**settings, "NUMBA_CACHE_DIR": str(tmp_path_factory.getbasetemp() / "numba" / name)}
+
+    return environment
 
 
 def build(seed: int = 0, **fields) -> AbstractImageModel:

@@ -216,7 +216,7 @@ def test_a_newer_version_says_so(small):
     codec, _, data = small
     with pytest.raises(ArchiveError, match="version 2; this program reads version 1"):
         codec.decode(data[:4] + b"\2" + data[5:])
-    with pytest.raises(ArchiveError, match="no .pxr file"):
+    with pytest.raises(ArchiveError, match=r"no \.pxr file"):
         codec.decode(b"PK" + data)
 
 

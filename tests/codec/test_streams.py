@@ -6,11 +6,11 @@ import constriction
 import numpy as np
 import pytest
 import torch
-from tests.conftest import ARCHITECTURES, build
 
 from pixelrnn import Codec, ConfigError, DataError
 from pixelrnn.codec.streams import MOST_SUBPIXELS, Coder
 from pixelrnn.errors import ArchiveError
+from tests.conftest import ARCHITECTURES, build
 
 OUTPUTS = [(1, "bernoulli", 2), (3, "softmax", 7), (1, "softmax", 256), (3, "logistic-mixture", 256)]
 

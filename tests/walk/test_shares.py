@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from tests.conftest import ARCHITECTURES, build
 
 from pixelrnn.walk import ask
+from tests.conftest import ARCHITECTURES, build
 
 OUTPUTS = [("bernoulli", 2), ("softmax", 5), ("softmax", 256), ("logistic-mixture", 256)]
 
