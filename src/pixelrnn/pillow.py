@@ -4,6 +4,7 @@ The pictures of an archive are the frames of the image, in order, decoded when t
 its model needs nothing else; for others, `use_model` says which models there are.
 """
 
+from pathlib import PurePosixPath
 from typing import Any
 
 from PIL import Image, ImageFile
@@ -11,7 +12,9 @@ from PIL import Image, ImageFile
 from pixelrnn.abstract import AbstractImageModel
 from pixelrnn.codec.archive import Archive
 from pixelrnn.codec.container import MAGIC, Kind
+from pixelrnn.codec.files import examine
 from pixelrnn.codec.weights import fingerprint
+from pixelrnn.config import IMAGE_SUFFIXES
 from pixelrnn.errors import ArchiveError
 
 __all__ = ["PxrImageFile", "use_model"]
@@ -38,8 +41,7 @@ class PxrImageFile(ImageFile.ImageFile):
             self._archive = Archive(self.fp)
         except ArchiveError as error:
             raise SyntaxError(str(error)) from error  # Pillow's word for a file that is none of this kind
-        members = self._archive.members
-        self._frames = [n for n, member in enumerate(members) if self._kind(n) in (Kind.CODED, Kind.IMAGE)]
+        self._frames = [number for number in range(len(self._archive.members)) if self._is_picture(number)]
         if not self._frames:
             raise SyntaxError("there are no pictures in this archive")
         self.n_frames, self.is_animated = len(self._frames), len(self._frames) > 1
@@ -49,14 +51,29 @@ class PxrImageFile(ImageFile.ImageFile):
         member = self._archive.members[number]
         return self._archive.members[member.same_as].kind if member.kind == Kind.SAME else member.kind
 
+    def _is_picture(self, number: int) -> bool:
+        """Whether a member is one, also as the file that it was."""
+        if self._kind(number) != Kind.FILE:
+            return True
+        if PurePosixPath(self._archive.members[number].name).suffix.lower() not in IMAGE_SUFFIXES:
+            return False
+        return self._opened(number) is not None
+
+    def _opened(self, number: int) -> Image.Image | None:
+        ((_, content),) = self._archive.extract(None, [number])
+        picture = examine(content) if isinstance(content, bytes) else content
+        return None if isinstance(picture, str) else picture
+
     def _show(self, frame: int) -> None:
         """Make a frame the current one: size and mode are known before anything is decoded."""
-        self._frame, self._picture = frame, None
+        self._frame = frame
+        self._picture: Image.Image | None = None
         number = self._frames[frame]
         if self._kind(number) == Kind.CODED:
             self._mode, self._size = self._archive.shape(number)
         else:
-            self._picture = self._decoded(number)
+            self._picture = self._opened(number)
+            assert self._picture is not None
             self._mode, self._size = self._picture.mode, self._picture.size
         self.info = {"name": self._archive.members[number].name}
         self.tile = []

@@ -59,7 +59,8 @@ class Archive:
         try:
             self.index, self._start = self._read_index()
         except BaseException as error:
-            self._file.close()
+            if self._file is not source:
+                self._file.close()
             raise self._named(error) from error
         self._pieces, self.first_stream = piece_of(self.index)
         self._offsets = [self._start]

@@ -93,7 +93,7 @@ def pack_model(model: AbstractImageModel, bits: int) -> bytes:
     encoder = constriction.stream.queue.RangeEncoder()
     encoder.encode(symbols, _frequencies(counts))
     stream: bytes = encoder.get_compressed().astype(WORD).tobytes()
-    return bytes(writer.bytes) + stream
+    return bytes(writer.bytes) + stream.ljust(_least_bytes(len(symbols)), b"\0")
 
 
 def unpack_model(content: bytes) -> AbstractImageModel:
@@ -164,11 +164,16 @@ def _frequencies(counts: Array) -> Any:
     return constriction.stream.model.Categorical(counts / counts.sum(), perfect=False)
 
 
+def _least_bytes(weights: int) -> int:
+    """The size that the stream of so many weights has at least, in whole words."""
+    return -(-weights // (MOST_WEIGHTS * WORD.itemsize)) * WORD.itemsize
+
+
 def _read_integers(reader: Reader, bits: int, count: int) -> Array:
     """The integers of all weights, around 0."""
     counts = np.array(reader.varints(2**bits, 2**40), np.int64)
     stream = reader.take(len(reader.content) - reader.at)
-    if counts.sum() != count or len(stream) % WORD.itemsize or count > MOST_WEIGHTS * len(stream):
+    if counts.sum() != count or len(stream) % WORD.itemsize or len(stream) < _least_bytes(count):
         raise ArchiveError("the weights of its model are damaged")
     if count == 0:
         return np.zeros(0, np.int64)

@@ -1,0 +1,105 @@
+"""A model as bytes: exactly the one that codes."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from pixelrnn import ImageModel, ModelConfig
+from pixelrnn.codec.varints import Writer
+from pixelrnn.codec.weights import BITS, fingerprint, pack_model, unpack_model
+from pixelrnn.errors import ArchiveError
+from tests.conftest import ARCHITECTURES, build
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("fields", [{"levels": 2}, {"levels": 9, "scales": 2}, {"levels": 256, "classes": 3}])
+@pytest.mark.parametrize("bits", BITS)
+def test_what_is_packed_again_is_the_same(architecture, fields, bits):
+    model = build(architecture=architecture, shape=(3, 4, 4), **fields).float()
+    kept = unpack_model(pack_model(model, bits))
+    assert kept.config == model.config
+    assert fingerprint(unpack_model(pack_model(kept, bits))) == fingerprint(kept)
+    assert pack_model(kept, bits) == pack_model(unpack_model(pack_model(kept, bits)), bits)
+
+
+def test_more_bits_are_closer():
+    model = build(shape=(1, 6, 6), levels=16).float()
+    x = model.sample(50, seed=0)
+    with torch.no_grad():
+        exact = model.log_prob(x)
+        errors = [(unpack_model(pack_model(model, bits)).log_prob(x) - exact).abs().mean().item() for bits in BITS]
+    sizes = [len(pack_model(model, bits)) for bits in (5, 6, 7, 8, 16)]
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] < 0.01
+    assert sizes == sorted(sizes)
+
+
+def test_weights_that_a_mask_takes_away_are_not_kept():
+    model = build(architecture="pixelcnn", shape=(3, 4, 4), levels=4).float()
+    before = pack_model(model, 8)
+    with torch.no_grad():
+        for module in model.modules():
+            if hasattr(module, "mask"):
+                module.weight[(~module.mask.bool()).expand_as(module.weight)] = 123.0
+    assert pack_model(model, 8) == before
+
+
+def test_the_fingerprint_is_of_weights_and_configuration():
+    config = ModelConfig(shape=(1, 4, 4), levels=2, layers=1, hidden=4)
+    model = ImageModel(config, seed=0)
+    known = fingerprint(model)
+    assert known == fingerprint(ImageModel(config, seed=0)) == fingerprint(ImageModel(config, seed=0).double())
+    assert known != fingerprint(ImageModel(config, seed=1))
+    with torch.no_grad():
+        next(model.parameters()).view(-1)[0] += 1e-6
+    assert known != fingerprint(model)
+
+
+def packed(fields, bits=8, rest=b""):
+    writer = Writer()
+    text = json.dumps(fields).encode()
+    writer.varints((len(text),))
+    writer.bytes += text
+    writer.varints((bits,))
+    return bytes(writer.bytes) + rest
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "ends too early"),
+        (packed({}, bits=9), "weights of 9 bits"),
+        (packed([]), "not a JSON object"),
+        (packed({"hidden": "many"}), "cannot be|wrong type"),
+        (packed({"hidden": 10**9}), "larger than any"),
+        (packed({"layers": 10**9}), "larger than any"),
+        (packed({"layers": 4000, "scales": 1000}), "larger than any"),
+        (packed({"hidden": 4096}), "more weights than it has room for"),
+        (packed({"hidden": 4096}, rest=bytes(5000)), "more weights than it has room for"),
+        (packed({"nonsense": 1}), "unknown field"),
+        (packed({"layers": 1, "hidden": 4}, rest=bytes(50)), "ends too early"),
+        (packed({"layers": 1, "hidden": 4}, rest=bytes(5000)), "damaged"),
+    ],
+)
+def test_what_is_no_model_is_refused(content, message):
+    with pytest.raises(ArchiveError, match=message):
+        unpack_model(content)
+
+
+def test_every_cut_is_refused():
+    content = pack_model(build(shape=(1, 4, 4), levels=2, layers=1).float(), 6)
+    for length in range(0, 150, 3):
+        with pytest.raises(ArchiveError):
+            unpack_model(content[:length])
+
+
+def test_a_model_of_zeros():
+    model = build(shape=(1, 4, 4), levels=2, layers=1).float()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+    kept = unpack_model(pack_model(model, 5))
+    assert all(bool((tensor == 0).all()) for tensor in kept.state_dict().values())
+    assert np.isfinite(kept.log_prob(torch.zeros(1, 1, 4, 4, dtype=torch.uint8)).item())

@@ -1,0 +1,164 @@
+"""A folder in one file that needs nothing else."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pixelrnn import ConfigError
+from pixelrnn.codec.archive import Archive
+from pixelrnn.codec.files import find
+from pixelrnn.codec.material import gather
+from pixelrnn.codec.restore import decompress
+from pixelrnn.errors import ArchiveError
+from pixelrnn.tasks import ordinary
+from pixelrnn.tasks.pack import SIZES, pack
+from tests.conftest import build
+
+RNG = np.random.default_rng(0)
+
+
+def write(folder, count, size=(6, 7), mode="1", value=None):
+    folder.mkdir(exist_ok=True, parents=True)
+    for number in range(count):
+        shape = (*size, {"1": 1, "L": 1, "RGB": 3, "RGBA": 4}[mode])
+        pixels = RNG.integers(0, 256, shape, dtype=np.uint8) if value is None else np.full(shape, value, np.uint8)
+        picture = Image.fromarray(pixels[..., 0] if shape[2] == 1 else pixels).convert(mode)
+        picture.save(folder / f"{mode}-{size[0]}-{number:03d}.png")
+    return folder
+
+
+def material(folder):
+    return gather(find(folder, without=folder / "none", skip_bad=False).files)
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pack")
+    write(folder / "bits", 40)
+    (folder / "bits" / "note.txt").write_text("hello")
+    said = []
+    result = pack(folder / "bits", folder / "bits.pxr", minutes=0.05, callback=lambda *a: said.append(a) and None)
+    return folder, result, said
+
+
+def test_one_file_is_all_it_takes(packed, tmp_path):
+    folder, result, _ = packed
+    with Archive(folder / "bits.pxr") as archive:
+        assert archive.index.has_model
+        assert not archive.needs_model
+        decompress(archive, archive.model(), tmp_path / "out")
+    for path in (folder / "bits").iterdir():
+        after = tmp_path / "out" / path.name
+        if path.suffix == ".png":
+            assert Image.open(path).tobytes() == Image.open(after).tobytes()
+        else:
+            assert path.read_bytes() == after.read_bytes()
+    assert result.compressed.files == 41
+    assert result.compressed.size == (folder / "bits.pxr").stat().st_size
+
+
+def test_the_smallest_sum_is_taken(packed):
+    _, result, said = packed
+    assert len(result.trials) == 4
+    best = min(result.trials, key=lambda trial: trial.total)
+    assert f"{result.model.architecture}, {result.model.layers} layers, h={result.model.hidden}" == best.what
+    rounding = min(result.roundings, key=lambda stage: stage.total)
+    assert rounding.what == f"{result.bits} bits a weight"
+    assert rounding.weights == result.weights
+    # The estimate that the choice rests on is right: all pictures are measured here.
+    assert abs(rounding.pictures - result.compressed.coded_bits / 8) <= 0.01 * rounding.pictures + 2
+    assert {what.split()[0] for what, *_ in said} == {"reading", "trying", "training", "rounding", "compressing"}
+
+
+def test_few_pictures_take_a_small_model(packed):
+    _, result, _ = packed
+    assert (result.model.layers, result.model.hidden) == SIZES[0]
+
+
+def test_a_wish_to_stop_ends_the_training_but_not_the_packing(tmp_path):
+    write(tmp_path / "bits", 10)
+    result = pack(
+        tmp_path / "bits", tmp_path / "a.pxr", minutes=60, callback=lambda what, *_: what.startswith("trying")
+    )
+    assert len(result.trials) == 1
+    with Archive(tmp_path / "a.pxr") as archive:
+        assert len(list(archive.extract(archive.model()))) == 10
+
+
+def test_a_model_may_be_given(tmp_path):
+    write(tmp_path / "bits", 10)
+    model = build(architecture="pixelcnn", shape=(1, 6, 6), levels=2).float()
+    result = pack(tmp_path / "bits", tmp_path / "a.pxr", minutes=0.01, model=model)
+    assert result.trials == ()
+    assert result.model.architecture == "pixelcnn"
+    with pytest.raises(ArchiveError, match="the model has 1 channels and 5 levels; the pictures have 1 and 2"):
+        pack(tmp_path / "bits", tmp_path / "b.pxr", model=build(shape=(1, 6, 6), levels=5))
+
+
+def test_what_cannot_be_packed(tmp_path):
+    write(tmp_path / "bits", 1)
+    (tmp_path / "text").mkdir()
+    (tmp_path / "text" / "a.txt").write_text("a")
+    with pytest.raises(ArchiveError, match="no pictures that a model could learn"):
+        pack(tmp_path / "text", tmp_path / "a.pxr")
+    with pytest.raises(ConfigError, match="minutes is 0"):
+        pack(tmp_path / "bits", tmp_path / "a.pxr", minutes=0)
+    with pytest.raises(ArchiveError, match="no such file or folder"):
+        pack(tmp_path / "none", tmp_path / "a.pxr")
+    (tmp_path / "a.pxr").touch()
+    with pytest.raises(ArchiveError, match="exists"):
+        pack(tmp_path / "bits", tmp_path / "a.pxr")
+
+
+@pytest.mark.parametrize(
+    ("modes", "shape", "levels"),
+    [
+        (("1",), (1, 6, 7), 2),
+        (("L",), (1, 6, 7), 256),
+        (("L", "RGB"), (3, 6, 7), 256),
+        (("L", "RGBA"), (4, 6, 7), 256),
+    ],
+)
+def test_channels_and_levels_are_those_of_the_pictures(modes, shape, levels, tmp_path):
+    for mode in modes:
+        write(tmp_path / "pictures", 3, mode=mode)
+    found = material(tmp_path / "pictures").data
+    assert (found.shape, found.levels) == (shape, levels)
+    assert tuple(found.train.batch([0]).shape[1:]) == shape
+
+
+def test_levels_are_found_again(tmp_path):
+    for number in range(17):
+        write(tmp_path / "pictures" / str(number), 1, (6, 7), "L", round(number * 255 / 16))
+    data = material(tmp_path / "pictures").data
+    assert data.levels == 17
+    assert sorted({int(value) for value in data.train.batch(range(len(data.train))).unique()}) == list(range(17))
+
+
+def test_a_rare_colour_picture_does_not_make_three_channels(tmp_path):
+    write(tmp_path / "pictures", 200, (2, 2), "L")
+    write(tmp_path / "pictures", 1, (2, 2), "RGB")
+    found = material(tmp_path / "pictures")
+    assert found.data.shape[0] == 1
+
+
+def test_pictures_of_many_sizes_are_learnt_in_patches(tmp_path):
+    write(tmp_path / "pictures", 2, (40, 90), "L")
+    write(tmp_path / "pictures", 2, (300, 35), "L")
+    write(tmp_path / "pictures", 1, (1, 1), "L")
+    found = material(tmp_path / "pictures")
+    assert found.data.shape == (1, 32, 32)
+    assert found.subpixels == 2 * 40 * 90 + 2 * 300 * 35 + 1
+    assert len(found.data.train) == 4 * round((2 * 40 * 90 + 2 * 300 * 35) / 4 / 32**2)
+
+
+def test_ordinary_formats_are_measured(tmp_path):
+    write(tmp_path / "pictures", 3, (20, 20), "RGB")
+    write(tmp_path / "pictures", 2, (20, 20), "L", value=3)
+    (tmp_path / "pictures" / "a.txt").write_text("hello")
+    files = find(tmp_path / "pictures", without=tmp_path / "none", skip_bad=False).files
+    sizes = ordinary.measure(files)
+    assert sizes.files == 6
+    assert sizes.bytes["original files"] == sum(file.size for file in files)
+    assert 3 * 1200 < sizes.bytes["PNG"] <= sizes.bytes["original files"]
+    assert 3 * 1200 < sizes.bytes["WebP"] < sizes.bytes["PNG"]

@@ -1,0 +1,64 @@
+"""Archives as images for Pillow."""
+
+import numpy as np
+import pytest
+from PIL import Image, UnidentifiedImageError
+
+import pixelrnn.pillow
+from pixelrnn.codec.compress import compress
+from pixelrnn.codec.weights import pack_model, unpack_model
+from pixelrnn.errors import ArchiveError
+from tests.conftest import build
+
+
+@pytest.fixture
+def archive(tmp_path):
+    """Three pictures that a model codes, one that it does not, and a text."""
+    source = tmp_path / "source"
+    source.mkdir()
+    generator = np.random.default_rng(0)
+    for number in range(3):
+        Image.fromarray(generator.integers(0, 256, (5, 6), dtype=np.uint8)).save(source / f"{number}.png")
+    Image.fromarray(generator.integers(0, 256, (9, 9, 3), dtype=np.uint8)).save(source / "3.bmp")
+    (source / "a.txt").write_text("a")
+    packed = pack_model(build(shape=(1, 6, 6), levels=256, output="logistic-mixture").float(), 16)
+    for name, content in (("with.pxr", packed), ("without.pxr", b"")):
+        compress(unpack_model(packed), source, tmp_path / name, packed_model=content)
+    return tmp_path, unpack_model(packed)
+
+
+def test_pictures_are_frames(archive):
+    folder, _ = archive
+    with Image.open(folder / "with.pxr") as image:
+        assert (image.format, image.n_frames, image.mode, image.size) == ("PXR", 4, "L", (6, 5))
+        for number, name in ((2, "2.png"), (0, "0.png"), (3, "3.bmp"), (1, "1.png")):
+            image.seek(number)
+            assert image.tell() == number
+            with Image.open(folder / "source" / name) as before:
+                assert image.mode == before.mode
+                assert (np.asarray(image) == np.asarray(before)).all()
+        with pytest.raises(EOFError):
+            image.seek(4)
+
+
+def test_a_model_from_elsewhere(archive, monkeypatch):
+    folder, model = archive
+    monkeypatch.setattr(pixelrnn.pillow, "_models", {})
+    with Image.open(folder / "without.pxr") as image:
+        assert image.size == (6, 5)
+        with pytest.raises(ArchiveError, match="is needed"):
+            image.load()
+        pixelrnn.pillow.use_model(model)
+        with Image.open(folder / "source" / "0.png") as before:
+            assert image.tobytes() == before.tobytes()
+
+
+@pytest.mark.parametrize("change", ["cut", "text"])
+def test_what_is_no_archive_is_no_image(archive, change):
+    folder, model = archive
+    if change == "cut":
+        (folder / "x.pxr").write_bytes((folder / "with.pxr").read_bytes()[:-1])
+    else:
+        compress(model, folder / "source" / "a.txt", folder / "x.pxr")
+    with pytest.raises(UnidentifiedImageError):
+        Image.open(folder / "x.pxr")
