@@ -54,7 +54,7 @@ class Pack:
     """Seed of the model's first weights and of all that is drawn."""
 
     compare: bool = True
-    """Measure what PNG, WebP and (if cjxl is installed) JPEG XL take, and draw it beside the archive."""
+    """Measure what PNG, WebP and (with the extra jpeg-xl) JPEG XL take, and draw it beside the archive."""
 
     verify: bool = True
     """Decode everything again, and see that it is the same, before the archive is there."""
