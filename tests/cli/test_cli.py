@@ -31,7 +31,21 @@ SMALL = [
     "--valid-images",
     20,
 ]
-VERBS = ["train", "evaluate", "sample", "complete", "upscale", "info", "data", "demo", "bench"]
+VERBS = [
+    "train",
+    "evaluate",
+    "sample",
+    "complete",
+    "upscale",
+    "compress",
+    "decompress",
+    "pack",
+    "unpack",
+    "info",
+    "data",
+    "demo",
+    "bench",
+]
 
 
 def run(*arguments):
@@ -81,7 +95,7 @@ assert not heavy, heavy
         (["train"], "train needs a source"),
         (
             ["trian", "digits"],
-            "'trian' is none of the commands train, evaluate, sample, complete, upscale, info, data, demo, bench; did you mean train?",
+            f"'trian' is none of the commands {', '.join(VERBS)}; did you mean train?",
         ),
         (["train", "nowhere"], "nowhere: no such file or folder"),
         (["train", "digits", "--hidden", "0"], "hidden is 0; at least one feature per channel"),

@@ -1,0 +1,174 @@
+"""Folders into archives and back, from the command line."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.cli.test_cli import run
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("compress") / "run"
+    options = ["--architecture", "pixelcnn", "--layers", "1", "--hidden", "4", "--steps", "20", "--samples", "0"]
+    assert run("train", "digits", *options, "--out", folder) == 0
+    return folder
+
+
+@pytest.fixture
+def digits(tmp_path):
+    """Eighty digits as PNG files, in two folders, and a text."""
+    from pixelrnn import load_data
+
+    source = tmp_path / "digits"
+    images = load_data("digits").test.batch(range(80))
+    for number, image in enumerate(images):
+        path = source / ("even" if number % 2 == 0 else "odd") / f"{number:03d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.rint(image[0].numpy() * (255 / 16)).astype(np.uint8)).save(path)
+    (source / "note.txt").write_text("digits")
+    return source
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def contents(folder):
+    files = {}
+    for path in folder.rglob("*.*"):
+        files[path.relative_to(folder).as_posix()] = (
+            Image.open(path).tobytes() if path.suffix == ".png" else path.read_bytes()
+        )
+    return files
+
+
+def test_there_and_back(model, digits, tmp_path, capsys):
+    assert run("compress", model, digits) == 0
+    said = capsys.readouterr().out
+    assert "digits.pxr: 81 files" in said
+    assert "80 pictures by the model" in said
+    assert "not an image" in said
+    assert run("decompress", "digits.pxr", "--model", model, "--out", "back") == 0
+    assert "81 files" in capsys.readouterr().out
+    assert contents(tmp_path / "back") == contents(digits)
+    assert (tmp_path / "digits.pxr").stat().st_size < sum(path.stat().st_size for path in digits.rglob("*.*")) / 2
+
+
+def test_listing_and_single_members(model, digits, tmp_path, capsys):
+    assert run("compress", model, digits, "-o", "a.pxr", "--no-verify", "--json") == 0
+    done = json.loads(capsys.readouterr().out)
+    assert (done["archive"], done["files"], done["coded"]) == ("a.pxr", 81, 80)
+    assert run("decompress", "a.pxr", "--list") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "81 members; model" in lines[-1]
+    assert [line for line in lines if "8x8 L" in line and line.endswith("odd/003.png")]
+    assert run("decompress", "a.pxr", "--list", "--only", "even", "--json") == 0
+    assert len(json.loads(capsys.readouterr().out)) == 40
+    assert run("decompress", "a.pxr", "--model", model, "--only", "odd/003.png", "note.txt", "--json") == 0
+    assert sorted(json.loads(capsys.readouterr().out)["files"]) == ["a/note.txt", "a/odd/003.png"]
+    assert contents(tmp_path / "a").keys() == {"note.txt", "odd/003.png"}
+
+
+def test_one_file(model, digits, tmp_path):
+    assert run("compress", model, digits / "odd" / "003.png") == 0
+    assert run("decompress", "003.pxr", "--model", model) == 0
+    assert Image.open("003/003.png").tobytes() == Image.open(digits / "odd" / "003.png").tobytes()
+
+
+def test_pack_and_unpack(digits, tmp_path, capsys):
+    assert run("pack", digits, "--minutes", 0.05) == 0
+    said = capsys.readouterr().out
+    for word in ("diagonal-bilstm", "bits a weight", "original files", "PNG", "WebP", "digits.pxr"):
+        assert word in said
+    with Image.open("digits.png") as bars:
+        assert bars.width > 500
+    assert run("unpack", "digits.pxr", "-o", "back") == 0
+    assert contents(tmp_path / "back") == contents(digits)
+
+
+def test_pack_as_json_from_a_model(model, digits, capsys):
+    assert run("pack", digits, "--minutes", 0.01, "--start", model, "--json", "--no-compare", "-o", "a.pxr") == 0
+    done = json.loads(capsys.readouterr().out)
+    assert done["archive"] == "a.pxr"
+    assert done["compressed"]["coded"] == 80
+    assert done["model"]["architecture"] == "pixelcnn"
+    assert done["formats"] == {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["compress", "nowhere", "x"], "no config.json here"),
+        (["compress", "MODEL", "nowhere"], "nowhere: no such file or folder"),
+        (
+            ["compress", "MODEL", "there.txt", "-o", "b.pxr", "--tile", "0", "4"],
+            "--tile is (0, 4); sides of 1 or more are allowed",
+        ),
+        (["compress", "MODEL", "empty"], "empty: there are no files to compress"),
+        (["compress", "MODEL", "there.txt", "--out", "there.pxr"], "there.pxr exists; choose another name with --out"),
+        (["compress", "MODEL", "there.txt", "--out", "/dev/null/a.pxr"], "/dev/null"),
+        (["decompress", "nowhere.pxr"], "nowhere.pxr: no such file"),
+        (["decompress", "there.pxr"], "there.pxr: it ends too early"),
+        (["decompress", "there.txt"], "there.txt: it is no .pxr file"),
+        (["decompress", "empty"], "empty cannot be opened (Is a directory)"),
+        (["decompress", "there.pxr", "--model", "nowhere"], "no config.json here"),
+        (["unpack", "there.txt", "--list"], "there.txt: it is no .pxr file"),
+        (["pack", "nowhere"], "nowhere: no such file or folder"),
+        (["pack", "there.txt"], "there.pxr exists"),
+        (["pack", "there.txt", "-o", "b.pxr", "--minutes", "0"], "--minutes is 0.0; it must be above 0 and finite"),
+        (["pack", "there.txt", "-o", "b.pxr"], "there are no pictures that a model could learn"),
+        (["pack", "empty"], "empty: there are no files to compress"),
+        (["pack", "there.txt", "-o", "b.pxr", "--start", "nowhere"], "no config.json here"),
+    ],
+)
+def test_refusals(arguments, message, model, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "there.txt").write_text("text, and more of it")
+    (tmp_path / "there.pxr").write_bytes(b"\x89PXR\x01")
+    assert run(*[model if argument == "MODEL" else argument for argument in arguments]) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert len(said.strip().splitlines()) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "there.pxr", "there.txt"]
+
+
+def test_a_model_that_was_trained_further_is_another(model, digits, tmp_path, capsys):
+    other = tmp_path / "other"
+    options = ["--architecture", "pixelcnn", "--layers", "1", "--hidden", "4", "--steps", "1", "--samples", "0"]
+    assert run("train", "digits", *options, "--out", other) == 0
+    assert run("compress", model, digits) == 0
+    assert run("decompress", "digits.pxr", "--model", other, "-o", "back") == 2
+    assert "compressed with another model" in capsys.readouterr().err
+    assert not (tmp_path / "back").exists()
+
+
+def test_ctrl_c_leaves_nothing(model, tmp_path):
+    source = tmp_path / "big"
+    source.mkdir()
+    Image.fromarray(np.zeros((3000, 3000), np.uint8)).save(source / "a.png")
+    Image.fromarray(np.random.default_rng(0).integers(0, 17, (3000, 3000), dtype=np.uint8) * 15).save(source / "b.bmp")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pixelrnn", "compress", str(model), str(source), "-o", "out/a.pxr"],
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+        env=os.environ,
+    )
+    for _ in range(600):
+        if (tmp_path / "out").exists():
+            break
+        time.sleep(0.1)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert b"interrupted" in said
+    assert list((tmp_path / "out").iterdir()) == []
