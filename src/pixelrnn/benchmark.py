@@ -21,6 +21,7 @@ from typing import Any
 
 import torch
 
+from pixelrnn.codec import Codec
 from pixelrnn.config import ModelConfig
 from pixelrnn.model import ImageModel
 from pixelrnn.nn.conv import MaskedConv2d
@@ -42,6 +43,8 @@ class Speed:
         likelihood: Log probability, without gradients.
         sample: Sampling.
         conditioned_sample: Sampling with a label and a context image of the same size for each image.
+        encode: Compressing the batch, without decoding it again; None for continuous data.
+        decode: Restoring it.
         reference_train: As `train`, in plain torch; None if the architecture has no recurrence.
         reference_likelihood: As `likelihood`, in plain torch.
         rerun_sample: Sampling by rerunning the network for every sub-pixel, extrapolated from a few of its passes.
@@ -54,6 +57,8 @@ class Speed:
     likelihood: float
     sample: float
     conditioned_sample: float
+    encode: float | None
+    decode: float | None
     reference_train: float | None
     reference_likelihood: float | None
     rerun_sample: float
@@ -129,7 +134,7 @@ def operations(model: ImageModel) -> int:
 
 
 def measure(config: ModelConfig, batch: int, *, runs: int = 5) -> Speed:
-    """Time training step, likelihood and sampling of a new model on the CPU, and what they are compared with."""
+    """Time training step, likelihood, sampling and coding with a new model on the CPU, and what they compare with."""
     model = ImageModel(config, seed=0)
     x = _images(config, batch)
     train, likelihood = _training_step(model, x), _likelihood(model, x)
@@ -138,6 +143,7 @@ def measure(config: ModelConfig, batch: int, *, runs: int = 5) -> Speed:
         times["sample"] = _median(lambda: model.sample(batch, seed=0), runs)
         times["conditioned_sample"] = _median(_conditioned_sample(config, batch), runs)
         rerun = _rerun(model, x)
+        encode, decode = _coding(model, x, runs)
     reference_train = reference_likelihood = None
     if config.architecture in RECURRENT:
         with _scan("reference"):
@@ -146,6 +152,8 @@ def measure(config: ModelConfig, batch: int, *, runs: int = 5) -> Speed:
         model=config,
         batch=batch,
         **times,
+        encode=encode,
+        decode=decode,
         reference_train=reference_train,
         reference_likelihood=reference_likelihood,
         rerun_sample=rerun,
@@ -181,6 +189,15 @@ def _conditioned_sample(config: ModelConfig, batch: int) -> Callable[[], torch.T
 
 def _likelihood(model: ImageModel, x: torch.Tensor) -> Callable[[], torch.Tensor]:
     return torch.no_grad()(lambda: model.log_prob(x))
+
+
+def _coding(model: ImageModel, x: torch.Tensor, runs: int) -> tuple[float | None, float | None]:
+    """Seconds to compress images, and to restore them."""
+    if not model.config.levels:
+        return None, None
+    codec = Codec(model)
+    content = codec.encode(x, verify=False)
+    return _median(lambda: codec.encode(x, verify=False), runs), _median(lambda: codec.decode(content), runs)
 
 
 @torch.no_grad()

@@ -1,6 +1,7 @@
 """`pixelrnn bench`."""
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -29,7 +30,8 @@ class Bench:
         pixelrnn bench --growth growth.png
 
     Training steps and likelihoods are compared with the same in plain torch and with one large matrix product, sampling
-    with one likelihood pass and with rerunning the network for every sub-pixel. Times are medians, on the CPU.
+    with one likelihood pass and with rerunning the network for every sub-pixel, compression with sampling. Times are
+    medians, on the CPU.
     """
 
     architecture: Architecture | Literal["all"] = "all"
@@ -197,6 +199,13 @@ def _report(speed: "Speed", rate: float, used: dict[str, int]) -> str:
         f"{speed.rerun_sample / speed.sample:,.0f}x faster than reruns ({pace(speed.sample)}), "
         f"with a label and a context image {speed.conditioned_sample / speed.sample:.2f}x the time",
     ]
+    if speed.encode is not None and speed.decode is not None:
+        encode, decode = speed.encode / speed.sample, speed.decode / speed.sample
+        megabytes = speed.batch * math.prod(speed.model.shape) / 1e6
+        lines.append(
+            f"  compression    {encode:5.2f} times the sampling to compress ({megabytes / speed.encode:.2f} MB/s of "
+            f"sub-pixels), {decode:.2f} to restore ({megabytes / speed.decode:.2f} MB/s)"
+        )
     if used:
         reference = used.get("reference_memory")
         part = f", {used['memory'] / reference:.0%} of plain torch's" if reference else ""
