@@ -22,7 +22,7 @@ from pixelrnn.scan.cell import cell_forward
 from pixelrnn.walk.condition import fill_context, fill_labels
 from pixelrnn.walk.distributions import Output, Room, decide, make_room, weigh
 from pixelrnn.walk.program import BIAS, FIELDS, GATE, GROUP, LINEAR, LSTM, RELU, START
-from pixelrnn.walk.shares import write_shares
+from pixelrnn.walk.tables import write_shares
 from pixelrnn.walk.state import Walk, at, bound, features
 
 __all__ = ["advance", "gather", "tabulate"]

@@ -134,7 +134,7 @@ def ask(
         distribution: Of a sub-pixel, discrete, as it is (temperature 1).
         values: `(N, C, H, W)` float32, levels as they are; changed in place.
         answer: Called with the values of a sub-pixel of all images, `(N)`, and the shares of the levels, float64
-            `(N, levels)` (see `shares.py`); returns the values `(N)`.
+            `(N, levels)` (see `tables.py`); returns the values `(N)`.
         label: As for `walk`.
         context: As for `walk`.
         is_given: `(C, H, W)` bool: where `values` are given, and not asked for.
