@@ -22,8 +22,8 @@ from pixelrnn.scan.cell import cell_forward
 from pixelrnn.walk.condition import fill_context, fill_labels
 from pixelrnn.walk.distributions import Output, Room, decide, make_room, weigh
 from pixelrnn.walk.program import BIAS, FIELDS, GATE, GROUP, LINEAR, LSTM, RELU, START
-from pixelrnn.walk.tables import write_shares
 from pixelrnn.walk.state import Walk, at, bound, features
+from pixelrnn.walk.tables import write_shares
 
 __all__ = ["advance", "gather", "tabulate"]
 
