@@ -1,12 +1,14 @@
 """A folder into one file that needs nothing else: a model is trained on the folder's own pictures and put in with them.
 
-What counts is the sum: the bytes of the weights and those of the pictures. A part of the time goes into short trials of
-models of several kinds and sizes; the one with the smallest sum is trained for the rest. Then its weights are rounded
-to as few bits as make the sum smallest, and the rounded model codes the pictures.
+What counts is the sum: the bytes of the weights and those of the pictures. A part of the time goes into trials: first of
+kinds of models, then of sizes, each of which is measured twice, so that one that is still getting better is credited
+with that. The one with the smallest sum is trained for the rest of the time. Then its weights are rounded to as few
+bits as make the sum smallest, and the rounded model codes the pictures.
 """
 
 import dataclasses
 import functools
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,8 +27,10 @@ from pixelrnn.train import Progress, evaluate, fit
 
 __all__ = ["Packed", "Stage", "pack"]
 
-TRIAL = 0.05  # of the time, for each trial
-SIZES = ((2, 8), (4, 16), (7, 24))  # layers and features; the second is that of the first trials
+KIND = 0.03  # of the time, for the trial of a kind
+SIZE = (0.04, 0.08)  # for the two parts of the trial of a size
+CREDIT = 0.8  # of what the second part, three times as long in all, gained: what five times as long is to gain
+SIZES = ((2, 8), (4, 16), (7, 24))  # layers and features; the second is that of the trials of kinds
 TRIAL_BITS = 7  # of a weight, in the sum of a trial
 
 Report = Callable[[str, float, str], bool | None]
@@ -116,7 +120,7 @@ def pack(
     training = _Training(material, seed, report)
     if model is None:
         model = training.choose(minutes)
-        minutes *= 1 - TRIAL * len(training.trials)
+        minutes -= training.used
     else:
         _require_same(model, material)
     training.train(model, minutes, "training")
@@ -153,20 +157,23 @@ class _Training:
     def __init__(self, material: Material, seed: int, report: Report) -> None:
         self.material, self.seed, self.report = material, seed, report
         self.trials: list[Stage] = []
+        self.used = 0.0  # minutes
         self._is_stopped = False
 
     def choose(self, minutes: float) -> AbstractImageModel:
         """A model of the kind and size that trials found best, as far as its trial brought it."""
-        best = min(self._tried(self._kinds(), minutes), key=_total)
-        others = (
-            dataclasses.replace(best[1].config, layers=layers, hidden=hidden) for layers, hidden in (SIZES[0], SIZES[2])
-        )
-        return min([best, *self._tried(others, minutes)], key=_total)[1]
+        best = min((self._of_kind(config, minutes) for config in self._kinds()), key=_total)[1]
+        if self._is_stopped:
+            return best
+        configs = [dataclasses.replace(best.config, layers=layers, hidden=hidden) for layers, hidden in SIZES]
+        models = [best if config == best.config else build_model(config, seed=self.seed) for config in configs]
+        return min((self._of_size(model, minutes) for model in models), key=_total)[1]
 
     def train(self, model: AbstractImageModel, minutes: float, what: str) -> None:
         """Train a model in place, until the callback has had enough."""
         if self._is_stopped:
             return
+        self.used += minutes
 
         def show(at: Progress) -> bool:
             self._is_stopped = bool(self.report(what, at.fraction, f"{at.bits_per_dim:.3f} bits a sub-pixel"))
@@ -181,8 +188,8 @@ class _Training:
         layers, hidden = SIZES[1]
         outputs: list[OutputName] = ["auto"] if data.levels <= 16 else ["softmax", "logistic-mixture"]
         architectures: list[Architecture] = ["diagonal-bilstm", "row-lstm"]
-        for architecture in architectures:
-            for output in outputs:
+        for architecture, output in itertools.product(architectures, outputs):
+            if not self.trials or not self._is_stopped:
                 yield ModelConfig(
                     architecture=architecture,
                     shape=data.shape,
@@ -192,18 +199,29 @@ class _Training:
                     output=output,
                 )
 
-    def _tried(self, configs: Iterator[ModelConfig], minutes: float) -> Iterator[tuple[int, AbstractImageModel]]:
-        """A model of each configuration after a short training, with the bytes that it comes to."""
-        for config in configs:
-            if self._is_stopped and self.trials:
-                return
-            model = build_model(config, seed=self.seed)
-            output = "" if config.output == "auto" else f", {config.output}"
-            what = f"{config.architecture}, {config.layers} layers, h={config.hidden}{output}"
-            self.train(model, TRIAL * minutes, f"trying {what}")
-            weights = sum(parameter.numel() for parameter in model.parameters()) * TRIAL_BITS // 8
-            self.trials.append(Stage(what, weights, _pictures(model, self.material)))
-            yield self.trials[-1].total, model
+    def _of_kind(self, config: ModelConfig, minutes: float) -> tuple[int, AbstractImageModel]:
+        """A new model after a short training, with the bytes that it comes to."""
+        model = build_model(config, seed=self.seed)
+        self.train(model, KIND * minutes, f"trying {_words(config)}")
+        return self._judged(model, 0)
+
+    def _of_size(self, model: AbstractImageModel, minutes: float) -> tuple[int, AbstractImageModel]:
+        """A model after two trainings, with the bytes that more of it should come to."""
+        reached = []
+        for share in SIZE:
+            self.train(model, share * minutes, f"trying {_words(model.config)}")
+            reached.append(_pictures(model, self.material))
+        return self._judged(model, round(CREDIT * max(0, reached[0] - reached[1])))
+
+    def _judged(self, model: AbstractImageModel, credit: int) -> tuple[int, AbstractImageModel]:
+        weights = sum(parameter.numel() for parameter in model.parameters()) * TRIAL_BITS // 8
+        self.trials.append(Stage(_words(model.config), weights, _pictures(model, self.material) - credit))
+        return self.trials[-1].total, model
+
+
+def _words(config: ModelConfig) -> str:
+    output = "" if config.output == "auto" else f", {config.output}"
+    return f"{config.architecture}, {config.layers} layers, h={config.hidden}{output}"
 
 
 def _total(trial: tuple[int, AbstractImageModel]) -> int:
