@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from pixelrnn.cli.compress import plural, rate, size_text
+from pixelrnn.cli.archives import plural, rate, size_text
 from pixelrnn.cli.console import say, show_json
 from pixelrnn.cli.machine import Machine
 from pixelrnn.cli.models import open_model

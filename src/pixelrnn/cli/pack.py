@@ -4,17 +4,17 @@ import contextlib
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import tyro
 
-from pixelrnn.cli.compress import archive_of, say_compressed
+from pixelrnn.cli.archives import Writing, say_compressed
 from pixelrnn.cli.console import Report, progress, say, show_json
 from pixelrnn.cli.interrupt import stoppable
 from pixelrnn.cli.machine import Machine
 from pixelrnn.cli.models import open_model
 from pixelrnn.config import require_run, require_seed
-from pixelrnn.errors import ArchiveError, ConfigError
+from pixelrnn.errors import ConfigError
 
 if TYPE_CHECKING:
     from pixelrnn.tasks.ordinary import Sizes
@@ -41,9 +41,6 @@ class Pack:
     source: tyro.conf.Positional[Path]
     """A folder, with everything below it, or a file."""
 
-    out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
-    """The archive to write; SOURCE.pxr in the current folder if not given."""
-
     minutes: float = 20.0
     """Time for choosing and training the model."""
 
@@ -56,18 +53,10 @@ class Pack:
     compare: bool = True
     """Measure what PNG, WebP and (with the extra jpeg-xl) JPEG XL take, and draw it beside the archive."""
 
-    verify: bool = True
-    """Decode everything again, and see that it is the same, before the archive is there."""
-
-    skip_bad: bool = False
-    """Leave out and list files that cannot be read, instead of stopping at the first."""
-
-    overwrite: bool = False
-    """Replace an archive that exists."""
-
     json: bool = False
     """Print JSON: the archive, bytes and numbers of files, what was tried, and the other formats."""
 
+    writing: Writing = dataclasses.field(default_factory=Writing)
     machine: Machine = dataclasses.field(default_factory=Machine)
 
     def __post_init__(self) -> None:
@@ -75,17 +64,9 @@ class Pack:
         require_seed("seed", self.seed)
         if self.start is not None:
             require_run(self.start)
-        if not self.source.exists():
-            raise ArchiveError(f"{self.source}: no such file or folder")
-        if self.archive.exists() and not self.overwrite:
-            raise ArchiveError(f"{self.archive} exists; choose another name with --out, or give --overwrite")
+        self.writing.archive(self.source)
         if not 0 < self.minutes < float("inf"):
             raise ConfigError(f"--minutes is {self.minutes}; it must be above 0 and finite")
-
-    @property
-    def archive(self) -> Path:
-        """The file to write."""
-        return self.out or archive_of(self.source)
 
     def run(self) -> int:
         """Pack, compare, and say what came of it."""
@@ -94,32 +75,28 @@ class Pack:
         from pixelrnn.tasks.ordinary import measure
         from pixelrnn.tasks.pack import pack
 
-        device = self.machine.prepare()
+        device, archive = self.machine.prepare(), self.writing.archive(self.source)
         with stoppable() as should_stop, _Stages(should_stop) as stages:
             packed = pack(
                 self.source,
-                self.archive,
+                archive,
                 minutes=self.minutes,
                 model=None if self.start is None else open_model(self.start, device),
                 seed=self.seed,
-                verify=self.verify,
-                skip_bad=self.skip_bad,
-                overwrite=self.overwrite,
+                **self.writing.arguments,
                 callback=stages.report,
             )
         sizes = None
         if self.compare:
             with progress("other formats") as report:
-                files = find(self.source, without=self.archive, skip_bad=self.skip_bad).files
+                files = find(self.source, without=archive, skip_bad=self.writing.skip_bad).files
                 sizes = measure(files, lambda done, total: report(done / total))
-            bars = {**sizes.bytes, self.archive.name: packed.compressed.size}
-            figures.save_bars(
-                self.archive.with_suffix(".png"), bars, "bytes", f"{self.source.name}: {sizes.files:,} files"
-            )
+            bars = {**sizes.bytes, archive.name: packed.compressed.size}
+            figures.save_bars(archive.with_suffix(".png"), bars, "bytes", f"{self.source.name}: {sizes.files:,} files")
         if self.json:
-            show_json(_json(self.archive, packed, sizes))
+            show_json(_json(archive, packed, sizes))
         else:
-            _say(self.archive, packed, sizes)
+            _say(archive, packed, sizes)
         return 0
 
 

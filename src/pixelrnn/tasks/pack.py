@@ -1,6 +1,6 @@
-"""A folder into one file that needs nothing else: a model is trained on the folder's own pictures and put in with them.
+"""A folder into one file that needs nothing else: a model is trained on its own pictures, and put in with them.
 
-What counts is the sum: the bytes of the weights and those of the pictures. A part of the time goes into trials: of kinds
+What counts is the sum: the bytes of the weights and those of the pictures. Part of the time goes into trials: of kinds
 of models, then of sizes. Each size is measured twice, and one that still gets better is credited with that. The
 one with the smallest sum is trained for the rest of the time. Then its weights are rounded to as few bits as make the
 sum smallest, and the rounded model codes the pictures.

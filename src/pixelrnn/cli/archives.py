@@ -1,0 +1,103 @@
+"""What the commands that make archives share: options, progress in megabytes, and what they say in the end."""
+
+import dataclasses
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from pixelrnn.cli.console import Report, progress, say
+from pixelrnn.errors import ArchiveError
+
+if TYPE_CHECKING:
+    from pixelrnn.codec.compress import Compressed
+
+__all__ = ["Writing", "plural", "rate", "say_compressed", "size_text"]
+
+MOST_LISTED = 20
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Writing:
+    """How an archive is written."""
+
+    out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
+    """The archive to write; SOURCE.pxr in the current folder if not given."""
+
+    verify: bool = True
+    """Decode everything again, and see that it is the same, before the archive is there."""
+
+    skip_bad: bool = False
+    """Leave out and list files that cannot be read, instead of stopping at the first."""
+
+    overwrite: bool = False
+    """Replace an archive that exists."""
+
+    def archive(self, source: Path) -> Path:
+        """The file to write for a source.
+
+        Raises:
+            ArchiveError: If the source is not there, or the archive is.
+        """
+        if not source.exists():
+            raise ArchiveError(f"{source}: no such file or folder")
+        whole = source.resolve()
+        archive = self.out or Path(f"{whole.stem if whole.is_file() else whole.name}.pxr")
+        if archive.exists() and not self.overwrite:
+            raise ArchiveError(f"{archive} exists; choose another name with --out, or give --overwrite")
+        return archive
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The same as arguments of `compress` and `pack`."""
+        return {"verify": self.verify, "skip_bad": self.skip_bad, "overwrite": self.overwrite}
+
+
+@contextmanager
+def rate(title: str) -> Iterator[Report]:
+    """Progress of bytes done and in all, with megabytes a second."""
+    begun = time.monotonic()
+    with progress(title) as report:
+
+        def show(done: int, total: int) -> None:
+            speed = done / 1e6 / max(1e-3, time.monotonic() - begun)
+            report(min(1.0, done / max(1, total)), f"{speed:.3g} MB/s")
+
+        yield show
+
+
+def say_compressed(archive: Path, done: "Compressed") -> None:
+    """What became of the files, in a few lines."""
+    share = done.size / max(1, done.original)
+    say(f"{archive}: {plural(done.files, 'file')}, {size_text(done.original)} -> {size_text(done.size)} ({share:.1%})")
+    if done.coded:
+        per = done.coded_bits / max(1, done.pixels)
+        say(
+            f"  {plural(done.coded, 'picture')} by the model: {size_text(done.coded_original)} -> "
+            f"{size_text(round(done.coded_bits / 8))}, {per:.3f} bits a sub-pixel"
+        )
+    for reason, count in sorted(done.kept.items(), key=lambda item: -item[1]):
+        say(f"  {plural(count, 'file')} kept as it is or as an ordinary picture: {reason}")
+    if done.same:
+        say(f"  {plural(done.same, 'file')} equal to another one")
+    if done.links:
+        say(f"  {plural(done.links, 'symbolic link')}: the files that they lead to were taken")
+    if done.renamed:
+        say(f"  {plural(done.renamed, 'picture')} will come back as .png")
+    for line in done.skipped[:MOST_LISTED]:
+        say(f"  skipped {line}")
+    if len(done.skipped) > MOST_LISTED:
+        say(f"  ... and {len(done.skipped) - MOST_LISTED:,} more")
+
+
+def plural(count: int, what: str) -> str:
+    """A number of things."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def size_text(size: int) -> str:
+    """A number of bytes, exactly, and roughly if it is large."""
+    return f"{size:,} bytes"
