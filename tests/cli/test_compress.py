@@ -89,10 +89,20 @@ def test_pack_and_unpack(digits, tmp_path, capsys):
     said = capsys.readouterr().out
     for word in ("diagonal-bilstm", "bits a weight", "original files", "PNG", "WebP", "digits.pxr"):
         assert word in said
-    with Image.open("digits.png") as bars:
+    with Image.open("digits-sizes.png") as bars:
         assert bars.width > 500
     assert run("unpack", "digits.pxr", "-o", "back") == 0
     assert contents(tmp_path / "back") == contents(digits)
+
+
+def test_pack_does_not_draw_over_a_picture(digits, tmp_path, capsys):
+    (tmp_path / "digits-sizes.png").write_text("mine")
+    assert run("pack", digits) == 2
+    assert "digits-sizes.png exists" in capsys.readouterr().err
+    (tmp_path / "digits-sizes.png").unlink()
+    assert run("pack", digits / "odd" / "003.png", "--minutes", 0.01, "-o", digits / "odd" / "003.pxr") == 0
+    with Image.open(digits / "odd" / "003.png") as mine:
+        assert mine.size == (8, 8)
 
 
 def test_pack_as_json_from_a_model(model, digits, capsys):

@@ -14,7 +14,7 @@ from pixelrnn.cli.interrupt import stoppable
 from pixelrnn.cli.machine import Machine
 from pixelrnn.cli.models import open_model
 from pixelrnn.config import require_run, require_seed
-from pixelrnn.errors import ConfigError
+from pixelrnn.errors import ArchiveError, ConfigError
 
 if TYPE_CHECKING:
     from pixelrnn.tasks.ordinary import Sizes
@@ -30,7 +30,7 @@ class Pack:
     """Make one file of a folder of images, that needs nothing else: a model of the folder goes into it.
 
     Examples:
-        pixelrnn pack scans/                        # writes scans.pxr, and scans.png: what other formats take
+        pixelrnn pack scans/                        # writes scans.pxr, and scans-sizes.png beside it
         pixelrnn pack scans/ --minutes 60 --out scans-small.pxr
         pixelrnn unpack scans.pxr --out restored/
 
@@ -64,7 +64,9 @@ class Pack:
         require_seed("seed", self.seed)
         if self.start is not None:
             require_run(self.start)
-        self.writing.archive(self.source)
+        chart = _chart(self.writing.archive(self.source))
+        if self.compare and chart.exists() and not self.writing.overwrite:
+            raise ArchiveError(f"{chart} exists; choose another name with --out, or give --overwrite or --no-compare")
         if not 0 < self.minutes < float("inf"):
             raise ConfigError(f"--minutes is {self.minutes}; it must be above 0 and finite")
 
@@ -92,12 +94,17 @@ class Pack:
                 files = find(self.source, without=archive, skip_bad=self.writing.skip_bad).files
                 sizes = measure(files, lambda done, total: report(done / total))
             bars = {**sizes.bytes, archive.name: packed.compressed.size}
-            figures.save_bars(archive.with_suffix(".png"), bars, "bytes", f"{self.source.name}: {sizes.files:,} files")
+            figures.save_bars(_chart(archive), bars, "bytes", f"{self.source.name}: {sizes.files:,} files")
         if self.json:
             show_json(_json(archive, packed, sizes))
         else:
             _say(archive, packed, sizes)
         return 0
+
+
+def _chart(archive: Path) -> Path:
+    """Where the comparison is drawn: never in the place of a picture that has the archive's name."""
+    return archive.with_name(f"{archive.stem}-sizes.png")
 
 
 def _json(archive: Path, packed: "Packed", sizes: "Sizes | None") -> dict[str, object]:
