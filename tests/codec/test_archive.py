@@ -10,6 +10,7 @@ from PIL import Image
 from pixelrnn.codec.archive import Archive
 from pixelrnn.codec.compress import compress
 from pixelrnn.codec.container import Kind
+from pixelrnn.codec.encoder import Encoder
 from pixelrnn.codec.files import best_ordinary, examine, find
 from pixelrnn.codec.restore import decompress, select
 from pixelrnn.codec.streams import Coder
@@ -326,6 +327,22 @@ def test_a_huge_picture_is_kept_as_a_file(tmp_path, monkeypatch):
     picture(9, 9).save(tmp_path / "b.png")
     assert examine((tmp_path / "a.png").read_bytes()) == "too many pixels"
     assert examine((tmp_path / "b.png").read_bytes()) == "too many pixels"
+
+
+def test_a_file_that_changes_meanwhile_is_told(grey, tmp_path, monkeypatch):
+    source = tmp_path / "source"
+    source.mkdir()
+    Image.new("L", (6, 24), 100).save(source / "a.png")
+    finish = Encoder.finish
+
+    def change(encoder):
+        picture(24, 6).save(source / "a.png")
+        return finish(encoder)
+
+    monkeypatch.setattr(Encoder, "finish", change)
+    with pytest.raises(ArchiveError, match=r"a\.png changed while it was compressed"):
+        compress(grey, source, tmp_path / "a.pxr")
+    assert not (tmp_path / "a.pxr").exists()
 
 
 def test_files_are_found_in_order(folder, tmp_path):

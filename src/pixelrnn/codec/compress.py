@@ -70,6 +70,7 @@ class _Work:
 
     kinds: dict[int, Kind] = dataclasses.field(default_factory=dict)
     reasons: dict[int, str] = dataclasses.field(default_factory=dict)
+    digests: dict[int, bytes] = dataclasses.field(default_factory=dict)
     same: dict[int, int] = dataclasses.field(default_factory=dict)
     planes: dict[int, Planes] = dataclasses.field(default_factory=dict)  # without values
     sizes: dict[int, tuple[int, int, int]] = dataclasses.field(default_factory=dict)
@@ -121,8 +122,10 @@ def compress(
     with tempfile.TemporaryFile(dir=out.parent) as spool:
         encoded = _read_all(codec, listing, work, spool, verify, callback)
         for number in encoded.left_out:
-            file = listing.files[number]
-            _keep(work, spool, number, file.path.read_bytes(), "larger with the model")
+            content = _read(listing.files[number])
+            if hashlib.sha256(content).digest() != work.digests[number]:
+                raise ArchiveError(f"{listing.files[number].path} changed while it was compressed; try again")
+            _keep(work, spool, number, content, "larger with the model")
         index = _index(codec, listing, work, encoded, packed_model)
         atomic_write(out, lambda path: _write(path, index, packed_model, work, spool, encoded))
     return _report(listing, work, encoded, index, out.stat().st_size)
@@ -160,7 +163,8 @@ def _read_all(
     with Encoder(codec.coder, codec.tile, is_verified=verify, callback=report) as encoder:
         for number, file in enumerate(listing.files):
             content = _read(file)
-            same = known.setdefault(hashlib.sha256(content).digest(), number)
+            work.digests[number] = hashlib.sha256(content).digest()
+            same = known.setdefault(work.digests[number], number)
             if same != number:
                 work.kinds[number], work.same[number] = Kind.SAME, same
             elif (plate := _plate(codec, work, spool, number, content)) is not None:
