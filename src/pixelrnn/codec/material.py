@@ -1,6 +1,7 @@
 """What a model of a folder's own learns from: its pictures as levels, and what kind of model they need."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 MOST_VALUES = 2**28  # sub-pixels kept to learn from
 WHOLE = 64  # pictures up to this side are learnt whole, if all have one size
 PATCH = 32
-MOST_VALID = 256
+MOST_MEASURED = 2**18  # sub-pixels to measure by: seconds, also for the larger models
 RARE = 0.01  # share of the pictures that does not decide how many channels there are
 
 
@@ -104,7 +105,8 @@ def _data(pictures: list[Array], levels: int) -> Data:
     patches = 1 if patch is None else max(1, round(area / len(pictures) / (patch[0] * patch[1])))
     quantiser = Quantiser(256, levels, "none", 0)
     train = ImageSet(pixels, np.arange(len(pictures)), quantiser, patch, patches, is_fixed=False)
-    valid = dataclasses.replace(train, patches=1, is_fixed=True, seed=1).spaced(MOST_VALID)
+    measured = max(1, MOST_MEASURED // math.prod(shape))
+    valid = dataclasses.replace(train, patches=1, is_fixed=True, seed=1).spaced(measured)
     return Data(
         train=train,
         valid=valid,

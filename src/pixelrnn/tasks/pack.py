@@ -31,6 +31,7 @@ KIND = 0.03  # of the time, for the trial of a kind
 SIZE = (0.04, 0.08)  # for the two parts of the trial of a size
 CREDIT = 0.8  # of what the second part, three times as long in all, gained: what five times as long is to gain
 SIZES = ((2, 8), (4, 16), (7, 24))  # layers and features; the second is that of the trials of kinds
+EVALUATIONS = 4  # of the weights in a training
 TRIAL_BITS = 7  # of a weight, in the sum of a trial
 
 Report = Callable[[str, float, str], bool | None]
@@ -179,7 +180,7 @@ class _Training:
             self._is_stopped = bool(self.report(what, at.fraction, f"{at.bits_per_dim:.3f} bits a sub-pixel"))
             return self._is_stopped
 
-        config = TrainConfig(minutes=minutes, seed=self.seed, samples=0, valid_images=256)
+        config = TrainConfig(minutes=minutes, seed=self.seed, samples=0, evaluations=EVALUATIONS)
         fit(model, self.material.data, config, callback=show)
 
     def _kinds(self) -> Iterator[ModelConfig]:
