@@ -106,7 +106,8 @@ def _data(pictures: list[Array], levels: int) -> Data:
     quantiser = Quantiser(256, levels, "none", 0)
     train = ImageSet(pixels, np.arange(len(pictures)), quantiser, patch, patches, is_fixed=False)
     measured = max(1, MOST_MEASURED // math.prod(shape))
-    valid = dataclasses.replace(train, patches=1, is_fixed=True, seed=1).spaced(measured)
+    of_each = min(patches, max(1, measured // len(pictures)))
+    valid = dataclasses.replace(train, patches=of_each, is_fixed=True, seed=1).spaced(measured)
     return Data(
         train=train,
         valid=valid,
