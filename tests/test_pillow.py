@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 import pixelrnn.pillow
 from pixelrnn.codec.compress import compress
+from pixelrnn.codec.streams import Coder
 from pixelrnn.codec.weights import pack_model, unpack_model
 from pixelrnn.errors import ArchiveError
 from tests.conftest import build
@@ -41,6 +42,18 @@ def test_pictures_are_frames(archive):
             image.seek(4)
 
 
+def test_a_group_is_decoded_once(archive, monkeypatch):
+    folder, _ = archive
+    decoded = []
+    decode = Coder.decode
+    monkeypatch.setattr(Coder, "decode", lambda *a: decoded.append(1) or decode(*a))
+    with Image.open(folder / "with.pxr") as image:
+        for number in range(4):
+            image.seek(number)
+            image.load()
+    assert decoded == [1]
+
+
 def test_a_model_from_elsewhere(archive, monkeypatch):
     folder, model = archive
     monkeypatch.setattr(pixelrnn.pillow, "_models", {})
@@ -54,11 +67,11 @@ def test_a_model_from_elsewhere(archive, monkeypatch):
 
 
 @pytest.mark.parametrize("change", ["cut", "text"])
-def test_what_is_no_archive_is_no_image(archive, change):
+def test_what_cannot_be_opened_says_why(archive, change):
     folder, model = archive
     if change == "cut":
         (folder / "x.pxr").write_bytes((folder / "with.pxr").read_bytes()[:-1])
     else:
         compress(model, folder / "source" / "a.txt", folder / "x.pxr")
-    with pytest.raises(UnidentifiedImageError):
+    with pytest.raises(ArchiveError, match="cut off" if change == "cut" else "there are no pictures in it"):
         Image.open(folder / "x.pxr")

@@ -12,7 +12,7 @@ from PIL import Image, ImageFile
 from pixelrnn.abstract import AbstractImageModel
 from pixelrnn.codec.archive import Archive
 from pixelrnn.codec.container import MAGIC, Kind
-from pixelrnn.codec.files import examine
+from pixelrnn.codec.examine import examine
 from pixelrnn.codec.weights import fingerprint
 from pixelrnn.config import IMAGE_SUFFIXES
 from pixelrnn.errors import ArchiveError
@@ -37,13 +37,12 @@ class PxrImageFile(ImageFile.ImageFile):
 
     def _open(self) -> None:
         assert self.fp is not None
-        try:
-            self._archive = Archive(self.fp)
-        except ArchiveError as error:
-            raise SyntaxError(str(error)) from error  # Pillow's word for a file that is none of this kind
+        self._archive = Archive(self.fp)
+        self._model: AbstractImageModel | None = None
+        self._decoded: dict[int, Image.Image] = {}  # the pictures of the group that was decoded last
         self._frames = [number for number in range(len(self._archive.members)) if self._is_picture(number)]
         if not self._frames:
-            raise SyntaxError("there are no pictures in this archive")
+            raise ArchiveError(f"{self._archive.path}: there are no pictures in it")
         self.n_frames, self.is_animated = len(self._frames), len(self._frames) > 1
         self._show(0)
 
@@ -78,11 +77,14 @@ class PxrImageFile(ImageFile.ImageFile):
         self.info = {"name": self._archive.members[number].name}
         self.tile = []
 
-    def _decoded(self, number: int) -> Image.Image:
-        model = self._archive.model() or _models.get(self._archive.index.fingerprint)
-        ((_, picture),) = self._archive.extract(model, [number])
-        assert isinstance(picture, Image.Image)
-        return picture
+    def _decode(self, number: int) -> Image.Image:
+        """A picture of a model; those that share its stream are decoded with it, and kept until others are."""
+        if number not in self._decoded:
+            self._model = self._model or self._archive.model() or _models.get(self._archive.index.fingerprint)
+            wanted = [n for n in self._archive.beside(number) if self._archive.members[n].kind == Kind.CODED]
+            pictures = dict(self._archive.extract(self._model, wanted))
+            self._decoded = {n: each for n, each in pictures.items() if isinstance(each, Image.Image)}
+        return self._decoded[number]
 
     def seek(self, frame: int) -> None:
         """Go to a picture."""
@@ -98,7 +100,8 @@ class PxrImageFile(ImageFile.ImageFile):
     def load(self) -> Any:
         """Decode the current picture, if that was not done yet."""
         if self._picture is None:
-            self._picture = self._decoded(self._frames[self._frame])
+            number, members = self._frames[self._frame], self._archive.members
+            self._picture = self._decode(members[number].same_as if members[number].kind == Kind.SAME else number)
         picture = self._picture
         self.im, self._mode, self._size, self.palette = picture.im, picture.mode, picture.size, picture.palette
         self.info |= picture.info

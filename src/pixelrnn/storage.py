@@ -19,6 +19,7 @@ from pixelrnn.config import Config, DataConfig, ModelConfig, TrainConfig, from_j
 from pixelrnn.errors import RunError
 
 __all__ = [
+    "TEMPORARY",
     "atomic_write",
     "describe",
     "load_tensors",
@@ -31,13 +32,14 @@ __all__ = [
 ]
 
 FORMAT = 1
+TEMPORARY = ".pixelrnn-"  # how the names of files begin that are not whole yet
 
 
 def atomic_write(path: Path, write: Callable[[Path], None]) -> None:
     """Let `write` fill a temporary file beside `path`, then put it in the place of `path` in one step."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=TEMPORARY, suffix=path.suffix, dir=path.parent)
         os.close(handle)
         temporary = Path(name)
         try:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pixelrnn.codec import pictures
 from pixelrnn.codec.pictures import FORMS, Planes, checksum, from_picture, grid, spread, to_picture
 from pixelrnn.errors import ArchiveError
 
@@ -128,6 +129,17 @@ def test_damaged_extras_are_an_error_or_a_picture(form, extras):
         assert to_picture(planes, 256).size == (7, 9)
     except ArchiveError:
         assert form in ("P", "LA", "RGBA") or extras in (b"x", b"\x78\x9c")
+
+
+@pytest.mark.parametrize(
+    "key", [b"[1]", b'"x"', b"{}", b"1.5", b"[1, 2, 99999999]", b"[" * 100000, b"true", b"-1", b""]
+)
+@pytest.mark.parametrize("mode", ["L", "P", "RGB"])
+def test_a_transparent_colour_is_one_or_an_error(key, mode):
+    extras = {"transparency": key} | ({"palette": bytes(range(30))} if mode == "P" else {})
+    values = np.zeros((3, 2, 2), np.uint8) + np.arange(3, dtype=np.uint8)[:, None, None]
+    with pytest.raises(ArchiveError):
+        to_picture(Planes(FORMS.index(mode), values, pictures._pack(extras)), 256)
 
 
 def test_a_png_file_keeps_it_all():

@@ -160,6 +160,27 @@ def test_encoding_sees_that_decoding_gives_the_same(monkeypatch):
     assert Codec(model).encode(images(2, (1, 4, 4), 2), verify=False)
 
 
+def test_memory_is_bounded_before_it_is_taken():
+    model = build(shape=(1, 4, 4), levels=2).float()
+    stream = bytes(2**18)
+    with pytest.raises(ArchiveError, match="bytes of memory"):
+        Coder(model).decode(stream, (1, 1, 1, 2**26), np.array([-1]), None, lambda: None)
+    with pytest.raises(DataError, match="at most"):
+        Codec(model).encode(torch.zeros(1, 1, 1, 1, dtype=torch.uint8).expand(1, 1, 2**14, 2**14))
+    with pytest.raises(ConfigError, match="tile is"):
+        Codec(model, tile=(2**28, 4))
+
+
+def test_programs_of_many_sizes_are_not_all_kept():
+    model = build(architecture="row-lstm", shape=(1, 4, 4), levels=2, layers=1).float()
+    codec = Codec(model)
+    for width in range(1, 9):
+        for height in range(1, 7):
+            x = images(1, (1, height, width), 2)
+            assert (codec.decode(codec.encode(x, verify=False)) == x).all()
+    assert len(codec.coder._programs) <= 32
+
+
 def test_progress_rises_to_one_and_can_end_the_work():
     model = build(shape=(1, 8, 8), levels=2).float()
     shares = []

@@ -99,5 +99,5 @@ def plural(count: int, what: str) -> str:
 
 
 def size_text(size: int) -> str:
-    """A number of bytes, exactly, and roughly if it is large."""
+    """A number of bytes."""
     return f"{size:,} bytes"

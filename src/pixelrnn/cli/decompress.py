@@ -98,11 +98,16 @@ class Decompress:
             show_json([dataclasses.asdict(line) for line in lines])
             return
         for line in lines:
-            say(f"{line.bytes if line.bytes is not None else 'shared':>10}  {line.what:<28}  {line.name}")
+            say(f"{line.bytes if line.bytes is not None else 'shared':>10}  {line.what:<28}  {printable(line.name)}")
         say(
             f"{plural(len(lines), 'member')}; model {archive.index.fingerprint.hex()}"
             f"{' (in the archive)' if archive.index.has_model else ''}"
         )
+
+
+def printable(name: str) -> str:
+    """A name from an archive, with nothing in it that a terminal would obey."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in name)
 
 
 def list_of(paths: tuple[Path, ...]) -> list[str]:

@@ -13,10 +13,11 @@ from pixelrnn.abstract import AbstractImageModel
 from pixelrnn.codec.codec import require_model
 from pixelrnn.codec.container import LEAST_HEAD, Index, Kind, Member, head_size, piece_of, unpack_index
 from pixelrnn.codec.decoder import decode, groups_of
+from pixelrnn.codec.examine import opened
 from pixelrnn.codec.pictures import FORMS, LEVELS, Planes, checksum, to_picture
 from pixelrnn.codec.streams import Coder
 from pixelrnn.codec.weights import fingerprint, unpack_model
-from pixelrnn.errors import ArchiveError, PixelRNNError
+from pixelrnn.errors import ArchiveError
 
 __all__ = ["Archive", "Line"]
 
@@ -113,6 +114,13 @@ class Archive:
             raise ArchiveError(f"image {number} is no picture; pixelrnn.Codec decodes it")
         return FORMS[member.form], (member.width, member.height)
 
+    def beside(self, number: int) -> list[int]:
+        """The numbers of the coded pictures that share a stream with one, and its own."""
+        for tiles in groups_of(self.index, 1):
+            if any(tile.picture == number for tile in tiles):
+                return sorted({tile.picture for tile in tiles})
+        return [number]
+
     def listing(self) -> list[Line]:
         """A line for each member."""
         own = {number: self.index.pieces[piece].length for number, piece in self._pieces.items()}
@@ -207,13 +215,9 @@ class Archive:
             raise self._named(error) from error
 
     def _opened(self, number: int) -> Image.Image:
-        try:
-            picture = Image.open(io.BytesIO(self.piece(self._pieces[number])))
-            picture.load()
-        except PixelRNNError:
-            raise
-        except Exception as error:  # decoders raise errors of many kinds for damaged data
-            raise ArchiveError(f"{self.path}: {self.members[number].name} is damaged ({error})") from error
+        picture = opened(self.piece(self._pieces[number]), ("PNG", "WEBP"))
+        if isinstance(picture, str):
+            raise ArchiveError(f"{self.path}: {self.members[number].name!r} is {picture}")
         return picture
 
     def _decoded(

@@ -10,7 +10,17 @@ from torch import Tensor
 
 from pixelrnn import conditions
 from pixelrnn.abstract import AbstractImageModel
-from pixelrnn.codec.container import Index, Kind, Member, Piece, head_size, pack_index, piece_of, unpack_index
+from pixelrnn.codec.container import (
+    MOST_PIXELS,
+    Index,
+    Kind,
+    Member,
+    Piece,
+    head_size,
+    pack_index,
+    piece_of,
+    unpack_index,
+)
 from pixelrnn.codec.decoder import decode
 from pixelrnn.codec.encoder import Encoder, Plate
 from pixelrnn.codec.pictures import LEVELS
@@ -49,7 +59,8 @@ class Codec:
     def __init__(self, model: AbstractImageModel, *, tile: tuple[int, int] | None = None) -> None:
         self.coder = Coder(model)
         self.tile = default_tile(model.config.shape, self.coder.multiple) if tile is None else tile
-        if min(self.tile) < 1 or any(side % self.coder.multiple for side in self.tile):
+        is_whole = all(0 < side <= MOST_PIXELS and side % self.coder.multiple == 0 for side in self.tile)
+        if not is_whole:
             raise ConfigError(
                 f"tile is {self.tile}; sides of 1 or more, multiples of {self.coder.multiple}, are allowed"
             )
@@ -88,6 +99,8 @@ class Codec:
         multiple = self.coder.multiple
         if size[0] % multiple or size[1] % multiple:
             raise DataError(f"images are {size[0]}x{size[1]}; this model takes multiples of {multiple}")
+        if size[0] * size[1] > MOST_PIXELS:
+            raise DataError(f"images have {size[0] * size[1]:,} pixels; at most {MOST_PIXELS:,} are allowed")
         tile = self.tile if given is None else size
         values = x.detach().cpu().numpy()
         numbers = [-1] * len(x) if labels is None else labels.tolist()

@@ -8,9 +8,11 @@ import collections
 import dataclasses
 import hashlib
 import io
+import itertools
+import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -21,14 +23,16 @@ from pixelrnn.codec.archive import Archive
 from pixelrnn.codec.codec import Codec
 from pixelrnn.codec.container import Index, Kind, Member, Piece, pack_index
 from pixelrnn.codec.encoder import Encoded, Encoder, Plate
-from pixelrnn.codec.files import Found, Listing, best_ordinary, examine, find
-from pixelrnn.codec.pictures import Planes, checksum, from_picture, to_picture
+from pixelrnn.codec.examine import best_ordinary, examine
+from pixelrnn.codec.files import Listing, find
+from pixelrnn.codec.pictures import checksum, from_picture, to_picture
 from pixelrnn.errors import ArchiveError
 from pixelrnn.storage import atomic_write
 
 __all__ = ["Compressed", "compress"]
 
 PNG = ".png"
+MOST_PART = 255  # bytes of a part of a name, on the usual systems
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,18 +68,32 @@ class Compressed:
     renamed: int
 
 
-@dataclasses.dataclass
-class _Work:
-    """What is known of each member by its number, while the files are read."""
+@dataclasses.dataclass(frozen=True)
+class _Coded:
+    """What is known of a picture that the model codes; where its extras are, if it has some."""
 
-    kinds: dict[int, Kind] = dataclasses.field(default_factory=dict)
+    form: int
+    height: int
+    width: int
+    checksum: int
+    extras: tuple[int, Piece] | None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Work:
+    """What is known of each member by its number, while the files are read; places are those in the spool."""
+
+    kinds: dict[int, Kind] = dataclasses.field(default_factory=dict)  # if the model does not code it
     reasons: dict[int, str] = dataclasses.field(default_factory=dict)
-    digests: dict[int, bytes] = dataclasses.field(default_factory=dict)
     same: dict[int, int] = dataclasses.field(default_factory=dict)
-    planes: dict[int, Planes] = dataclasses.field(default_factory=dict)  # without values
-    sizes: dict[int, tuple[int, int, int]] = dataclasses.field(default_factory=dict)
-    checksums: dict[int, int] = dataclasses.field(default_factory=dict)
-    spooled: dict[int, tuple[int, Piece]] = dataclasses.field(default_factory=dict)  # place in the spool
+    files: dict[int, tuple[int, Piece]] = dataclasses.field(default_factory=dict)
+    coded: dict[int, _Coded] = dataclasses.field(default_factory=dict)
+
+    def own(self, number: int) -> tuple[int, Piece]:
+        """Where the piece of a member is."""
+        extras = self.coded[number].extras if number in self.coded else self.files[number]
+        assert extras is not None
+        return extras
 
 
 def compress(
@@ -107,8 +125,9 @@ def compress(
         What became of the files.
 
     Raises:
-        ArchiveError: If there is nothing to compress, something cannot be read, or `out` exists.
-        ConfigError: If the model is none for pictures, or the tile is not allowed.
+        ArchiveError: If there is nothing to compress, something cannot be read, `out` exists, or the model is none for
+            pictures.
+        ConfigError: If the tile is not allowed.
     """
     source, out, codec = Path(source), Path(out), Codec(model, tile=tile)
     require_pictures(model)
@@ -122,13 +141,11 @@ def compress(
     with tempfile.TemporaryFile(dir=out.parent) as spool:
         encoded = _read_all(codec, listing, work, spool, verify, callback)
         for number in encoded.left_out:
-            content = _read(listing.files[number])
-            if hashlib.sha256(content).digest() != work.digests[number]:
-                raise ArchiveError(f"{listing.files[number].path} changed while it was compressed; try again")
-            _keep(work, spool, number, content, "larger with the model")
-        index = _index(codec, listing, work, encoded, packed_model)
+            del work.coded[number]
+            work.reasons[number] = "larger with the model"
+        index = _index(codec, work, _names(listing, work), encoded, packed_model)
         atomic_write(out, lambda path: _write(path, index, packed_model, work, spool, encoded))
-    return _report(listing, work, encoded, index, out.stat().st_size)
+    return _report(listing, work, encoded, index, model.config.shape[0], out.stat().st_size)
 
 
 def require_pictures(model: AbstractImageModel) -> None:
@@ -162,9 +179,8 @@ def _read_all(
 
     with Encoder(codec.coder, codec.tile, is_verified=verify, callback=report) as encoder:
         for number, file in enumerate(listing.files):
-            content = _read(file)
-            work.digests[number] = hashlib.sha256(content).digest()
-            same = known.setdefault(work.digests[number], number)
+            content = file.read()
+            same = known.setdefault(hashlib.sha256(content).digest(), number)
             if same != number:
                 work.kinds[number], work.same[number] = Kind.SAME, same
             elif (plate := _plate(codec, work, spool, number, content)) is not None:
@@ -176,96 +192,90 @@ def _read_all(
         return encoder.finish()
 
 
-def _read(file: Found) -> bytes:
-    try:
-        return file.path.read_bytes()
-    except OSError as error:
-        raise ArchiveError(f"{file.path} cannot be read ({error.strerror})") from error
-
-
 def _plate(codec: Codec, work: _Work, spool: IO[bytes], number: int, content: bytes) -> Plate | None:
-    """A file's picture for the model, if it can have it; else the file is kept."""
-    config = codec.coder.model.config
+    """A file's picture for the model, if it can have it; the file is kept in any case, until the model has won."""
+    config, multiple = codec.coder.model.config, codec.coder.multiple
     picture = examine(content)
-    if isinstance(picture, str):
-        _keep(work, spool, number, content, picture)
-        return None
-    planes = from_picture(picture, config.shape[0], config.levels)
-    multiple = codec.coder.multiple
-    if not isinstance(planes, str) and (picture.height % multiple or picture.width % multiple):
+    planes = picture if isinstance(picture, str) else from_picture(picture, config.shape[0], config.levels)
+    if isinstance(picture, Image.Image) and (picture.height % multiple or picture.width % multiple):
         planes = f"sides that are no multiples of {multiple}"
+    best = content if isinstance(picture, str) else best_ordinary(content, picture)
+    work.files[number] = _spooled(spool, best)
+    work.kinds[number] = Kind.FILE if best is content else Kind.IMAGE
     if isinstance(planes, str):
-        _keep(work, spool, number, content, planes)
+        work.reasons[number] = planes
         return None
+    assert isinstance(picture, Image.Image)
     check = checksum(picture)
     if checksum(to_picture(planes, config.levels)) != check:
         raise ArchiveError(f"member {number} would not be restored as it is; nothing is written (please report this)")
-    work.kinds[number], work.checksums[number] = Kind.CODED, check
-    work.planes[number], work.sizes[number] = dataclasses.replace(planes, values=None), planes.values.shape  # type: ignore[arg-type]
-    if planes.extras:
-        _spool(work, spool, number, planes.extras)
-    limit = 8 * (len(best_ordinary(content, picture)) - len(planes.extras))
-    return Plate(number, planes.values, limit=limit)
+    _, height, width = planes.values.shape
+    extras = _spooled(spool, planes.extras) if planes.extras else None
+    work.coded[number] = _Coded(planes.form, height, width, check, extras)
+    return Plate(number, planes.values, limit=8 * (len(best) - len(planes.extras)))
 
 
-def _keep(work: _Work, spool: IO[bytes], number: int, content: bytes, reason: str) -> None:
-    """Keep a file: its bytes, or its picture as the smallest ordinary file."""
-    picture = examine(content)
-    best = content
-    if isinstance(picture, Image.Image) and picture.mode in ("1", "L", "LA", "P", "RGB", "RGBA"):
-        best = best_ordinary(content, picture)
-    work.kinds[number] = Kind.FILE if best is content else Kind.IMAGE
-    work.reasons[number] = reason
-    _spool(work, spool, number, best)
-
-
-def _spool(work: _Work, spool: IO[bytes], number: int, content: bytes) -> None:
-    work.spooled[number] = (spool.seek(0, io.SEEK_END), Piece.of(content))
+def _spooled(spool: IO[bytes], content: bytes) -> tuple[int, Piece]:
+    """Put bytes by; returns where they are."""
+    place = spool.seek(0, io.SEEK_END)
     spool.write(content)
+    return place, Piece.of(content)
 
 
-def _index(codec: Codec, listing: Listing, work: _Work, encoded: Encoded, packed_model: bytes) -> Index:
+def _index(codec: Codec, work: _Work, names: list[str], encoded: Encoded, packed_model: bytes) -> Index:
     members = []
-    names = _names(listing, work)
     for number, name in enumerate(names):
-        kind = work.kinds[number]
-        if kind == Kind.CODED:
-            planes, (_, height, width) = work.planes[number], work.sizes[number]
-            check, has_extras = work.checksums[number], bool(planes.extras)
-            members.append(
-                Member(
-                    name=name,
-                    kind=kind,
-                    form=planes.form,
-                    height=height,
-                    width=width,
-                    has_extras=has_extras,
-                    checksum=check,
-                )
+        coded = work.coded.get(number)
+        if coded is None:
+            members.append(Member(name=name, kind=work.kinds[number], same_as=work.same.get(number, -1)))
+            continue
+        members.append(
+            Member(
+                name=name,
+                kind=Kind.CODED,
+                form=coded.form,
+                height=coded.height,
+                width=coded.width,
+                has_extras=coded.extras is not None,
+                checksum=coded.checksum,
             )
-        else:
-            members.append(Member(name=name, kind=kind, same_as=work.same.get(number, -1)))
+        )
     pieces = [Piece.of(packed_model)] if packed_model else []
-    pieces += [work.spooled[number][1] for number, member in enumerate(members) if member.has_piece]
+    pieces += [work.own(number)[1] for number, member in enumerate(members) if member.has_piece]
     pieces += [Piece.of(stream.content) for stream in encoded.streams]
-    shared, has_model = tuple(encoded.shared), bool(packed_model)
-    known = codec.fingerprint if Kind.CODED in work.kinds.values() else bytes(8)
-    return Index(known, codec.tile, has_model, tuple(members), shared, tuple(pieces))
+    known = codec.fingerprint if work.coded else bytes(8)
+    return Index(known, codec.tile, bool(packed_model), tuple(members), tuple(encoded.shared), tuple(pieces))
 
 
 def _names(listing: Listing, work: _Work) -> list[str]:
     """Under what names the files will be restored: pictures as .png, without taking the name of another file."""
-    taken = {file.name for file in listing.files}
+    taken = {part for file in listing.files for part in _with_parents(file.name)}
     names = []
     for number, file in enumerate(listing.files):
-        kind = work.kinds[work.same.get(number, number)]
+        first = work.same.get(number, number)
         name = file.name
-        if kind != Kind.FILE and Path(name).suffix.lower() != PNG:
-            candidates = [Path(name).with_suffix(PNG).as_posix(), *(f"{name}{'-' * n}{PNG}" for n in range(len(taken)))]
-            name = next(name for name in candidates if name not in taken)
-            taken.add(name)
+        if (first in work.coded or work.kinds[first] == Kind.IMAGE) and Path(name).suffix.lower() != PNG:
+            name = next(name for name in _candidates(file.name) if name.casefold() not in taken)
+            taken.add(name.casefold())
         names.append(name)
     return names
+
+
+def _with_parents(name: str) -> Iterator[str]:
+    """A name and those of the folders above it, without the difference of capital letters: some systems make none."""
+    parts = name.casefold().split("/")
+    return ("/".join(parts[: count + 1]) for count in range(len(parts)))
+
+
+def _candidates(name: str) -> Iterator[str]:
+    """Names for a picture that becomes a PNG file, the nearest first; none is longer than systems allow."""
+    path = Path(name)
+    for count in itertools.count():
+        ending = PNG if count == 0 else f"{path.suffix}{PNG}" if count == 1 else f"-{count}{PNG}"
+        stem = path.stem
+        while len(os.fsencode(stem + ending)) > MOST_PART:
+            stem = stem[:-1]
+        yield path.with_name(stem + ending).as_posix()
 
 
 def _write(path: Path, index: Index, packed_model: bytes, work: _Work, spool: IO[bytes], encoded: Encoded) -> None:
@@ -275,7 +285,7 @@ def _write(path: Path, index: Index, packed_model: bytes, work: _Work, spool: IO
         file.write(packed_model)
         for number, member in enumerate(index.members):
             if member.has_piece:
-                place, piece = work.spooled[number]
+                place, piece = work.own(number)
                 spool.seek(place)
                 shutil.copyfileobj(_Part(spool, piece.length), file)
         for stream in encoded.streams:
@@ -299,7 +309,7 @@ class _Part:
         return content
 
 
-def _report(listing: Listing, work: _Work, encoded: Encoded, index: Index, size: int) -> Compressed:
+def _report(listing: Listing, work: _Work, encoded: Encoded, index: Index, channels: int, size: int) -> Compressed:
     coded = index.coded
     return Compressed(
         files=len(listing.files),
@@ -309,7 +319,7 @@ def _report(listing: Listing, work: _Work, encoded: Encoded, index: Index, size:
         links=listing.links,
         skipped=listing.skipped,
         original=sum(file.size for file in listing.files),
-        pixels=sum(work.sizes[number][0] * work.sizes[number][1] * work.sizes[number][2] for number in coded),
+        pixels=channels * sum(work.coded[number].height * work.coded[number].width for number in coded),
         coded_original=sum(listing.files[number].size for number in coded),
         coded_bits=sum(encoded.bits[number] for number in coded),
         size=size,

@@ -57,6 +57,7 @@ VERSION = 1
 FINGERPRINT = 8
 
 MOST_INDEX = 2**26  # bytes, unpacked
+MOST_PACKED = 16  # times as many bytes as are stored; no honest index, with 4 bytes of checksums a member, packs better
 MOST_NAME = 4096
 MOST_NAMES = 2**27  # bytes of all names together, shared ones counted each time
 MOST_PIXELS = 2**27  # of a picture
@@ -182,13 +183,18 @@ def pack_index(index: Index) -> bytes:
     deflate = zlib.compressobj(9, wbits=-15)
     plain = bytes(writer.bytes)
     packed = deflate.compress(plain) + deflate.flush()
-    is_packed = len(packed) < len(plain)
+    is_packed = len(packed) < len(plain) <= _most_unpacked(len(packed))
     head = Writer()
     head.bytes += MAGIC + bytes((VERSION,))
     head.varints((len(packed), len(plain)) if is_packed else (len(plain), 0))
     head.bytes += packed if is_packed else plain
     head.words([zlib.crc32(head.bytes)])
     return bytes(head.bytes)
+
+
+def _most_unpacked(stored: int) -> int:
+    """Bytes that a packed index of a size may have unpacked: bounds the time and memory of opening a file."""
+    return MOST_PACKED * stored + MOST_NAME
 
 
 def head_size(start: bytes) -> int:
@@ -220,6 +226,8 @@ def unpack_index(head: bytes, size: int) -> Index:
     reader.take(len(MAGIC) + 1)
     stored, unpacked = reader.varint(), reader.varint()
     content = reader.take(stored)
+    if unpacked > _most_unpacked(stored):
+        raise ArchiveError("its index swells to more than any index does")
     if unpacked:
         inflate = zlib.decompressobj(wbits=-15)
         try:
@@ -304,8 +312,6 @@ def _read_names(reader: Reader, count: int) -> list[str]:
 
 
 def _is_safe(name: str) -> bool:
-    """Whether a name stays within the folder it is put in, on any system."""
+    """Whether a name stays within the folder it is put in; `restore.py` looks at what is special on Windows."""
     parts = name.split("/")
-    return not any(part in ("", ".", "..") or "\0" in part for part in parts) and not (
-        len(parts[0]) > 1 and parts[0][1] == ":"
-    )
+    return not any(part in ("", ".", "..") or "\0" in part for part in parts)

@@ -20,6 +20,8 @@ __all__ = ["Encoded", "Encoder", "Plate", "Stream"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+MOST_HELD = 2**27  # sub-pixels that wait for their groups to be full; then the oldest goes as it is
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Plate:
@@ -98,6 +100,7 @@ class Encoder:
         self._coder, self._tile, self._is_verified = coder, tile, is_verified
         self._pool: Pool[list[Stream]] = Pool(callback)
         self._open: dict[tuple[int, int], list[Plate]] = {}
+        self._held = 0  # sub-pixels in groups that are not full
         self._limits: dict[int, float] = {}
         self._streams: list[Stream] = []
 
@@ -117,8 +120,11 @@ class Encoder:
                 self._submit([plate] * len(members), members, is_shared=False)
             return
         self._open.setdefault(size, []).append(plate)
+        self._held += plate.values.size
         if len(self._open[size]) == LANES:
             self._close(size)
+        while self._held > MOST_HELD:
+            self._close(next(iter(self._open)))
 
     def report(self) -> None:
         """Have the callback called."""
@@ -145,6 +151,7 @@ class Encoder:
 
     def _close(self, size: tuple[int, int]) -> None:
         plates = self._open.pop(size)
+        self._held -= sum(plate.values.size for plate in plates)
         self._submit(plates, [cut(plate.number, size, self._tile)[0] for plate in plates], is_shared=True)
 
     def _submit(self, plates: list[Plate], tiles: list[Tile], *, is_shared: bool) -> None:

@@ -1,21 +1,16 @@
-"""Files on disk before they are compressed: what there is, what each one is, and what it takes at best as it is."""
+"""Files on disk before they are compressed: what there is, and their content."""
 
 import dataclasses
-import io
 import os
 import stat
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
-
-from pixelrnn.codec.container import MOST_NAME, MOST_PIXELS
+from pixelrnn.codec.container import MOST_NAME
 from pixelrnn.errors import ArchiveError
+from pixelrnn.storage import TEMPORARY
 
-__all__ = ["Found", "Listing", "best_ordinary", "examine", "find"]
-
-MOST_WEBP = 16383  # pixels of a side
+__all__ = ["Found", "Listing", "find"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +26,13 @@ class Found:
     name: str
     path: Path
     size: int
+
+    def read(self) -> bytes:
+        """Its content."""
+        try:
+            return self.path.read_bytes()
+        except OSError as error:
+            raise ArchiveError(f"{self.path} cannot be read ({error.strerror})") from error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +78,8 @@ def find(source: Path, *, without: Path, skip_bad: bool) -> Listing:
             if not stat.S_ISREG(state.st_mode):
                 skipped.append(f"{path}: neither a file nor a folder")
                 continue
-            if without.exists() and path.samefile(without):
+            is_ours = path.name.startswith(TEMPORARY) or (without.exists() and path.samefile(without))
+            if is_ours:
                 continue
             with path.open("rb"):
                 pass
@@ -102,41 +105,3 @@ def _paths(source: Path, refuse: Callable[[OSError], None]) -> tuple[list[Path],
         links += [path for name in folders if (path := Path(root, name)).is_symlink()]
         paths += [Path(root, name) for name in names]
     return paths, links
-
-
-def examine(content: bytes) -> Image.Image | str:
-    """The picture that a file holds, loaded; or why it is kept as it is."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            picture = Image.open(io.BytesIO(content))
-            if picture.width * picture.height > MOST_PIXELS:
-                return "too many pixels"
-            if getattr(picture, "n_frames", 1) > 1:
-                return "several frames"
-            picture.load()
-    except UnidentifiedImageError:
-        return "not an image"
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-        return "too many pixels"
-    except Exception:  # decoders raise errors of many kinds for damaged data
-        return "a damaged image"
-    return picture
-
-
-def best_ordinary(content: bytes, picture: Image.Image) -> bytes:
-    """The smallest of a file and of the ordinary lossless forms that keep everything of its picture."""
-    forms = [content]
-    kept = {name: picture.info[name] for name in ("icc_profile", "exif", "transparency") if picture.info.get(name)}
-    if picture.format != "PNG":
-        forms.append(_saved(picture, "PNG", optimize=True, **kept))
-    if picture.mode in ("RGB", "RGBA") and "transparency" not in kept and max(picture.size) <= MOST_WEBP:
-        forms.append(_saved(picture, "WEBP", lossless=True, exact=True, quality=90, method=4, **kept))
-    return min(forms, key=len)
-
-
-def _saved(picture: Image.Image, form: str, **options: object) -> bytes:
-    file = io.BytesIO()
-    picture.save(file, form, **options)
-    return file.getvalue()

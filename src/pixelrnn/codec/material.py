@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from pixelrnn.codec.files import Found, examine
+from pixelrnn.codec.examine import examine
+from pixelrnn.codec.files import Found
 from pixelrnn.codec.pictures import OPAQUE, grid, spread
 from pixelrnn.data.images import Data, ImageSet
 from pixelrnn.data.pixels import Dense, Ragged
@@ -50,23 +51,24 @@ def gather(files: Sequence[Found], callback: Callable[[int, int], None] | None =
     """
     pictures: list[Array] = []
     used = np.zeros(256, np.bool_)
-    pixels = kept = grey = opaque = 0
+    count = pixels = kept = grey = opaque = 0
     for number, file in enumerate(files):
-        picture = examine(file.path.read_bytes())
+        picture = examine(file.read())
         values = None if isinstance(picture, str) else spread(picture)
         if values is not None:
             is_grey = bool((values[:1] == values[1:3]).all())
             is_opaque = bool((values[3] == OPAQUE).all())
             grey, opaque, pixels = grey + is_grey, opaque + is_opaque, pixels + values[0].size
             used[np.unique(values)] = True
-            kept += values.size
-            if kept <= MOST_VALUES:
+            count += 1
+            if kept + values.size <= MOST_VALUES:
+                kept += values.size
                 pictures.append(values)
         if callback is not None:
             callback(number + 1, len(files))
     if not pictures:
         raise ArchiveError("there are no pictures that a model could learn; pixelrnn pack takes PNG, BMP, WebP, ...")
-    channels = 4 if opaque < (1 - RARE) * len(pictures) else 1 if grey >= (1 - RARE) * len(pictures) else 3
+    channels = 4 if opaque < (1 - RARE) * count else 1 if grey >= (1 - RARE) * count else 3
     levels = _levels(used)
     return Material(_data([values[:channels] for values in pictures], levels), pixels * channels)
 

@@ -21,7 +21,19 @@ from PIL import Image
 
 from pixelrnn.errors import ArchiveError
 
-__all__ = ["FORMS", "LEVELS", "OPAQUE", "Planes", "checksum", "from_picture", "grid", "spread", "to_picture"]
+__all__ = [
+    "FORMS",
+    "KEPT",
+    "LEVELS",
+    "OPAQUE",
+    "Planes",
+    "as_png",
+    "checksum",
+    "from_picture",
+    "grid",
+    "spread",
+    "to_picture",
+]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -29,7 +41,7 @@ LEVELS = 0  # form of an image that is no picture but levels, as `Codec.encode` 
 FORMS = ("levels", "1", "L", "LA", "P", "RGB", "RGBA")
 OPAQUE = 255
 MOST_EXTRAS = 2**28  # bytes, unpacked
-KEPT = ("icc_profile", "exif")
+KEPT = ("icc_profile", "exif")  # of `info`, beside the transparency
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,6 +102,21 @@ def from_picture(picture: Image.Image, channels: int, levels: int) -> Planes | s
     return Planes(FORMS.index(picture.mode), np.ascontiguousarray(values.astype(np.uint8)), _pack(extras))
 
 
+def as_png(picture: Image.Image) -> bytes:
+    """A PNG file of a picture, which has everything that the checksum is of.
+
+    Raises:
+        ArchiveError: If Pillow's PNG does not keep it: a palette shorter than its pixels need, for one.
+    """
+    file = io.BytesIO()
+    picture.save(file, "PNG", **{name: value for name in KEPT if (value := picture.info.get(name))})
+    with Image.open(file, formats=["PNG"]) as again:
+        again.load()
+        if checksum(again) != checksum(picture):
+            raise ArchiveError("a PNG file does not keep this picture")
+    return file.getvalue()
+
+
 def spread(picture: Image.Image) -> Array | None:
     """Colours and opacity of a picture, `(4, H, W)` uint8; None if that does not say all of its pixels."""
     if picture.mode not in FORMS or (picture.mode == "P" and not _is_told_apart(picture, with_opacity=True)):
@@ -113,10 +140,10 @@ def to_picture(planes: Planes, levels: int) -> Image.Image:
         alpha = _from_png(extras.get("alpha", b""), colours.shape[:2])
     colours = np.repeat(colours, 3, axis=2) if colours.shape[2] == 1 else colours[..., :3]
     info: dict[str, Any] = {name: extras[name] for name in KEPT if name in extras}
-    if "opacities" in extras:
+    if mode == "P" and len(extras.get("opacities", b"")) in range(1, 257):
         info["transparency"] = extras["opacities"]
     elif "transparency" in extras:
-        info["transparency"] = _key(extras["transparency"])
+        info["transparency"] = _key(extras["transparency"], mode)
     if mode == "P":
         entries = colours if alpha is None else np.dstack([colours, alpha])
         picture = _from_palette(entries, extras.get("palette", b""), info.get("transparency"))
@@ -184,10 +211,12 @@ def _entries(picture: Image.Image) -> Array:
 
 
 def _is_told_apart(picture: Image.Image, *, with_opacity: bool) -> bool:
-    """Whether each number that occurs is the first with its entry."""
+    """Whether each number that occurs is in the palette, and the first with its entry."""
     if isinstance(key := picture.info.get("transparency"), bytes) and len(key) > 256:
         return False
     used = np.unique(np.asarray(picture))
+    if 3 * int(used[-1]) >= len(_palette(picture)):
+        return False
     entries = _entries(picture)[:, : 4 if with_opacity else 3]
     return bool((_first(entries, entries[used]) == used).all())
 
@@ -216,13 +245,17 @@ def _from_palette(colours: Array, palette: bytes, key: Any) -> Image.Image:
     return picture
 
 
-def _key(content: bytes) -> Any:
-    """The transparent colour as Pillow has it: a number, or three."""
+def _key(content: bytes, mode: str) -> Any:
+    """The transparent colour as Pillow has it: three numbers for RGB, else one."""
     try:
         key = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ArchiveError("a transparent colour in it is damaged") from error
-    return tuple(key) if isinstance(key, list) else key
+    numbers = key if isinstance(key, list) else [key]
+    is_whole = all(type(number) is int and 0 <= number < 2**16 for number in numbers)
+    if not is_whole or isinstance(key, list) != (mode == "RGB") or (mode == "RGB" and len(numbers) != 3):
+        raise ArchiveError("a transparent colour in it is damaged")
+    return tuple(key) if mode == "RGB" else key
 
 
 def _png(plane: Array) -> bytes:

@@ -32,7 +32,8 @@ class Pool(Generic[Result]):
         self._threads = max(1, torch.get_num_threads())
         self._pool = concurrent.futures.ThreadPoolExecutor(self._threads)
         self._waiting: list[concurrent.futures.Future[Result]] = []
-        self._ticks: list[list[float]] = []
+        self._ticks: list[list[float]] = []  # of the work in `_waiting`
+        self._finished = 0.0  # ticks of all earlier work
         self._is_stopped = False
 
     def __enter__(self) -> Self:
@@ -58,7 +59,7 @@ class Pool(Generic[Result]):
     def report(self) -> None:
         """Call the callback."""
         if self._callback is not None:
-            self._callback(round(sum(ticks[0] for ticks in self._ticks)))
+            self._callback(round(self._finished + sum(ticks[0] for ticks in self._ticks)))
 
     def rest(self) -> Iterator[Result]:
         """All results that are left, in the order in which they were submitted."""
@@ -71,4 +72,5 @@ class Pool(Generic[Result]):
             self.report()
             if self._waiting[0].done():
                 found.append(self._waiting.pop(0).result())
+                self._finished += self._ticks.pop(0)[0]
         return iter(found)

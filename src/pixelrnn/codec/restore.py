@@ -1,6 +1,7 @@
 """Members of an archive back onto the disk, each whole or not at all, and never outside of their folder."""
 
 import dataclasses
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from PIL import Image
 
 from pixelrnn.abstract import AbstractImageModel
 from pixelrnn.codec.archive import Archive
+from pixelrnn.codec.pictures import as_png
 from pixelrnn.errors import ArchiveError
 from pixelrnn.storage import atomic_write
 
@@ -82,6 +84,8 @@ def _path(archive: Archive, out: Path, number: int) -> Path:
     name = archive.members[number].name
     if not name:
         raise ArchiveError(f"{archive.path}: image {number} has no name; pixelrnn.Codec decodes it")
+    if os.name == "nt" and (":" in name or "\\" in name):
+        raise ArchiveError(f"{archive.path}: {name!r} can be no name on this system")
     path = out / name
     if not path.parent.resolve().is_relative_to(out.resolve()) or path.is_symlink():
         raise ArchiveError(f"{path}: a link leads out of the folder")
@@ -93,7 +97,6 @@ def _writer(content: bytes | Image.Image) -> Callable[[Path], None]:
         if isinstance(content, bytes):
             path.write_bytes(content)
         else:
-            kept = {name: value for name in ("icc_profile", "exif") if (value := content.info.get(name))}
-            content.save(path, "PNG", **kept)
+            path.write_bytes(as_png(content))
 
     return write

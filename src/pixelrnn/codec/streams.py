@@ -31,6 +31,9 @@ __all__ = ["Coder", "least_bytes"]
 Array = np.ndarray[Any, np.dtype[Any]]
 
 MOST_SUBPIXELS = 2**14  # for each byte of a stream
+MOST_MEMORY = 2**31  # bytes for one group
+MOST_PROGRAMS = 32  # kept at once; each has a copy of the weights
+SPARE_LANES = 16  # by which the walk may round up
 WORD = np.dtype("<u4")  # of the range coder
 
 _FAMILY = constriction.stream.model.Categorical(perfect=False)
@@ -94,7 +97,7 @@ class Coder:
         """Images `(N, C, H, W)` int64 of a shape, as `encode` took them.
 
         Raises:
-            ArchiveError: If the stream cannot come from `encode` with this model.
+            ArchiveError: If the stream cannot come from `encode` with this model, or needs too much memory.
         """
         if len(stream) % WORD.itemsize or len(stream) < least_bytes(shape):
             raise ArchiveError(f"a stream of {len(stream)} bytes cannot hold {shape[0]} images of its shape")
@@ -102,13 +105,13 @@ class Coder:
 
         def give(_: Array, shares: Array) -> Array:
             tick()
-            return decoder.decode(_FAMILY, shares)  # type: ignore[no-any-return]
+            try:
+                return decoder.decode(_FAMILY, shares)  # type: ignore[no-any-return]
+            except AssertionError as error:  # the library's word for it
+                raise ArchiveError("a stream holds what no image can give") from error
 
         values = np.zeros(shape, np.float32)
-        try:
-            self._visit(values, label, context, give, is_known=False)
-        except AssertionError as error:  # the library's word for it
-            raise ArchiveError("a stream holds what no image can give") from error
+        self._visit(values, label, context, give, is_known=False)
         return values.astype(np.int64)
 
     def _visit(
@@ -135,6 +138,9 @@ class Coder:
                 else:
                     context = part[COPIED].astype(np.int64)
             program, distribution = self._program(number, model, (part.shape[2], part.shape[3]))
+            memory = 4 * program.floats * (len(part) + SPARE_LANES) + 8 * len(part) * model.config.levels
+            if memory > MOST_MEMORY:
+                raise ArchiveError(f"tiles of {part.shape[2]}x{part.shape[3]} need {memory:,} bytes of memory")
             scaled = None if context is None or model.config.context is None else _scaled(model, context)
             labels = label if model.config.classes else None
             self._ask(program, distribution, part, answer, label=labels, context=scaled, is_given=given)
@@ -142,9 +148,12 @@ class Coder:
 
     def _program(self, number: int, model: ImageModel, size: tuple[int, int]) -> tuple[Any, Any]:
         key = (number, *size)
-        if key not in self._programs:
-            self._programs[key] = model.raster(size)
-        return self._programs[key]
+        found = self._programs.get(key)
+        if found is None:
+            while len(self._programs) >= MOST_PROGRAMS:
+                self._programs.pop(next(iter(self._programs), key), None)
+            found = self._programs[key] = model.raster(size)
+        return found
 
 
 def _scaled(model: ImageModel, context: Array) -> Array:

@@ -25,7 +25,7 @@ from torch import Tensor
 from pixelrnn.abstract import AbstractImageModel
 from pixelrnn.codec.varints import Reader, Writer
 from pixelrnn.config import ModelConfig, from_json
-from pixelrnn.errors import ArchiveError, PixelRNNError
+from pixelrnn.errors import ArchiveError
 from pixelrnn.nn.conv import MaskedConv2d
 from pixelrnn.pretrained import build_model
 
@@ -191,7 +191,7 @@ def _read_config(text: bytes) -> ModelConfig:
     try:
         fields = json.loads(text)
         config = from_json(ModelConfig, fields, "its model")
-    except (ValueError, PixelRNNError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise ArchiveError(f"its model cannot be read ({error})") from error
     numbers = [config.layers, config.hidden, config.head or 1, config.mixtures, config.classes, config.scales]
     if max(numbers) > MOST_FIELD or config.layers * config.scales > MOST_FIELD or config.levels > 2**16:

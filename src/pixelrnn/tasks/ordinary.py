@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 from PIL import Image
 
-from pixelrnn.codec.files import Found, examine
+from pixelrnn.codec.examine import MOST_WEBP, examine
+from pixelrnn.codec.files import Found
 
 __all__ = ["FORMATS", "Sizes", "measure"]
 
@@ -38,14 +39,17 @@ def measure(files: Sequence[Found], callback: Callable[[int, int], None] | None 
     has_jpeg_xl = _has_jpeg_xl()
     total = dict.fromkeys(FORMATS if has_jpeg_xl else FORMATS[:-1], 0)
     for number, file in enumerate(files):
-        content = file.path.read_bytes()
+        content = file.read()
         picture = examine(content)
         total["original files"] += len(content)
         is_picture = isinstance(picture, Image.Image) and picture.mode in MODES
         if isinstance(picture, Image.Image) and is_picture:
             total["PNG"] += _size(picture, "PNG", optimize=True)
             picture = picture.convert(MODES[picture.mode])
-            total["WebP"] += _size(picture, "WEBP", lossless=True, exact=True, quality=100, method=6)
+            if max(picture.size) <= MOST_WEBP:
+                total["WebP"] += _size(picture, "WEBP", lossless=True, exact=True, quality=100, method=6)
+            else:
+                total["WebP"] += len(content)
             if has_jpeg_xl:
                 total["JPEG XL"] += _size(picture, "JXL", lossless=True, effort=9)
         else:

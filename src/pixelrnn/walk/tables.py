@@ -3,7 +3,10 @@ r"""From weights to shares: the one place where the floats of a distribution bec
 A share is a multiple of :math:`2^{-24}`, and the shares of a sub-pixel sum to exactly 1. With
 :math:`S_v` the sum of the weights of the levels below v,
 
-.. math:: share_v = (\lfloor 2^{24} S_{v+1} / S_L \rfloor - \lfloor 2^{24} S_v / S_L \rfloor) / 2^{24}.
+.. math:: share_v = (\lfloor S_{v+1} q \rfloor - \lfloor S_v q \rfloor) / 2^{24},
+          \quad q = 2^{24} / S_L \text{ rounded to float64,}
+
+in float64 and in order, the last edge being :math:`2^{24}`.
 
 Sums of such numbers are exact in float64, and so is their product with any integer up to :math:`2^{29}`: whoever goes
 on with them cannot round differently. A share can be 0; the entropy coder gives every level at least :math:`2^{-24}`.
