@@ -144,3 +144,21 @@ def test_profile_exif_and_hidden_colours_are_on_disk_again(is_coded, tmp_path):
             assert checksum(a.copy() if a.load() else a) == checksum(b.copy() if b.load() else b), path.name
             assert b.info["icc_profile"] == b"profile" * 9
             assert b.getexif()[274] == 6
+
+
+def test_a_picture_too_wide_for_webp_has_other_forms():
+    wide = Image.new("RGB", (16384, 1), (1, 2, 3))
+    content = saved(wide, "BMP")
+    assert examine(content).size == (16384, 1)
+    assert best_ordinary(content, wide).startswith(b"\x89PNG")
+
+
+def test_what_the_model_leaves_to_the_extras_counts_against_it(tmp_path):
+    """The opacity of a picture for a model without: noise, so that the file is smaller only if it counts."""
+    source = tmp_path / "source"
+    source.mkdir()
+    pixels = np.dstack([np.full((24, 24), 90, np.uint8), RNG.integers(0, 256, (24, 24), dtype=np.uint8)])
+    Image.fromarray(pixels).save(source / "a.png", optimize=True)
+    model = build(architecture="row-lstm", shape=(1, 24, 24), levels=256, layers=1, output="logistic-mixture").float()
+    done = compress(model, source, tmp_path / "a.pxr")
+    assert done.kept == {"larger with the model": 1}
