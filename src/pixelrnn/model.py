@@ -170,11 +170,11 @@ class ImageModel(AbstractImageModel):
             uniform=uniform,
             numbers=lambda: drawing.numbers(group.images, height * width, stream=(0, 2 * scale + 1, 0)),
             label=group.label,
-            context=None if group.context is None else self._read(group.context),
+            context=None if group.context is None else self.read_context(group.context),
             callback=callback,
         )
 
-    def _read(self, context: Array) -> Array:
+    def read_context(self, context: Array) -> Array:
         """Context images as the network of the walk reads them."""
         read: Array = conditions.scaled_context(self.config, torch.from_numpy(context), torch.float32).numpy()
         return np.ascontiguousarray(read)

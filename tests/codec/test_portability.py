@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pixelrnn.codec.archive import Archive
+from tests.conftest import PROCESSORS, said_by
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -51,23 +52,16 @@ for path in sorted(folder.glob("*.pxr")):
 ENVIRONMENTS = {
     "native, 1 thread": (1, {}),
     "native, 2 threads": (2, {}),
-    "generic": (1, {"NUMBA_CPU_NAME": "generic"}),
-    "no vector features": (2, {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": "-sse3,-avx,-avx2,-fma,-avx512f"}),
-    "AVX2 and FMA": (1, {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2,+fma"}),
-    "less optimised": (1, {"NUMBA_OPT": "1"}),
+    "generic": (1, PROCESSORS["generic"]),
+    "no vector features": (2, PROCESSORS["no vector features"]),
+    "AVX2 and FMA": (1, PROCESSORS["AVX2 and FMA"]),
+    "less optimised": (1, PROCESSORS["less optimised"]),
 }
 
 
 def decoded(threads, folder, **environment):
     """The digest of each archive, in a process of its own."""
-    result = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(threads), str(folder)],
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    lines = [line.split() for line in result.stdout.splitlines()]
+    lines = [line.split() for line in said_by(SCRIPT, threads, folder, **environment).splitlines()]
     assert all(int(coded) >= 3 for _, coded, _ in lines)
     return {name: digest for name, _, digest in lines}
 

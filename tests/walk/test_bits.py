@@ -1,10 +1,10 @@
 """The same program gives the same bits on every processor: what the codec will stand on."""
 
 import os
-import subprocess
-import sys
 
 import pytest
+
+from tests.conftest import PROCESSORS, said_by
 
 SCRIPT = """
 import hashlib, sys
@@ -68,14 +68,7 @@ print(LANES, digest.hexdigest(), conditioned.hexdigest())
 
 def run(threads=1, batch=64, **environment):
     """Lanes, and the digests of everything without and with conditions, in a process of its own."""
-    result = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(threads), str(batch)],
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return result.stdout.split()
+    return said_by(SCRIPT, threads, batch, **environment).split()
 
 
 @pytest.fixture(scope="module")
@@ -83,16 +76,7 @@ def native():
     return run()
 
 
-@pytest.mark.parametrize(
-    "environment",
-    [
-        {"NUMBA_CPU_NAME": "generic"},
-        {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": "-sse3,-avx,-avx2,-fma,-avx512f"},
-        {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2,+fma"},
-        {"NUMBA_OPT": "1"},
-    ],
-    ids=["generic", "no vector features", "AVX2 and FMA", "less optimised"],
-)
+@pytest.mark.parametrize("environment", PROCESSORS.values(), ids=PROCESSORS)
 def test_processors(native, environment, compiled_for):
     if os.uname().machine != "x86_64" and "haswell" in environment.values():
         pytest.skip("processors of another kind have no AVX2")

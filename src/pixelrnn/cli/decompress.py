@@ -85,7 +85,7 @@ class Decompress:
                     callback=report,
                 )
         if self.json:
-            show_json({"files": list_of(restored.files), "size": restored.size})
+            show_json({"files": [*map(str, restored.files)], "size": restored.size})
         else:
             say(f"{plural(len(restored.files), 'file')}, {size_text(restored.size)}, in {self.out or self.path.stem}")
         return 0
@@ -108,8 +108,3 @@ class Decompress:
 def printable(name: str) -> str:
     """A name from an archive, with nothing in it that a terminal would obey."""
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in name)
-
-
-def list_of(paths: tuple[Path, ...]) -> list[str]:
-    """Paths as text."""
-    return [str(path) for path in paths]

@@ -224,17 +224,17 @@ class Archive:
         self, coder: Coder, coded: set[int], callback: Callable[[int, int], None] | None
     ) -> Iterator[tuple[int, Image.Image]]:
         channels, levels = coder.model.config.shape[0], coder.model.config.levels
+        groups = groups_of(self.index, channels)
         total = sum(
             channels * tile.height * tile.width
-            for tiles in groups_of(self.index, channels)
+            for tiles in groups
             if any(tile.picture in coded for tile in tiles)
             for tile in tiles
         )
         report = None if callback is None else lambda done: callback(done, total)
-        for number, values in decode(coder, self.index, self.piece, coded, callback=report):
+        for number, values in decode(coder, self.index, groups, self.piece, coded, callback=report):
             member = self.members[number]
-            if not LEVELS < member.form < len(FORMS):
-                raise ArchiveError(f"image {number} is no picture; pixelrnn.Codec decodes it")
+            self.shape(number)  # refuses what is no picture
             extras = self.piece(self._pieces[number]) if member.has_extras else b""
             picture = to_picture(Planes(member.form, values, extras), levels)
             if checksum(picture) != member.checksum:

@@ -21,7 +21,7 @@ from pixelrnn.codec.container import (
     piece_of,
     unpack_index,
 )
-from pixelrnn.codec.decoder import decode
+from pixelrnn.codec.decoder import decode, groups_of
 from pixelrnn.codec.encoder import Encoder, Plate
 from pixelrnn.codec.pictures import LEVELS
 from pixelrnn.codec.streams import Coder
@@ -163,6 +163,7 @@ class Codec:
         for number, image in decode(
             self.coder,
             index,
+            groups_of(index, config.shape[0]),
             read,
             set(range(len(members))),
             contexts=None if given is None else _array(given),

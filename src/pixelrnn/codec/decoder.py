@@ -1,6 +1,6 @@
 """Streams back to pictures: all of a file, or those that are wanted, a group at a time on several threads."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -39,6 +39,7 @@ def groups_of(index: Index, channels: int) -> list[list[Tile]]:
 def decode(
     coder: Coder,
     index: Index,
+    groups: Sequence[list[Tile]],
     read: Callable[[int], bytes],
     wanted: AbstractSet[int],
     *,
@@ -50,6 +51,7 @@ def decode(
     Args:
         coder: The model.
         index: Of the file.
+        groups: Of the file, as `groups_of` checked them.
         read: Gives a piece.
         wanted: Numbers of members.
         contexts: Of all members, if the model has one, `(N, Cc, Hc, Wc)`.
@@ -68,7 +70,7 @@ def decode(
         raise ArchiveError("it holds a label that the model does not know")
     pictures = _Pictures(index, wanted, channels)
     with Pool[tuple[list[Tile], Array]](callback) as pool:
-        for stream, tiles in enumerate(groups_of(index, channels)):
+        for stream, tiles in enumerate(groups):
             if not wanted.isdisjoint(tile.picture for tile in tiles):
                 numbers = [tile.picture for tile in tiles]
                 given = None if contexts is None else contexts[numbers]

@@ -98,7 +98,7 @@ class Encoder:
         callback: Callable[[int], None] | None = None,
     ) -> None:
         self._coder, self._tile, self._is_verified = coder, tile, is_verified
-        self._pool: Pool[list[Stream]] = Pool(callback)
+        self._pool: Pool[Stream] = Pool(callback)
         self._open: dict[tuple[int, int], list[Plate]] = {}
         self._held = 0  # sub-pixels in groups that are not full
         self._limits: dict[int, float] = {}
@@ -134,8 +134,7 @@ class Encoder:
         """Wait for everything."""
         for size in list(self._open):
             self._close(size)
-        for streams in self._pool.rest():
-            self._streams += streams
+        self._streams += self._pool.rest()
         bits = dict.fromkeys(self._limits, 0.0)
         for stream in self._streams:
             for tile, amount in zip(stream.tiles, stream.bits, strict=True):
@@ -155,18 +154,15 @@ class Encoder:
         self._submit(plates, [cut(plate.number, size, self._tile)[0] for plate in plates], is_shared=True)
 
     def _submit(self, plates: list[Plate], tiles: list[Tile], *, is_shared: bool) -> None:
-        for streams in self._pool.submit(lambda tick: self._encode(plates, tiles, is_shared, tick)):
-            self._streams += streams
+        self._streams += self._pool.submit(lambda tick: self._encode(plates, tiles, is_shared, tick))
 
-    def _encode(
-        self, plates: list[Plate], tiles: list[Tile], is_shared: bool, tick: Callable[[float], None]
-    ) -> list[Stream]:
+    def _encode(self, plates: list[Plate], tiles: list[Tile], is_shared: bool, tick: Callable[[float], None]) -> Stream:
         share = len(tiles) / (2 if self._is_verified else 1)
         content, bits = self._code(plates, tiles, lambda: tick(share))
         stays = [lane for lane, plate in enumerate(plates) if bits[lane] <= plate.limit]
         if is_shared and len(stays) < len(plates):
             content, _ = self._code([plates[n] for n in stays], [tiles[n] for n in stays], lambda: tick(0))
-        return [Stream(tuple(tiles), content, tuple(bits.tolist()), is_shared)]
+        return Stream(tuple(tiles), content, tuple(bits.tolist()), is_shared)
 
     def _code(self, plates: Sequence[Plate], tiles: Sequence[Tile], tick: Callable[[], None]) -> tuple[bytes, Array]:
         """Code tiles of one size, and see that they can be restored."""

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from PIL import Image, UnidentifiedImageError
 
 from pixelrnn.codec.container import MOST_PIXELS
-from pixelrnn.codec.pictures import FORMS, KEPT, as_png, checksum
+from pixelrnn.codec.pictures import FORMS, as_png, checksum, kept, saved
 
 __all__ = ["MOST_WEBP", "best_ordinary", "examine", "opened"]
 
@@ -69,11 +69,11 @@ def examine(content: bytes) -> Image.Image | str:
 def best_ordinary(content: bytes, picture: Image.Image) -> bytes:
     """The smallest of a file and of the ordinary lossless forms that keep all that the checksum is of."""
     forms = [content]
-    kept = {name: picture.info[name] for name in (*KEPT, "transparency") if picture.info.get(name) is not None}
     if picture.format != "PNG":
-        forms.append(_saved(picture, "PNG", optimize=True, **kept))
-    if picture.mode in ("RGB", "RGBA") and "transparency" not in kept and max(picture.size) <= MOST_WEBP:
-        forms.append(_saved(picture, "WEBP", lossless=True, exact=True, quality=90, method=4, **kept))
+        forms.append(saved(picture, "PNG", optimize=True, **kept(picture)))
+    has_key = picture.info.get("transparency") is not None
+    if picture.mode in ("RGB", "RGBA") and not has_key and max(picture.size) <= MOST_WEBP:
+        forms.append(saved(picture, "WEBP", lossless=True, exact=True, quality=90, method=4, **kept(picture)))
     right = checksum(picture)
     for form in sorted(forms, key=len):
         if form is content:
@@ -82,12 +82,6 @@ def best_ordinary(content: bytes, picture: Image.Image) -> bytes:
         if isinstance(again, Image.Image) and checksum(again) == right:
             return form
     return content
-
-
-def _saved(picture: Image.Image, form: str, **options: object) -> bytes:
-    file = io.BytesIO()
-    picture.save(file, form, **options)
-    return file.getvalue()
 
 
 def _tiff(picture: Image.Image) -> str:

@@ -23,7 +23,6 @@ from pixelrnn.errors import ArchiveError
 
 __all__ = [
     "FORMS",
-    "KEPT",
     "LEVELS",
     "OPAQUE",
     "Planes",
@@ -31,6 +30,8 @@ __all__ = [
     "checksum",
     "from_picture",
     "grid",
+    "kept",
+    "saved",
     "spread",
     "to_picture",
 ]
@@ -82,7 +83,7 @@ def from_picture(picture: Image.Image, channels: int, levels: int) -> Planes | s
         if not (colours == colours[..., :1]).all():
             return "colours, and a grey model"
         colours = colours[..., :1]
-    extras: dict[str, bytes] = {name: picture.info[name] for name in KEPT if picture.info.get(name)}
+    extras = kept(picture)
     if picture.mode == "P":
         extras["palette"] = _palette(picture)
     if (key := picture.info.get("transparency")) is not None:
@@ -93,7 +94,7 @@ def from_picture(picture: Image.Image, channels: int, levels: int) -> Planes | s
         alpha = np.full(colours.shape[:2], OPAQUE, np.uint8) if opacity is None else opacity
         colours = np.concatenate([colours, alpha[..., None]], axis=2)
     elif opacity is not None and picture.mode != "P":
-        extras["alpha"] = _png(opacity)
+        extras["alpha"] = saved(Image.fromarray(np.ascontiguousarray(opacity)), "PNG", optimize=True)
     table = np.full(256, -1, np.int16)
     table[grid(levels)] = np.arange(levels)
     values = table[colours.transpose(2, 0, 1)]
@@ -108,12 +109,23 @@ def as_png(picture: Image.Image) -> bytes:
     Raises:
         ArchiveError: If Pillow's PNG does not keep it: a palette shorter than its pixels need, for one.
     """
-    file = io.BytesIO()
-    picture.save(file, "PNG", **{name: value for name in KEPT if (value := picture.info.get(name))})
-    with Image.open(file, formats=["PNG"]) as again:
+    content = saved(picture, "PNG", **kept(picture))
+    with Image.open(io.BytesIO(content), formats=["PNG"]) as again:
         again.load()
         if checksum(again) != checksum(picture):
             raise ArchiveError("a PNG file does not keep this picture")
+    return content
+
+
+def kept(picture: Image.Image) -> dict[str, bytes]:
+    """Profile and EXIF data of a picture, by the names that Pillow's writers want."""
+    return {name: value for name in KEPT if (value := picture.info.get(name))}
+
+
+def saved(picture: Image.Image, form: str, **options: Any) -> bytes:
+    """A file of a picture, in memory."""
+    file = io.BytesIO()
+    picture.save(file, form, **options)
     return file.getvalue()
 
 
@@ -256,12 +268,6 @@ def _key(content: bytes, mode: str) -> Any:
     if not is_whole or isinstance(key, list) != (mode == "RGB") or (mode == "RGB" and len(numbers) != 3):
         raise ArchiveError("a transparent colour in it is damaged")
     return tuple(key) if mode == "RGB" else key
-
-
-def _png(plane: Array) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(plane)).save(file, "PNG", optimize=True)
-    return file.getvalue()
 
 
 def _from_png(content: bytes, size: tuple[int, ...]) -> Array:

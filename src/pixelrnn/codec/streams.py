@@ -17,9 +17,7 @@ from typing import Any
 
 import constriction
 import numpy as np
-import torch
 
-from pixelrnn import conditions
 from pixelrnn.abstract import AbstractImageModel
 from pixelrnn.announce import compiled_module
 from pixelrnn.errors import ArchiveError, ConfigError, DataError
@@ -141,7 +139,7 @@ class Coder:
             memory = 4 * program.floats * (len(part) + SPARE_LANES) + 8 * len(part) * model.config.levels
             if memory > MOST_MEMORY:
                 raise ArchiveError(f"tiles of {part.shape[2]}x{part.shape[3]} need {memory:,} bytes of memory")
-            scaled = None if context is None or model.config.context is None else _scaled(model, context)
+            scaled = None if context is None or model.config.context is None else model.read_context(context)
             labels = label if model.config.classes else None
             self._ask(program, distribution, part, answer, label=labels, context=scaled, is_given=given)
             values[..., ::step, ::step] = part
@@ -154,12 +152,6 @@ class Coder:
                 self._programs.pop(next(iter(self._programs), key), None)
             found = self._programs[key] = model.raster(size)
         return found
-
-
-def _scaled(model: ImageModel, context: Array) -> Array:
-    """Context images as the network of the walk reads them."""
-    read = conditions.scaled_context(model.config, torch.from_numpy(context), torch.float32)
-    return np.ascontiguousarray(read.numpy())
 
 
 def least_bytes(shape: tuple[int, ...]) -> int:

@@ -1,13 +1,13 @@
 """What the pictures of a folder take in the usual lossless formats, to compare with."""
 
 import dataclasses
-import io
 from collections.abc import Callable, Sequence
 
 from PIL import Image
 
 from pixelrnn.codec.examine import MOST_WEBP, examine
 from pixelrnn.codec.files import Found
+from pixelrnn.codec.pictures import saved
 
 __all__ = ["FORMATS", "Sizes", "measure"]
 
@@ -42,16 +42,15 @@ def measure(files: Sequence[Found], callback: Callable[[int, int], None] | None 
         content = file.read()
         picture = examine(content)
         total["original files"] += len(content)
-        is_picture = isinstance(picture, Image.Image) and picture.mode in MODES
-        if isinstance(picture, Image.Image) and is_picture:
-            total["PNG"] += _size(picture, "PNG", optimize=True)
+        if isinstance(picture, Image.Image):
+            total["PNG"] += len(saved(picture, "PNG", optimize=True))
             picture = picture.convert(MODES[picture.mode])
             if max(picture.size) <= MOST_WEBP:
-                total["WebP"] += _size(picture, "WEBP", lossless=True, exact=True, quality=100, method=6)
+                total["WebP"] += len(saved(picture, "WEBP", lossless=True, exact=True, quality=100, method=6))
             else:
                 total["WebP"] += len(content)
             if has_jpeg_xl:
-                total["JPEG XL"] += _size(picture, "JXL", lossless=True, effort=9)
+                total["JPEG XL"] += len(saved(picture, "JXL", lossless=True, effort=9))
         else:
             for name in FORMATS[1:]:
                 if name in total:
@@ -59,12 +58,6 @@ def measure(files: Sequence[Found], callback: Callable[[int, int], None] | None 
         if callback is not None:
             callback(number + 1, len(files))
     return Sizes(len(files), total)
-
-
-def _size(picture: Image.Image, form: str, **options: object) -> int:
-    file = io.BytesIO()
-    picture.save(file, form, **options)
-    return len(file.getvalue())
 
 
 def _has_jpeg_xl() -> bool:

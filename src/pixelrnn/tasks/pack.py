@@ -204,7 +204,7 @@ class _Training:
         """A new model after a short training, with the bytes that it comes to."""
         model = build_model(config, seed=self.seed)
         self.train(model, KIND * minutes, f"trying {_words(config)}")
-        return self._judged(model, 0)
+        return self._judged(model, _pictures(model, self.material))
 
     def _of_size(self, model: AbstractImageModel, minutes: float) -> tuple[int, AbstractImageModel]:
         """A model after two trainings, with the bytes that more of it should come to."""
@@ -212,11 +212,11 @@ class _Training:
         for share in SIZE:
             self.train(model, share * minutes, f"trying {_words(model.config)}")
             reached.append(_pictures(model, self.material))
-        return self._judged(model, round(CREDIT * max(0, reached[0] - reached[1])))
+        return self._judged(model, reached[1] - round(CREDIT * max(0, reached[0] - reached[1])))
 
-    def _judged(self, model: AbstractImageModel, credit: int) -> tuple[int, AbstractImageModel]:
+    def _judged(self, model: AbstractImageModel, pictures: int) -> tuple[int, AbstractImageModel]:
         weights = sum(parameter.numel() for parameter in model.parameters()) * TRIAL_BITS // 8
-        self.trials.append(Stage(_words(model.config), weights, _pictures(model, self.material) - credit))
+        self.trials.append(Stage(_words(model.config), weights, pictures))
         return self.trials[-1].total, model
 
 
