@@ -54,12 +54,35 @@ def test_a_group_is_decoded_once(archive, monkeypatch):
     assert decoded == [1]
 
 
+def test_metadata_is_that_of_each_frame(tmp_path):
+    """It is there before a picture is decoded, too."""
+    source = tmp_path / "source"
+    source.mkdir()
+    generator = np.random.default_rng(0)
+    for number in range(3):
+        exif = Image.Exif()
+        exif[0x10E] = f"picture {number}"
+        picture = Image.fromarray(generator.integers(0, 256, (24, 6), dtype=np.uint8))
+        picture.save(source / f"{number}.png", exif=exif if number else None)
+    packed = pack_model(build(shape=(1, 6, 6), levels=256, output="logistic-mixture").float(), 16)
+    done = compress(unpack_model(packed), source, tmp_path / "a.pxr", packed_model=packed)
+    assert done.coded == 3
+    with Image.open(tmp_path / "a.pxr") as image:
+        for number in (2, 0, 1):
+            image.seek(number)
+            assert image.info["name"] == f"{number}.png"
+            assert image.getexif().get(0x10E) == (f"picture {number}" if number else None)
+            assert ("exif" in image.info) == bool(number)
+            image.load()
+            assert image.getexif().get(0x10E) == (f"picture {number}" if number else None)
+
+
 def test_a_model_from_elsewhere(archive, monkeypatch):
     folder, model = archive
     monkeypatch.setattr(pixelrnn.pillow, "_models", {})
     with Image.open(folder / "without.pxr") as image:
         assert image.size == (6, 5)
-        with pytest.raises(ArchiveError, match="is needed"):
+        with pytest.raises(ArchiveError, match=r"without\.pxr: it needs the model .*use_model"):
             image.load()
         pixelrnn.pillow.use_model(model)
         with Image.open(folder / "source" / "0.png") as before:

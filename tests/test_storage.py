@@ -1,12 +1,13 @@
 """Files that appear whole: what a reader sees while another process replaces them."""
 
+import os
 import threading
 
 import pytest
 import torch
 
 from pixelrnn import RunError
-from pixelrnn.storage import read_tensors, write_tensors
+from pixelrnn.storage import atomic_write, read_tensors, write_tensors
 
 
 def test_a_file_that_is_replaced_while_it_is_read_is_one_of_the_two(tmp_path):
@@ -40,3 +41,28 @@ def test_damaged_files_are_named(tmp_path, content):
     (tmp_path / "x.safetensors").write_bytes(content)
     with pytest.raises(RunError, match="damaged or not a safetensors file"):
         read_tensors(tmp_path / "x.safetensors")
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_a_new_file_takes_the_place_of_none(has_links, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError("no links here")
+
+    if not has_links:
+        monkeypatch.setattr(os, "link", refuse)
+    path = tmp_path / "a"
+    atomic_write(path, lambda temporary: temporary.write_text("first"), is_new=True)
+    with pytest.raises(RunError, match=r"a cannot be written \(File exists\)"):
+        atomic_write(path, lambda temporary: temporary.write_text("second"), is_new=True)
+    assert path.read_text() == "first"
+    atomic_write(path, lambda temporary: temporary.write_text("third"))
+    assert path.read_text() == "third"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_only_files_are_replaced(make, tmp_path):
+    make(tmp_path / "a")
+    with pytest.raises(RunError, match="a is no regular file, and is not replaced"):
+        atomic_write(tmp_path / "a", lambda temporary: temporary.write_text("x"))
+    assert not (tmp_path / "a").is_file()

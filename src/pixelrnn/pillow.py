@@ -74,17 +74,30 @@ class PxrImageFile(ImageFile.ImageFile):
             self._picture = self._opened(number)
             assert self._picture is not None
             self._mode, self._size = self._picture.mode, self._picture.size
+        found = self._archive.info(number) if self._picture is None else self._picture.info
         self.info = {"name": self._archive.members[number].name}
+        self.info.update(found)
+        self._exif = None  # Pillow keeps what it read for the frame before
         self.tile = []
 
     def _decode(self, number: int) -> Image.Image:
         """A picture of a model; those that share its stream are decoded with it, and kept until others are."""
         if number not in self._decoded:
-            self._model = self._model or self._archive.model() or _models.get(self._archive.index.fingerprint)
+            self._model = self._model or self._archive.model() or self._known()
             wanted = [n for n in self._archive.beside(number) if self._archive.members[n].kind == Kind.CODED]
             pictures = dict(self._archive.extract(self._model, wanted))
             self._decoded = {n: each for n, each in pictures.items() if isinstance(each, Image.Image)}
         return self._decoded[number]
+
+    def _known(self) -> AbstractImageModel:
+        """The model, from those that were named."""
+        wanted = self._archive.index.fingerprint
+        if wanted not in _models:
+            raise ArchiveError(
+                f"{self._archive.path}: it needs the model with fingerprint {wanted.hex()}; "
+                "pixelrnn.pillow.use_model(model) makes one known"
+            )
+        return _models[wanted]
 
     def seek(self, frame: int) -> None:
         """Go to a picture."""
@@ -104,7 +117,6 @@ class PxrImageFile(ImageFile.ImageFile):
             self._picture = self._decode(members[number].same_as if members[number].kind == Kind.SAME else number)
         picture = self._picture
         self.im, self._mode, self._size, self.palette = picture.im, picture.mode, picture.size, picture.palette
-        self.info |= picture.info
         return self.im.pixel_access(self.readonly)
 
 

@@ -3,6 +3,7 @@
 Nothing is pickled: reading a file never runs code from it. All functions raise `RunError` with the path and the reason.
 """
 
+import errno
 import json
 import os
 import tempfile
@@ -35,8 +36,13 @@ FORMAT = 1
 TEMPORARY = ".pixelrnn-"  # how the names of files begin that are not whole yet
 
 
-def atomic_write(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a temporary file beside `path`, then put it in the place of `path` in one step."""
+def atomic_write(path: Path, write: Callable[[Path], None], *, is_new: bool = False) -> None:
+    """Let `write` fill a temporary file beside `path`, then put it in the place of `path` in one step.
+
+    If `is_new`, a file that is there by then is not replaced. What is no regular file never is.
+    """
+    if path.exists() and not path.is_file():
+        raise RunError(f"{path} is no regular file, and is not replaced")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=TEMPORARY, suffix=path.suffix, dir=path.parent)
@@ -45,11 +51,27 @@ def atomic_write(path: Path, write: Callable[[Path], None]) -> None:
         try:
             write(temporary)
             temporary.chmod(0o644)
-            os.replace(temporary, path)
+            if is_new:
+                _rename_to_new(temporary, path)
+            else:
+                os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
     except (OSError, safetensors.SafetensorError) as error:
-        raise RunError(f"{path} cannot be written ({error})") from error
+        reason = getattr(error, "strerror", None) or error  # without the temporary name, which nobody has to know
+        raise RunError(f"{path} cannot be written ({reason})") from error
+
+
+def _rename_to_new(temporary: Path, path: Path) -> None:
+    """Give a file a name that no other has; of two that do so at once, one fails."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:  # some file systems have no links
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, "File exists") from None
+        os.replace(temporary, path)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -84,6 +84,37 @@ def test_one_file(model, digits, tmp_path):
     assert Image.open("003/003.png").tobytes() == Image.open(digits / "odd" / "003.png").tobytes()
 
 
+def test_checking_and_going_on(model, digits, tmp_path, capsys):
+    assert run("compress", model, digits, "-o", "a.pxr") == 0
+    assert run("decompress", "a.pxr", "--model", model, "--check") == 0
+    assert "a.pxr: 81 members, all whole" in capsys.readouterr().out
+    assert run("decompress", "a.pxr", "--model", model, "--only", "even") == 0
+    assert run("decompress", "a.pxr", "--model", model) == 2
+    assert "--skip-existing" in capsys.readouterr().err
+    assert run("decompress", "a.pxr", "--model", model, "--skip-existing") == 0
+    assert "41 files" in (said := capsys.readouterr().out)
+    assert "40 that were there are left as they are" in said
+    assert contents(tmp_path / "a") == contents(digits)
+
+
+def test_damage_is_listed_and_the_exit_code_says_so(model, digits, tmp_path, capsys):
+    assert run("compress", model, digits, "-o", "a.pxr") == 0
+    content = bytearray((tmp_path / "a.pxr").read_bytes())
+    content[-3] ^= 1  # of the last group
+    (tmp_path / "a.pxr").write_bytes(content)
+    capsys.readouterr()
+    assert run("decompress", "a.pxr", "--model", model, "--check") == 2
+    checked = capsys.readouterr()
+    assert checked.out == ""
+    assert len(checked.err.splitlines()) == 16
+    assert all(line.startswith("pixelrnn: a.pxr: odd/") for line in checked.err.splitlines())
+    assert run("decompress", "a.pxr", "--model", model, "--json") == 2
+    restored = capsys.readouterr()
+    assert restored.err == checked.err
+    assert [f"pixelrnn: {line}" for line in json.loads(restored.out)["damaged"]] == checked.err.splitlines()
+    assert len(contents(tmp_path / "a")) == 65
+
+
 def test_pack_and_unpack(digits, tmp_path, capsys):
     assert run("pack", digits, "--minutes", 0.05) == 0
     said = capsys.readouterr().out
@@ -132,6 +163,8 @@ def test_pack_as_json_from_a_model(model, digits, capsys):
         (["decompress", "empty"], "empty cannot be opened (Is a directory)"),
         (["decompress", "there.pxr", "--model", "nowhere"], "no config.json here"),
         (["unpack", "there.txt", "--list"], "there.txt: it is no .pxr file"),
+        (["unpack", "there.pxr", "--list", "--check"], "--list and --check are both given; give one"),
+        (["unpack", "there.pxr", "--overwrite", "--skip-existing"], "--overwrite and --skip-existing are both given"),
         (["pack", "nowhere"], "nowhere: no such file or folder"),
         (["pack", "there.txt"], "there.pxr exists"),
         (["pack", "there.txt", "-o", "b.pxr", "--minutes", "0"], "--minutes is 0.0; it must be above 0 and finite"),

@@ -5,16 +5,18 @@ import threading
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
+from pixelrnn.codec import compress as module
 from pixelrnn.codec.archive import Archive
 from pixelrnn.codec.compress import compress
 from pixelrnn.codec.container import Kind
 from pixelrnn.codec.examine import best_ordinary, examine
 from pixelrnn.codec.files import find
-from pixelrnn.codec.restore import decompress, select
+from pixelrnn.codec.restore import check, decompress, select
 from pixelrnn.codec.streams import Coder
-from pixelrnn.errors import ArchiveError
+from pixelrnn.codec.weights import pack_model, unpack_model
+from pixelrnn.errors import ArchiveError, RunError
 from tests.conftest import build
 
 
@@ -64,8 +66,11 @@ def folder(tmp_path):
     return source
 
 
+RENAMED = {"sub/a.bmp": "sub/a.bmp.png", "sub/a.tif": "sub/a.tif.png"}
+
+
 def restored_name(name):
-    return {"sub/a.bmp": "sub/a.bmp.png", "sub/a.tif": "sub/a.tif.png"}.get(name, name)
+    return RENAMED.get(name, name)
 
 
 def assert_same(before, after):
@@ -92,7 +97,8 @@ def test_everything_comes_back(which, folder, tmp_path, request):
     assert done.files == len(names)
     assert done.same == 2
     assert done.links == 1
-    assert done.renamed == 2
+    assert done.renamed == {"sub/a.bmp": "sub/a.bmp.png", "sub/a.tif": "sub/a.tif.png"}
+    assert done.weights == 0
     assert done.size == out.stat().st_size
     assert done.original == sum((folder / name).stat().st_size for name in names)
     assert [line for line in done.skipped if "loop: a link to a folder" in line]
@@ -101,13 +107,13 @@ def test_everything_comes_back(which, folder, tmp_path, request):
     if which == "grey":  # three channels cost more than the whole PNG
         assert kinds["003.png"] == kinds["sub/deep/one.png"] == Kind.CODED
     assert done.coded == list(kinds.values()).count(Kind.CODED)
-    assert sum(done.kept.values()) + done.coded + done.same == done.files
+    assert sum(map(len, done.kept.values())) + done.coded + done.same == done.files
     reasons = {
-        "not an image": 2,
-        "a damaged image": 1,
-        "several frames": 1,
-        "more than 8 bits a value": 1,
-        "mode CMYK": 1,
+        "not an image": ("empty.png", "notes.txt"),
+        "a damaged image": ("torn.png",),
+        "several frames": ("moving.gif",),
+        "more than 8 bits a value": ("16bit.png",),
+        "mode CMYK": ("cmyk.jpg",),
     }
     assert reasons.items() <= done.kept.items()
 
@@ -122,7 +128,7 @@ def test_what_the_model_would_enlarge_is_kept_as_it_is_smallest(grey, tmp_path):
     Image.new("L", (100, 100), 255).save(source / "6.bmp")
     picture(24, 6, seed=7).save(source / "7.png")
     done = compress(grey, source, tmp_path / "a.pxr")
-    assert done.kept == {"larger with the model": 2}
+    assert done.kept == {"larger with the model": ("5.png", "6.bmp")}
     with Archive(tmp_path / "a.pxr") as archive:
         assert [member.kind for member in archive.members] == [0, 0, 0, 0, 0, Kind.FILE, Kind.IMAGE, 0]
         assert archive.index.shared == (6,)
@@ -163,29 +169,114 @@ def test_only_what_is_wanted_is_decoded(grey, folder, tmp_path, monkeypatch):
         decompress(archive, None, tmp_path / "three", wanted=select(archive, ["notes.txt"]))
         assert decoded == []
         assert len(select(archive, ["sub"])) == 6
-        with pytest.raises(ArchiveError, match="there is no 'nothing'"):
-            select(archive, ["nothing"])
     assert_same(folder / "sub" / "tiles.png", tmp_path / "one" / "sub" / "tiles.png")
     assert_same(folder / "copy.png", tmp_path / "two" / "copy.png")
 
 
-def test_damage_is_told_and_spares_the_rest(grey, folder, tmp_path):
-    path = tmp_path / "a.pxr"
+def test_members_are_named_in_many_ways(grey, folder, tmp_path):
+    picture(24, 6, seed=1).save(folder / "[1].png")
+    compress(grey, folder, tmp_path / "a.pxr")
+    with Archive(tmp_path / "a.pxr") as archive:
+
+        def found(*names):
+            return {archive.members[number].name for number in select(archive, names)}
+
+        assert found("sub") == found("sub/") == found("sub/*")
+        assert len(found("sub")) == 6
+        assert found("00[12].png", "notes.*") == {"001.png", "002.png", "notes.txt"}
+        assert found("*/one.png") == {"sub/deep/one.png"}
+        assert found("[1].png") == {"[1].png"}
+        assert found("sub/a.bmp") == {"sub/a.bmp.png"}  # as it was called
+        for name in ("nothing", "*.nothing", "", ".", "..", "sub/nothing.bmp"):
+            with pytest.raises(ArchiveError, match="there is no"):
+                select(archive, [name])
+
+
+@pytest.fixture
+def damaged(grey, folder, tmp_path):
+    """An archive whose first group of 64 pictures is damaged, and so is a file that is kept as it was."""
+    path = tmp_path / "damaged.pxr"
     compress(grey, folder, path)
+    content = bytearray(path.read_bytes())
     with Archive(path) as archive:
-        content = bytearray(path.read_bytes())
-        content[archive._offsets[archive.first_stream] + 3] ^= 1  # of the stream of 000.png
+        number = next(n for n, member in enumerate(archive.members) if member.name == "notes.txt")
+        content[archive._offsets[archive.first_stream] + 3] ^= 1
+        content[archive._offsets[archive._pieces[number]]] ^= 1
+        broken = {archive.members[number].name for number in archive.beside(0)}
     path.write_bytes(content)
+    return path, broken | {"notes.txt", "copy.png"} | ({"sub/link.png"} if "001.png" in broken else set())
+
+
+def test_damage_is_told_and_spares_the_rest(grey, folder, damaged, tmp_path):
+    path, broken = damaged
     with Archive(path) as archive:
-        with pytest.raises(ArchiveError, match=r"a\.pxr: it is damaged"):
-            decompress(archive, grey, tmp_path / "out")
-        decompress(archive, grey, tmp_path / "out2", wanted=select(archive, ["sub/tiles.png"]))
+        everything = {member.name for member in archive.members}
+        restored = decompress(archive, grey, tmp_path / "out")
+        assert {
+            line.split(": ")[1].removesuffix(" is damaged (its bytes are not those that were written)")
+            for line in restored.damaged
+        } == broken
+        assert all(line.startswith(f"{path}: ") for line in restored.damaged)
+        there = {file.relative_to(tmp_path / "out").as_posix() for file in restored.files}
+        assert there == everything - broken
+        assert len(broken) >= 66
+        assert check(archive, grey) == restored.damaged
+        assert check(archive, grey, wanted=select(archive, ["sub/tiles.png"])) == ()
+        with pytest.raises(ArchiveError, match=r"damaged\.pxr: .* is damaged"):
+            list(archive.extract(grey))
+    for name in everything - broken:
+        assert_same(folder / {v: k for k, v in RENAMED.items()}.get(name, name), tmp_path / "out" / name)
+
+
+def test_a_damaged_model_spares_what_it_does_not_code(folder, tmp_path):
+    content = pack_model(build(architecture="row-lstm", shape=(1, 6, 6), levels=256, layers=1).float(), 8)
+    path = tmp_path / "a.pxr"
+    compress(unpack_model(content), folder, path, packed_model=content)
+    damaged = bytearray(path.read_bytes())
+    with Archive(path) as archive:
+        damaged[archive._offsets[0] + 9] ^= 1
+    path.write_bytes(damaged)
+    with Archive(path) as archive:
+        coded = {number for number, member in enumerate(archive.members) if member.kind == Kind.CODED}
+        told = decompress(archive, None, tmp_path / "out").damaged
+        assert len(told) >= len(coded) > 0
+        assert all("the model in the archive is damaged" in line for line in told)
+        assert (tmp_path / "out" / "notes.txt").read_text() == "hello"
+
+
+def test_files_that_are_there_may_stay(grey, folder, tmp_path):
+    compress(grey, folder, tmp_path / "a.pxr")
+    out = tmp_path / "out"
+    (out / "sub").mkdir(parents=True)
+    (out / "notes.txt").write_text("mine")
+    (out / "003.png").write_text("mine")
+    with Archive(tmp_path / "a.pxr") as archive:
+        restored = decompress(archive, grey, out, skip_existing=True)
+        assert restored.left == (out / "003.png", out / "notes.txt")
+        assert len(restored.files) == len(archive.members) - 2
+        assert restored.size == sum(path.stat().st_size for path in restored.files)
+    assert (out / "notes.txt").read_text() == (out / "003.png").read_text() == "mine"
+    assert_same(folder / "004.png", out / "004.png")
+
+
+def test_a_file_that_appears_meanwhile_is_not_replaced(grey, folder, tmp_path):
+    compress(grey, folder, tmp_path / "a.pxr")
+    with Archive(tmp_path / "a.pxr") as archive, pytest.raises(RunError, match=r"003\.png cannot be written \(File ex"):
+        decompress(archive, grey, tmp_path / "out", callback=lambda *_: late(tmp_path / "out" / "003.png"))
+    assert (tmp_path / "out" / "003.png").read_text() == "mine"
+    with pytest.raises(RunError, match=r"b\.pxr cannot be written \(File exists\)"):
+        compress(grey, folder, tmp_path / "b.pxr", callback=lambda *_: late(tmp_path / "b.pxr"))
+    assert (tmp_path / "b.pxr").read_text() == "mine"
+
+
+def late(path):
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("mine")
 
 
 def test_a_model_is_needed_and_must_be_the_right_one(grey, colour, folder, tmp_path):
     compress(grey, folder, tmp_path / "a.pxr")
     with Archive(tmp_path / "a.pxr") as archive:
-        assert archive.needs_model
         with pytest.raises(ArchiveError, match=r"a\.pxr: the model with fingerprint"):
             decompress(archive, None, tmp_path / "out")
         assert not (tmp_path / "out").exists()
@@ -260,6 +351,71 @@ def test_what_cannot_be_read(grey, tmp_path):
     assert "neither a file nor a folder" in " ".join(done.skipped)
 
 
+def test_files_that_vanish_before_they_are_read(grey, folder, tmp_path, monkeypatch):
+    listing = find(folder, without=tmp_path / "none", skip_bad=False)
+    monkeypatch.setattr(module, "find", lambda *_, **__: listing)
+    (folder / "notes.txt").unlink()
+    with pytest.raises(ArchiveError, match=r"notes\.txt cannot be read \(No such file"):
+        compress(grey, folder, tmp_path / "a.pxr")
+    assert not (tmp_path / "a.pxr").exists()
+    done = compress(grey, folder, tmp_path / "a.pxr", skip_bad=True)
+    assert done.files == len(listing.files) - 1
+    assert [line for line in done.skipped if "notes.txt cannot be read" in line]
+    for file in listing.files:
+        file.path.unlink(missing_ok=True)
+    with pytest.raises(ArchiveError, match="none of the files can be read: "):
+        compress(grey, folder, tmp_path / "b.pxr", skip_bad=True)
+
+
+def test_what_is_lost_is_told(grey, tmp_path):
+    source = tmp_path / "source"
+    source.mkdir()
+    text = PngImagePlugin.PngInfo()
+    text.add_text("Author", "A")
+    for number in range(3):
+        picture(24, 6, seed=number).save(source / f"{number}.png", dpi=(72, 72) if number else None, pnginfo=text)
+    Image.new("L", (200, 200)).save(source / "flat.png", pnginfo=text)  # stays the file that it is
+    done = compress(grey, source, tmp_path / "a.pxr")
+    assert done.coded == 3
+    assert done.lost == {"Author": ("0.png", "1.png", "2.png"), "dpi": ("1.png", "2.png")}
+
+
+def test_without_a_model_every_picture_is_its_smallest_ordinary_file(folder, tmp_path):
+    done = compress(None, folder, tmp_path / "a.pxr")
+    assert (done.coded, done.weights, done.coded_bits) == (0, 0, 0)
+    assert "003.png" in done.kept["smaller without a model"]
+    with Archive(tmp_path / "a.pxr") as archive:
+        assert archive.model() is None
+        assert len(decompress(archive, None, tmp_path / "out").files) == done.files
+    for path in folder.rglob("*"):
+        if path.is_file():
+            name = path.relative_to(folder).as_posix()
+            assert_same(path, tmp_path / "out" / restored_name(name))
+
+
+@pytest.mark.parametrize(("part", "pays"), [("sub", False), ("", True)])
+def test_a_model_that_takes_more_than_it_saves_is_left_out(part, pays, folder, tmp_path):
+    fields = {"shape": (1, 6, 6), "levels": 256, "layers": 1, "output": "logistic-mixture"}
+    content = pack_model(build(architecture="row-lstm", **fields).float(), 8)
+    model, source, files = unpack_model(content), folder / part, [tmp_path / f"{name}.pxr" for name in "abc"]
+    without = compress(None, source, files[0])
+    with_it = compress(model, source, files[1], packed_model=content)
+    assert with_it.weights == len(content)
+    assert (with_it.size < without.size) == pays
+    done = compress(model, source, files[2], packed_model=content, must_pay=True)
+    assert done == (with_it if pays else without)
+    assert files[2].read_bytes() == files[1 if pays else 0].read_bytes()
+
+
+def test_progress_never_goes_back(grey, folder, tmp_path):
+    for model in (grey, None):
+        seen = []
+        done = compress(model, folder, tmp_path / "a.pxr", overwrite=True, callback=lambda *a, to=seen: to.append(a))
+        assert seen == sorted(seen)
+        assert {total for _, total in seen} == {done.original}
+        assert seen[-1][0] == done.original
+
+
 def test_names_that_are_no_utf8(grey, tmp_path):
     source = tmp_path / "source"
     source.mkdir()
@@ -286,7 +442,8 @@ def test_names_of_all_kinds(grey, tmp_path):
         else:
             picture(24, 6, seed=number).save(source / name)
     done = compress(grey, source, tmp_path / "a.pxr")
-    assert (done.files, done.renamed) == (len(names), 2)
+    assert done.files == len(names)
+    assert done.renamed == {"x.bmp": "x-2.png", "b" * 251 + ".bmp": "b" * 251 + ".png"}
     with Archive(tmp_path / "a.pxr") as archive:
         kinds = {member.name: member.kind for member in archive.members}
         assert kinds["1:30pm.png"] == kinds["x-2.png"] == kinds["b" * 251 + ".png"] == Kind.CODED
@@ -298,7 +455,7 @@ def test_many_files_are_renamed_in_a_moment(grey, tmp_path):
     source.mkdir()
     for number in range(300):
         picture(3, 3, seed=number).save(source / f"{number}.bmp")
-    assert compress(grey, source, tmp_path / "a.pxr").renamed == 300
+    assert len(compress(grey, source, tmp_path / "a.pxr").renamed) == 300
 
 
 def test_two_at_once(grey, folder, tmp_path):
@@ -337,7 +494,7 @@ def test_models_that_files_cannot_be_coded_with(fields, message, folder, tmp_pat
 def test_several_scales(folder, tmp_path):
     model = build(shape=(1, 8, 8), levels=256, scales=2, output="logistic-mixture", layers=1).float()
     done = compress(model, folder, tmp_path / "a.pxr")
-    assert done.kept["sides that are no multiples of 2"] >= 70
+    assert len(done.kept["sides that are no multiples of 2"]) >= 70
     with Archive(tmp_path / "a.pxr") as archive:
         decompress(archive, model, tmp_path / "out")
     assert_same(folder / "palette.png", tmp_path / "out" / "palette.png")

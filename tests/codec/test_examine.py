@@ -161,4 +161,4 @@ def test_what_the_model_leaves_to_the_extras_counts_against_it(tmp_path):
     Image.fromarray(pixels).save(source / "a.png", optimize=True)
     model = build(architecture="row-lstm", shape=(1, 24, 24), levels=256, layers=1, output="logistic-mixture").float()
     done = compress(model, source, tmp_path / "a.pxr")
-    assert done.kept == {"larger with the model": 1}
+    assert done.kept == {"larger with the model": ("a.png",)}

@@ -88,6 +88,8 @@ def test_several_scales():
         codec.encode(images(1, (3, 6, 8), 5))
     with pytest.raises(ConfigError, match="multiples of 4"):
         Codec(model, tile=(6, 8))
+    with pytest.raises(ConfigError, match=r"a codec takes a model, not str; .*from_pretrained"):
+        Codec("runs/digits")
 
 
 def test_labels_are_in_the_bytes():

@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Writing", "plural", "rate", "say_compressed", "size_text"]
 
 MOST_LISTED = 20
+MOST_NAMED = 3
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -79,18 +80,27 @@ def say_compressed(archive: Path, done: "Compressed") -> None:
             f"  {plural(done.coded, 'picture')} by the model: {size_text(done.coded_original)} -> "
             f"{size_text(round(done.coded_bits / 8))}, {per:.3f} bits a sub-pixel"
         )
-    for reason, count in sorted(done.kept.items(), key=lambda item: -item[1]):
-        say(f"  {plural(count, 'file')} kept as it is or as an ordinary picture: {reason}")
+    for reason, names in sorted(done.kept.items(), key=lambda item: -len(item[1])):
+        say(f"  {plural(len(names), 'file')} not coded by the model, {reason}: {_some(names)}")
     if done.same:
         say(f"  {plural(done.same, 'file')} equal to another one")
     if done.links:
         say(f"  {plural(done.links, 'symbolic link')}: the files that they lead to were taken")
     if done.renamed:
-        say(f"  {plural(done.renamed, 'picture')} will come back as .png")
+        changed = [f"{before} as {after}" for before, after in done.renamed.items()]
+        say(f"  {plural(len(changed), 'picture')} will come back as .png: {_some(changed)}")
+    for what, lost in done.lost.items():
+        say(f"  {plural(len(lost), 'picture')} will come back without {what}: {_some(lost)}")
     for line in done.skipped[:MOST_LISTED]:
         say(f"  skipped {line}")
     if len(done.skipped) > MOST_LISTED:
         say(f"  ... and {len(done.skipped) - MOST_LISTED:,} more")
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first names of a list."""
+    rest = f", and {len(names) - MOST_NAMED:,} more (--json lists all)" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + rest
 
 
 def plural(count: int, what: str) -> str:

@@ -1,6 +1,7 @@
 """`pixelrnn decompress`, and `unpack`, which is the same."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,9 +12,10 @@ from pixelrnn.cli.console import say, show_json
 from pixelrnn.cli.machine import Machine
 from pixelrnn.cli.models import open_model
 from pixelrnn.config import require_run
-from pixelrnn.errors import ArchiveError
+from pixelrnn.errors import ArchiveError, ConfigError
 
 if TYPE_CHECKING:
+    from pixelrnn.abstract import AbstractImageModel
     from pixelrnn.codec.archive import Archive
 
 __all__ = ["Decompress"]
@@ -26,11 +28,12 @@ class Decompress:
     Examples:
         pixelrnn decompress photos.pxr --model runs/photos            # into the folder photos/
         pixelrnn decompress photos.pxr --list
-        pixelrnn decompress photos.pxr --model runs/photos --only cats/tom.png dogs/ --out some/
+        pixelrnn decompress photos.pxr --model runs/photos --check    # decodes everything, writes nothing
+        pixelrnn decompress photos.pxr --model runs/photos --only cats/tom.png dogs/ 'birds/*-1.png' --out some/
         pixelrnn unpack packed.pxr                                    # an archive that holds its model
 
-    Every picture is checked: what is written has the pixels that were compressed. A damaged archive or another model
-    is an error, and single members can still be restored if what they need is whole.
+    Every picture is checked: what is written has the pixels that were compressed. What is damaged is listed at the end,
+    and everything else restored; the exit code is 2 then.
     """
 
     path: tyro.conf.Positional[Path]
@@ -43,16 +46,22 @@ class Decompress:
     """Folder to write into; the archive's name without .pxr, in the current folder, if not given."""
 
     only: tuple[str, ...] = ()
-    """Names of files or folders in the archive; everything if not given."""
+    """Names of files or folders in the archive, or patterns with * and ?; everything if not given."""
 
     list: bool = False
     """Show what is in the archive, and write nothing."""
 
+    check: bool = False
+    """Decode everything and compare checksums, and write nothing."""
+
     overwrite: bool = False
     """Replace files that exist."""
 
+    skip_existing: bool = False
+    """Leave files that exist as they are and restore the others: goes on where an interrupted one ended."""
+
     json: bool = False
-    """Print JSON: the files written, or the members."""
+    """Print JSON: the files written and left, and what is damaged; or the members."""
 
     machine: Machine = dataclasses.field(default_factory=Machine)
 
@@ -62,11 +71,15 @@ class Decompress:
             raise ArchiveError(f"{self.path}: no such file")
         if self.model is not None:
             require_run(self.model)
+        chosen = [name for name in ("list", "check", "overwrite", "skip_existing") if getattr(self, name)]
+        if len(chosen) > 1:
+            first, second = (f"--{name.replace('_', '-')}" for name in chosen[:2])
+            raise ConfigError(f"{first} and {second} are both given; give one")
 
     def run(self) -> int:
         """Restore, or list."""
         from pixelrnn.codec.archive import Archive
-        from pixelrnn.codec.restore import decompress, select
+        from pixelrnn.codec.restore import select
 
         with Archive(self.path) as archive:
             wanted = select(archive, self.only) if self.only else None
@@ -74,24 +87,55 @@ class Decompress:
                 self._list(archive, wanted)
                 return 0
             self.machine.prepare()
-            model = open_model(self.model) if self.model is not None else archive.model()
-            with rate("decompressing") as report:
-                restored = decompress(
-                    archive,
-                    model,
-                    self.out or Path(self.path.stem),
-                    wanted=wanted,
-                    overwrite=self.overwrite,
-                    callback=report,
-                )
+            return (self._check if self.check else self._restore)(archive, wanted)
+
+    def _check(self, archive: "Archive", wanted: set[int] | None) -> int:
+        from pixelrnn.codec.restore import check
+
+        with rate("checking") as report:
+            damaged = check(archive, self._model(), wanted=wanted, callback=report)
         if self.json:
-            show_json({"files": [*map(str, restored.files)], "size": restored.size})
+            show_json({"damaged": damaged})
+        elif not damaged:
+            say(f"{self.path}: {plural(len(archive.members if wanted is None else wanted), 'member')}, all whole")
+        return _exit_code(damaged)
+
+    def _restore(self, archive: "Archive", wanted: set[int] | None) -> int:
+        from pixelrnn.codec.restore import decompress
+
+        out = self.out or Path(self.path.stem)
+        with rate("decompressing") as report:
+            restored = decompress(
+                archive,
+                self._model(),
+                out,
+                wanted=wanted,
+                overwrite=self.overwrite,
+                skip_existing=self.skip_existing,
+                callback=report,
+            )
+        if self.json:
+            show_json(
+                {
+                    "files": [*map(str, restored.files)],
+                    "size": restored.size,
+                    "left": [*map(str, restored.left)],
+                    "damaged": restored.damaged,
+                }
+            )
         else:
-            say(f"{plural(len(restored.files), 'file')}, {size_text(restored.size)}, in {self.out or self.path.stem}")
-        return 0
+            left = f"; {len(restored.left):,} that were there are left as they are" if restored.left else ""
+            say(f"{plural(len(restored.files), 'file')}, {size_text(restored.size)}, in {out}{left}")
+        return _exit_code(restored.damaged)
+
+    def _model(self) -> "AbstractImageModel | None":
+        """The model that was named; the archive may hold its own."""
+        return None if self.model is None else open_model(self.model)
 
     def _list(self, archive: "Archive", wanted: set[int] | None) -> None:
         """A line for each member: bytes of its own, size, mode, how it is kept, name."""
+        from pixelrnn.codec.archive import printable
+
         lines = archive.listing()
         lines = [line for number, line in enumerate(lines) if wanted is None or number in wanted]
         if self.json:
@@ -105,6 +149,8 @@ class Decompress:
         )
 
 
-def printable(name: str) -> str:
-    """A name from an archive, with nothing in it that a terminal would obey."""
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in name)
+def _exit_code(damaged: Sequence[str]) -> int:
+    """Tell what is damaged."""
+    for line in damaged:
+        say(f"pixelrnn: {line}", is_error=True)
+    return 2 if damaged else 0

@@ -23,7 +23,8 @@ class Machine:
     """cpu, cuda, cuda:N or mps; auto takes the first of cuda, mps, cpu that is there."""
 
     threads: int | None = None
-    """Threads of the CPU; torch's choice if not given. The last bits of results depend on it."""
+    """Threads of the CPU; torch's choice if not given. The last bits of trained weights and of likelihoods depend on
+    it; samples, archives and what comes out of them do not."""
 
     def __post_init__(self) -> None:
         """Check what can be checked without torch."""

@@ -8,6 +8,7 @@ import difflib
 import inspect
 import io
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any, Union
@@ -86,7 +87,7 @@ def _parse(arguments: Sequence[str]) -> Command:
             if isinstance(error, PixelRNNError):
                 raise error from None
             error = error.__context__
-        sys.stderr.write(printed.getvalue())
+        sys.stderr.write(re.sub(r"\[/?bold\]", "", printed.getvalue()))  # markup that the parser forgets to render
         raise
 
 

@@ -5,21 +5,24 @@ import io
 import zlib
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
+import numpy as np
 from PIL import Image
 
 from pixelrnn.abstract import AbstractImageModel
 from pixelrnn.codec.codec import require_model
 from pixelrnn.codec.container import LEAST_HEAD, Index, Kind, Member, head_size, piece_of, unpack_index
-from pixelrnn.codec.decoder import decode, groups_of
+from pixelrnn.codec.decoder import Damaged, decode, groups_of, refuse
 from pixelrnn.codec.examine import opened
-from pixelrnn.codec.pictures import FORMS, LEVELS, Planes, checksum, to_picture
+from pixelrnn.codec.pictures import FORMS, LEVELS, Planes, checksum, info, to_picture
 from pixelrnn.codec.streams import Coder
 from pixelrnn.codec.weights import fingerprint, unpack_model
 from pixelrnn.errors import ArchiveError
 
-__all__ = ["Archive", "Line"]
+__all__ = ["Archive", "Line", "printable"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,17 +96,12 @@ class Archive:
         """What is in it, in order."""
         return self.index.members
 
-    @property
-    def needs_model(self) -> bool:
-        """Whether a model from elsewhere is needed for some members."""
-        return bool(self.index.coded) and not self.index.has_model
-
     def piece(self, number: int) -> bytes:
         """A piece, whose checksum is right."""
         self._file.seek(self._offsets[number])
         content = self._file.read(self.index.pieces[number].length)
         if zlib.crc32(content) != self.index.pieces[number].checksum:
-            raise ArchiveError(f"{self.path}: it is damaged (piece {number})")
+            raise ArchiveError("its bytes are not those that were written")
         return content
 
     def shape(self, number: int) -> tuple[str, tuple[int, int]]:
@@ -113,6 +111,14 @@ class Archive:
         if not LEVELS < member.form < len(FORMS):
             raise ArchiveError(f"image {number} is no picture; pixelrnn.Codec decodes it")
         return FORMS[member.form], (member.width, member.height)
+
+    def info(self, number: int) -> dict[str, Any]:
+        """Profile, EXIF data and transparency of a picture that is coded, without decoding it."""
+        member = self.members[number]
+        if member.kind == Kind.SAME:
+            return self.info(member.same_as)
+        self.shape(number)  # refuses what is no picture
+        return info(member.form, self.piece(self._pieces[number])) if member.has_extras else {}
 
     def beside(self, number: int) -> list[int]:
         """The numbers of the coded pictures that share a stream with one, and its own."""
@@ -160,13 +166,16 @@ class Archive:
         model: AbstractImageModel | None,
         wanted: Collection[int] | None = None,
         *,
+        damaged: Damaged | None = None,
         callback: Callable[[int, int], None] | None = None,
     ) -> Iterator[tuple[int, bytes | Image.Image]]:
         """Restore members.
 
         Args:
-            model: The one that they were compressed with; not needed for those that no model coded.
+            model: The one that they were compressed with, if the archive does not hold it.
             wanted: Their numbers; all if not given.
+            damaged: Called with the number of each member that is damaged, and the reason; if it is not given, the
+                first of them is an error.
             callback: Called now and then with the finished sub-pixels and all that are to be decoded.
 
         Yields:
@@ -175,53 +184,68 @@ class Archive:
         Raises:
             ArchiveError: If something is damaged, or the model is another one, or missing.
         """
+        tell = refuse if damaged is None else damaged
         wanted = set(range(len(self.members)) if wanted is None else wanted)
         needed = wanted | {self.members[number].same_as for number in wanted if self.members[number].kind == Kind.SAME}
         copies: dict[int, list[int]] = {}
         for number in wanted:
             if self.members[number].kind == Kind.SAME:
                 copies.setdefault(self.members[number].same_as, []).append(number)
-        for number, content in self._restored(model, needed, callback):
+
+        def tell_all(number: int, error: ArchiveError) -> None:
+            for each in [number, *copies.get(number, ())]:
+                if each in wanted:
+                    name = self.members[each].name or str(each)
+                    tell(each, ArchiveError(f"{self.path}: {printable(name)} is damaged ({error})"))
+
+        for number, content in self._restored(model, needed, tell_all, callback):
             for each in [number, *copies.get(number, ())]:
                 if each in wanted:
                     yield each, content
 
     def _restored(
-        self, model: AbstractImageModel | None, needed: Collection[int], callback: Callable[[int, int], None] | None
+        self,
+        model: AbstractImageModel | None,
+        needed: Collection[int],
+        damaged: Damaged,
+        callback: Callable[[int, int], None] | None,
     ) -> Iterator[tuple[int, bytes | Image.Image]]:
         coded = {number for number in needed if self.members[number].kind == Kind.CODED}
-        if coded:
-            self._require(model)
+        coder = self._coder(model, coded, damaged) if coded else None
         for number in sorted(set(needed) - coded):
-            if self.members[number].kind == Kind.FILE:
-                yield number, self.piece(self._pieces[number])
-            elif self.members[number].kind == Kind.IMAGE:
-                yield number, self._opened(number)
-        if model is not None and coded:
+            if self.members[number].kind != Kind.SAME:
+                try:
+                    content = self.piece(self._pieces[number])
+                    yield number, content if self.members[number].kind == Kind.FILE else _opened(content)
+                except ArchiveError as error:
+                    damaged(number, error)
+        if coder is not None:
             try:
-                yield from self._decoded(Coder(model), coded, callback)
+                yield from self._decoded(coder, coded, damaged, callback)
             except ArchiveError as error:
                 raise self._named(error) from error
 
-    def _require(self, model: AbstractImageModel | None) -> None:
-        """Refuse a model that is not the one, before anything is restored."""
-        if model is None:
+    def _coder(self, model: AbstractImageModel | None, coded: Collection[int], damaged: Damaged) -> Coder | None:
+        """What decodes; a model that is not the one is refused, before anything is restored."""
+        if model is None and not self.index.has_model:
             raise ArchiveError(
                 f"{self.path}: the model with fingerprint {self.index.fingerprint.hex()} is needed (--model)"
             )
+        if model is None:
+            try:
+                model = unpack_model(self.piece(0))
+            except ArchiveError as error:
+                for number in sorted(coded):
+                    damaged(number, ArchiveError(f"the model in the archive is damaged: {error}"))
+                return None
         try:
             require_model(self.index, fingerprint(model))
         except ArchiveError as error:
             raise self._named(error) from error
-
-    def _opened(self, number: int) -> Image.Image:
-        picture = opened(self.piece(self._pieces[number]), ("PNG", "WEBP"))
-        if isinstance(picture, str):
-            raise ArchiveError(f"{self.path}: {self.members[number].name!r} is {picture}")
-        return picture
+        return Coder(model)
 
     def _decoded(
-        self, coder: Coder, coded: set[int], callback: Callable[[int, int], None] | None
+        self, coder: Coder, coded: set[int], damaged: Damaged, callback: Callable[[int, int], None] | None
     ) -> Iterator[tuple[int, Image.Image]]:
         channels, levels = coder.model.config.shape[0], coder.model.config.levels
         groups = groups_of(self.index, channels)
@@ -232,11 +256,32 @@ class Archive:
             for tile in tiles
         )
         report = None if callback is None else lambda done: callback(done, total)
-        for number, values in decode(coder, self.index, groups, self.piece, coded, callback=report):
-            member = self.members[number]
-            self.shape(number)  # refuses what is no picture
-            extras = self.piece(self._pieces[number]) if member.has_extras else b""
-            picture = to_picture(Planes(member.form, values, extras), levels)
-            if checksum(picture) != member.checksum:
-                raise ArchiveError(f"{member.name} is not what was compressed: it is damaged")
-            yield number, picture
+        for number, values in decode(coder, self.index, groups, self.piece, coded, damaged=damaged, callback=report):
+            try:
+                picture = self._picture(number, values, levels)
+            except ArchiveError as error:
+                damaged(number, error)
+            else:
+                yield number, picture
+
+    def _picture(self, number: int, values: Array, levels: int) -> Image.Image:
+        """A coded picture from its levels."""
+        member = self.members[number]
+        self.shape(number)  # refuses what is no picture
+        extras = self.piece(self._pieces[number]) if member.has_extras else b""
+        picture = to_picture(Planes(member.form, values, extras), levels)
+        if checksum(picture) != member.checksum:
+            raise ArchiveError("it is not what was compressed")
+        return picture
+
+
+def _opened(content: bytes) -> Image.Image:
+    picture = opened(content, ("PNG", "WEBP"))
+    if isinstance(picture, str):
+        raise ArchiveError(f"it is {picture}")
+    return picture
+
+
+def printable(name: str) -> str:
+    """A name from an archive, with nothing in it that a terminal would obey."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in name)

@@ -21,7 +21,7 @@ from pixelrnn.codec.container import (
     piece_of,
     unpack_index,
 )
-from pixelrnn.codec.decoder import decode, groups_of
+from pixelrnn.codec.decoder import decode, groups_of, refuse
 from pixelrnn.codec.encoder import Encoder, Plate
 from pixelrnn.codec.pictures import LEVELS
 from pixelrnn.codec.streams import Coder
@@ -57,6 +57,10 @@ class Codec:
     """
 
     def __init__(self, model: AbstractImageModel, *, tile: tuple[int, int] | None = None) -> None:
+        if not isinstance(model, AbstractImageModel):
+            raise ConfigError(
+                f"a codec takes a model, not {type(model).__name__}; ImageModel.from_pretrained(folder) reads one"
+            )
         self.coder = Coder(model)
         self.tile = default_tile(model.config.shape, self.coder.multiple) if tile is None else tile
         is_whole = all(0 < side <= MOST_PIXELS and side % self.coder.multiple == 0 for side in self.tile)
@@ -167,6 +171,7 @@ class Codec:
             read,
             set(range(len(members))),
             contexts=None if given is None else _array(given),
+            damaged=refuse,
             callback=_shares(callback, len(members) * config.shape[0] * shape[0] * shape[1]),
         ):
             if _checksum(image) != members[number].checksum:

@@ -4,15 +4,13 @@ Every file is kept, one way or another: pictures by the model where that is smal
 that holds them, all other files as they are, equal files once. The archive appears whole or not at all.
 """
 
-import collections
+import contextlib
 import dataclasses
 import hashlib
 import io
-import itertools
-import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO
 
@@ -24,15 +22,17 @@ from pixelrnn.codec.codec import Codec
 from pixelrnn.codec.container import Index, Kind, Member, Piece, pack_index
 from pixelrnn.codec.encoder import Encoded, Encoder, Plate
 from pixelrnn.codec.examine import best_ordinary, examine
-from pixelrnn.codec.files import Listing, find
-from pixelrnn.codec.pictures import checksum, from_picture, to_picture
+from pixelrnn.codec.files import Found, Listing, find
+from pixelrnn.codec.names import restored_names
+from pixelrnn.codec.pictures import checksum, from_picture, not_kept, to_picture
 from pixelrnn.errors import ArchiveError
 from pixelrnn.storage import atomic_write
 
-__all__ = ["Compressed", "compress"]
+__all__ = ["Compressed", "compress", "require_pictures"]
 
-PNG = ".png"
-MOST_PART = 255  # bytes of a part of a name, on the usual systems
+NO_MODEL = bytes(8)  # fingerprint in an archive whose pictures no model codes
+NOTHING = Encoded((), {}, frozenset())
+WITHOUT = "smaller without a model"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,29 +43,33 @@ class Compressed:
         files: How many there are.
         coded: How many of them the model codes.
         same: How many are equal to another one.
-        kept: For each reason not to have a file coded, how many there are.
+        kept: For each reason not to have a file coded, the names of those files.
         links: How many are symbolic links, whose content was taken.
         skipped: What was not taken, each with the reason.
+        renamed: Names of files, with those under which they will be restored if these differ: they end in .png.
+        lost: For each kind of metadata that will not be restored, the names of those files.
         original: Bytes of all files.
         pixels: Bytes of all pixels of the coded pictures: one for each sub-pixel.
         coded_original: Bytes of the files of the coded pictures.
         coded_bits: Bits of the coded pictures by the model.
+        weights: Bytes of the model in the archive; 0 if it holds none.
         size: Bytes of the archive.
-        renamed: How many files will be restored under a name that ends in .png.
     """
 
     files: int
     coded: int
     same: int
-    kept: dict[str, int]
+    kept: dict[str, tuple[str, ...]]
     links: int
     skipped: tuple[str, ...]
+    renamed: dict[str, str]
+    lost: dict[str, tuple[str, ...]]
     original: int
     pixels: int
     coded_original: int
     coded_bits: float
+    weights: int
     size: int
-    renamed: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,33 +80,46 @@ class _Coded:
     height: int
     width: int
     checksum: int
+    limit: float
     extras: tuple[int, Piece] | None
 
 
-@dataclasses.dataclass(frozen=True)
-class _Work:
-    """What is known of each member by its number, while the files are read; places are those in the spool."""
+@dataclasses.dataclass
+class _Entry:
+    """What is known of a member.
 
-    kinds: dict[int, Kind] = dataclasses.field(default_factory=dict)  # if the model does not code it
-    reasons: dict[int, str] = dataclasses.field(default_factory=dict)
-    same: dict[int, int] = dataclasses.field(default_factory=dict)
-    files: dict[int, tuple[int, Piece]] = dataclasses.field(default_factory=dict)
-    coded: dict[int, _Coded] = dataclasses.field(default_factory=dict)
+    Attributes:
+        file: That it is.
+        kind: If the model does not code it.
+        own: Where its bytes are, in that case.
+        same_as: Number of the entry that it equals.
+        reason: Not to code it.
+        lost: Metadata that is not kept.
+        coded: If the model codes it.
+    """
 
-    def own(self, number: int) -> tuple[int, Piece]:
-        """Where the piece of a member is."""
-        extras = self.coded[number].extras if number in self.coded else self.files[number]
-        assert extras is not None
-        return extras
+    file: Found
+    kind: Kind
+    own: tuple[int, Piece] | None = None
+    same_as: int = -1
+    reason: str = ""
+    lost: tuple[str, ...] = ()
+    coded: _Coded | None = None
+
+    @property
+    def piece(self) -> tuple[int, Piece] | None:
+        """Where the piece of the member is, if it has one."""
+        return self.own if self.coded is None else self.coded.extras
 
 
 def compress(
-    model: AbstractImageModel,
+    model: AbstractImageModel | None,
     source: str | Path,
     out: str | Path,
     *,
     tile: tuple[int, int] | None = None,
     packed_model: bytes = b"",
+    must_pay: bool = False,
     verify: bool = True,
     skip_bad: bool = False,
     overwrite: bool = False,
@@ -111,11 +128,12 @@ def compress(
     """Compress all files of a folder, or one file.
 
     Args:
-        model: With 1, 3 or 4 channels and up to 256 levels.
+        model: With 1, 3 or 4 channels and up to 256 levels; None keeps every picture as an ordinary file.
         source: A folder, with all that is below it, or a file.
         out: The archive to write.
         tile: Height and width of the tiles of larger pictures; chosen by the model's shape if not given.
         packed_model: The model itself, to be kept in the archive.
+        must_pay: Leave the packed model out, and code no picture, if the archive is smaller so.
         verify: Decode everything, and see that it is the same.
         skip_bad: Leave out what cannot be read, instead of refusing it.
         overwrite: Whether `out` may exist.
@@ -129,23 +147,23 @@ def compress(
             pictures.
         ConfigError: If the tile is not allowed.
     """
-    source, out, codec = Path(source), Path(out), Codec(model, tile=tile)
-    require_pictures(model)
-    if out.exists() and not overwrite:
-        raise ArchiveError(f"{out} exists; choose another name, or give overwrite (--overwrite)")
-    if not source.exists():
-        raise ArchiveError(f"{source}: no such file or folder")
+    source, out = Path(source), Path(out)
+    codec = None
+    if model is not None:
+        require_pictures(model)
+        codec = Codec(model, tile=tile)
+    require_new(out, overwrite=overwrite)
     listing = find(source, without=out, skip_bad=skip_bad)
-    work = _Work()
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=out.parent) as spool:
-        encoded = _read_all(codec, listing, work, spool, verify, callback)
-        for number in encoded.left_out:
-            del work.coded[number]
-            work.reasons[number] = "larger with the model"
-        index = _index(codec, work, _names(listing, work), encoded, packed_model)
-        atomic_write(out, lambda path: _write(path, index, packed_model, work, spool, encoded))
-    return _report(listing, work, encoded, index, model.config.shape[0], out.stat().st_size)
+        intake = _Intake(codec, spool)
+        encoded = intake.read(listing, skip_bad, verify, callback)
+        if must_pay and not _pays(intake, encoded, len(packed_model)):
+            intake.leave_out(encoded.bits.keys() - encoded.left_out, WITHOUT)
+            encoded, packed_model = NOTHING, b""
+        index = _index(intake, encoded, packed_model)
+        atomic_write(out, lambda path: _write(path, index, packed_model, intake, encoded), is_new=not overwrite)
+    return _report(listing, intake, encoded, index, len(packed_model), out.stat().st_size)
 
 
 def require_pictures(model: AbstractImageModel) -> None:
@@ -159,140 +177,179 @@ def require_pictures(model: AbstractImageModel) -> None:
         raise ArchiveError("the model needs a context or a label, which a file has not; pixelrnn.Codec takes them")
 
 
-def _read_all(
-    codec: Codec,
-    listing: Listing,
-    work: _Work,
-    spool: IO[bytes],
-    verify: bool,
-    callback: Callable[[int, int], None] | None,
-) -> Encoded:
-    """Read all files and have their pictures coded."""
-    total = sum(file.size for file in listing.files)
-    reached = [0, 0]  # bytes read, sub-pixels read
-    known: dict[bytes, int] = {}
+def require_new(out: Path, *, overwrite: bool) -> None:
+    """Refuse a file that exists, unless it is to be overwritten."""
+    if out.exists() and not overwrite:
+        raise ArchiveError(f"{out} exists; choose another name, or give overwrite (--overwrite)")
 
-    def report(finished: int) -> None:
-        """Of the bytes that were read, the share of their sub-pixels that is coded counts."""
-        if callback is not None:
-            callback(round(reached[0] * finished / max(1, reached[1])) if reached[1] else reached[0], total)
 
-    with Encoder(codec.coder, codec.tile, is_verified=verify, callback=report) as encoder:
-        for number, file in enumerate(listing.files):
+class _Intake:
+    """Files as they are read: what each is, and its bytes, put by in a spool."""
+
+    def __init__(self, codec: Codec | None, spool: IO[bytes]) -> None:
+        self.codec = codec
+        self.entries: list[_Entry] = []
+        self.skipped: list[str] = []
+        self._spool = spool
+        self._known: dict[bytes, int] = {}
+
+    def read(
+        self, listing: Listing, skip_bad: bool, verify: bool, callback: Callable[[int, int], None] | None
+    ) -> Encoded:
+        """Take all files, and have their pictures coded."""
+        progress = _Progress(sum(file.size for file in listing.files), callback)
+        with contextlib.ExitStack() as stack:
+            encoder = None
+            if self.codec is not None:
+                encoder = Encoder(self.codec.coder, self.codec.tile, is_verified=verify, callback=progress.report)
+                stack.enter_context(encoder)
+            for number, file in enumerate(listing.files):
+                plate = self._take(file, skip_bad)
+                if plate is not None and encoder is not None:
+                    progress.subpixels += plate.values.size
+                    encoder.add(plate)
+                progress.bytes += file.size
+                if encoder is None:
+                    progress.report(0)
+                elif number % 64 == 0:
+                    encoder.report()
+            encoded = NOTHING if encoder is None else encoder.finish()
+        if not self.entries:
+            raise ArchiveError(f"none of the files can be read: {self.skipped[0]}")
+        self.leave_out(encoded.left_out, "larger with the model")
+        return encoded
+
+    def leave_out(self, numbers: Iterable[int], reason: str) -> None:
+        """Keep pictures as ordinary files instead."""
+        for number in numbers:
+            self.entries[number].coded = None
+            self.entries[number].reason = reason
+
+    def piece(self, place: int, length: int) -> "_Part":
+        """What was put by, to be read."""
+        self._spool.seek(place)
+        return _Part(self._spool, length)
+
+    def _take(self, file: Found, skip_bad: bool) -> Plate | None:
+        """Take a file; returns its picture, if the model can have it."""
+        try:
             content = file.read()
-            same = known.setdefault(hashlib.sha256(content).digest(), number)
-            if same != number:
-                work.kinds[number], work.same[number] = Kind.SAME, same
-            elif (plate := _plate(codec, work, spool, number, content)) is not None:
-                reached[1] += plate.values.size
-                encoder.add(plate)
-            reached[0] += file.size
-            if number % 64 == 0:
-                encoder.report()
-        return encoder.finish()
+        except ArchiveError as error:
+            if not skip_bad:
+                raise
+            self.skipped.append(str(error))
+            return None
+        number = len(self.entries)
+        same = self._known.setdefault(hashlib.sha256(content).digest(), number)
+        if same != number:
+            self.entries.append(_Entry(file, Kind.SAME, same_as=same, lost=self.entries[same].lost))
+            return None
+        picture = examine(content)
+        best = content if isinstance(picture, str) else best_ordinary(content, picture)
+        entry = _Entry(file, Kind.FILE if best is content else Kind.IMAGE, self._put_by(best))
+        self.entries.append(entry)
+        if isinstance(picture, str):
+            entry.reason = picture
+            return None
+        entry.lost = not_kept(picture)
+        return self._plate(number, entry, picture, len(best))
 
-
-def _plate(codec: Codec, work: _Work, spool: IO[bytes], number: int, content: bytes) -> Plate | None:
-    """A file's picture for the model, if it can have it; the file is kept in any case, until the model has won."""
-    config, multiple = codec.coder.model.config, codec.coder.multiple
-    picture = examine(content)
-    planes = picture if isinstance(picture, str) else from_picture(picture, config.shape[0], config.levels)
-    if isinstance(picture, Image.Image) and (picture.height % multiple or picture.width % multiple):
-        planes = f"sides that are no multiples of {multiple}"
-    best = content if isinstance(picture, str) else best_ordinary(content, picture)
-    work.files[number] = _spooled(spool, best)
-    work.kinds[number] = Kind.FILE if best is content else Kind.IMAGE
-    if isinstance(planes, str):
-        work.reasons[number] = planes
-        return None
-    assert isinstance(picture, Image.Image)
-    check = checksum(picture)
-    if checksum(to_picture(planes, config.levels)) != check:
-        raise ArchiveError(f"member {number} would not be restored as it is; nothing is written (please report this)")
-    _, height, width = planes.values.shape
-    extras = _spooled(spool, planes.extras) if planes.extras else None
-    work.coded[number] = _Coded(planes.form, height, width, check, extras)
-    return Plate(number, planes.values, limit=8 * (len(best) - len(planes.extras)))
-
-
-def _spooled(spool: IO[bytes], content: bytes) -> tuple[int, Piece]:
-    """Put bytes by; returns where they are."""
-    place = spool.seek(0, io.SEEK_END)
-    spool.write(content)
-    return place, Piece.of(content)
-
-
-def _index(codec: Codec, work: _Work, names: list[str], encoded: Encoded, packed_model: bytes) -> Index:
-    members = []
-    for number, name in enumerate(names):
-        coded = work.coded.get(number)
-        if coded is None:
-            members.append(Member(name=name, kind=work.kinds[number], same_as=work.same.get(number, -1)))
-            continue
-        members.append(
-            Member(
-                name=name,
-                kind=Kind.CODED,
-                form=coded.form,
-                height=coded.height,
-                width=coded.width,
-                has_extras=coded.extras is not None,
-                checksum=coded.checksum,
+    def _plate(self, number: int, entry: _Entry, picture: Image.Image, size: int) -> Plate | None:
+        """A picture for the model; its ordinary file stays where it is, until the model has won."""
+        if self.codec is None:
+            entry.reason = WITHOUT
+            return None
+        config, multiple = self.codec.coder.model.config, self.codec.coder.multiple
+        planes = from_picture(picture, config.shape[0], config.levels)
+        if picture.height % multiple or picture.width % multiple:
+            planes = f"sides that are no multiples of {multiple}"
+        if isinstance(planes, str):
+            entry.reason = planes
+            return None
+        check = checksum(picture)
+        if checksum(to_picture(planes, config.levels)) != check:
+            raise ArchiveError(
+                f"{entry.file.path} would not be restored as it is; nothing is written (please report this)"
             )
-        )
+        _, height, width = planes.values.shape
+        limit = 8 * (size - len(planes.extras))
+        extras = self._put_by(planes.extras) if planes.extras else None
+        entry.coded = _Coded(planes.form, height, width, check, limit, extras)
+        return Plate(number, planes.values, limit=limit)
+
+    def _put_by(self, content: bytes) -> tuple[int, Piece]:
+        place = self._spool.seek(0, io.SEEK_END)
+        self._spool.write(content)
+        return place, Piece.of(content)
+
+
+class _Progress:
+    """Of the bytes that were read, the share of their sub-pixels that is coded counts; it never goes back."""
+
+    def __init__(self, total: int, callback: Callable[[int, int], None] | None) -> None:
+        self.bytes = self.subpixels = 0
+        self._total, self._callback, self._shown = total, callback, 0
+
+    def report(self, finished: int) -> None:
+        """Call the callback, after so many sub-pixels were coded."""
+        done = self.bytes if not self.subpixels else round(self.bytes * finished / self.subpixels)
+        self._shown = max(self._shown, done)
+        if self._callback is not None:
+            self._callback(self._shown, self._total)
+
+
+def _pays(intake: _Intake, encoded: Encoded, weights: int) -> bool:
+    """Whether the model saves more bytes than it takes."""
+    coded = [(number, entry.coded) for number, entry in enumerate(intake.entries) if entry.coded is not None]
+    return sum(known.limit - encoded.bits[number] for number, known in coded) / 8 > weights
+
+
+def _index(intake: _Intake, encoded: Encoded, packed_model: bytes) -> Index:
+    entries = intake.entries
+    pictures = {
+        number
+        for number, entry in enumerate(entries)
+        if (first := entry if entry.same_as < 0 else entries[entry.same_as]).coded or first.kind == Kind.IMAGE
+    }
+    names = restored_names([entry.file.name for entry in entries], pictures)
+    members = tuple(_member(name, entry) for name, entry in zip(names, entries, strict=True))
     pieces = [Piece.of(packed_model)] if packed_model else []
-    pieces += [work.own(number)[1] for number, member in enumerate(members) if member.has_piece]
+    pieces += [entry.piece[1] for entry in entries if entry.piece is not None]
     pieces += [Piece.of(stream.content) for stream in encoded.streams]
-    known = codec.fingerprint if work.coded else bytes(8)
-    return Index(known, codec.tile, bool(packed_model), tuple(members), tuple(encoded.shared), tuple(pieces))
+    codec = intake.codec if any(entry.coded for entry in entries) else None
+    fingerprint, tile = (NO_MODEL, (1, 1)) if codec is None else (codec.fingerprint, codec.tile)
+    return Index(fingerprint, tile, bool(packed_model), members, tuple(encoded.shared), tuple(pieces))
 
 
-def _names(listing: Listing, work: _Work) -> list[str]:
-    """Under what names the files will be restored: pictures as .png, without taking the name of another file."""
-    taken = {part for file in listing.files for part in _with_parents(file.name)}
-    names = []
-    for number, file in enumerate(listing.files):
-        first = work.same.get(number, number)
-        name = file.name
-        if (first in work.coded or work.kinds[first] == Kind.IMAGE) and Path(name).suffix.lower() != PNG:
-            name = next(name for name in _candidates(file.name) if name.casefold() not in taken)
-            taken.add(name.casefold())
-        names.append(name)
-    return names
+def _member(name: str, entry: _Entry) -> Member:
+    coded = entry.coded
+    if coded is None:
+        return Member(name=name, kind=entry.kind, same_as=entry.same_as)
+    return Member(
+        name=name,
+        kind=Kind.CODED,
+        form=coded.form,
+        height=coded.height,
+        width=coded.width,
+        has_extras=coded.extras is not None,
+        checksum=coded.checksum,
+    )
 
 
-def _with_parents(name: str) -> Iterator[str]:
-    """A name and those of the folders above it, without the difference of capital letters: some systems make none."""
-    parts = name.casefold().split("/")
-    return ("/".join(parts[: count + 1]) for count in range(len(parts)))
-
-
-def _candidates(name: str) -> Iterator[str]:
-    """Names for a picture that becomes a PNG file, the nearest first; none is longer than systems allow."""
-    path = Path(name)
-    for count in itertools.count():
-        ending = PNG if count == 0 else f"{path.suffix}{PNG}" if count == 1 else f"-{count}{PNG}"
-        stem = path.stem
-        while len(os.fsencode(stem + ending)) > MOST_PART:
-            stem = stem[:-1]
-        yield path.with_name(stem + ending).as_posix()
-
-
-def _write(path: Path, index: Index, packed_model: bytes, work: _Work, spool: IO[bytes], encoded: Encoded) -> None:
+def _write(path: Path, index: Index, packed_model: bytes, intake: _Intake, encoded: Encoded) -> None:
     """Write everything, and read it back."""
     with path.open("wb") as file:
         file.write(pack_index(index))
         file.write(packed_model)
-        for number, member in enumerate(index.members):
-            if member.has_piece:
-                place, piece = work.own(number)
-                spool.seek(place)
-                shutil.copyfileobj(_Part(spool, piece.length), file)
+        for entry in intake.entries:
+            if entry.piece is not None:
+                place, piece = entry.piece
+                shutil.copyfileobj(intake.piece(place, piece.length), file)
         for stream in encoded.streams:
             file.write(stream.content)
     with Archive(path) as archive:
         if archive.index != index:
-            raise ArchiveError(f"{path}: the index is not read as it was written (please report this)")
+            raise ArchiveError("the index is not read as it was written; nothing is written (please report this)")
         for number in range(len(index.pieces)):
             archive.piece(number)
 
@@ -309,19 +366,32 @@ class _Part:
         return content
 
 
-def _report(listing: Listing, work: _Work, encoded: Encoded, index: Index, channels: int, size: int) -> Compressed:
-    coded = index.coded
+def _report(listing: Listing, intake: _Intake, encoded: Encoded, index: Index, weights: int, size: int) -> Compressed:
+    entries, coded = intake.entries, index.coded
+    kept: dict[str, list[str]] = {}
+    lost: dict[str, list[str]] = {}
+    for entry in entries:
+        first = entry if entry.same_as < 0 else entries[entry.same_as]
+        if entry.reason:
+            kept.setdefault(entry.reason, []).append(entry.file.name)
+        if first.coded or first.kind == Kind.IMAGE:
+            for what in entry.lost:
+                lost.setdefault(what, []).append(entry.file.name)
+    channels = 0 if intake.codec is None else intake.codec.coder.model.config.shape[0]
+    names = [(entry.file.name, member.name) for entry, member in zip(entries, index.members, strict=True)]
     return Compressed(
-        files=len(listing.files),
+        files=len(entries),
         coded=len(coded),
-        same=len(work.same),
-        kept=dict(collections.Counter(work.reasons.values())),
+        same=sum(entry.kind == Kind.SAME for entry in entries),
+        kept={reason: tuple(names) for reason, names in kept.items()},
         links=listing.links,
-        skipped=listing.skipped,
-        original=sum(file.size for file in listing.files),
-        pixels=channels * sum(work.coded[number].height * work.coded[number].width for number in coded),
-        coded_original=sum(listing.files[number].size for number in coded),
+        skipped=(*listing.skipped, *intake.skipped),
+        renamed={before: after for before, after in names if before != after},
+        lost={what: tuple(names) for what, names in lost.items()},
+        original=sum(entry.file.size for entry in entries),
+        pixels=channels * sum(index.members[number].height * index.members[number].width for number in coded),
+        coded_original=sum(entries[number].file.size for number in coded),
         coded_bits=sum(encoded.bits[number] for number in coded),
+        weights=weights,
         size=size,
-        renamed=sum(a.name != b.name for a, b in zip(listing.files, index.members, strict=True)),
     )

@@ -12,9 +12,15 @@ from pixelrnn.codec.streams import Coder, least_bytes
 from pixelrnn.codec.tiles import LANES, Tile, count, plan
 from pixelrnn.errors import ArchiveError
 
-__all__ = ["decode", "groups_of"]
+__all__ = ["Damaged", "decode", "groups_of", "refuse"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
+Damaged = Callable[[int, ArchiveError], None]
+
+
+def refuse(number: int, error: ArchiveError) -> None:
+    """Let damage end the work."""
+    raise error
 
 
 def groups_of(index: Index, channels: int) -> list[list[Tile]]:
@@ -44,6 +50,7 @@ def decode(
     wanted: AbstractSet[int],
     *,
     contexts: Array | None = None,
+    damaged: Damaged,
     callback: Callable[[int], None] | None = None,
 ) -> Iterator[tuple[int, Array]]:
     """Restore the levels of coded members.
@@ -55,26 +62,32 @@ def decode(
         read: Gives a piece.
         wanted: Numbers of members.
         contexts: Of all members, if the model has one, `(N, Cc, Hc, Wc)`.
+        damaged: Called with the number of each wanted member whose stream is not what it must be, and the reason.
         callback: Called with the number of sub-pixels that are finished; what it raises ends the work.
 
     Yields:
         The number of each wanted member, in the order in which they are finished, and its levels `(C, H, W)`.
 
     Raises:
-        ArchiveError: If a stream is not what it must be.
+        ArchiveError: If the model does not know a label.
     """
     channels = coder.model.config.shape[0]
     first = piece_of(index)[1]
     labels = np.array([member.label for member in index.members], np.int64)
     if ((labels < -1) | (labels >= max(1, coder.model.config.classes))).any():
         raise ArchiveError("it holds a label that the model does not know")
-    pictures = _Pictures(index, wanted, channels)
-    with Pool[tuple[list[Tile], Array]](callback) as pool:
+    pictures = _Pictures(index, wanted, channels, damaged)
+    with Pool[tuple[list[Tile], Array | ArchiveError]](callback) as pool:
         for stream, tiles in enumerate(groups):
             if not wanted.isdisjoint(tile.picture for tile in tiles):
                 numbers = [tile.picture for tile in tiles]
                 given = None if contexts is None else contexts[numbers]
-                for result in pool.submit(_work(coder, read(first + stream), tiles, labels[numbers], given)):
+                try:
+                    content = read(first + stream)
+                except ArchiveError as error:
+                    pictures.lose(tiles, error)
+                    continue
+                for result in pool.submit(_work(coder, content, tiles, labels[numbers], given)):
                     yield from pictures.finished(*result)
         for result in pool.rest():
             yield from pictures.finished(*result)
@@ -83,13 +96,23 @@ def decode(
 class _Pictures:
     """Puts tiles together."""
 
-    def __init__(self, index: Index, wanted: AbstractSet[int], channels: int) -> None:
-        self._index, self._wanted, self._channels = index, wanted, channels
+    def __init__(self, index: Index, wanted: AbstractSet[int], channels: int, damaged: Damaged) -> None:
+        self._index, self._wanted, self._channels, self._damaged = index, set(wanted), channels, damaged
         self._begun: dict[int, Array] = {}
         self._missing: dict[int, int] = {}
 
-    def finished(self, tiles: list[Tile], values: Array) -> Iterator[tuple[int, Array]]:
+    def lose(self, tiles: list[Tile], error: ArchiveError) -> None:
+        """Give up the wanted pictures that have tiles of a group."""
+        for number in sorted(self._wanted.intersection(tile.picture for tile in tiles)):
+            self._wanted.remove(number)
+            self._begun.pop(number, None)
+            self._damaged(number, error)
+
+    def finished(self, tiles: list[Tile], values: Array | ArchiveError) -> Iterator[tuple[int, Array]]:
         """Take the tiles of a group; returns the wanted pictures that they complete."""
+        if isinstance(values, ArchiveError):
+            self.lose(tiles, values)
+            return
         for tile, part in zip(tiles, values, strict=True):
             number, member = tile.picture, self._index.members[tile.picture]
             if number not in self._wanted:
@@ -105,10 +128,13 @@ class _Pictures:
 
 def _work(
     coder: Coder, content: bytes, tiles: list[Tile], labels: Array, contexts: Array | None
-) -> Callable[[Callable[[float], None]], tuple[list[Tile], Array]]:
+) -> Callable[[Callable[[float], None]], tuple[list[Tile], Array | ArchiveError]]:
     shape = (len(tiles), coder.model.config.shape[0], *tiles[0].size)
 
-    def work(tick: Callable[[float], None]) -> tuple[list[Tile], Array]:
-        return tiles, coder.decode(content, shape, labels, contexts, lambda: tick(len(tiles)))
+    def work(tick: Callable[[float], None]) -> tuple[list[Tile], Array | ArchiveError]:
+        try:
+            return tiles, coder.decode(content, shape, labels, contexts, lambda: tick(len(tiles)))
+        except ArchiveError as error:
+            return tiles, error
 
     return work

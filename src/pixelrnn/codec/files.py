@@ -61,6 +61,8 @@ def find(source: Path, *, without: Path, skip_bad: bool) -> Listing:
     Raises:
         ArchiveError: If something cannot be read, or there is nothing.
     """
+    if not source.exists():
+        raise ArchiveError(f"{source}: no such file or folder")
     skipped, links = [], 0
 
     def refuse(what: str) -> None:

@@ -30,7 +30,9 @@ __all__ = [
     "checksum",
     "from_picture",
     "grid",
+    "info",
     "kept",
+    "not_kept",
     "saved",
     "spread",
     "to_picture",
@@ -43,6 +45,10 @@ FORMS = ("levels", "1", "L", "LA", "P", "RGB", "RGBA")
 OPAQUE = 255
 MOST_EXTRAS = 2**28  # bytes, unpacked
 KEPT = ("icc_profile", "exif")  # of `info`, beside the transparency
+# Of `info`, what only tells how a file was written, or how its one frame would be shown in a film.
+TRIVIAL = {"transparency", "jfif", "jfif_version", "jfif_unit", "jfif_density", "progressive", "progression", "adobe"}
+TRIVIAL |= {"adobe_transform", "compression", "interlace", "version", "extension", "background", "loop", "duration"}
+TRIVIAL |= {"timestamp", "blend", "disposal", "default_image", "bbox"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,6 +128,11 @@ def kept(picture: Image.Image) -> dict[str, bytes]:
     return {name: value for name in KEPT if (value := picture.info.get(name))}
 
 
+def not_kept(picture: Image.Image) -> tuple[str, ...]:
+    """What a picture's file says beside it that is not kept, by Pillow's names: resolution, gamma, texts, ..."""
+    return tuple(sorted(str(name) for name in picture.info.keys() - TRIVIAL - set(KEPT)))
+
+
 def saved(picture: Image.Image, form: str, **options: Any) -> bytes:
     """A file of a picture, in memory."""
     file = io.BytesIO()
@@ -151,14 +162,10 @@ def to_picture(planes: Planes, levels: int) -> Image.Image:
     if alpha is None and mode in ("LA", "RGBA"):
         alpha = _from_png(extras.get("alpha", b""), colours.shape[:2])
     colours = np.repeat(colours, 3, axis=2) if colours.shape[2] == 1 else colours[..., :3]
-    info: dict[str, Any] = {name: extras[name] for name in KEPT if name in extras}
-    if mode == "P" and len(extras.get("opacities", b"")) in range(1, 257):
-        info["transparency"] = extras["opacities"]
-    elif "transparency" in extras:
-        info["transparency"] = _key(extras["transparency"], mode)
+    known = _info(mode, extras)
     if mode == "P":
         entries = colours if alpha is None else np.dstack([colours, alpha])
-        picture = _from_palette(entries, extras.get("palette", b""), info.get("transparency"))
+        picture = _from_palette(entries, extras.get("palette", b""), known.get("transparency"))
     elif mode == "RGB":
         picture = Image.fromarray(colours)
     elif mode == "RGBA":
@@ -168,8 +175,22 @@ def to_picture(planes: Planes, levels: int) -> Image.Image:
     else:
         picture = Image.fromarray(colours[..., 0].copy())
         picture = picture.point(lambda value: OPAQUE * (value > 127), "1") if mode == "1" else picture
-    picture.info.update(info)
+    picture.info.update(known)
     return picture
+
+
+def info(form: int, extras: bytes) -> dict[str, Any]:
+    """Profile, EXIF data and transparency of a picture, as Pillow has them."""
+    return _info(FORMS[form], _unpack(extras))
+
+
+def _info(mode: str, extras: dict[str, bytes]) -> dict[str, Any]:
+    known: dict[str, Any] = {name: extras[name] for name in KEPT if name in extras}
+    if mode == "P" and len(extras.get("opacities", b"")) in range(1, 257):
+        known["transparency"] = extras["opacities"]
+    elif "transparency" in extras:
+        known["transparency"] = _key(extras["transparency"], mode)
+    return known
 
 
 def checksum(picture: Image.Image) -> int:

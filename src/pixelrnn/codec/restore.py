@@ -1,19 +1,21 @@
 """Members of an archive back onto the disk, each whole or not at all, and never outside of their folder."""
 
 import dataclasses
+import fnmatch
 import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
 from pixelrnn.abstract import AbstractImageModel
 from pixelrnn.codec.archive import Archive
+from pixelrnn.codec.names import PNG
 from pixelrnn.codec.pictures import as_png
 from pixelrnn.errors import ArchiveError
 from pixelrnn.storage import atomic_write
 
-__all__ = ["Restored", "decompress", "select"]
+__all__ = ["Restored", "check", "decompress", "select"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,26 +25,44 @@ class Restored:
     Attributes:
         files: Paths, in no order.
         size: Bytes of all of them.
+        left: Paths that were there already, and were left as they are.
+        damaged: What could not be restored, each with the reason.
     """
 
     files: tuple[Path, ...]
     size: int
+    left: tuple[Path, ...]
+    damaged: tuple[str, ...]
 
 
 def select(archive: Archive, names: Sequence[str]) -> set[int]:
-    """The numbers of members by their names; a name of a folder means everything below it.
+    """The numbers of members by their names.
+
+    Args:
+        archive: Open.
+        names: Of members, as they are in the archive or as they were before they became .png; of folders, for
+            everything below them; or patterns with `*`, `?` and `[...]`, where `*` stands for slashes too.
 
     Raises:
         ArchiveError: If a name is not there.
     """
-    wanted: set[int] = set()
-    for name in names:
-        below = name.rstrip("/") + "/"
-        found = {n for n, member in enumerate(archive.members) if member.name == name or member.name.startswith(below)}
-        if not found:
-            raise ArchiveError(f"{archive.path}: there is no {name!r} in it (--list shows what is)")
-        wanted |= found
-    return wanted
+    known = {member.name: number for number, member in enumerate(archive.members)}
+    return {number for name in names for number in _found(archive, known, name)}
+
+
+def _found(archive: Archive, known: dict[str, int], name: str) -> set[int]:
+    if name in known:
+        return {known[name]}
+    found = {known[other] for other in known if other.startswith(name.rstrip("/") + "/")}
+    if not found:
+        found = {known[other] for other in fnmatch.filter(known, name)}
+    if not found and PurePosixPath(name).name not in ("", ".", ".."):
+        path = PurePosixPath(name)
+        changed = next((new for new in (f"{name}{PNG}", str(path.with_suffix(PNG))) if new in known), None)
+        found = set() if changed is None else {known[changed]}
+    if not found:
+        raise ArchiveError(f"{archive.path}: there is no {name!r} in it (--list shows what is)")
+    return found
 
 
 def decompress(
@@ -52,31 +72,75 @@ def decompress(
     *,
     wanted: set[int] | None = None,
     overwrite: bool = False,
+    skip_existing: bool = False,
     callback: Callable[[int, int], None] | None = None,
 ) -> Restored:
     """Write members into a folder; pictures become PNG files, all others are the files that they were.
+
+    What is damaged is left out and told; everything else is restored.
 
     Args:
         archive: Open.
         model: The one that it was compressed with, if it is not in the archive.
         out: Folder, made if needed.
         wanted: Numbers of members; all if not given.
-        overwrite: Whether files may be there already.
+        overwrite: Whether files may be there already, and are replaced.
+        skip_existing: Whether files may be there already, and are left as they are.
         callback: As for `Archive.extract`.
 
     Raises:
-        ArchiveError: If something is damaged or there already, before that is written.
+        ArchiveError: If the model is missing or another one, or a file is there already.
     """
-    out = Path(out)
+    out, damaged = Path(out), list[str]()
     numbers = range(len(archive.members)) if wanted is None else sorted(wanted)
     paths = {number: _path(archive, out, number) for number in numbers}
-    if not overwrite and (there := next((path for path in paths.values() if path.exists()), None)):
-        raise ArchiveError(f"{there} exists; choose another folder, or give overwrite (--overwrite)")
-    size = 0
-    for number, content in archive.extract(model, set(numbers), callback=callback):
-        atomic_write(paths[number], _writer(content))
+    there = {number for number, path in paths.items() if path.exists()} if not overwrite else set[int]()
+    if there and not skip_existing:
+        raise ArchiveError(
+            f"{paths[min(there)]} exists; choose another folder, or give overwrite (--overwrite) to replace such files "
+            "or skip_existing (--skip-existing) to leave them"
+        )
+    files, size = [], 0
+    for number, content in archive.extract(
+        model,
+        paths.keys() - there,
+        damaged=lambda number, error: damaged.append(str(error)),
+        callback=callback,
+    ):
+        # Checked again in the moment of writing: two names may be one on a system without capital letters.
+        atomic_write(paths[number], _writer(content), is_new=not overwrite)
+        files.append(paths[number])
         size += paths[number].stat().st_size
-    return Restored(tuple(paths.values()), size)
+    return Restored(tuple(files), size, tuple(paths[number] for number in sorted(there)), tuple(damaged))
+
+
+def check(
+    archive: Archive,
+    model: AbstractImageModel | None,
+    *,
+    wanted: set[int] | None = None,
+    callback: Callable[[int, int], None] | None = None,
+) -> tuple[str, ...]:
+    """Decode members and compare their checksums, without writing anything.
+
+    Args:
+        archive: Open.
+        model: As for `decompress`.
+        wanted: As for `decompress`.
+        callback: As for `Archive.extract`.
+
+    Returns:
+        What is damaged, each with the reason; nothing if the archive is whole.
+
+    Raises:
+        ArchiveError: If the model is missing or another one.
+    """
+    damaged: list[str] = []
+    for _ in archive.extract(
+        model, wanted, damaged=lambda number, error: damaged.append(str(error)), callback=callback
+    ):
+        pass
+    return tuple(damaged)
 
 
 def _path(archive: Archive, out: Path, number: int) -> Path:
