@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pixelrnn import ConfigError
+from pixelrnn import ConfigError, ModelConfig
 from pixelrnn.codec.archive import Archive
 from pixelrnn.codec.files import find
 from pixelrnn.codec.material import gather
 from pixelrnn.codec.restore import decompress
 from pixelrnn.errors import ArchiveError
-from pixelrnn.tasks import ordinary
-from pixelrnn.tasks.pack import SIZES, pack
+from pixelrnn.tasks import ordinary, trials
+from pixelrnn.tasks.pack import pack
+from pixelrnn.tasks.trials import SIZES
 from tests.conftest import build
 
 RNG = np.random.default_rng(0)
@@ -34,15 +35,21 @@ def material(folder):
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pack")
-    write(folder / "bits", 40)
+    write(folder / "bits", 90)
     (folder / "bits" / "note.txt").write_text("hello")
-    said = []
-    result = pack(folder / "bits", folder / "bits.pxr", minutes=0.05, callback=lambda *a: said.append(a) and None)
-    return folder, result, said
+    said, tried = [], []
+    result = pack(
+        folder / "bits",
+        folder / "bits.pxr",
+        minutes=0.05,
+        callback=lambda *a: said.append(a) and None,
+        tried=tried.append,
+    )
+    return folder, result, said, tried
 
 
 def test_one_file_is_all_it_takes(packed, tmp_path):
-    folder, result, _ = packed
+    folder, result, *_ = packed
     with Archive(folder / "bits.pxr") as archive:
         assert archive.index.has_model
         decompress(archive, None, tmp_path / "out")
@@ -52,43 +59,97 @@ def test_one_file_is_all_it_takes(packed, tmp_path):
             assert Image.open(path).tobytes() == Image.open(after).tobytes()
         else:
             assert path.read_bytes() == after.read_bytes()
-    assert result.compressed.files == 41
+    assert result.compressed.files == 91
     assert result.compressed.size == (folder / "bits.pxr").stat().st_size
 
 
 def test_the_smallest_sum_is_taken(packed):
-    _, result, said = packed
-    assert len(result.trials) == 2 + len(SIZES)
-    best = min(result.trials[2:], key=lambda trial: trial.total)
-    assert f"{result.model.architecture}, {result.model.layers} layers, h={result.model.hidden}" == best.what
-    rounding = min(result.roundings, key=lambda stage: stage.total)
+    _, result, said, tried = packed
+    assert tuple(tried) == result.tried
+    ordinary, *stages = tried
+    kinds, sizes, finals, roundings = stages[:2], stages[2:5], stages[5:7], stages[7:]
+    assert (ordinary.what, ordinary.weights) == ("ordinary files", 0)
+    assert ordinary.total == sum(path.stat().st_size for path in (packed[0] / "bits").glob("*.png"))
+    assert [stage.what.split(",")[0] for stage in kinds] == ["diagonal-bilstm 4x16", "row-lstm 4x16"]
+    kind = min(kinds, key=lambda stage: stage.total).what.split()[0]
+    assert [stage.what.split(",")[0] for stage in sizes] == [f"{kind} {layers}x{hidden}" for layers, hidden in SIZES]
+    two = sorted(sizes, key=lambda stage: stage.total)[:2]
+    assert [stage.what.split(",")[0] for stage in finals] == [stage.what.split(",")[0] for stage in two]
+    best = min(finals, key=lambda stage: stage.total)
+    assert f"{result.model.architecture} {result.model.layers}x{result.model.hidden}" == best.what.split(",")[0]
+    rounding = min(roundings, key=lambda stage: stage.total)
     assert rounding.what == f"{result.bits} bits a weight"
-    assert rounding.weights == result.weights
+    assert rounding.weights == result.compressed.weights
     # The estimate that the choice rests on is right: all pictures are measured here.
     assert abs(rounding.pictures - result.compressed.coded_bits / 8) <= 0.01 * rounding.pictures + 2
     assert {what.split()[0] for what, *_ in said} == {"reading", "trying", "training", "rounding", "compressing"}
 
 
 def test_few_pictures_take_a_small_model(packed):
-    _, result, _ = packed
+    result = packed[1]
     assert (result.model.layers, result.model.hidden) == SIZES[0]
 
 
 def test_a_wish_to_stop_ends_the_training_but_not_the_packing(tmp_path):
-    write(tmp_path / "bits", 10)
+    write(tmp_path / "bits", 300)
     result = pack(
         tmp_path / "bits", tmp_path / "a.pxr", minutes=60, callback=lambda what, *_: what.startswith("trying")
     )
-    assert len(result.trials) == 1
+    assert [stage.what.split()[0] for stage in result.tried[:3]] == ["ordinary", "diagonal-bilstm", "5"]
+    assert result.model is not None
     with Archive(tmp_path / "a.pxr") as archive:
-        assert len(list(archive.extract(archive.model()))) == 10
+        assert len(list(archive.extract(None))) == 300
+
+
+def test_a_stop_in_a_later_trial_takes_the_best_so_far(tmp_path):
+    write(tmp_path / "bits", 300)
+    result = pack(tmp_path / "bits", tmp_path / "a.pxr", minutes=0.5, callback=lambda what, *_: what.endswith(" 7x24"))
+    measured = [stage for stage in result.tried if " min" in stage.what][2:]
+    assert len(measured) == len(SIZES)
+    best = min(measured, key=lambda stage: stage.total)
+    assert f"{result.model.architecture} {result.model.layers}x{result.model.hidden}" == best.what.split(",")[0]
+
+
+def test_what_a_longer_training_comes_to_is_extrapolated():
+    """A loss of 100 + 50 / sqrt(t) is found from two of its points."""
+    candidate = trials._Candidate(ModelConfig(shape=(1, 4, 4), levels=2, layers=1, hidden=4), 0)
+    candidate.measured = [trials._Measured(t, round(1e6 * (100 + 50 * t**-0.5))) for t in (1.0, 4.0)]
+    assert candidate.stage(21.0).pictures == pytest.approx(1e6 * (100 + 50 / 5), abs=2)
+    assert candidate.stage(0.0).pictures == candidate.measured[-1].pictures
+    candidate.measured[0] = trials._Measured(1.0, 0)  # what gets worse is not credited
+    assert candidate.stage(21.0).pictures == candidate.measured[-1].pictures
+
+
+def test_a_trial_is_told_the_time_that_measuring_takes(tmp_path, monkeypatch):
+    """Measuring comes off the last training, which keeps a quarter."""
+    clock = [0.0]
+    monkeypatch.setattr(trials.time, "monotonic", lambda: clock[0])
+    training = trials.Training(None, 0, 10.0, None, None)
+    assert training.left == 10.0
+    clock[0] = 240.0
+    assert training.left == 6.0
+    clock[0] = 1200.0
+    assert training.left == 2.5
+
+
+@pytest.mark.parametrize("count", [1, 60])
+def test_what_no_model_pays_for_stays_ordinary(count, tmp_path):
+    """One picture, without any training; and pictures that are smaller as they are than any model."""
+    write(tmp_path / "flat", count, (30, 30), "L", value=7)
+    write(tmp_path / "flat", 1, (1, 1), "1")
+    result = pack(tmp_path / "flat", tmp_path / "a.pxr", minutes=0.02)
+    assert (len(result.tried) == 1) == (count == 1)
+    assert (result.model, result.bits, result.compressed.weights, result.compressed.coded) == (None, 0, 0, 0)
+    assert set(result.compressed.kept) == {"smaller without a model"}
+    with Archive(tmp_path / "a.pxr") as archive:
+        assert len(list(archive.extract(None))) == count + 1
 
 
 def test_a_model_may_be_given(tmp_path):
-    write(tmp_path / "bits", 10)
+    write(tmp_path / "bits", 200)
     model = build(architecture="pixelcnn", shape=(1, 6, 6), levels=2).float()
     result = pack(tmp_path / "bits", tmp_path / "a.pxr", minutes=0.01, model=model)
-    assert result.trials == ()
+    assert {stage.what.split(maxsplit=1)[1] for stage in result.tried} == {"files", "bits a weight"}
     assert result.model.architecture == "pixelcnn"
     with pytest.raises(ArchiveError, match="the model has 1 channels and 5 levels; the pictures have 1 and 2"):
         pack(tmp_path / "bits", tmp_path / "b.pxr", model=build(shape=(1, 6, 6), levels=5))
@@ -107,6 +168,11 @@ def test_what_cannot_be_packed(tmp_path):
     (tmp_path / "a.pxr").touch()
     with pytest.raises(ArchiveError, match="exists"):
         pack(tmp_path / "bits", tmp_path / "a.pxr")
+    with pytest.raises(ArchiveError, match="text is no regular file"):
+        pack(tmp_path / "bits", tmp_path / "text", overwrite=True)
+    with pytest.raises(ArchiveError, match=r"b\.pxr cannot be written \(Not a directory\)"):
+        pack(tmp_path / "bits", tmp_path / "a.pxr" / "b.pxr")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.pxr", "bits", "text"]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import tyro
 
-from pixelrnn.cli.archives import Writing, say_compressed
+from pixelrnn.cli.archives import Writing, say_compressed, size_text
 from pixelrnn.cli.console import Report, progress, say, show_json
 from pixelrnn.cli.interrupt import stoppable
 from pixelrnn.cli.machine import Machine
@@ -18,11 +18,12 @@ from pixelrnn.errors import ArchiveError, ConfigError
 
 if TYPE_CHECKING:
     from pixelrnn.tasks.ordinary import Sizes
-    from pixelrnn.tasks.pack import Packed
+    from pixelrnn.tasks.pack import Packed, Stage
 
 __all__ = ["Pack"]
 
 TRAININGS = ("trying", "training")  # how what can be cut short begins
+READING = "reading"  # where nothing is lost yet
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,15 +35,16 @@ class Pack:
         pixelrnn pack scans/ --minutes 60 --out scans-small.pxr
         pixelrnn unpack scans.pxr --out restored/
 
-    Worth it for many images of one kind: the weights of the model, some 10 to 100 KB, are part of the file. Ctrl-C ends
-    the training, and what was learned by then is used; a second one gives up.
+    Worth it for many images of one kind: the weights of the model, some 5 to 100 KB, are part of the file. If ordinary
+    files are smaller than model and pictures, those are kept and the model is left out. Ctrl-C ends the training, and
+    what was learned by then is used; a second one gives up.
     """
 
     source: tyro.conf.Positional[Path]
     """A folder, with everything below it, or a file."""
 
     minutes: float = 20.0
-    """Time for choosing and training the model."""
+    """Time for choosing and training the model; reading the pictures and compressing them come on top."""
 
     start: Path | None = None
     """Run or model folder to train further, instead of a new model."""
@@ -78,7 +80,7 @@ class Pack:
         from pixelrnn.tasks.pack import pack
 
         device, archive = self.machine.prepare(), self.writing.archive(self.source)
-        with stoppable() as should_stop, _Stages(should_stop) as stages:
+        with stoppable() as should_stop, _Stages(should_stop, is_aside=self.json) as stages:
             packed = pack(
                 self.source,
                 archive,
@@ -87,6 +89,7 @@ class Pack:
                 seed=self.seed,
                 **self.writing.arguments,
                 callback=stages.report,
+                tried=stages.tried,
             )
         sizes = None
         if self.compare:
@@ -113,11 +116,12 @@ def _json(archive: Path, packed: "Packed", sizes: "Sizes | None") -> dict[str, o
 
 
 def _say(archive: Path, packed: "Packed", sizes: "Sizes | None") -> None:
-    """The trials, what became of the files, and the table of formats."""
-    for stage in (*packed.trials, *packed.roundings):
-        say(f"  {stage.what:<52} model {stage.weights:>9,} + pictures {stage.pictures:>12,} = {stage.total:>12,} bytes")
+    """What became of the files, and the table of formats."""
     say_compressed(archive, packed.compressed)
-    say(f"  the model in it: {packed.weights:,} bytes, {packed.bits} bits a weight")
+    if packed.model is None:
+        say("  no model in it: ordinary files are smaller than any model that was tried, and the pictures with it")
+    else:
+        say(f"  the model in it: {size_text(packed.compressed.weights)}, {packed.bits} bits a weight")
     if sizes is None:
         return
     ours, original = packed.compressed.size, sizes.bytes["original files"]
@@ -125,15 +129,16 @@ def _say(archive: Path, packed: "Packed", sizes: "Sizes | None") -> None:
     say(f"{'':<24}{'bytes':>14}  {'a file':>10}  {'of the originals':>16}")
     for name, size in {**sizes.bytes, archive.name: ours}.items():
         say(f"{name:<24}{size:>14,}  {size / sizes.files:>10,.0f}  {size / max(1, original):>16.1%}")
-    say(f"{archive.with_suffix('.png')} shows this")
+    say(f"{_chart(archive)} shows this")
 
 
 class _Stages:
     """A progress bar for each thing that is done, one after the other. A context manager."""
 
-    def __init__(self, should_stop: Callable[[], bool]) -> None:
-        self._should_stop = should_stop
-        self._is_told = False  # of the wish to stop, while there was something to stop
+    def __init__(self, should_stop: Callable[[], bool], *, is_aside: bool) -> None:
+        self._should_stop, self._is_aside = should_stop, is_aside
+        self._is_told = False  # of the wish to stop
+        self._is_first = True  # of what was tried
         self._what = ""
         self._report: Report | None = None
         self._bar = contextlib.ExitStack()
@@ -144,8 +149,16 @@ class _Stages:
     def __exit__(self, *_: object) -> None:
         self._bar.close()
 
+    def tried(self, stage: "Stage") -> None:
+        """Show a line of what was tried: bytes of the model, of the pictures, and of both."""
+        if self._is_first:
+            say(f"{'':<48}{'model':>10}{'pictures':>14}{'bytes':>14}", is_aside=self._is_aside)
+            self._is_first = False
+        numbers = f"{stage.weights:>10,}{stage.pictures:>14,}{stage.total:>14,}"
+        say(f"{stage.what:<48}{numbers}", is_aside=self._is_aside)
+
     def report(self, what: str, share: float, text: str) -> bool:
-        """Show how far something is; returns whether a training is to end. All else an interrupt ends at once."""
+        """Show how far something is; returns whether training is to end."""
         if what != self._what:
             self._bar.close()
             self._what, self._report = what, self._bar.enter_context(progress(what))
@@ -153,6 +166,10 @@ class _Stages:
         self._report(share, text)
         if self._should_stop() and not self._is_told:
             self._is_told = True
-            if not what.startswith(TRAININGS):
+            if what.startswith(READING):
                 raise KeyboardInterrupt
+            begun = (
+                "ending the training" if what.startswith(TRAININGS) else "the training is over, and compressing goes on"
+            )
+            say(f"pixelrnn: {begun}; Ctrl-C again gives up", is_error=True)
         return self._is_told

@@ -28,7 +28,7 @@ from pixelrnn.codec.pictures import checksum, from_picture, not_kept, to_picture
 from pixelrnn.errors import ArchiveError
 from pixelrnn.storage import atomic_write
 
-__all__ = ["Compressed", "compress", "require_pictures"]
+__all__ = ["Compressed", "compress", "require_pictures", "require_place"]
 
 NO_MODEL = bytes(8)  # fingerprint in an archive whose pictures no model codes
 NOTHING = Encoded((), {}, frozenset())
@@ -152,8 +152,8 @@ def compress(
     if model is not None:
         require_pictures(model)
         codec = Codec(model, tile=tile)
-    require_new(out, overwrite=overwrite)
     listing = find(source, without=out, skip_bad=skip_bad)
+    require_place(out, overwrite=overwrite)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=out.parent) as spool:
         intake = _Intake(codec, spool)
@@ -177,10 +177,18 @@ def require_pictures(model: AbstractImageModel) -> None:
         raise ArchiveError("the model needs a context or a label, which a file has not; pixelrnn.Codec takes them")
 
 
-def require_new(out: Path, *, overwrite: bool) -> None:
-    """Refuse a file that exists, unless it is to be overwritten."""
+def require_place(out: Path, *, overwrite: bool) -> None:
+    """Refuse a place where the archive could not be written in the end."""
+    if out.exists() and not out.is_file():
+        raise ArchiveError(f"{out} is no regular file, and is not replaced")
     if out.exists() and not overwrite:
         raise ArchiveError(f"{out} exists; choose another name, or give overwrite (--overwrite)")
+    folder = next(parent for parent in out.absolute().parents if parent.exists())
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ArchiveError(f"{out} cannot be written ({error.strerror})") from error
 
 
 class _Intake:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pixelrnn.codec.examine import examine
+from pixelrnn.codec.examine import best_ordinary, examine
 from pixelrnn.codec.files import Found
 from pixelrnn.codec.pictures import OPAQUE, grid, spread
 from pixelrnn.data.images import Data, ImageSet
@@ -33,29 +33,41 @@ class Material:
     Attributes:
         data: With all of them to train on, and some of those to measure by.
         subpixels: Of all pictures that a model with these channels can take.
+        ordinary: Bytes of those pictures as the smallest ordinary files.
     """
 
     data: Data
     subpixels: int
+    ordinary: int
 
 
-def gather(files: Sequence[Found], callback: Callable[[int, int], None] | None = None) -> Material:
+def gather(
+    files: Sequence[Found], skip_bad: bool = False, callback: Callable[[int, int], None] | None = None
+) -> Material:
     """Read the pictures of a folder, and decide channels, levels and the size of what is learnt.
 
     Args:
         files: Of which some are pictures.
+        skip_bad: Leave out files that cannot be read.
         callback: Called with the number of files that were read, and of all.
 
     Raises:
-        ArchiveError: If there are no pictures that could be learnt.
+        ArchiveError: If there are no pictures that could be learnt, or a file cannot be read.
     """
     pictures: list[Array] = []
     used = np.zeros(256, np.bool_)
-    count = pixels = kept = grey = opaque = 0
+    count = pixels = kept = grey = opaque = ordinary = 0
     for number, file in enumerate(files):
-        picture = examine(file.read())
+        try:
+            content = file.read()
+        except ArchiveError:
+            if not skip_bad:
+                raise
+            content = b""
+        picture = examine(content)
         values = None if isinstance(picture, str) else spread(picture)
-        if values is not None:
+        if values is not None and not isinstance(picture, str):
+            ordinary += len(best_ordinary(content, picture))
             is_grey = bool((values[:1] == values[1:3]).all())
             is_opaque = bool((values[3] == OPAQUE).all())
             grey, opaque, pixels = grey + is_grey, opaque + is_opaque, pixels + values[0].size
@@ -70,7 +82,7 @@ def gather(files: Sequence[Found], callback: Callable[[int, int], None] | None =
         raise ArchiveError("there are no pictures that a model could learn; pixelrnn pack takes PNG, BMP, WebP, ...")
     channels = 4 if opaque < (1 - RARE) * count else 1 if grey >= (1 - RARE) * count else 3
     levels = _levels(used)
-    return Material(_data([values[:channels] for values in pictures], levels), pixels * channels)
+    return Material(_data([values[:channels] for values in pictures], levels), pixels * channels, ordinary)
 
 
 def _levels(used: Array) -> int:

@@ -1,0 +1,202 @@
+r"""Which model makes the sum of its bytes and those of the pictures smallest: short trainings of many, longer of few.
+
+Architectures and outputs are compared first, at medium size; then sizes of the best of them, in two parts; then the two
+best sizes are trained further, and compared again. The loss of a training of t minutes is taken to be
+:math:`a + b t^{-1/2}`, through the last two measurements, so that a large model that is still slow is not judged by its
+beginning but by where it would be in the end.
+"""
+
+import dataclasses
+import itertools
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+
+from pixelrnn.abstract import AbstractImageModel
+from pixelrnn.codec.material import Material
+from pixelrnn.config import Architecture, ModelConfig, OutputName, TrainConfig
+from pixelrnn.pretrained import build_model
+from pixelrnn.train import Progress, evaluate, fit
+
+__all__ = ["Report", "Stage", "Training", "bytes_of_pictures", "choose", "least_weights", "words"]
+
+# Shares of the time: for each kind; for each size, in two parts; for each of the best sizes; for the best in the end.
+KIND, SIZE, BEST, LAST = 0.03, (0.02, 0.04), 0.1, 0.5
+LEAST_LAST = 0.25  # even if measuring took long
+SIZES = ((2, 8), (4, 16), (7, 24))  # layers and features; the second is that of the trials of kinds
+EVALUATIONS = 4  # of the weights in a training
+EXPONENT = -0.5  # of the time, in the course of the loss
+BITS = 7  # of a weight, in the sum of a trial
+LEAST_BITS = 3  # of a weight, when all that can be saved there is
+
+Report = Callable[[str, float, str], bool | None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """Something that was tried, and the bytes that all would take with it.
+
+    Attributes:
+        what: In words.
+        weights: Bytes of the model.
+        pictures: Bytes of all pictures, estimated.
+    """
+
+    what: str
+    weights: int
+    pictures: int
+
+    @property
+    def total(self) -> int:
+        """Bytes of both."""
+        return self.weights + self.pictures
+
+
+class _Measured(NamedTuple):
+    minutes: float  # of training
+    pictures: int  # bytes
+
+
+class _Candidate:
+    """A model, and what it came to after its trainings."""
+
+    def __init__(self, config: ModelConfig, seed: int) -> None:
+        self.model = build_model(config, seed=seed)
+        self.measured: list[_Measured] = []
+
+    @property
+    def minutes(self) -> float:
+        """Of training."""
+        return self.measured[-1].minutes if self.measured else 0.0
+
+    def stage(self, more: float) -> Stage:
+        """What it should come to after more minutes of training; what it came to, if it was measured only once."""
+        pictures = self.measured[-1].pictures
+        if len(self.measured) > 1:
+            before, last = self.measured[-2:]
+            powers = [minutes**EXPONENT for minutes in (before.minutes, last.minutes, last.minutes + more)]
+            gained = max(0, before.pictures - last.pictures)
+            pictures -= round(gained * (powers[1] - powers[2]) / (powers[0] - powers[1]))
+        what = f"{words(self.model.config)}, {self.minutes:.2g} min"
+        return Stage(what, _weights(self.model.config, BITS), pictures)
+
+
+class Training:
+    """Time to train models on a folder's pictures.
+
+    Args:
+        material: The pictures.
+        seed: Of weights and of all that is drawn.
+        minutes: For all trainings and measurements.
+        report: Called with what is trained, the finished share and a word on it; once it returns True, no training
+            goes on.
+        tried: Called with each stage.
+    """
+
+    def __init__(
+        self, material: Material, seed: int, minutes: float, report: Report, tried: Callable[[Stage], None]
+    ) -> None:
+        self.material, self.seed, self.minutes = material, seed, minutes
+        self.is_stopped = False
+        self.stages: list[Stage] = []
+        self.report = report
+        self._tried, self._begun = tried, time.monotonic()
+
+    @property
+    def left(self) -> float:
+        """Minutes for the last training."""
+        used = (time.monotonic() - self._begun) / 60
+        return max(LEAST_LAST * self.minutes, self.minutes - used)
+
+    def add(self, stage: Stage) -> None:
+        """Take note of a stage, and tell it."""
+        self.stages.append(stage)
+        self._tried(stage)
+
+    def train(self, model: AbstractImageModel, minutes: float, what: str) -> None:
+        """Train a model in place, until the callback has had enough."""
+        if self.is_stopped:
+            return
+
+        def show(at: Progress) -> bool:
+            self.is_stopped = bool(self.report(what, at.fraction, f"{at.bits_per_dim:.3f} bits a sub-pixel"))
+            return self.is_stopped
+
+        config = TrainConfig(minutes=minutes, seed=self.seed, samples=0, evaluations=EVALUATIONS)
+        fit(model, self.material.data, config, callback=show)
+
+    def trial(self, candidates: list[_Candidate], shares: tuple[float, ...], count: int) -> list[_Candidate]:
+        """Train candidates for shares of the time, and keep those with the smallest sums."""
+        if self.is_stopped:
+            return [candidate for candidate in candidates if candidate.measured]
+        for candidate, share in itertools.product(candidates, shares):
+            self._extend(candidate, share * self.minutes)
+        candidates = [candidate for candidate in candidates if candidate.measured]
+        stages = [candidate.stage(0.0 if self.is_stopped else LAST * self.minutes) for candidate in candidates]
+        for stage in stages:
+            self.add(stage)
+        order = sorted(range(len(candidates)), key=lambda number: stages[number].total)
+        return [candidates[number] for number in order[:count]]
+
+    def _extend(self, candidate: _Candidate, minutes: float) -> None:
+        if not self.is_stopped:
+            self.train(candidate.model, minutes, f"trying {words(candidate.model.config)}")
+            pictures = bytes_of_pictures(candidate.model, self.material)
+            candidate.measured.append(_Measured(candidate.minutes + minutes, pictures))
+
+
+def choose(training: Training) -> AbstractImageModel:
+    """A model of the kind and size that trials found best, as far as its trials brought it."""
+    kinds = [_Candidate(config, training.seed) for config in _kinds(training.material, SIZES[1])]
+    best = training.trial(kinds, (KIND,), 1)[0]
+    medium = best.model.config
+    configs = [dataclasses.replace(medium, layers=layers, hidden=hidden) for layers, hidden in SIZES]
+    sizes = [best if config == medium else _Candidate(config, training.seed) for config in configs]
+    finalists = training.trial(sizes, SIZE, 2)
+    return training.trial(finalists, (BEST,), 1)[0].model
+
+
+def least_weights(material: Material) -> int:
+    """Bytes that the smallest of the models takes at least."""
+    return min(_weights(config, LEAST_BITS) for config in _kinds(material, SIZES[0]))
+
+
+def words(config: ModelConfig) -> str:
+    """A model in short: layers x features.
+
+    Example:
+        >>> words(ModelConfig(architecture="row-lstm", shape=(1, 4, 4), levels=2, layers=2, hidden=8))
+        'row-lstm 2x8'
+    """
+    output = "" if config.output == "auto" else f" {config.output}"
+    return f"{config.architecture} {config.layers}x{config.hidden}{output}"
+
+
+@torch.no_grad()
+def bytes_of_pictures(model: AbstractImageModel, material: Material) -> int:
+    """Bytes of all pictures, by those that are measured."""
+    return round(evaluate(model, material.data.valid).bits_per_dim * material.subpixels / 8)
+
+
+def _kinds(material: Material, size: tuple[int, int]) -> list[ModelConfig]:
+    """Architectures and outputs."""
+    data = material.data
+    outputs: list[OutputName] = ["auto"] if data.levels <= 16 else ["softmax", "logistic-mixture"]
+    architectures: list[Architecture] = ["diagonal-bilstm", "row-lstm"]
+    return [
+        ModelConfig(
+            architecture=architecture,
+            shape=data.shape,
+            levels=data.levels,
+            layers=size[0],
+            hidden=size[1],
+            output=output,
+        )
+        for architecture, output in itertools.product(architectures, outputs)
+    ]
+
+
+def _weights(config: ModelConfig, bits: int) -> int:
+    return sum(parameter.numel() for parameter in build_model(config).parameters()) * bits // 8
