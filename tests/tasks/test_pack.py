@@ -91,14 +91,14 @@ def test_few_pictures_take_a_small_model(packed):
 
 
 def test_a_wish_to_stop_ends_the_training_but_not_the_packing(tmp_path):
-    write(tmp_path / "bits", 300)
+    write(tmp_path / "bits", 800)
     result = pack(
         tmp_path / "bits", tmp_path / "a.pxr", minutes=60, callback=lambda what, *_: what.startswith("trying")
     )
     assert [stage.what.split()[0] for stage in result.tried[:3]] == ["ordinary", "diagonal-bilstm", "5"]
     assert result.model is not None
     with Archive(tmp_path / "a.pxr") as archive:
-        assert len(list(archive.extract(None))) == 300
+        assert len(list(archive.extract(None))) == 800
 
 
 def test_a_stop_in_a_later_trial_takes_the_best_so_far(tmp_path):

@@ -168,8 +168,6 @@ class _Stages:
             self._is_told = True
             if what.startswith(READING):
                 raise KeyboardInterrupt
-            begun = (
-                "ending the training" if what.startswith(TRAININGS) else "the training is over, and compressing goes on"
-            )
-            say(f"pixelrnn: {begun}; Ctrl-C again gives up", is_error=True)
+            done = "ending the training" if what.startswith(TRAININGS) else "the training is over; compressing goes on"
+            say(f"pixelrnn: {done}; Ctrl-C again gives up", is_error=True)
         return self._is_told

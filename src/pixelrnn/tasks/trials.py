@@ -150,12 +150,20 @@ class Training:
 def choose(training: Training) -> AbstractImageModel:
     """A model of the kind and size that trials found best, as far as its trials brought it."""
     kinds = [_Candidate(config, training.seed) for config in _kinds(training.material, SIZES[1])]
+    for candidate in kinds:
+        _compile(candidate.model, training.material)
     best = training.trial(kinds, (KIND,), 1)[0]
     medium = best.model.config
     configs = [dataclasses.replace(medium, layers=layers, hidden=hidden) for layers, hidden in SIZES]
     sizes = [best if config == medium else _Candidate(config, training.seed) for config in configs]
     finalists = training.trial(sizes, SIZE, 2)
     return training.trial(finalists, (BEST,), 1)[0].model
+
+
+def _compile(model: AbstractImageModel, material: Material) -> None:
+    """Let a model be compiled where it is not yet, so that this takes no time of its trial."""
+    model.log_prob(material.data.train.batch([0])).sum().backward()  # type: ignore[no-untyped-call]
+    model.zero_grad()
 
 
 def least_weights(material: Material) -> int:
