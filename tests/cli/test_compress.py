@@ -118,12 +118,38 @@ def test_damage_is_listed_and_the_exit_code_says_so(model, digits, tmp_path, cap
 def test_pack_and_unpack(digits, tmp_path, capsys):
     assert run("pack", digits, "--minutes", 0.05) == 0
     said = capsys.readouterr().out
-    for word in ("diagonal-bilstm", "bits a weight", "original files", "PNG", "WebP", "digits.pxr"):
-        assert word in said
+    words = (
+        "ordinary files",
+        "row-lstm 4x16 ",
+        "7x24 ",
+        "5 bits a weight",
+        "original files",
+        "PNG",
+        "WebP",
+        "digits.pxr:",
+    )
+    assert [word for word in words if word not in said] == []
+    assert "digits-sizes.png shows this" in said
     with Image.open("digits-sizes.png") as bars:
         assert bars.width > 500
     assert run("unpack", "digits.pxr", "-o", "back") == 0
     assert contents(tmp_path / "back") == contents(digits)
+
+
+def test_an_interrupt_is_answered_once(capsys):
+    from pixelrnn.cli.pack import _Stages
+
+    for what, answer in (
+        ("trying a", "ending the training"),
+        ("compressing", "the training is over; compressing goes on"),
+    ):
+        with _Stages(lambda: True, is_aside=False) as stages:
+            assert stages.report(what, 0.1, "")
+            assert f"{answer}; Ctrl-C again gives up" in capsys.readouterr().err
+            assert stages.report("rounding weights", 0.1, "")
+            assert capsys.readouterr().err == ""
+    with _Stages(lambda: True, is_aside=False) as stages, pytest.raises(KeyboardInterrupt):
+        stages.report("reading pictures", 0.1, "")  # nothing would be lost
 
 
 def test_pack_does_not_draw_over_a_picture(digits, tmp_path, capsys):

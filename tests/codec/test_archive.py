@@ -1,7 +1,10 @@
 """Folders as archives: every file again, whatever it is, and nothing but those files."""
 
+import dataclasses
+import errno
 import os
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +13,7 @@ from PIL import Image, PngImagePlugin
 from pixelrnn.codec import compress as module
 from pixelrnn.codec.archive import Archive
 from pixelrnn.codec.compress import compress
-from pixelrnn.codec.container import Kind
+from pixelrnn.codec.container import Kind, pack_index
 from pixelrnn.codec.examine import best_ordinary, examine
 from pixelrnn.codec.files import find
 from pixelrnn.codec.restore import check, decompress, select
@@ -349,6 +352,37 @@ def test_what_cannot_be_read(grey, tmp_path):
     assert done.files == 1
     assert len(done.skipped) == 2
     assert "neither a file nor a folder" in " ".join(done.skipped)
+
+
+def test_files_that_may_not_be_read_are_found_before_the_work(folder, tmp_path, monkeypatch):
+    is_open = Path.open
+
+    def refuse(path, *arguments, **options):
+        if path.name == "notes.txt":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return is_open(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(ArchiveError, match=r"notes\.txt: Permission denied; --skip-bad leaves it out"):
+        find(folder, without=tmp_path / "none", skip_bad=False)
+    listing = find(folder, without=tmp_path / "none", skip_bad=True)
+    assert [line for line in listing.skipped if line.endswith("notes.txt: Permission denied")]
+    assert "notes.txt" not in [file.name for file in listing.files]
+
+
+@pytest.mark.parametrize("what", ["index", "pieces"])
+def test_what_is_written_is_read_back(what, grey, folder, tmp_path, monkeypatch):
+    if what == "index":
+
+        def write_another(index):
+            return pack_index(dataclasses.replace(index, fingerprint=b"another!"))
+
+        monkeypatch.setattr(module, "pack_index", write_another)
+    else:
+        monkeypatch.setattr(module.shutil, "copyfileobj", lambda part, file: file.write(bytes(len(part.read()))))
+    with pytest.raises(ArchiveError, match=r"not read as it was written|its bytes are not those"):
+        compress(grey, folder, tmp_path / "a.pxr")
+    assert not (tmp_path / "a.pxr").exists()
 
 
 def test_files_that_vanish_before_they_are_read(grey, folder, tmp_path, monkeypatch):
