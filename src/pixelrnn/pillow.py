@@ -65,7 +65,6 @@ class PxrImageFile(ImageFile.ImageFile):
 
     def _show(self, frame: int) -> None:
         """Make a frame the current one: size and mode are known before anything is decoded."""
-        self._frame = frame
         self._picture: Image.Image | None = None
         number = self._frames[frame]
         if self._kind(number) == Kind.CODED:
@@ -75,8 +74,10 @@ class PxrImageFile(ImageFile.ImageFile):
             assert self._picture is not None
             self._mode, self._size = self._picture.mode, self._picture.size
         found = self._archive.info(number) if self._picture is None else self._picture.info
-        self.info = {"name": self._archive.members[number].name}
+        self.info = {}
         self.info.update(found)
+        self.info["name"] = self._archive.members[number].name
+        self._frame = frame
         self._exif = None  # Pillow keeps what it read for the frame before
         self.tile = []
 

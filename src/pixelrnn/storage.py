@@ -41,9 +41,9 @@ def atomic_write(path: Path, write: Callable[[Path], None], *, is_new: bool = Fa
 
     If `is_new`, a file that is there by then is not replaced. What is no regular file never is.
     """
-    if path.exists() and not path.is_file():
-        raise RunError(f"{path} is no regular file, and is not replaced")
     try:
+        if path.exists() and not path.is_file():
+            raise RunError(f"{path} is no regular file, and is not replaced")
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=TEMPORARY, suffix=path.suffix, dir=path.parent)
         os.close(handle)
@@ -63,7 +63,7 @@ def atomic_write(path: Path, write: Callable[[Path], None], *, is_new: bool = Fa
 
 
 def _rename_to_new(temporary: Path, path: Path) -> None:
-    """Give a file a name that no other has; of two that do so at once, one fails."""
+    """Give a file a name that no other has; of two that do so at once one fails, where the file system has links."""
     try:
         os.link(temporary, path)
     except FileExistsError:

@@ -152,6 +152,33 @@ def test_an_interrupt_is_answered_once(capsys):
         stages.report("reading pictures", 0.1, "")  # nothing would be lost
 
 
+def test_pack_tells_what_it_did_even_if_it_cannot_compare(digits, tmp_path, capsys, monkeypatch):
+    from pixelrnn import figures
+
+    def refuse(*_):
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(figures, "save_bars", refuse)
+    assert run("pack", digits, "--minutes", 0.02, "-o", "a.pxr") == 0
+    said = capsys.readouterr()
+    assert "a.pxr: 81 files" in said.out
+    assert "a.pxr is whole, but other formats were not compared (the disk is full)" in said.err
+
+
+def test_odd_names_do_not_reach_the_terminal(model, digits, tmp_path, capsys):
+    odd = digits / os.fsdecode(b"\x1b[31m\xff.txt")
+    try:
+        odd.write_text("odd")
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    assert run("compress", model, digits, "-o", "a.pxr") == 0
+    assert run("decompress", "a.pxr", "--list") == 0
+    said = capsys.readouterr().out
+    assert said.count(r"\x1b[31m\udcff.txt") == 2
+    assert said.encode()  # has no surrogates
+    assert "\x1b" not in said
+
+
 def test_pack_does_not_draw_over_a_picture(digits, tmp_path, capsys):
     (tmp_path / "digits-sizes.png").write_text("mine")
     assert run("pack", digits) == 2

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from pixelrnn import ConfigError, ModelConfig
@@ -9,7 +10,7 @@ from pixelrnn.codec.archive import Archive
 from pixelrnn.codec.files import find
 from pixelrnn.codec.material import gather
 from pixelrnn.codec.restore import decompress
-from pixelrnn.errors import ArchiveError
+from pixelrnn.errors import ArchiveError, RunError
 from pixelrnn.tasks import ordinary, trials
 from pixelrnn.tasks.pack import pack
 from pixelrnn.tasks.trials import SIZES
@@ -26,6 +27,11 @@ def write(folder, count, size=(6, 7), mode="1", value=None):
         picture = Image.fromarray(pixels[..., 0] if shape[2] == 1 else pixels).convert(mode)
         picture.save(folder / f"{mode}-{size[0]}-{number:03d}.png")
     return folder
+
+
+def training_of(material):
+    nothing, device = lambda *_: None, torch.device("cpu")
+    return trials.Training(material, seed=0, minutes=10.0, device=device, report=nothing, tried=nothing)
 
 
 def material(folder):
@@ -112,19 +118,22 @@ def test_a_stop_in_a_later_trial_takes_the_best_so_far(tmp_path):
 
 def test_what_a_longer_training_comes_to_is_extrapolated():
     """A loss of 100 + 50 / sqrt(t) is found from two of its points."""
-    candidate = trials._Candidate(ModelConfig(shape=(1, 4, 4), levels=2, layers=1, hidden=4), 0)
+    config = ModelConfig(shape=(1, 4, 4), levels=2, layers=1, hidden=4)
+    candidate = trials._Candidate(config, 0, torch.device("cpu"))
     candidate.measured = [trials._Measured(t, round(1e6 * (100 + 50 * t**-0.5))) for t in (1.0, 4.0)]
     assert candidate.stage(21.0).pictures == pytest.approx(1e6 * (100 + 50 / 5), abs=2)
     assert candidate.stage(0.0).pictures == candidate.measured[-1].pictures
+    assert candidate.stage(21.0).what.endswith("4.0 min, for 25.0")
     candidate.measured[0] = trials._Measured(1.0, 0)  # what gets worse is not credited
     assert candidate.stage(21.0).pictures == candidate.measured[-1].pictures
+    candidate.measured = [trials._Measured(1.0, 90_000), trials._Measured(4.0, 10_000)]  # nor what is faster than a = 0
+    assert candidate.stage(21.0).pictures == 4_000
 
 
-def test_a_trial_is_told_the_time_that_measuring_takes(tmp_path, monkeypatch):
-    """Measuring comes off the last training, which keeps a quarter."""
+def test_measuring_takes_its_time_from_the_last_training_which_keeps_a_quarter(monkeypatch):
     clock = [0.0]
     monkeypatch.setattr(trials.time, "monotonic", lambda: clock[0])
-    training = trials.Training(None, 0, 10.0, None, None)
+    training = training_of(None)
     assert training.left == 10.0
     clock[0] = 240.0
     assert training.left == 6.0
@@ -132,10 +141,47 @@ def test_a_trial_is_told_the_time_that_measuring_takes(tmp_path, monkeypatch):
     assert training.left == 2.5
 
 
+def test_a_model_that_diverges_is_out_of_the_race(tmp_path, monkeypatch):
+    """Its weights stay as they were; if all diverge, that is the error; after the trials the model is kept."""
+    fit, diverging = trials.fit, ["row-lstm"]
+
+    def fit_or_diverge(model, *arguments, **options):
+        if model.config.architecture in diverging:
+            next(model.parameters()).data.fill_(float("nan"))
+            raise RunError("the loss is no longer finite after step 1; try a lower --learning-rate")
+        return fit(model, *arguments, **options)
+
+    monkeypatch.setattr(trials, "fit", fit_or_diverge)
+    write(tmp_path / "bits", 90)
+    result = pack(tmp_path / "bits", tmp_path / "a.pxr", minutes=0.02)
+    assert "row-lstm 4x16" not in " ".join(stage.what for stage in result.tried)
+    training = training_of(material(tmp_path / "bits"))
+    model = build(architecture="row-lstm", shape=(1, 6, 7), levels=2).float()
+    assert training.train(model, 0.01, "training") == 0
+    assert all(parameter.isfinite().all() for parameter in model.parameters())
+    diverging.append("diagonal-bilstm")
+    with pytest.raises(RunError, match="no model could be trained"):
+        pack(tmp_path / "bits", tmp_path / "b.pxr", minutes=0.02)
+
+
+def test_equal_pictures_count_once(tmp_path):
+    write(tmp_path / "bits", 3)
+    once = material(tmp_path / "bits")
+    for path in list((tmp_path / "bits").iterdir()):
+        (tmp_path / "bits" / f"copy-{path.name}").write_bytes(path.read_bytes())
+    twice = material(tmp_path / "bits")
+    assert (once.subpixels, once.ordinary, len(once.data.train)) == (
+        twice.subpixels,
+        twice.ordinary,
+        len(twice.data.train),
+    )
+
+
 @pytest.mark.parametrize("count", [1, 60])
 def test_what_no_model_pays_for_stays_ordinary(count, tmp_path):
     """One picture, without any training; and pictures that are smaller as they are than any model."""
-    write(tmp_path / "flat", count, (30, 30), "L", value=7)
+    for number in range(count):
+        write(tmp_path / "flat" / str(number), 1, (30, 30 + number), "L", value=7)
     write(tmp_path / "flat", 1, (1, 1), "1")
     result = pack(tmp_path / "flat", tmp_path / "a.pxr", minutes=0.02)
     assert (len(result.tried) == 1) == (count == 1)

@@ -1,6 +1,7 @@
 """What the commands that make archives share: options, progress in megabytes, and what they say in the end."""
 
 import dataclasses
+import itertools
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -35,7 +36,7 @@ class Writing:
     """Leave out and list files that cannot be read, instead of stopping at the first."""
 
     overwrite: bool = False
-    """Replace an archive that exists."""
+    """Replace an archive that exists, and what is drawn beside it."""
 
     def archive(self, source: Path) -> Path:
         """The file to write for a source.
@@ -89,7 +90,7 @@ def say_compressed(archive: Path, done: "Compressed") -> None:
     if done.renamed:
         changed = [f"{before} as {after}" for before, after in done.renamed.items()]
         say(f"  {plural(len(changed), 'picture')} will come back as .png: {_some(changed)}")
-    for what, lost in done.lost.items():
+    for what, lost in itertools.islice(sorted(done.lost.items(), key=lambda item: -len(item[1])), MOST_LISTED):
         say(f"  {plural(len(lost), 'picture')} will come back without {what}: {_some(lost)}")
     for line in done.skipped[:MOST_LISTED]:
         say(f"  skipped {line}")

@@ -27,7 +27,11 @@ def is_first_process() -> bool:
 
 
 def say(text: str = "", *, is_error: bool = False, is_aside: bool = False) -> None:
-    """Print a line; errors and asides go to standard error, where they do not disturb a pipe."""
+    """Print text; errors and asides go to standard error, where they do not disturb a pipe.
+
+    Names of files may hold anything: what a terminal would obey, or could not show, is written as Python would.
+    """
+    text = "".join(letter if letter.isprintable() or letter == "\n" else repr(letter)[1:-1] for letter in text)
     # Beside a bar every line goes through the bar's console, or it would be written into the bar.
     is_shared = _is_bar_shown and _out.is_terminal
     (_err if is_error or is_aside or is_shared else _out).print(text)

@@ -33,7 +33,7 @@ class Decompress:
         pixelrnn unpack packed.pxr                                    # an archive that holds its model
 
     Every picture is checked: what is written has the pixels that were compressed. What is damaged is listed at the end,
-    and everything else restored; the exit code is 2 then.
+    and everything else restored; the exit code is 2 then. An archive that is not all there is refused.
     """
 
     path: tyro.conf.Positional[Path]
@@ -98,7 +98,7 @@ class Decompress:
             show_json({"damaged": damaged})
         elif not damaged:
             say(f"{self.path}: {plural(len(archive.members if wanted is None else wanted), 'member')}, all whole")
-        return _exit_code(damaged)
+        return _told(damaged)
 
     def _restore(self, archive: "Archive", wanted: set[int] | None) -> int:
         from pixelrnn.codec.restore import decompress
@@ -126,7 +126,7 @@ class Decompress:
         else:
             left = f"; {len(restored.left):,} that were there are left as they are" if restored.left else ""
             say(f"{plural(len(restored.files), 'file')}, {size_text(restored.size)}, in {out}{left}")
-        return _exit_code(restored.damaged)
+        return _told(restored.damaged)
 
     def _model(self) -> "AbstractImageModel | None":
         """The model that was named; the archive may hold its own."""
@@ -134,23 +134,21 @@ class Decompress:
 
     def _list(self, archive: "Archive", wanted: set[int] | None) -> None:
         """A line for each member: bytes of its own, size, mode, how it is kept, name."""
-        from pixelrnn.codec.archive import printable
-
         lines = archive.listing()
         lines = [line for number, line in enumerate(lines) if wanted is None or number in wanted]
         if self.json:
             show_json([dataclasses.asdict(line) for line in lines])
             return
         for line in lines:
-            say(f"{line.bytes if line.bytes is not None else 'shared':>10}  {line.what:<28}  {printable(line.name)}")
+            say(f"{line.bytes if line.bytes is not None else 'shared':>10}  {line.what:<28}  {line.name}")
         say(
             f"{plural(len(lines), 'member')}; model {archive.index.fingerprint.hex()}"
             f"{' (in the archive)' if archive.index.has_model else ''}"
         )
 
 
-def _exit_code(damaged: Sequence[str]) -> int:
-    """Tell what is damaged."""
+def _told(damaged: Sequence[str]) -> int:
+    """Tell what is damaged; returns the exit code."""
     for line in damaged:
         say(f"pixelrnn: {line}", is_error=True)
     return 2 if damaged else 0

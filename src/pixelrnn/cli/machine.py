@@ -24,7 +24,7 @@ class Machine:
 
     threads: int | None = None
     """Threads of the CPU; torch's choice if not given. The last bits of trained weights and of likelihoods depend on
-    it; samples, archives and what comes out of them do not."""
+    it; samples and what comes out of archives do not."""
 
     def __post_init__(self) -> None:
         """Check what can be checked without torch."""

@@ -14,7 +14,7 @@ from pixelrnn.cli.interrupt import stoppable
 from pixelrnn.cli.machine import Machine
 from pixelrnn.cli.models import open_model
 from pixelrnn.config import require_run, require_seed
-from pixelrnn.errors import ArchiveError, ConfigError
+from pixelrnn.errors import ArchiveError, ConfigError, PixelRNNError
 
 if TYPE_CHECKING:
     from pixelrnn.tasks.ordinary import Sizes
@@ -44,7 +44,7 @@ class Pack:
     """A folder, with everything below it, or a file."""
 
     minutes: float = 20.0
-    """Time for choosing and training the model; reading the pictures and compressing them come on top."""
+    """Time for choosing and training the model; reading, rounding and compressing come on top."""
 
     start: Path | None = None
     """Run or model folder to train further, instead of a new model."""
@@ -74,9 +74,6 @@ class Pack:
 
     def run(self) -> int:
         """Pack, compare, and say what came of it."""
-        from pixelrnn import figures
-        from pixelrnn.codec.files import find
-        from pixelrnn.tasks.ordinary import measure
         from pixelrnn.tasks.pack import pack
 
         device, archive = self.machine.prepare(), self.writing.archive(self.source)
@@ -87,22 +84,37 @@ class Pack:
                 minutes=self.minutes,
                 model=None if self.start is None else open_model(self.start, device),
                 seed=self.seed,
+                device=device,
                 **self.writing.arguments,
                 callback=stages.report,
                 tried=stages.tried,
             )
-        sizes = None
-        if self.compare:
-            with progress("other formats") as report:
-                files = find(self.source, without=archive, skip_bad=self.writing.skip_bad).files
-                sizes = measure(files, lambda done, total: report(done / total))
-            bars = {**sizes.bytes, archive.name: packed.compressed.size}
-            figures.save_bars(_chart(archive), bars, "bytes", f"{self.source.name}: {sizes.files:,} files")
+        if not self.json:
+            _say(archive, packed)
+        sizes = self._compared(archive, packed.compressed.size) if self.compare else None
         if self.json:
             show_json(_json(archive, packed, sizes))
-        else:
-            _say(archive, packed, sizes)
+        elif sizes is not None:
+            _say_sizes(archive, packed.compressed.size, sizes)
         return 0
+
+    def _compared(self, archive: Path, ours: int) -> "Sizes | None":
+        """Measure other formats, and draw them; the archive is there, whatever becomes of that."""
+        from pixelrnn import figures
+        from pixelrnn.codec.files import find
+        from pixelrnn.tasks.ordinary import measure
+
+        skip_bad = self.writing.skip_bad
+        try:
+            with progress("other formats") as report:
+                files = find(self.source, without=archive, skip_bad=skip_bad).files
+                sizes = measure(files, skip_bad=skip_bad, callback=lambda done, total: report(done / total))
+            title = f"{self.source.resolve().name}: {sizes.files:,} files"
+            figures.save_bars(_chart(archive), {**sizes.bytes, archive.name: ours}, "bytes", title)
+        except (PixelRNNError, OSError) as error:
+            say(f"pixelrnn: {archive} is whole, but other formats were not compared ({error})", is_error=True)
+            return None
+        return sizes
 
 
 def _chart(archive: Path) -> Path:
@@ -115,16 +127,18 @@ def _json(archive: Path, packed: "Packed", sizes: "Sizes | None") -> dict[str, o
     return {"archive": str(archive), **known, "formats": {} if sizes is None else sizes.bytes}
 
 
-def _say(archive: Path, packed: "Packed", sizes: "Sizes | None") -> None:
-    """What became of the files, and the table of formats."""
+def _say(archive: Path, packed: "Packed") -> None:
+    """What became of the files."""
     say_compressed(archive, packed.compressed)
     if packed.model is None:
-        say("  no model in it: ordinary files are smaller than any model that was tried, and the pictures with it")
+        say("  no model in it: the archive is smaller without")
     else:
         say(f"  the model in it: {size_text(packed.compressed.weights)}, {packed.bits} bits a weight")
-    if sizes is None:
-        return
-    ours, original = packed.compressed.size, sizes.bytes["original files"]
+
+
+def _say_sizes(archive: Path, ours: int, sizes: "Sizes") -> None:
+    """The table of formats."""
+    original = sizes.bytes["original files"]
     say("")
     say(f"{'':<24}{'bytes':>14}  {'a file':>10}  {'of the originals':>16}")
     for name, size in {**sizes.bytes, archive.name: ours}.items():

@@ -20,7 +20,7 @@ from pixelrnn.codec.streams import Coder
 from pixelrnn.codec.weights import fingerprint, unpack_model
 from pixelrnn.errors import ArchiveError
 
-__all__ = ["Archive", "Line", "printable"]
+__all__ = ["Archive", "Line"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -98,8 +98,11 @@ class Archive:
 
     def piece(self, number: int) -> bytes:
         """A piece, whose checksum is right."""
-        self._file.seek(self._offsets[number])
-        content = self._file.read(self.index.pieces[number].length)
+        try:
+            self._file.seek(self._offsets[number])
+            content = self._file.read(self.index.pieces[number].length)
+        except OSError as error:
+            raise ArchiveError(f"it cannot be read: {error.strerror}") from error
         if zlib.crc32(content) != self.index.pieces[number].checksum:
             raise ArchiveError("its bytes are not those that were written")
         return content
@@ -196,7 +199,7 @@ class Archive:
             for each in [number, *copies.get(number, ())]:
                 if each in wanted:
                     name = self.members[each].name or str(each)
-                    tell(each, ArchiveError(f"{self.path}: {printable(name)} is damaged ({error})"))
+                    tell(each, ArchiveError(f"{self.path}: {name} is damaged ({error})"))
 
         for number, content in self._restored(model, needed, tell_all, callback):
             for each in [number, *copies.get(number, ())]:
@@ -280,8 +283,3 @@ def _opened(content: bytes) -> Image.Image:
     if isinstance(picture, str):
         raise ArchiveError(f"it is {picture}")
     return picture
-
-
-def printable(name: str) -> str:
-    """A name from an archive, with nothing in it that a terminal would obey."""
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in name)

@@ -45,7 +45,7 @@ class Codec:
         tile: Height and width of the tiles that larger images are cut into; chosen by the model's shape if not given.
 
     Raises:
-        ConfigError: If the model is continuous, or the tile is not allowed.
+        ConfigError: If the model is none, or continuous, or the tile is not allowed.
 
     Example:
         >>> from pixelrnn import Codec, ImageModel

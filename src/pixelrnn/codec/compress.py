@@ -133,7 +133,7 @@ def compress(
         out: The archive to write.
         tile: Height and width of the tiles of larger pictures; chosen by the model's shape if not given.
         packed_model: The model itself, to be kept in the archive.
-        must_pay: Leave the packed model out, and code no picture, if the archive is smaller so.
+        must_pay: Leave the packed model out, and code no picture, if the archive is smaller so (up to a few bytes).
         verify: Decode everything, and see that it is the same.
         skip_bad: Leave out what cannot be read, instead of refusing it.
         overwrite: Whether `out` may exist.
@@ -145,6 +145,7 @@ def compress(
     Raises:
         ArchiveError: If there is nothing to compress, something cannot be read, `out` exists, or the model is none for
             pictures.
+        RunError: If the archive cannot be written, or a file of that name has come there meanwhile.
         ConfigError: If the tile is not allowed.
     """
     source, out = Path(source), Path(out)
@@ -179,12 +180,12 @@ def require_pictures(model: AbstractImageModel) -> None:
 
 def require_place(out: Path, *, overwrite: bool) -> None:
     """Refuse a place where the archive could not be written in the end."""
-    if out.exists() and not out.is_file():
-        raise ArchiveError(f"{out} is no regular file, and is not replaced")
-    if out.exists() and not overwrite:
-        raise ArchiveError(f"{out} exists; choose another name, or give overwrite (--overwrite)")
-    folder = next(parent for parent in out.absolute().parents if parent.exists())
     try:
+        if out.exists() and not out.is_file():
+            raise ArchiveError(f"{out} is no regular file, and is not replaced")
+        if out.exists() and not overwrite:
+            raise ArchiveError(f"{out} exists; choose another name, or give overwrite (--overwrite)")
+        folder = next(parent for parent in out.absolute().parents if parent.exists())
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
@@ -308,8 +309,8 @@ class _Progress:
 
 def _pays(intake: _Intake, encoded: Encoded, weights: int) -> bool:
     """Whether the model saves more bytes than it takes."""
-    coded = [(number, entry.coded) for number, entry in enumerate(intake.entries) if entry.coded is not None]
-    return sum(known.limit - encoded.bits[number] for number, known in coded) / 8 > weights
+    saved = sum(entry.coded.limit / 8 for entry in intake.entries if entry.coded is not None)
+    return saved > weights + sum(len(stream.content) for stream in encoded.streams)
 
 
 def _index(intake: _Intake, encoded: Encoded, packed_model: bytes) -> Index:

@@ -1,6 +1,7 @@
 """What a model of a folder's own learns from: its pictures as levels, and what kind of model they need."""
 
 import dataclasses
+import hashlib
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -32,8 +33,8 @@ class Material:
 
     Attributes:
         data: With all of them to train on, and some of those to measure by.
-        subpixels: Of all pictures that a model with these channels can take.
-        ordinary: Bytes of those pictures as the smallest ordinary files.
+        subpixels: Of all of them, in these channels; equal files count once.
+        ordinary: Bytes of all of them as the smallest ordinary files.
     """
 
     data: Data
@@ -42,7 +43,7 @@ class Material:
 
 
 def gather(
-    files: Sequence[Found], skip_bad: bool = False, callback: Callable[[int, int], None] | None = None
+    files: Sequence[Found], *, skip_bad: bool = False, callback: Callable[[int, int], None] | None = None
 ) -> Material:
     """Read the pictures of a folder, and decide channels, levels and the size of what is learnt.
 
@@ -55,6 +56,7 @@ def gather(
         ArchiveError: If there are no pictures that could be learnt, or a file cannot be read.
     """
     pictures: list[Array] = []
+    known: set[bytes] = set()
     used = np.zeros(256, np.bool_)
     count = pixels = kept = grey = opaque = ordinary = 0
     for number, file in enumerate(files):
@@ -64,7 +66,10 @@ def gather(
             if not skip_bad:
                 raise
             content = b""
-        picture = examine(content)
+        digest = hashlib.sha256(content).digest()
+        is_known = digest in known
+        known.add(digest)
+        picture = "known" if is_known else examine(content)
         values = None if isinstance(picture, str) else spread(picture)
         if values is not None and not isinstance(picture, str):
             ordinary += len(best_ordinary(content, picture))

@@ -44,6 +44,8 @@ def _candidates(name: str) -> Iterator[str]:
     for count in itertools.count():
         ending = PNG if count == 0 else f"{path.suffix}{PNG}" if count == 1 else f"-{count}{PNG}"
         stem = path.stem
-        while len(os.fsencode(stem + ending)) > MOST_PART:
+        while stem and len(os.fsencode(stem + ending)) > MOST_PART:
             stem = stem[:-1]
+        if not stem:
+            continue  # the suffix alone is too long
         yield path.with_name(stem + ending).as_posix()

@@ -45,7 +45,7 @@ FORMS = ("levels", "1", "L", "LA", "P", "RGB", "RGBA")
 OPAQUE = 255
 MOST_EXTRAS = 2**28  # bytes, unpacked
 KEPT = ("icc_profile", "exif")  # of `info`, beside the transparency
-# Of `info`, what only tells how a file was written, or how its one frame would be shown in a film.
+# Of `info`, what is kept in its own way, or only tells how a file was written or its one frame shown in a film.
 TRIVIAL = {"transparency", "jfif", "jfif_version", "jfif_unit", "jfif_density", "progressive", "progression", "adobe"}
 TRIVIAL |= {"adobe_transform", "compression", "interlace", "version", "extension", "background", "loop", "duration"}
 TRIVIAL |= {"timestamp", "blend", "disposal", "default_image", "bbox"}

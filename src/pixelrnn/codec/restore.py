@@ -40,8 +40,8 @@ def select(archive: Archive, names: Sequence[str]) -> set[int]:
 
     Args:
         archive: Open.
-        names: Of members, as they are in the archive or as they were before they became .png; of folders, for
-            everything below them; or patterns with `*`, `?` and `[...]`, where `*` stands for slashes too.
+        names: Of members, as they are in the archive; of folders, for everything below them; or patterns with `*`,
+            `?` and `[...]`, where `*` stands for slashes too.
 
     Raises:
         ArchiveError: If a name is not there.
@@ -56,12 +56,11 @@ def _found(archive: Archive, known: dict[str, int], name: str) -> set[int]:
     found = {known[other] for other in known if other.startswith(name.rstrip("/") + "/")}
     if not found:
         found = {known[other] for other in fnmatch.filter(known, name)}
-    if not found and PurePosixPath(name).name not in ("", ".", ".."):
-        path = PurePosixPath(name)
-        changed = next((new for new in (f"{name}{PNG}", str(path.with_suffix(PNG))) if new in known), None)
-        found = set() if changed is None else {known[changed]}
     if not found:
-        raise ArchiveError(f"{archive.path}: there is no {name!r} in it (--list shows what is)")
+        has_name = PurePosixPath(name).name not in ("", ".", "..")
+        changed = [f"{name}{PNG}", str(PurePosixPath(name).with_suffix(PNG))] if has_name else []
+        hint = next((f"; perhaps it became {new!r}" for new in changed if new in known), "")
+        raise ArchiveError(f"{archive.path}: there is no {name!r} in it (--list shows what is){hint}")
     return found
 
 
@@ -77,7 +76,7 @@ def decompress(
 ) -> Restored:
     """Write members into a folder; pictures become PNG files, all others are the files that they were.
 
-    What is damaged is left out and told; everything else is restored.
+    What is damaged is left out and told; everything else is restored. A file that is not all there is refused.
 
     Args:
         archive: Open.
@@ -90,11 +89,12 @@ def decompress(
 
     Raises:
         ArchiveError: If the model is missing or another one, or a file is there already.
+        RunError: If a file cannot be written, or has come there meanwhile.
     """
     out, damaged = Path(out), list[str]()
     numbers = range(len(archive.members)) if wanted is None else sorted(wanted)
     paths = {number: _path(archive, out, number) for number in numbers}
-    there = {number for number, path in paths.items() if path.exists()} if not overwrite else set[int]()
+    there = {number for number, path in paths.items() if path.is_file()} if not overwrite else set[int]()
     if there and not skip_existing:
         raise ArchiveError(
             f"{paths[min(there)]} exists; choose another folder, or give overwrite (--overwrite) to replace such files "
@@ -107,7 +107,9 @@ def decompress(
         damaged=lambda number, error: damaged.append(str(error)),
         callback=callback,
     ):
-        # Checked again in the moment of writing: two names may be one on a system without capital letters.
+        if skip_existing and paths[number].is_file():  # two names may be one on a system without capital letters
+            there.add(number)
+            continue
         atomic_write(paths[number], _writer(content), is_new=not overwrite)
         files.append(paths[number])
         size += paths[number].stat().st_size
@@ -151,8 +153,10 @@ def _path(archive: Archive, out: Path, number: int) -> Path:
     if os.name == "nt" and (":" in name or "\\" in name):
         raise ArchiveError(f"{archive.path}: {name!r} can be no name on this system")
     path = out / name
-    if not path.parent.resolve().is_relative_to(out.resolve()) or path.is_symlink():
+    if not path.parent.resolve().is_relative_to(out.resolve()):
         raise ArchiveError(f"{path}: a link leads out of the folder")
+    if path.is_symlink():
+        raise ArchiveError(f"{path} is a link, and is not replaced")
     return path
 
 

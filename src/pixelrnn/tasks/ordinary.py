@@ -8,6 +8,7 @@ from PIL import Image
 from pixelrnn.codec.examine import MOST_WEBP, examine
 from pixelrnn.codec.files import Found
 from pixelrnn.codec.pictures import saved
+from pixelrnn.errors import ArchiveError
 
 __all__ = ["FORMATS", "Sizes", "measure"]
 
@@ -29,17 +30,25 @@ class Sizes:
     bytes: dict[str, int]
 
 
-def measure(files: Sequence[Found], callback: Callable[[int, int], None] | None = None) -> Sizes:
+def measure(
+    files: Sequence[Found], *, skip_bad: bool = False, callback: Callable[[int, int], None] | None = None
+) -> Sizes:
     """Write every picture in every format, into memory: PNG optimised, WebP lossless, JPEG XL at effort 9.
 
     Args:
         files: What there is.
+        skip_bad: Leave out files that cannot be read.
         callback: Called with the number of files that are measured, and of all.
     """
     has_jpeg_xl = _has_jpeg_xl()
     total = dict.fromkeys(FORMATS if has_jpeg_xl else FORMATS[:-1], 0)
     for number, file in enumerate(files):
-        content = file.read()
+        try:
+            content = file.read()
+        except ArchiveError:
+            if not skip_bad:
+                raise
+            continue
         picture = examine(content)
         total["original files"] += len(content)
         if isinstance(picture, Image.Image):

@@ -11,6 +11,8 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
+
 from pixelrnn.abstract import AbstractImageModel
 from pixelrnn.codec.compress import Compressed, compress, require_pictures, require_place
 from pixelrnn.codec.files import find
@@ -49,6 +51,7 @@ def pack(
     minutes: float = 20.0,
     model: AbstractImageModel | None = None,
     seed: int = 0,
+    device: torch.device | str = "cpu",
     verify: bool = True,
     skip_bad: bool = False,
     overwrite: bool = False,
@@ -60,9 +63,11 @@ def pack(
     Args:
         source: A folder or a file.
         out: The archive to write.
-        minutes: Time for trials and training; reading the pictures before and compressing them after come on top.
+        minutes: Time for trials and training. Reading the pictures before, and rounding the weights and compressing
+            the pictures after, come on top; so does what measuring takes beyond three quarters.
         model: One to start from, instead of trials; it is trained in place.
         seed: Of weights and of all that is drawn.
+        device: Where new models are trained; one to start from is trained where it is.
         verify: As for `compress`.
         skip_bad: As for `compress`.
         overwrite: As for `compress`.
@@ -72,6 +77,7 @@ def pack(
 
     Raises:
         ArchiveError: As `compress`; and if there is nothing to learn from, or the model to start from does not fit.
+        RunError: As `compress`; and if no model could be trained.
         ConfigError: If `minutes` is not above 0.
     """
     if not 0 < minutes < math.inf:
@@ -80,8 +86,16 @@ def pack(
     report = callback or (lambda what, share, text: None)
     files = find(source, without=out, skip_bad=skip_bad).files
     require_place(out, overwrite=overwrite)
-    material = gather(files, skip_bad, functools.partial(_report, report, "reading pictures", "files"))
-    training = Training(material, seed, minutes, report, tried or (lambda stage: None))
+    reading = functools.partial(_report, report, "reading pictures", "files")
+    material = gather(files, skip_bad=skip_bad, callback=reading)
+    training = Training(
+        material,
+        seed=seed,
+        minutes=minutes,
+        device=torch.device(device),
+        report=report,
+        tried=tried or (lambda stage: None),
+    )
     training.add(Stage(ORDINARY, 0, material.ordinary))
     content, bits = b"", 0
     if model is not None or least_weights(material) < material.ordinary:
@@ -122,7 +136,8 @@ def _trained(training: Training, model: AbstractImageModel | None) -> tuple[byte
         model = choose(training)
     else:
         _require_same(model, training.material)
-    training.train(model, training.left, "training")
+    if not training.is_stopped:
+        training.train(model, training.left, "training")
     contents = {}
     for number, bits in enumerate(BITS):
         content = pack_model(model, bits)

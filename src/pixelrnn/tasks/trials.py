@@ -6,17 +6,18 @@ best sizes are trained further, and compared again. The loss of a training of t 
 beginning but by where it would be in the end.
 """
 
+import copy
 import dataclasses
 import itertools
 import time
 from collections.abc import Callable
-from typing import NamedTuple
 
 import torch
 
 from pixelrnn.abstract import AbstractImageModel
 from pixelrnn.codec.material import Material
 from pixelrnn.config import Architecture, ModelConfig, OutputName, TrainConfig
+from pixelrnn.errors import RunError
 from pixelrnn.pretrained import build_model
 from pixelrnn.train import Progress, evaluate, fit
 
@@ -54,7 +55,8 @@ class Stage:
         return self.weights + self.pictures
 
 
-class _Measured(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class _Measured:
     minutes: float  # of training
     pictures: int  # bytes
 
@@ -62,8 +64,8 @@ class _Measured(NamedTuple):
 class _Candidate:
     """A model, and what it came to after its trainings."""
 
-    def __init__(self, config: ModelConfig, seed: int) -> None:
-        self.model = build_model(config, seed=seed)
+    def __init__(self, config: ModelConfig, seed: int, device: torch.device) -> None:
+        self.model = build_model(config, seed=seed).to(device)
         self.measured: list[_Measured] = []
 
     @property
@@ -73,13 +75,14 @@ class _Candidate:
 
     def stage(self, more: float) -> Stage:
         """What it should come to after more minutes of training; what it came to, if it was measured only once."""
-        pictures = self.measured[-1].pictures
-        if len(self.measured) > 1:
-            before, last = self.measured[-2:]
-            powers = [minutes**EXPONENT for minutes in (before.minutes, last.minutes, last.minutes + more)]
-            gained = max(0, before.pictures - last.pictures)
+        last, end = self.measured[-1], self.minutes + more
+        pictures, what = last.pictures, f"{words(self.model.config)}, {self.minutes:.1f} min"
+        if len(self.measured) > 1 and more:
+            powers = [minutes**EXPONENT for minutes in (self.measured[-2].minutes, last.minutes, end)]
+            gained = max(0, self.measured[-2].pictures - last.pictures)
             pictures -= round(gained * (powers[1] - powers[2]) / (powers[0] - powers[1]))
-        what = f"{words(self.model.config)}, {self.minutes:.2g} min"
+            pictures = max(pictures, round(last.pictures * powers[2] / powers[1]))  # a is not below 0
+            what += f", for {end:.1f}"
         return Stage(what, _weights(self.model.config, BITS), pictures)
 
 
@@ -89,16 +92,24 @@ class Training:
     Args:
         material: The pictures.
         seed: Of weights and of all that is drawn.
-        minutes: For all trainings and measurements.
+        minutes: For all trainings and their measurements, of which the last training takes a quarter at least.
+        device: Where new models are trained.
         report: Called with what is trained, the finished share and a word on it; once it returns True, no training
             goes on.
         tried: Called with each stage.
     """
 
     def __init__(
-        self, material: Material, seed: int, minutes: float, report: Report, tried: Callable[[Stage], None]
+        self,
+        material: Material,
+        *,
+        seed: int,
+        minutes: float,
+        device: torch.device,
+        report: Report,
+        tried: Callable[[Stage], None],
     ) -> None:
-        self.material, self.seed, self.minutes = material, seed, minutes
+        self.material, self.seed, self.minutes, self.device = material, seed, minutes, device
         self.is_stopped = False
         self.stages: list[Stage] = []
         self.report = report
@@ -115,22 +126,30 @@ class Training:
         self.stages.append(stage)
         self._tried(stage)
 
-    def train(self, model: AbstractImageModel, minutes: float, what: str) -> None:
-        """Train a model in place, until the callback has had enough."""
-        if self.is_stopped:
-            return
+    def train(self, model: AbstractImageModel, minutes: float, what: str) -> float:
+        """Train a model in place, until the callback has had enough; a model that diverges stays as it was.
+
+        Returns:
+            Minutes that it took; 0 if the model is as it was.
+        """
+        before, minutes_used = copy.deepcopy(model.state_dict()), 0.0
 
         def show(at: Progress) -> bool:
+            nonlocal minutes_used
+            minutes_used = at.seconds / 60
             self.is_stopped = bool(self.report(what, at.fraction, f"{at.bits_per_dim:.3f} bits a sub-pixel"))
             return self.is_stopped
 
         config = TrainConfig(minutes=minutes, seed=self.seed, samples=0, evaluations=EVALUATIONS)
-        fit(model, self.material.data, config, callback=show)
+        try:
+            fit(model, self.material.data, config, callback=show)
+        except RunError:  # its loss is no longer finite
+            model.load_state_dict(before)
+            return 0.0
+        return minutes_used
 
     def trial(self, candidates: list[_Candidate], shares: tuple[float, ...], count: int) -> list[_Candidate]:
-        """Train candidates for shares of the time, and keep those with the smallest sums."""
-        if self.is_stopped:
-            return [candidate for candidate in candidates if candidate.measured]
+        """Train candidates for shares of the time; of those that were measured, the ones with the smallest sums."""
         for candidate, share in itertools.product(candidates, shares):
             self._extend(candidate, share * self.minutes)
         candidates = [candidate for candidate in candidates if candidate.measured]
@@ -141,28 +160,39 @@ class Training:
         return [candidates[number] for number in order[:count]]
 
     def _extend(self, candidate: _Candidate, minutes: float) -> None:
-        if not self.is_stopped:
-            self.train(candidate.model, minutes, f"trying {words(candidate.model.config)}")
+        if self.is_stopped:
+            return
+        used = self.train(candidate.model, minutes, f"trying {words(candidate.model.config)}")
+        if used:
             pictures = bytes_of_pictures(candidate.model, self.material)
-            candidate.measured.append(_Measured(candidate.minutes + minutes, pictures))
+            candidate.measured.append(_Measured(candidate.minutes + used, pictures))
 
 
 def choose(training: Training) -> AbstractImageModel:
     """A model of the kind and size that trials found best, as far as its trials brought it."""
-    kinds = [_Candidate(config, training.seed) for config in _kinds(training.material, SIZES[1])]
+
+    def new(config: ModelConfig) -> _Candidate:
+        return _Candidate(config, training.seed, training.device)
+
+    kinds = [new(config) for config in _kinds(training.material, SIZES[1])]
     for candidate in kinds:
         _compile(candidate.model, training.material)
-    best = training.trial(kinds, (KIND,), 1)[0]
-    medium = best.model.config
-    configs = [dataclasses.replace(medium, layers=layers, hidden=hidden) for layers, hidden in SIZES]
-    sizes = [best if config == medium else _Candidate(config, training.seed) for config in configs]
-    finalists = training.trial(sizes, SIZE, 2)
-    return training.trial(finalists, (BEST,), 1)[0].model
+    found = training.trial(kinds, (KIND,), 1)
+    if not found:
+        raise RunError("no model could be trained on the pictures: the loss of all that were tried became infinite")
+    if not training.is_stopped:
+        # All begin anew: what is compared are courses through the same times.
+        best = found[0].model.config
+        sizes = [new(dataclasses.replace(best, layers=layers, hidden=hidden)) for layers, hidden in SIZES]
+        found = training.trial(sizes, SIZE, 2) or found
+    if not training.is_stopped:
+        found = training.trial(found, (BEST,), 1)
+    return found[0].model
 
 
 def _compile(model: AbstractImageModel, material: Material) -> None:
     """Let a model be compiled where it is not yet, so that this takes no time of its trial."""
-    model.log_prob(material.data.train.batch([0])).sum().backward()  # type: ignore[no-untyped-call]
+    model.log_prob(material.data.train.batch([0]).to(model.device)).sum().backward()  # type: ignore[no-untyped-call]
     model.zero_grad()
 
 
@@ -182,7 +212,6 @@ def words(config: ModelConfig) -> str:
     return f"{config.architecture} {config.layers}x{config.hidden}{output}"
 
 
-@torch.no_grad()
 def bytes_of_pictures(model: AbstractImageModel, material: Material) -> int:
     """Bytes of all pictures, by those that are measured."""
     return round(evaluate(model, material.data.valid).bits_per_dim * material.subpixels / 8)
