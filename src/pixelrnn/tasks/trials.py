@@ -150,6 +150,8 @@ class Training:
 
     def trial(self, candidates: list[_Candidate], shares: tuple[float, ...], count: int) -> list[_Candidate]:
         """Train candidates for shares of the time; of those that were measured, the ones with the smallest sums."""
+        if self.is_stopped:
+            return []
         for candidate, share in itertools.product(candidates, shares):
             self._extend(candidate, share * self.minutes)
         candidates = [candidate for candidate in candidates if candidate.measured]
@@ -177,16 +179,17 @@ def choose(training: Training) -> AbstractImageModel:
     kinds = [new(config) for config in _kinds(training.material, SIZES[1])]
     for candidate in kinds:
         _compile(candidate.model, training.material)
-    found = training.trial(kinds, (KIND,), 1)
+    found, sizes = training.trial(kinds, (KIND,), 1), list[_Candidate]()
     if not found:
         raise RunError("no model could be trained on the pictures: the loss of all that were tried became infinite")
     if not training.is_stopped:
         # All begin anew: what is compared are courses through the same times.
         best = found[0].model.config
         sizes = [new(dataclasses.replace(best, layers=layers, hidden=hidden)) for layers, hidden in SIZES]
-        found = training.trial(sizes, SIZE, 2) or found
-    if not training.is_stopped:
-        found = training.trial(found, (BEST,), 1)
+        found = training.trial(training.trial(sizes, SIZE, 2), (BEST,), 1)
+    if training.is_stopped or not found:  # what counts then is what they have come to, in whatever time
+        reached = [candidate for candidate in (*kinds, *sizes) if candidate.measured]
+        return min(reached, key=lambda candidate: candidate.stage(0.0).total).model
     return found[0].model
 
 
