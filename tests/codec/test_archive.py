@@ -232,6 +232,21 @@ def test_damage_is_told_and_spares_the_rest(grey, folder, damaged, tmp_path):
         assert_same(folder / {v: k for k, v in RENAMED.items()}.get(name, name), tmp_path / "out" / name)
 
 
+def test_a_picture_that_is_damaged_in_two_places_is_told_once(grey, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "best_ordinary", lambda content, _: bytes(2 * len(content)))  # the model is smaller
+    path, wide = tmp_path / "a.pxr", tmp_path / "wide.png"
+    picture(24, 70 * 12).save(wide)  # 70 tiles, 32 in a group
+    compress(grey, wide, path)
+    content = bytearray(path.read_bytes())
+    with Archive(path) as archive:
+        assert len(archive.index.pieces) == 3
+        for stream in range(2):
+            content[archive._offsets[archive.first_stream + stream]] ^= 1
+    path.write_bytes(content)
+    with Archive(path) as archive:
+        assert len(check(archive, grey)) == 1
+
+
 def test_a_damaged_model_spares_what_it_does_not_code(folder, tmp_path):
     content = pack_model(build(architecture="row-lstm", shape=(1, 6, 6), levels=256, layers=1).float(), 8)
     path = tmp_path / "a.pxr"
@@ -271,6 +286,16 @@ def test_a_file_that_appears_meanwhile_is_not_replaced(grey, folder, tmp_path):
     with pytest.raises(RunError, match=r"b\.pxr cannot be written \(File exists\)"):
         compress(grey, folder, tmp_path / "b.pxr", callback=lambda *_: late(tmp_path / "b.pxr"))
     assert (tmp_path / "b.pxr").read_text() == "mine"
+
+
+def test_a_file_that_appears_meanwhile_may_stay(grey, folder, tmp_path):
+    compress(grey, folder, tmp_path / "a.pxr")
+    mine = tmp_path / "out" / "003.png"
+    with Archive(tmp_path / "a.pxr") as archive:
+        restored = decompress(archive, grey, tmp_path / "out", skip_existing=True, callback=lambda *_: late(mine))
+        assert restored.left == (mine,)
+        assert len(restored.files) == len(archive.members) - 1
+    assert mine.read_text() == "mine"
 
 
 def late(path):
@@ -443,6 +468,11 @@ def test_a_model_that_takes_more_than_it_saves_is_left_out(part, pays, folder, t
 
 
 def test_progress_never_goes_back(grey, folder, tmp_path):
+    seen = []
+    progress = module._Progress(100, lambda done, _: seen.append(done))
+    for progress.bytes, progress.subpixels, finished in ((10, 0, 0), (20, 50, 50), (30, 500, 60), (100, 500, 500)):
+        progress.report(finished)
+    assert seen == [10, 20, 20, 100]
     for model in (grey, None):
         seen = []
         done = compress(model, folder, tmp_path / "a.pxr", overwrite=True, callback=lambda *a, to=seen: to.append(a))
