@@ -11,6 +11,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from pixelrnn.codec import compress as module
+from pixelrnn.codec import intake
 from pixelrnn.codec.archive import Archive
 from pixelrnn.codec.compress import compress
 from pixelrnn.codec.container import Kind, pack_index
@@ -233,7 +234,7 @@ def test_damage_is_told_and_spares_the_rest(grey, folder, damaged, tmp_path):
 
 
 def test_a_picture_that_is_damaged_in_two_places_is_told_once(grey, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "best_ordinary", lambda content, _: bytes(2 * len(content)))  # the model is smaller
+    monkeypatch.setattr(intake, "best_ordinary", lambda content, _: bytes(2 * len(content)))  # the model is smaller
     path, wide = tmp_path / "a.pxr", tmp_path / "wide.png"
     picture(24, 70 * 12).save(wide)  # 70 tiles, 32 in a group
     compress(grey, wide, path)
@@ -469,7 +470,7 @@ def test_a_model_that_takes_more_than_it_saves_is_left_out(part, pays, folder, t
 
 def test_progress_never_goes_back(grey, folder, tmp_path):
     seen = []
-    progress = module._Progress(100, lambda done, _: seen.append(done))
+    progress = intake._Progress(100, lambda done, _: seen.append(done))
     for progress.bytes, progress.subpixels, finished in ((10, 0, 0), (20, 50, 50), (30, 500, 60), (100, 500, 500)):
         progress.report(finished)
     assert seen == [10, 20, 20, 100]
