@@ -1,7 +1,7 @@
 """Files as they are read: what each of them is, and how it could be kept.
 
-Every file is kept, one way or another: a picture by the model where that is smaller than the smallest ordinary file that
-holds it, all other files as they are, equal files once. Their bytes are put by in a file without a name.
+Every file is kept, one way or another: a picture by the model where that is smaller than the smallest ordinary file for
+it, all other files as they are, equal files once. Their bytes are put by in a file without a name.
 """
 
 import contextlib
