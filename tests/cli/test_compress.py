@@ -187,6 +187,8 @@ def test_pack_does_not_draw_over_a_picture(digits, tmp_path, capsys):
     assert run("pack", digits / "odd" / "003.png", "--minutes", 0.01, "-o", digits / "odd" / "003.pxr") == 0
     with Image.open(digits / "odd" / "003.png") as mine:
         assert mine.size == (8, 8)
+    assert run("unpack", digits / "odd" / "003.pxr", "--list") == 0
+    assert "1 member; no model" in capsys.readouterr().out
 
 
 def test_pack_as_json_from_a_model(model, digits, capsys):

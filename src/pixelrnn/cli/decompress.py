@@ -134,6 +134,8 @@ class Decompress:
 
     def _list(self, archive: "Archive", wanted: set[int] | None) -> None:
         """A line for each member: bytes of its own, size, mode, how it is kept, name."""
+        from pixelrnn.codec.container import NO_MODEL
+
         lines = archive.listing()
         lines = [line for number, line in enumerate(lines) if wanted is None or number in wanted]
         if self.json:
@@ -141,10 +143,9 @@ class Decompress:
             return
         for line in lines:
             say(f"{line.bytes if line.bytes is not None else 'shared':>10}  {line.what:<28}  {line.name}")
-        say(
-            f"{plural(len(lines), 'member')}; model {archive.index.fingerprint.hex()}"
-            f"{' (in the archive)' if archive.index.has_model else ''}"
-        )
+        index = archive.index
+        model = "no model" if index.fingerprint == NO_MODEL else f"model {index.fingerprint.hex()}"
+        say(f"{plural(len(lines), 'member')}; {model}{' (in the archive)' if index.has_model else ''}")
 
 
 def _told(damaged: Sequence[str]) -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 from pixelrnn.abstract import AbstractImageModel
 from pixelrnn.codec.archive import Archive
 from pixelrnn.codec.codec import Codec
-from pixelrnn.codec.container import Index, Kind, Member, Piece, pack_index
+from pixelrnn.codec.container import NO_MODEL, Index, Kind, Member, Piece, pack_index
 from pixelrnn.codec.encoder import Encoded
 from pixelrnn.codec.files import Listing, find
 from pixelrnn.codec.intake import NOTHING, WITHOUT, Entry, Intake
@@ -22,8 +22,6 @@ from pixelrnn.errors import ArchiveError
 from pixelrnn.storage import atomic_write
 
 __all__ = ["Compressed", "compress", "require_pictures", "require_place"]
-
-NO_MODEL = bytes(8)  # fingerprint in an archive whose pictures no model codes
 
 
 @dataclasses.dataclass(frozen=True)

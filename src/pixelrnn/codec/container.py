@@ -42,6 +42,7 @@ from pixelrnn.errors import ArchiveError
 __all__ = [
     "LEAST_HEAD",
     "MAGIC",
+    "NO_MODEL",
     "Index",
     "Kind",
     "Member",
@@ -55,6 +56,7 @@ __all__ = [
 MAGIC = b"\x89PXR"
 VERSION = 1
 FINGERPRINT = 8
+NO_MODEL = bytes(FINGERPRINT)  # in an archive whose pictures no model codes
 
 MOST_INDEX = 2**26  # bytes, unpacked
 MOST_PACKED = 16  # times as many bytes as are stored; no honest index, with 4 bytes of checksums a member, packs better
