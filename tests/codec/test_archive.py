@@ -327,6 +327,16 @@ def test_nothing_is_overwritten(grey, folder, tmp_path):
         decompress(archive, grey, tmp_path, overwrite=True)
 
 
+def test_only_archives_are_overwritten(grey, folder, tmp_path):
+    """A slip of the hand: the name of a picture of the folder itself."""
+    before = (folder / "003.png").read_bytes()
+    with pytest.raises(ArchiveError, match=r"003\.png is no \.pxr file, and is not replaced"):
+        compress(grey, folder, folder / "003.png", overwrite=True)
+    assert (folder / "003.png").read_bytes() == before
+    (tmp_path / "empty").touch()
+    compress(grey, folder, tmp_path / "empty", overwrite=True)
+
+
 def test_the_archive_may_lie_in_the_folder(grey, folder, tmp_path):
     for _ in range(2):
         compress(grey, folder, folder / "a.pxr", overwrite=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from pixelrnn.abstract import AbstractImageModel
 from pixelrnn.codec.archive import Archive
 from pixelrnn.codec.codec import Codec
-from pixelrnn.codec.container import NO_MODEL, Index, Kind, Member, Piece, pack_index
+from pixelrnn.codec.container import MAGIC, NO_MODEL, Index, Kind, Member, Piece, pack_index
 from pixelrnn.codec.encoder import Encoded
 from pixelrnn.codec.files import Listing, find
 from pixelrnn.codec.intake import NOTHING, WITHOUT, Entry, Intake
@@ -134,6 +134,8 @@ def require_place(out: Path, *, overwrite: bool) -> None:
             raise ArchiveError(f"{out} is no regular file, and is not replaced")
         if out.exists() and not overwrite:
             raise ArchiveError(f"{out} exists; choose another name, or give overwrite (--overwrite)")
+        if out.exists() and out.stat().st_size and out.read_bytes()[: len(MAGIC)] != MAGIC:
+            raise ArchiveError(f"{out} is no .pxr file, and is not replaced")
         folder = next(parent for parent in out.absolute().parents if parent.exists())
         with tempfile.TemporaryFile(dir=folder):
             pass
