@@ -171,10 +171,12 @@ def test_odd_names_do_not_reach_the_terminal(model, digits, tmp_path, capsys):
         odd.write_text("odd")
     except OSError:
         pytest.skip("this file system takes UTF-8 names only")
+    (digits / "two\nlines.txt").write_text("odder")
     assert run("compress", model, digits, "-o", "a.pxr") == 0
     assert run("decompress", "a.pxr", "--list") == 0
     said = capsys.readouterr().out
     assert said.count(r"\x1b[31m\udcff.txt") == 2
+    assert r"  two\nlines.txt" in said
     assert said.encode()  # has no surrogates
     assert "\x1b" not in said
 

@@ -142,7 +142,8 @@ class Decompress:
             show_json([dataclasses.asdict(line) for line in lines])
             return
         for line in lines:
-            say(f"{line.bytes if line.bytes is not None else 'shared':>10}  {line.what:<28}  {line.name}")
+            text = f"{line.bytes if line.bytes is not None else 'shared':>10}  {line.what:<28}  {line.name}"
+            say(text.replace("\n", "\\n"))  # a name may have several lines
         index = archive.index
         model = "no model" if index.fingerprint == NO_MODEL else f"model {index.fingerprint.hex()}"
         say(f"{plural(len(lines), 'member')}; {model}{' (in the archive)' if index.has_model else ''}")
