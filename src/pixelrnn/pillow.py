@@ -11,7 +11,7 @@ from PIL import Image, ImageFile
 
 from pixelrnn.abstract import AbstractImageModel
 from pixelrnn.codec.archive import Archive
-from pixelrnn.codec.container import MAGIC, Kind
+from pixelrnn.codec.container import Kind, is_archive
 from pixelrnn.codec.examine import examine
 from pixelrnn.codec.weights import fingerprint
 from pixelrnn.config import IMAGE_SUFFIXES
@@ -121,9 +121,5 @@ class PxrImageFile(ImageFile.ImageFile):
         return self.im.pixel_access(self.readonly)
 
 
-def _is_ours(start: bytes) -> bool:
-    return start[: len(MAGIC)] == MAGIC
-
-
-Image.register_open(FORMAT, PxrImageFile, _is_ours)
+Image.register_open(FORMAT, PxrImageFile, is_archive)
 Image.register_extension(FORMAT, ".pxr")

@@ -7,13 +7,13 @@ back and appears whole or not at all.
 import dataclasses
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pixelrnn.abstract import AbstractImageModel
 from pixelrnn.codec.archive import Archive
 from pixelrnn.codec.codec import Codec
-from pixelrnn.codec.container import MAGIC, NO_MODEL, Index, Kind, Member, Piece, pack_index
+from pixelrnn.codec.container import LEAST_HEAD, NO_MODEL, Index, Kind, Member, Piece, is_archive, pack_index
 from pixelrnn.codec.encoder import Encoded
 from pixelrnn.codec.files import Listing, find
 from pixelrnn.codec.intake import NOTHING, WITHOUT, Entry, Intake
@@ -134,7 +134,7 @@ def require_place(out: Path, *, overwrite: bool) -> None:
             raise ArchiveError(f"{out} is no regular file, and is not replaced")
         if out.exists() and not overwrite:
             raise ArchiveError(f"{out} exists; choose another name, or give overwrite (--overwrite)")
-        if out.exists() and out.stat().st_size and out.read_bytes()[: len(MAGIC)] != MAGIC:
+        if out.exists() and (start := _start(out)) and not is_archive(start):
             raise ArchiveError(f"{out} is no .pxr file, and is not replaced")
         folder = next(parent for parent in out.absolute().parents if parent.exists())
         with tempfile.TemporaryFile(dir=folder):
@@ -143,20 +143,20 @@ def require_place(out: Path, *, overwrite: bool) -> None:
         raise ArchiveError(f"{out} cannot be written ({error.strerror})") from error
 
 
+def _start(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(LEAST_HEAD)
+
+
 def _pays(intake: Intake, encoded: Encoded, weights: int) -> bool:
     """Whether the model saves more bytes than it takes."""
-    saved = sum(entry.coded.limit / 8 for entry in intake.entries if entry.coded is not None)
+    saved = sum(entry.limit for entry in intake.entries if entry.coded is not None)
     return saved > weights + sum(len(stream.content) for stream in encoded.streams)
 
 
 def _index(intake: Intake, encoded: Encoded, packed_model: bytes) -> Index:
     entries = intake.entries
-    pictures = {
-        number
-        for number, entry in enumerate(entries)
-        if (first := entry if entry.same_as < 0 else entries[entry.same_as]).coded or first.kind == Kind.IMAGE
-    }
-    names = restored_names([entry.file.name for entry in entries], pictures)
+    names = restored_names([entry.file.name for entry in entries], _pictures(entries))
     members = tuple(_member(name, entry) for name, entry in zip(names, entries, strict=True))
     pieces = [Piece.of(packed_model)] if packed_model else []
     pieces += [entry.piece[1] for entry in entries if entry.piece is not None]
@@ -164,6 +164,12 @@ def _index(intake: Intake, encoded: Encoded, packed_model: bytes) -> Index:
     codec = intake.codec if any(entry.coded for entry in entries) else None
     fingerprint, tile = (NO_MODEL, (1, 1)) if codec is None else (codec.fingerprint, codec.tile)
     return Index(fingerprint, tile, bool(packed_model), members, tuple(encoded.shared), tuple(pieces))
+
+
+def _pictures(entries: Sequence[Entry]) -> set[int]:
+    """Numbers of the files that come back as pictures, and not as the bytes that they were."""
+    firsts = [entry if entry.same_as < 0 else entries[entry.same_as] for entry in entries]
+    return {number for number, first in enumerate(firsts) if first.coded or first.kind == Kind.IMAGE}
 
 
 def _member(name: str, entry: Entry) -> Member:
@@ -204,12 +210,11 @@ def _report(listing: Listing, intake: Intake, encoded: Encoded, index: Index, we
     kept: dict[str, list[str]] = {}
     lost: dict[str, list[str]] = {}
     for entry in entries:
-        first = entry if entry.same_as < 0 else entries[entry.same_as]
         if entry.reason:
             kept.setdefault(entry.reason, []).append(entry.file.name)
-        if first.coded or first.kind == Kind.IMAGE:
-            for what in entry.lost:
-                lost.setdefault(what, []).append(entry.file.name)
+    for number in sorted(_pictures(entries)):
+        for what in entries[number].lost:
+            lost.setdefault(what, []).append(entries[number].file.name)
     channels = 0 if intake.codec is None else intake.codec.coder.model.config.shape[0]
     names = [(entry.file.name, member.name) for entry, member in zip(entries, index.members, strict=True)]
     return Compressed(

@@ -48,6 +48,7 @@ __all__ = [
     "Member",
     "Piece",
     "head_size",
+    "is_archive",
     "pack_index",
     "piece_of",
     "unpack_index",
@@ -199,10 +200,15 @@ def _most_unpacked(stored: int) -> int:
     return MOST_PACKED * stored + MOST_NAME
 
 
+def is_archive(start: bytes) -> bool:
+    """Whether a file that begins so is a `.pxr` file."""
+    return start[: len(MAGIC)] == MAGIC
+
+
 def head_size(start: bytes) -> int:
     """The size of head and index together, from the first `LEAST_HEAD` bytes of a file (or all, if it has fewer)."""
     reader = Reader(start)
-    if start[: len(MAGIC)] != MAGIC:
+    if not is_archive(start):
         raise ArchiveError("it is no .pxr file")
     reader.take(len(MAGIC))
     if (version := reader.take(1)[0]) != VERSION:

@@ -35,7 +35,6 @@ class Coded:
     height: int
     width: int
     checksum: int
-    limit: float
     extras: tuple[int, Piece] | None
 
 
@@ -46,7 +45,7 @@ class Entry:
     Attributes:
         file: That it is.
         kind: If the model does not code it.
-        own: Where its bytes are, in that case.
+        own: Where its bytes are, or those of the ordinary picture that it would be without the model.
         same_as: Number of the entry that it equals.
         reason: Not to code it.
         lost: Metadata that is not kept.
@@ -65,6 +64,12 @@ class Entry:
     def piece(self) -> tuple[int, Piece] | None:
         """Where the piece of the member is, if it has one."""
         return self.own if self.coded is None else self.coded.extras
+
+    @property
+    def limit(self) -> int:
+        """Bytes that the model may take for it: those of the ordinary picture, less the extras."""
+        own, extras = self.own, None if self.coded is None else self.coded.extras
+        return (own[1].length if own else 0) - (extras[1].length if extras else 0)
 
 
 class Intake:
@@ -136,9 +141,9 @@ class Intake:
             entry.reason = picture
             return None
         entry.lost = not_kept(picture)
-        return self._plate(number, entry, picture, len(best))
+        return self._plate(number, entry, picture)
 
-    def _plate(self, number: int, entry: Entry, picture: Image.Image, size: int) -> Plate | None:
+    def _plate(self, number: int, entry: Entry, picture: Image.Image) -> Plate | None:
         """A picture for the model; its ordinary file stays where it is, until the model has won."""
         if self.codec is None:
             entry.reason = WITHOUT
@@ -156,10 +161,9 @@ class Intake:
                 f"{entry.file.path} would not be restored as it is; nothing is written (please report this)"
             )
         _, height, width = planes.values.shape
-        limit = 8 * (size - len(planes.extras))
         extras = self._put_by(planes.extras) if planes.extras else None
-        entry.coded = Coded(planes.form, height, width, check, limit, extras)
-        return Plate(number, planes.values, limit=limit)
+        entry.coded = Coded(planes.form, height, width, check, extras)
+        return Plate(number, planes.values, limit=8 * entry.limit)
 
     def _put_by(self, content: bytes) -> tuple[int, Piece]:
         place = self._spool.seek(0, io.SEEK_END)

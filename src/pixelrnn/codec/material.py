@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from pixelrnn.codec.examine import best_ordinary, examine
-from pixelrnn.codec.files import Found
+from pixelrnn.codec.files import Found, contents
 from pixelrnn.codec.pictures import OPAQUE, grid, spread
 from pixelrnn.data.images import Data, ImageSet
 from pixelrnn.data.pixels import Dense, Ragged
@@ -59,19 +60,11 @@ def gather(
     known: set[bytes] = set()
     used = np.zeros(256, np.bool_)
     count = pixels = kept = grey = opaque = ordinary = 0
-    for number, file in enumerate(files):
-        try:
-            content = file.read()
-        except ArchiveError:
-            if not skip_bad:
-                raise
-            content = b""
+    for number, content in contents(files, skip_bad=skip_bad):
         digest = hashlib.sha256(content).digest()
-        is_known = digest in known
+        picture = None if digest in known else examine(content)
         known.add(digest)
-        picture = "known" if is_known else examine(content)
-        values = None if isinstance(picture, str) else spread(picture)
-        if values is not None and not isinstance(picture, str):
+        if isinstance(picture, Image.Image) and (values := spread(picture)) is not None:
             ordinary += len(best_ordinary(content, picture))
             is_grey = bool((values[:1] == values[1:3]).all())
             is_opaque = bool((values[3] == OPAQUE).all())

@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from PIL import Image
 
 from pixelrnn.codec.examine import MOST_WEBP, examine
-from pixelrnn.codec.files import Found
+from pixelrnn.codec.files import Found, contents
 from pixelrnn.codec.pictures import saved
-from pixelrnn.errors import ArchiveError
 
 __all__ = ["FORMATS", "Sizes", "measure"]
 
@@ -42,13 +41,7 @@ def measure(
     """
     has_jpeg_xl = _has_jpeg_xl()
     total = dict.fromkeys(FORMATS if has_jpeg_xl else FORMATS[:-1], 0)
-    for number, file in enumerate(files):
-        try:
-            content = file.read()
-        except ArchiveError:
-            if not skip_bad:
-                raise
-            continue
+    for number, content in contents(files, skip_bad=skip_bad):
         picture = examine(content)
         total["original files"] += len(content)
         if isinstance(picture, Image.Image):

@@ -83,7 +83,7 @@ class _Candidate:
             pictures -= round(gained * (powers[1] - powers[2]) / (powers[0] - powers[1]))
             pictures = max(pictures, round(last.pictures * powers[2] / powers[1]))  # a is not below 0
             what += f", for {end:.1f}"
-        return Stage(what, _weights(self.model.config, BITS), pictures)
+        return Stage(what, _weights(self.model, BITS), pictures)
 
 
 class Training:
@@ -201,7 +201,7 @@ def _compile(model: AbstractImageModel, material: Material) -> None:
 
 def least_weights(material: Material) -> int:
     """Bytes that the smallest of the models takes at least."""
-    return min(_weights(config, LEAST_BITS) for config in _kinds(material, SIZES[0]))
+    return min(_weights(build_model(config), LEAST_BITS) for config in _kinds(material, SIZES[0]))
 
 
 def words(config: ModelConfig) -> str:
@@ -238,5 +238,5 @@ def _kinds(material: Material, size: tuple[int, int]) -> list[ModelConfig]:
     ]
 
 
-def _weights(config: ModelConfig, bits: int) -> int:
-    return sum(parameter.numel() for parameter in build_model(config).parameters()) * bits // 8
+def _weights(model: AbstractImageModel, bits: int) -> int:
+    return sum(parameter.numel() for parameter in model.parameters()) * bits // 8
