@@ -15,10 +15,27 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-__all__ = ["COPIED", "causal_mask", "groups", "rows_above_mask"]
+__all__ = ["COPIED", "LAG", "NEIGHBOURS", "RADIUS", "causal_mask", "groups", "rows_above_mask"]
 
 COPIED = (..., slice(None, None, 2), slice(None, None, 2))
 """Index of the pixels of an image that a scale of the Multi-Scale model is given: of every second row, every second."""
+
+RADIUS = 4
+"""Rows up, and columns to each side, that a local network can see."""
+
+NEIGHBOURS = tuple(
+    (up, right)
+    for up in range(RADIUS, -1, -1)
+    for right in range(-RADIUS, RADIUS + 1)
+    if up**2 + right**2 <= RADIUS**2 + 1 and (up > 0 or right < 0)
+)
+"""Rows up and columns to the right of the pixels that a local network sees of all earlier ones: half a disc, 28."""
+
+LAG = RADIUS + 2
+"""Columns by which a row must be behind the one above it, so that all that its pixels see is there.
+
+One more than is needed: it is even, so that pixels computed side by side lie in columns of one parity.
+"""
 
 
 def groups(features: int, channels: int) -> Tensor:

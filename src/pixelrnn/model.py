@@ -23,7 +23,7 @@ from pixelrnn.announce import compiled_module
 from pixelrnn.config import ModelConfig, require_seed
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.masks import COPIED
-from pixelrnn.nn.network import Network
+from pixelrnn.nn.network import build
 
 __all__ = ["ImageModel"]
 
@@ -58,7 +58,7 @@ class ImageModel(AbstractImageModel):
         with torch.random.fork_rng(devices=[], enabled=seed is not None):
             if seed is not None:
                 torch.default_generator.manual_seed(seed)
-            self.network = Network(config, self.output.start())
+            self.network = build(config, self.output.start())
 
     def forward(self, x: Tensor, label: int | Tensor | None = None, context: Tensor | None = None) -> Tensor:
         """Parameters of the distribution of every sub-pixel given the earlier ones and the condition.
@@ -73,7 +73,7 @@ class ImageModel(AbstractImageModel):
         """
         labels = conditions.label(self.config, label, len(x))
         given = conditions.context(self.config, context, len(x), (x.shape[2], x.shape[3]))
-        dtype = self.network.last.weight.dtype
+        dtype = next(self.parameters()).dtype
         parameters: Tensor = self.network(
             conditions.scaled(self.config, x.to(self.device), dtype),
             None if labels is None else labels.to(self.device),
@@ -134,6 +134,7 @@ class ImageModel(AbstractImageModel):
             parameters=self.output.parameters,
             levels=self.config.levels,
             mixtures=self.config.mixtures,
+            copies=self.config.copies,
             **restrictions,
         )
         return walk.compile_network(self.network, *size), distribution

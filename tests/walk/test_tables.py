@@ -15,7 +15,7 @@ def tables(model, x):
     program, distribution = model.raster((x.shape[2], x.shape[3]))
     values, found = x.numpy().astype(np.float32), []
 
-    def answer(known, shares):
+    def answer(known, shares, _):
         found.append(shares.copy())
         return known
 
@@ -44,7 +44,7 @@ def test_each_value_is_given_to_the_network():
     values, left = np.zeros((5, 1, 3, 3), np.float32), iter(x.numpy().reshape(5, 9).T)
     found = []
 
-    def answer(_, shares):
+    def answer(_, shares, __):
         found.append(shares.copy())
         return next(left)
 
@@ -60,7 +60,7 @@ def test_what_is_given_is_not_asked_for():
     given[:, ::2, ::2] = True
     asked = []
     values = np.ones((1, 2, 3, 3), np.float32)
-    ask(program, distribution, values, lambda known, shares: asked.append(1) or known * 0, is_given=given)
+    ask(program, distribution, values, lambda known, *_: asked.append(1) or known * 0, is_given=given)
     assert len(asked) == 10
     assert (values[0][given] == 1).all()
     assert (values[0][~given] == 0).all()

@@ -62,7 +62,7 @@ class Codec:
                 f"a codec takes a model, not {type(model).__name__}; ImageModel.from_pretrained(folder) reads one"
             )
         self.coder = Coder(model)
-        self.tile = default_tile(model.config.shape, self.coder.multiple) if tile is None else tile
+        self.tile = default_tile(model.config, self.coder.multiple) if tile is None else tile
         is_whole = all(0 < side <= MOST_PIXELS and side % self.coder.multiple == 0 for side in self.tile)
         if not is_whole:
             raise ConfigError(

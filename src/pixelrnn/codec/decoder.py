@@ -133,7 +133,7 @@ def _work(
 
     def work(tick: Callable[[float], None]) -> tuple[list[Tile], Array | ArchiveError]:
         try:
-            return tiles, coder.decode(content, shape, labels, contexts, lambda: tick(len(tiles)))
+            return tiles, coder.decode(content, shape, labels, contexts, tick)
         except ArchiveError as error:
             return tiles, error
 

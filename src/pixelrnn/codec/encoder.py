@@ -13,7 +13,7 @@ import numpy as np
 
 from pixelrnn.codec.pool import Pool
 from pixelrnn.codec.streams import Coder
-from pixelrnn.codec.tiles import LANES, Tile, cut, group
+from pixelrnn.codec.tiles import Tile, cut, group
 from pixelrnn.errors import ArchiveError
 
 __all__ = ["Encoded", "Encoder", "Plate", "Stream"]
@@ -121,7 +121,7 @@ class Encoder:
             return
         self._open.setdefault(size, []).append(plate)
         self._held += plate.values.size
-        if len(self._open[size]) == LANES:
+        if len(self._open[size]) == self._coder.at_once(size):
             self._close(size)
         while self._held > MOST_HELD:
             self._close(next(iter(self._open)))
@@ -157,14 +157,14 @@ class Encoder:
         self._streams += self._pool.submit(lambda tick: self._encode(plates, tiles, is_shared, tick))
 
     def _encode(self, plates: list[Plate], tiles: list[Tile], is_shared: bool, tick: Callable[[float], None]) -> Stream:
-        share = len(tiles) / (2 if self._is_verified else 1)
-        content, bits = self._code(plates, tiles, lambda: tick(share))
+        times = 2 if self._is_verified else 1
+        content, bits = self._code(plates, tiles, lambda done: tick(done / times))
         stays = [lane for lane, plate in enumerate(plates) if bits[lane] <= plate.limit]
         if is_shared and len(stays) < len(plates):
-            content, _ = self._code([plates[n] for n in stays], [tiles[n] for n in stays], lambda: tick(0))
+            content, _ = self._code([plates[n] for n in stays], [tiles[n] for n in stays], lambda _: None)
         return Stream(tuple(tiles), content, tuple(bits.tolist()), is_shared)
 
-    def _code(self, plates: Sequence[Plate], tiles: Sequence[Tile], tick: Callable[[], None]) -> tuple[bytes, Array]:
+    def _code(self, plates: Sequence[Plate], tiles: Sequence[Tile], tick: Callable[[int], None]) -> tuple[bytes, Array]:
         """Code tiles of one size, and see that they can be restored."""
         if not tiles:
             return b"", np.zeros(0)

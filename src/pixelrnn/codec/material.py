@@ -22,8 +22,9 @@ __all__ = ["Material", "gather"]
 Array = np.ndarray[Any, np.dtype[Any]]
 
 MOST_VALUES = 2**28  # sub-pixels kept to learn from
-WHOLE = 64  # pictures up to this side are learnt whole, if all have one size
-PATCH = 32
+WHOLE = 96  # pictures up to this side are learnt whole, if all have one size
+PATCH = 64
+ALIGN = 8  # what patches begin at multiples of: the grid of what was once a JPEG
 MOST_MEASURED = 2**18  # sub-pixels to measure by: seconds, also for the larger models
 RARE = 0.01  # share of the pictures that does not decide how many channels there are
 
@@ -116,7 +117,7 @@ def _data(pictures: list[Array], levels: int) -> Data:
     area = sum(picture[0].size for picture in pictures)
     patches = 1 if patch is None else max(1, round(area / len(pictures) / (patch[0] * patch[1])))
     quantiser = Quantiser(256, levels, "none", 0)
-    train = ImageSet(pixels, np.arange(len(pictures)), quantiser, patch, patches, is_fixed=False)
+    train = ImageSet(pixels, np.arange(len(pictures)), quantiser, patch, patches, is_fixed=False, align=ALIGN)
     measured = max(1, MOST_MEASURED // math.prod(shape))
     of_each = min(patches, max(1, measured // len(pictures)))
     valid = dataclasses.replace(train, patches=of_each, is_fixed=True, seed=1).spaced(measured)

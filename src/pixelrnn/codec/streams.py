@@ -20,8 +20,9 @@ import numpy as np
 
 from pixelrnn.abstract import AbstractImageModel
 from pixelrnn.announce import compiled_module
+from pixelrnn.codec.tiles import LANES
 from pixelrnn.errors import ArchiveError, ConfigError, DataError
-from pixelrnn.masks import COPIED
+from pixelrnn.masks import COPIED, LAG
 from pixelrnn.model import ImageModel
 
 __all__ = ["Coder", "least_bytes"]
@@ -31,7 +32,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 MOST_SUBPIXELS = 2**14  # for each byte of a stream
 MOST_MEMORY = 2**31  # bytes for one group
 MOST_PROGRAMS = 32  # kept at once; each has a copy of the weights
-SPARE_LANES = 16  # by which the walk may round up
+FRONT = 64  # pixels that a local model computes side by side, on average
 WORD = np.dtype("<u4")  # of the range coder
 
 _FAMILY = constriction.stream.model.Categorical(perfect=False)
@@ -56,8 +57,16 @@ class Coder:
         """Sides of images are multiples of this."""
         return self.model.stages[0][1]
 
+    def at_once(self, size: tuple[int, int]) -> int:
+        """How many pictures of a height and width are coded together."""
+        if self.model.config.architecture != "local":
+            return LANES
+        # Its front has pixels of many rows: a few pictures fill it, a large one alone.
+        steps = LAG * (size[0] - 1) + size[1]
+        return min(LANES, -(-FRONT * steps // (size[0] * size[1])))
+
     def encode(
-        self, values: Array, label: Array, context: Array | None, tick: Callable[[], None]
+        self, values: Array, label: Array, context: Array | None, tick: Callable[[int], None]
     ) -> tuple[bytes, Array]:
         """Images as bytes.
 
@@ -65,19 +74,20 @@ class Coder:
             values: `(N, C, H, W)` integer levels.
             label: `(N,)` int64, -1 for none; ignored if the model knows none.
             context: `(N, Cc, Hc, Wc)`, not scaled, if it has a context.
-            tick: Called after every sub-pixel; what it raises ends the work.
+            tick: Called now and then with the number of sub-pixels that are finished since; what it raises ends the
+                work.
 
         Returns:
             The stream, and the bits `(N,)` of each image by the probabilities that were coded with.
         """
         encoder, bits = constriction.stream.queue.RangeEncoder(), np.zeros(len(values))
-        lanes = np.arange(len(values))
 
-        def take(known: Array, shares: Array) -> Array:
+        def take(known: Array, shares: Array, images: Array) -> Array:
             symbols = known.astype(np.int32)
             encoder.encode(symbols, _FAMILY, shares)
-            bits[:] -= np.log2(shares[lanes, symbols] * (1 - shares.shape[1] * 2.0**-24) + 2.0**-24)
-            tick()
+            chances = shares[np.arange(len(symbols)), symbols] * (1 - shares.shape[1] * 2.0**-24) + 2.0**-24
+            bits[:] -= np.bincount(images, np.log2(chances), len(bits))
+            tick(len(symbols))
             return known
 
         self._visit(values.astype(np.float32), label, context, take, is_known=True)
@@ -90,7 +100,7 @@ class Coder:
         shape: tuple[int, int, int, int],
         label: Array,
         context: Array | None,
-        tick: Callable[[], None],
+        tick: Callable[[int], None],
     ) -> Array:
         """Images `(N, C, H, W)` int64 of a shape, as `encode` took them.
 
@@ -101,8 +111,8 @@ class Coder:
             raise ArchiveError(f"a stream of {len(stream)} bytes cannot hold {shape[0]} images of its shape")
         decoder = constriction.stream.queue.RangeDecoder(np.frombuffer(stream, WORD).astype(np.uint32))
 
-        def give(_: Array, shares: Array) -> Array:
-            tick()
+        def give(_: Array, shares: Array, images: Array) -> Array:
+            tick(len(images))
             try:
                 return decoder.decode(_FAMILY, shares)  # type: ignore[no-any-return]
             except AssertionError as error:  # the library's word for it
@@ -117,7 +127,7 @@ class Coder:
         values: Array,
         label: Array,
         context: Array | None,
-        answer: Callable[[Array, Array], Array],
+        answer: Callable[[Array, Array, Array], Array],
         *,
         is_known: bool,
     ) -> None:
@@ -136,7 +146,7 @@ class Coder:
                 else:
                     context = part[COPIED].astype(np.int64)
             program, distribution = self._program(number, model, (part.shape[2], part.shape[3]))
-            memory = 4 * program.floats * (len(part) + SPARE_LANES) + 8 * len(part) * model.config.levels
+            memory = program.memory(len(part), *part.shape[2:], model.config.levels)
             if memory > MOST_MEMORY:
                 raise ArchiveError(f"tiles of {part.shape[2]}x{part.shape[3]} need {memory:,} bytes of memory")
             scaled = None if context is None or model.config.context is None else model.read_context(context)

@@ -9,6 +9,7 @@ import dataclasses
 import itertools
 from collections.abc import Iterable, Sequence
 
+from pixelrnn.config import ModelConfig
 from pixelrnn.errors import ArchiveError
 
 __all__ = ["LANES", "Tile", "count", "cut", "default_tile", "group", "plan"]
@@ -16,6 +17,8 @@ __all__ = ["LANES", "Tile", "count", "cut", "default_tile", "group", "plan"]
 # Tiles in a group: what the entropy coder does at each sub-pixel is shared by so many. Pictures with groups of their
 # own have smaller ones, so that several threads can work on one picture.
 LANES, OWN_LANES = 64, 32
+LARGE = (1024, 1024)
+ALONE = 2**19  # pixels of a tile that is a group of its own
 
 Size = tuple[int, int]
 
@@ -49,16 +52,19 @@ class Tile:
         return self.height, self.width
 
 
-def default_tile(shape: tuple[int, int, int], multiple: int) -> Size:
-    """Tiles for a model of images of a shape: up to four times as high, and twice as wide.
+def default_tile(config: ModelConfig, multiple: int) -> Size:
+    """Tiles for a model: up to four times as high as its images, and twice as wide; large ones for a local model.
 
     Networks carry on beyond the size that they were trained with; larger tiles were measured to save another half of a
-    percent at most, smaller ones cost more (docs/results.md).
+    percent at most, smaller ones cost more (docs/results.md). Local models need none, but for several threads.
 
     Example:
-        >>> default_tile((3, 32, 32), 1)
+        >>> default_tile(ModelConfig(shape=(3, 32, 32)), 1)
         (128, 64)
     """
+    if config.architecture == "local":
+        return LARGE
+    shape = config.shape
     return tuple(-(-factor * side // multiple) * multiple for factor, side in zip((4, 2), shape[1:], strict=True))  # type: ignore[return-value]
 
 
@@ -85,6 +91,8 @@ def cut(picture: int, size: Size, tile: Size) -> list[Tile]:
 def group(tiles: Iterable[Tile]) -> list[list[Tile]]:
     """The groups of a picture: tiles of equal size, in order, in groups as equal as possible of up to `OWN_LANES`.
 
+    A tile of `ALONE` pixels or more is a group of its own.
+
     The groups come in the order of their first tiles.
 
     Example:
@@ -96,7 +104,7 @@ def group(tiles: Iterable[Tile]) -> list[list[Tile]]:
         of_size.setdefault(tile.size, []).append(tile)
     found = []
     for members in of_size.values():
-        number = -(-len(members) // OWN_LANES)
+        number = -(-len(members) // (OWN_LANES if members[0].height * members[0].width < ALONE else 1))
         bounds = [len(members) * n // number for n in range(number + 1)]
         found += [members[start:end] for start, end in itertools.pairwise(bounds)]
     return sorted(found)

@@ -28,6 +28,9 @@ class DataConfig:
     patches: int = 1
     """Patches cut from each image in an epoch (with --crop random)."""
 
+    align: int = 1
+    """Patches begin at rows and columns that are multiples of this: for models with a grid, of that."""
+
     channels: Channels = "auto"
     """auto: grey if all images are, else rgb. Transparency is laid over white unless rgba is chosen."""
 
@@ -83,6 +86,8 @@ class DataConfig:
         require(
             self.patches == 1 or self.crop == "random", f"patches is {self.patches}; more than 1 needs crop 'random'"
         )
+        require(self.align >= 1, f"align is {self.align}; at least 1 is needed")
+        require(self.align == 1 or self.crop == "random", f"align is {self.align}; more than 1 needs crop 'random'")
         require(
             self.levels is None or self.levels == 0 or 2 <= self.levels <= 256,
             f"levels is {self.levels}; 2 to 256 are allowed, or 0 for continuous data",

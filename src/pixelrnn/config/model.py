@@ -9,12 +9,14 @@ from pixelrnn.config.checks import require, require_choice
 
 __all__ = ["Architecture", "ModelConfig", "OutputName"]
 
-Architecture = Literal["diagonal-bilstm", "row-lstm", "pixelcnn", "gated-pixelcnn"]
+Architecture = Literal["diagonal-bilstm", "row-lstm", "pixelcnn", "gated-pixelcnn", "local"]
 OutputName = Literal["auto", "bernoulli", "softmax", "logistic-mixture", "continuous-mixture"]
 
 MAX_CHANNELS = 4
 MAX_LEVELS = 65536
 SOFTMAX_LEVELS = 256
+MAX_COPIES = 8
+GRIDS = (1, 2, 8)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -22,7 +24,8 @@ class ModelConfig:
     """What the network is: all that is needed to rebuild it before its weights are loaded."""
 
     architecture: Architecture = "diagonal-bilstm"
-    """Network of the paper: two LSTMs over the image, or masked convolutions."""
+    """Network of the paper: two LSTMs over the image, or masked convolutions; or local, made for coding: a perceptron
+    of the pixels nearby."""
 
     shape: Annotated[tuple[int, int, int], tyro.conf.Suppress] = (1, 28, 28)
     """Channels, height and width of the images trained on; another height and width can be evaluated."""
@@ -31,19 +34,25 @@ class ModelConfig:
     """Number of values a sub-pixel can take, 0 .. levels-1; 0 means continuous (float) data."""
 
     layers: int = 7
-    """Number of residual layers after the first, 7x7, masked convolution."""
+    """Number of residual layers after the first, 7x7, masked convolution (local: between the first and the heads)."""
 
     hidden: int = 16
     """Features h of a layer: LSTM units per direction; the residual stream has 2h."""
 
     head: int | None = None
-    """Width of the two 1x1 layers before the output; 2h if not given."""
+    """Width of the two 1x1 layers before the output; 2h if not given (local: of a channel's own layer; h)."""
 
     output: OutputName = "auto"
     """Distribution of a sub-pixel; auto: bernoulli (2 levels), softmax (up to 256), continuous-mixture (floats)."""
 
     mixtures: int = 10
     """Components of a mixture output."""
+
+    copies: int = 0
+    """Neighbours, up to 8, whose values a local network can copy: point masses in the mixture, for graphics."""
+
+    grid: int = 1
+    """Period, 1, 2 or 8, of what depends on the place of a pixel in a local network: 8 for what was once a JPEG."""
 
     residual: bool = True
     """Add the input of each layer to its output."""
@@ -89,7 +98,32 @@ class ModelConfig:
             f"head is {self.head}; at least one feature per channel ({channels}) is needed",
         )
         require(self.mixtures >= 1, f"mixtures is {self.mixtures}; at least 1 is needed")
+        self._check_local()
         self._check_condition()
+
+    def _check_local(self) -> None:
+        is_local = self.architecture == "local"
+        require(0 <= self.copies <= MAX_COPIES, f"copies is {self.copies}; 0 to {MAX_COPIES} are allowed")
+        require(self.grid in GRIDS, f"grid is {self.grid}; one of {', '.join(map(str, GRIDS))} is allowed")
+        for name in ("copies", "grid"):
+            value, default = getattr(self, name), getattr(ModelConfig, name)
+            require(
+                is_local or value == default, f"{name} is {value}, for architecture 'local' only; leave it {default}"
+            )
+        if is_local:
+            require(
+                self.levels != 0 and self.output in ("auto", "logistic-mixture"),
+                f"architecture 'local' has output 'logistic-mixture', of discrete data; output is {self.output!r}, "
+                f"levels is {self.levels}",
+            )
+            require(
+                self.context is None and self.scales == 1,
+                f"architecture 'local' takes no context, and is no Multi-Scale model; context is {self.context}, "
+                f"scales is {self.scales}",
+            )
+            require(
+                self.residual and self.skip, "architecture 'local' has its own connections; leave residual and skip on"
+            )
 
     def _check_condition(self) -> None:
         sides = self.shape[1:]
@@ -168,6 +202,8 @@ class ModelConfig:
         self._check_output()
         if self.output != "auto":
             return self.output
+        if self.architecture == "local":
+            return "logistic-mixture"
         if self.levels == 0:
             return "continuous-mixture"
         if self.levels == 2:

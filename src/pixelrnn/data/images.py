@@ -59,6 +59,7 @@ class ImageSet:
         contexts: Contexts of all images of `pixels`, if they are given.
         subsample: Every so many pixels and rows of an image, one is kept.
         is_fixed: Whether every draw is the same (evaluation) or each draw is fresh (training).
+        align: Patches begin at multiples of this.
     """
 
     pixels: AbstractPixels
@@ -72,6 +73,7 @@ class ImageSet:
     contexts: AbstractPixels | None = None
     subsample: int = 1
     is_fixed: bool = True
+    align: int = 1
 
     def __repr__(self) -> str:
         """How many images, not their values."""
@@ -135,8 +137,8 @@ class ImageSet:
         assert self.patch is not None
         height, width = self.patch
         stream = np.random.Generator(np.random.Philox(key=self.seed, counter=[1, 0, item, draw]))
-        top = stream.integers(image.shape[1] - height + 1)
-        left = stream.integers(image.shape[2] - width + 1)
+        top = self.align * stream.integers((image.shape[1] - height) // self.align + 1)
+        left = self.align * stream.integers((image.shape[2] - width) // self.align + 1)
         return image[:, top : top + height, left : left + width]
 
 

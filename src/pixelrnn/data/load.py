@@ -77,6 +77,7 @@ def load_data(
             found.contexts,
             config.subsample,
             is_fixed,
+            config.align,
         )
 
     everything = np.concatenate([found.splits[name] for name in (*SPLITS, "all") if name in found.splits])

@@ -1,8 +1,8 @@
 """From a configuration to a network: the only factory of the parallel face.
 
-A network is a stack (image -> features) and a head (features -> parameters of the output distribution); a context image
-goes through a network of its own first. Knows nothing of probabilities: what the parameters mean is decided in
-`pixelrnn.outputs`.
+But for the local one (`local.py`) a network is a stack (image -> features) and a head (features -> parameters of the
+output distribution); a context image goes through a network of its own first. Knows nothing of probabilities: what the
+parameters mean is decided in `pixelrnn.outputs`.
 """
 
 import torch
@@ -13,9 +13,15 @@ from pixelrnn.masks import groups
 from pixelrnn.nn.condition import Condition, ContextNetwork
 from pixelrnn.nn.conv import pointwise
 from pixelrnn.nn.gated import GatedStack
+from pixelrnn.nn.local import LocalNetwork
 from pixelrnn.nn.residual import ResidualStack
 
-__all__ = ["Network"]
+__all__ = ["Network", "build"]
+
+
+def build(config: ModelConfig, start: Tensor) -> "Network | LocalNetwork":
+    """The network of a configuration, whose parameters are about `start`, `(P,)`, before it has learned anything."""
+    return LocalNetwork(config) if config.architecture == "local" else Network(config, start)
 
 
 class Network(nn.Module):

@@ -26,6 +26,6 @@ def build(config: ModelConfig) -> AbstractOutput:
         case "softmax":
             return Softmax(config.levels)
         case "logistic-mixture":
-            return LogisticMixture(config.levels, config.mixtures)
+            return LogisticMixture(config.levels, config.mixtures, config.copies)
         case _:
             return ContinuousMixture(config.mixtures)

@@ -5,6 +5,7 @@ pixel need no linear coupling here, since each has its own parameters from a net
 """
 
 import dataclasses
+import math
 
 import torch
 import torch.nn.functional as F
@@ -27,7 +28,10 @@ class LogisticMixture:
 
     where the lowest level takes the whole lower tail and the highest the whole upper one, so that the levels sum to 1.
 
-    Parameters are ordered: K logits of the weights, K means, K logarithms of the scales.
+    M copies add :math:`\sum_m \rho_m [x = v_m]`: point masses at levels :math:`v_m`, whose weights sum to 1 together
+    with the :math:`\pi_k`.
+
+    Parameters are ordered: K logits of the weights, K means, K logarithms of the scales; M logits of copies, M levels.
 
     Example:
         >>> output = LogisticMixture(levels=8, mixtures=2)
@@ -37,11 +41,12 @@ class LogisticMixture:
 
     levels: int
     mixtures: int
+    copies: int = 0
 
     @property
     def parameters(self) -> int:
-        """Three a component."""
-        return 3 * self.mixtures
+        """Three a component, two a copy."""
+        return 3 * self.mixtures + 2 * self.copies
 
     def start(self) -> Tensor:
         """Components of equal weight spread over the range, each as wide as the gap between two of them."""
@@ -50,7 +55,9 @@ class LogisticMixture:
 
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
         """Nats of each value in 0 .. L-1: parameters `(N, C, 3K, ...)`, `x` `(N, C, ...)`."""
-        weights, means, log_scales = parameters.chunk(3, dim=2)  # (N, C, K, ...)
+        logistics, weights, values = torch.split(parameters, [3 * self.mixtures, self.copies, self.copies], dim=2)
+        own, means, log_scales = logistics.chunk(3, dim=2)  # (N, C, K, ...)
+        weights = torch.cat([own, weights], dim=2)
         inverse = torch.exp(-log_scales.clamp(MIN_LOG_SCALE, MAX_LOG_SCALE))
         x = x.unsqueeze(2)
         # The upper edge of a level and the lower edge of the next are the same float, so that nothing falls between.
@@ -62,7 +69,8 @@ class LogisticMixture:
         below, above = F.logsigmoid(upper), F.logsigmoid(-lower)
         inside = below + above + torch.log(-torch.expm1(-2 / top * inverse))
         interval = torch.where(x == 0, below, torch.where(x == top, above, inside))
-        return (weights.log_softmax(2) + interval).logsumexp(2)
+        points = torch.where(x == values, 0.0, -math.inf)
+        return (weights.log_softmax(2) + torch.cat([interval, points], dim=2)).logsumexp(2)
 
     def log_table(self, parameters: Tensor) -> Tensor:
         """Nats of all levels, `(N, C, L, ...)`."""

@@ -1,7 +1,8 @@
 r"""Which model makes the sum of its bytes and those of the pictures smallest: short trainings of many, longer of few.
 
-Architectures and outputs are compared first, at medium size; then sizes of the best of them, in two parts; then the two
-best sizes are trained further, and compared again. The loss of a training of t minutes is taken to be
+Kinds are compared first, at medium size: local models with and without copies and a grid, and for small pictures the
+recurrent networks with each output. Then come sizes of the best kind, in two parts; then the two best sizes are trained
+further, and compared again. The loss of a training of t minutes is taken to be
 :math:`a + b t^{-1/2}`, through the last two measurements, so that a large model that is still slow is not judged by its
 beginning but by where it would be in the end.
 """
@@ -26,7 +27,13 @@ __all__ = ["Report", "Stage", "Training", "bytes_of_pictures", "choose", "least_
 # Shares of the time: for each kind; for each size, in two parts; for each of the best sizes; for the best in the end.
 KIND, SIZE, BEST, LAST = 0.03, (0.02, 0.04), 0.1, 0.5
 LEAST_LAST = 0.25  # even if measuring took long
-SIZES = ((2, 8), (4, 16), (7, 24))  # layers and features; the second is that of the trials of kinds
+# Layers and features; the second size is that of the trials of kinds.
+SIZES = ((2, 8), (4, 16), (7, 24))
+LOCAL_SIZES = ((1, 24), (2, 48), (3, 96))
+LOCAL_MIXTURES = 6
+COPIES, GRID = 6, 8
+SMALL = 2**14  # sub-pixels of a picture up to which recurrent networks are tried
+PART = 2**16  # sub-pixels of a step of training, about
 EVALUATIONS = 4  # of the weights in a training
 EXPONENT = -0.5  # of the time, in the course of the loss
 BITS = 7  # of a weight, in the sum of a trial
@@ -140,7 +147,8 @@ class Training:
             self.is_stopped = bool(self.report(what, at.fraction, f"{at.bits_per_dim:.3f} bits a sub-pixel"))
             return self.is_stopped
 
-        config = TrainConfig(minutes=minutes, seed=self.seed, samples=0, evaluations=EVALUATIONS)
+        batch = min(32, max(1, PART // self.material.data.dims))
+        config = TrainConfig(minutes=minutes, seed=self.seed, batch=batch, samples=0, evaluations=EVALUATIONS)
         try:
             fit(model, self.material.data, config, callback=show)
         except RunError:  # its loss is no longer finite
@@ -176,7 +184,7 @@ def choose(training: Training) -> AbstractImageModel:
     def new(config: ModelConfig) -> _Candidate:
         return _Candidate(config, training.seed, training.device)
 
-    kinds = [new(config) for config in _kinds(training.material, SIZES[1])]
+    kinds = [new(config) for config in _kinds(training.material, 1)]
     for candidate in kinds:
         _compile(candidate.model, training.material)
     found, sizes = training.trial(kinds, (KIND,), 1), list[_Candidate]()
@@ -185,7 +193,7 @@ def choose(training: Training) -> AbstractImageModel:
     if not training.is_stopped:
         # All begin anew: what is compared are courses through the same times.
         best = found[0].model.config
-        sizes = [new(dataclasses.replace(best, layers=layers, hidden=hidden)) for layers, hidden in SIZES]
+        sizes = [new(_sized(best, number)) for number in range(len(SIZES))]
         found = training.trial(training.trial(sizes, SIZE, 2), (BEST,), 1)
     if training.is_stopped or not found:  # what counts then is what they have come to, in whatever time
         reached = [candidate for candidate in (*kinds, *sizes) if candidate.measured]
@@ -201,7 +209,7 @@ def _compile(model: AbstractImageModel, material: Material) -> None:
 
 def least_weights(material: Material) -> int:
     """Bytes that the smallest of the models takes at least."""
-    return min(_weights(build_model(config), LEAST_BITS) for config in _kinds(material, SIZES[0]))
+    return min(_weights(build_model(config), LEAST_BITS) for config in _kinds(material, 0))
 
 
 def words(config: ModelConfig) -> str:
@@ -212,7 +220,8 @@ def words(config: ModelConfig) -> str:
         'row-lstm 2x8'
     """
     output = "" if config.output == "auto" else f" {config.output}"
-    return f"{config.architecture} {config.layers}x{config.hidden}{output}"
+    extras = (" copies" if config.copies else "") + (" grid" if config.grid > 1 else "")
+    return f"{config.architecture} {config.layers}x{config.hidden}{output}{extras}"
 
 
 def bytes_of_pictures(model: AbstractImageModel, material: Material) -> int:
@@ -220,22 +229,28 @@ def bytes_of_pictures(model: AbstractImageModel, material: Material) -> int:
     return round(evaluate(model, material.data.valid).bits_per_dim * material.subpixels / 8)
 
 
-def _kinds(material: Material, size: tuple[int, int]) -> list[ModelConfig]:
-    """Architectures and outputs."""
+def _kinds(material: Material, size: int) -> list[ModelConfig]:
+    """Architectures, outputs and what local models can have, at one of the sizes."""
     data = material.data
-    outputs: list[OutputName] = ["auto"] if data.levels <= 16 else ["softmax", "logistic-mixture"]
-    architectures: list[Architecture] = ["diagonal-bilstm", "row-lstm"]
-    return [
-        ModelConfig(
-            architecture=architecture,
-            shape=data.shape,
-            levels=data.levels,
-            layers=size[0],
-            hidden=size[1],
-            output=output,
-        )
-        for architecture, output in itertools.product(architectures, outputs)
+    plain = ModelConfig(architecture="local", shape=data.shape, levels=data.levels, mixtures=LOCAL_MIXTURES)
+    kinds = [
+        dataclasses.replace(plain, copies=copies, grid=grid)
+        for copies, grid in itertools.product((0, COPIES), (1, GRID))
     ]
+    if data.dims <= SMALL:
+        outputs: list[OutputName] = ["auto"] if data.levels <= 16 else ["softmax", "logistic-mixture"]
+        architectures: list[Architecture] = ["diagonal-bilstm", "row-lstm"]
+        kinds += [
+            ModelConfig(architecture=architecture, shape=data.shape, levels=data.levels, output=output)
+            for architecture, output in itertools.product(architectures, outputs)
+        ]
+    return [_sized(config, size) for config in kinds]
+
+
+def _sized(config: ModelConfig, number: int) -> ModelConfig:
+    """A configuration with the layers and features of one of the sizes of its architecture."""
+    layers, hidden = (LOCAL_SIZES if config.architecture == "local" else SIZES)[number]
+    return dataclasses.replace(config, layers=layers, hidden=hidden)
 
 
 def _weights(model: AbstractImageModel, bits: int) -> int:

@@ -139,6 +139,11 @@ def check(model: AbstractImageModel, data: Data) -> None:
             f"context of the data is {data.context_shape} for images of {data.shape}, "
             f"that of the model {config.context} for {config.shape}"
         )
+    if data.train.patch is not None and data.train.align % config.grid:
+        raise DataError(
+            f"patches begin at multiples of {data.train.align}; the model has a grid of {config.grid}, "
+            f"so give align {config.grid} (--align {config.grid})"
+        )
     if config.label_dropout and not config.classes:
         raise DataError("label_dropout is set, but the data have no labels to withhold; read them with labels=True")
     if not len(data.train) or not len(data.valid):

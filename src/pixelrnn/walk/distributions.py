@@ -28,7 +28,7 @@ from pixelrnn.compiled.vectors import (
 )
 from pixelrnn.outputs.logistic import MAX_LOG_SCALE
 
-__all__ = ["KINDS", "Output", "Room", "compiled", "decide", "make_room", "weigh"]
+__all__ = ["KINDS", "Output", "Room", "compiled", "decide", "make_room", "weigh", "weigh_quickly"]
 
 KINDS = ("bernoulli", "softmax", "logistic-mixture", "continuous-mixture")
 _BERNOULLI, _SOFTMAX, _LOGISTIC, _CONTINUOUS = range(4)
@@ -49,6 +49,7 @@ class Output(NamedTuple):
     kind: int
     levels: int
     mixtures: int
+    copies: int
     parameters: int
     top_k: int
     settings: int
@@ -59,7 +60,7 @@ class Room(NamedTuple):
 
     Attributes:
         table: Weights of the levels, or of the components; entry e of lane l at e LANES + l.
-        scale: Standard deviations of the components.
+        scale: Standard deviations of the components; or all of the components in another form.
         total: Sum of the weights of each lane.
         target: The uniform number of each lane, negative where the value is given; then that share of the total.
         below: Sum of the weights before the entry chosen.
@@ -90,7 +91,10 @@ class Room(NamedTuple):
 def make_room(output: Output) -> Room:
     """Memory for the tables of an output."""
     entries = output.mixtures if output.kind == _CONTINUOUS else output.levels
-    table, scale = np.empty(entries * LANES, np.float32), np.empty(entries * LANES, np.float32)
+    table, scale = (
+        np.empty(entries * LANES, np.float32),
+        np.empty(max(entries, 3 * output.mixtures) * LANES, np.float32),
+    )
     total, target, below, reached = np.zeros((4, LANES), np.float64)
     value, given, chosen, sums, nats = np.zeros((5, LANES), np.float32)
     is_given = np.zeros(LANES, np.bool_)
@@ -127,10 +131,25 @@ def _logistic(x: Vector) -> Vector:
 
 
 @compiled
-def _logistic_weights(parameters: Address, output: Output, table: Address) -> None:
-    """Weights of the levels under a mixture of discretised logistics; see `pixelrnn.outputs.logistic`."""
+def _add_points(output: Output, points: Address, highest: Vector, room: Room) -> None:
+    """Add the point masses to the table: logits, then the levels where they lie."""
+    places = view(address(points), np.float32)
+    for k in range(0, output.copies * LANES, LANES):
+        store(pointer(room.chosen, 0), 0, exp(load(points, k) - highest))
+        for lane in range(LANES):
+            level = int(places[output.copies * LANES + k + lane])
+            room.table[level * LANES + lane] += room.chosen[lane]
+
+
+@compiled
+def _logistic_weights(parameters: Address, output: Output, room: Room) -> None:
+    """Weights of the levels under a mixture of discretised logistics and points; see `pixelrnn.outputs.logistic`."""
+    table = pointer(room.table, 0)
     levels, count, top = output.levels, output.mixtures, np.float32(output.levels - 1)
+    points = pointer(parameters, 3 * count * LANES)
     highest = _highest(parameters, count)
+    if output.copies:
+        highest = maximum(highest, _highest(points, output.copies))
     for j in range(0, levels * LANES, LANES):
         store(table, j, splat(_ZERO))
     for k in range(0, count * LANES, LANES):
@@ -148,6 +167,39 @@ def _logistic_weights(parameters: Address, output: Output, table: Address) -> No
             if level == levels - 1:
                 part = above
             store(table, level * LANES, load(table, level * LANES) + share * part)
+    _add_points(output, points, highest, room)
+
+
+@compiled
+def weigh_quickly(output: Output, parameters: Address, room: Room) -> None:
+    """Fill the table of weights of a logistic mixture from differences of its cumulative distribution.
+
+    A third of the work of `weigh`, and as good for a code, whose shares are multiples of 2^-24: the differences are
+    right to some 1e-7 of 1, not of their own value.
+    """
+    count, levels, table = output.mixtures, output.levels, pointer(room.table, 0)
+    prepared, top = pointer(room.scale, 0), np.float32(output.levels - 1)
+    points = pointer(parameters, 3 * count * LANES)
+    highest = _highest(parameters, count)
+    if output.copies:
+        highest = maximum(highest, _highest(points, output.copies))
+    for k in range(0, count * LANES, LANES):
+        inverse = exp(splat(_ZERO) - _log_scale(parameters, count, k))
+        store(prepared, k, exp(load(parameters, k) - highest))
+        store(prepared, count * LANES + k, load(parameters, count * LANES + k) * inverse)
+        store(prepared, 2 * count * LANES + k, inverse)
+    below = splat(_ZERO)
+    for level in range(levels):
+        reached, edge = splat(_ZERO), splat(np.float32(2 * level + 1) / top - _ONE)
+        for k in range(0, count * LANES, LANES):
+            part = load(prepared, k)
+            if level < levels - 1:
+                x = load(prepared, count * LANES + k) - edge * load(prepared, 2 * count * LANES + k)
+                part = part / (splat(_ONE) + exp(x))
+            reached = reached + part
+        store(table, level * LANES, maximum(reached - below, splat(_ZERO)))
+        below = reached
+    _add_points(output, points, highest, room)
 
 
 @compiled
@@ -171,7 +223,7 @@ def weigh(output: Output, parameters: Address, room: Room, temperature: float) -
     elif output.kind == _SOFTMAX:
         _softmax_weights(parameters, output.levels, sharpness, table)
     elif output.kind == _LOGISTIC:
-        _logistic_weights(parameters, output, table)
+        _logistic_weights(parameters, output, room)
         if temperature != 1:
             _sharpen(table, output.levels, sharpness)
     else:

@@ -172,7 +172,7 @@ def _unpack(n: Any) -> tuple[Walk, Output]:
         n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11], n[12], n[13], n[14],
         n[15], n[16], n[17], n[18], n[19], n[20], n[21], n[22], n[23], n[24], n[25], n[26], n[27], n[28], n[29],
     )  # fmt: skip
-    return walk, Output(n[30], n[31], n[32], n[33], n[34], n[35])
+    return walk, Output(n[30], n[31], n[32], n[33], n[34], n[35], n[36])
 
 
 @njit
@@ -212,7 +212,7 @@ def tabulate(block: int, n: Any) -> None:
     The address of the shares, float64 `(N, levels)`, is the last integer; 0 for none.
     """
     walk, output = _unpack(n)
-    shares = n[36]
+    shares = n[37]
     room = make_room(output)
     image, state = block * LANES, pointer(walk.states, block * walk.floats * LANES)
     visit = walk.first_visit

@@ -17,17 +17,21 @@ from pixelrnn.nn.condition import ContextNetwork, GateCondition
 from pixelrnn.nn.conv import MaskedConv2d
 from pixelrnn.nn.diagonal_bilstm import DiagonalBiLSTM
 from pixelrnn.nn.gated import GatedLayer, GatedStack
+from pixelrnn.nn.local import LocalNetwork
 from pixelrnn.nn.network import Network
 from pixelrnn.nn.residual import PixelCNNLayer, ResidualBlock, ResidualStack
 from pixelrnn.nn.row_lstm import RowLSTM
+from pixelrnn.walk.local import LocalProgram, compile_local
 from pixelrnn.walk.program import GROUP, START, Map, Program, Writer
 
 __all__ = ["compile_network"]
 
 
 @torch.no_grad()
-def compile_network(network: Network, rows: int, columns: int) -> Program:
+def compile_network(network: Network | LocalNetwork, rows: int, columns: int) -> Program | LocalProgram:
     """The program of a network for images of a height and a width."""
+    if isinstance(network, LocalNetwork):
+        return compile_local(network)
     writer = Writer(network.channels, rows, columns)
     context = None if network.context is None else _context(writer, network.context)
     image = writer.map(groups(network.channels, network.channels), rows=4, left=3, right=3)

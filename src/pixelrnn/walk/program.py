@@ -20,6 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pixelrnn.compiled.vectors import padded
+
 __all__ = [
     "BIAS",
     "CONTEXT_FIELDS",
@@ -100,6 +102,10 @@ class Program:
     parameters: int
     rows: int
     columns: int
+
+    def memory(self, images: int, rows: int, columns: int, levels: int) -> int:
+        """Bytes that a walk of images takes, one sub-pixel after the other asked for."""
+        return 4 * self.floats * padded(images) + 8 * images * levels
 
 
 class Writer:

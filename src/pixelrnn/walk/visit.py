@@ -5,18 +5,23 @@ Coding asks from outside, sub-pixel by sub-pixel, what a value is (`ask`).
 
 import dataclasses
 from collections.abc import Callable, Collection
+from typing import Any
 
 import numpy as np
 
+from pixelrnn.announce import compiled_module
 from pixelrnn.compiled import threads
 from pixelrnn.compiled.vectors import LANES, padded
 from pixelrnn.config import OutputName
 from pixelrnn.walk.distributions import KINDS, Output
 from pixelrnn.walk.engine import advance, gather, tabulate
+from pixelrnn.walk.local import LocalProgram
 from pixelrnn.walk.program import Array, Program
 from pixelrnn.walk.state import Walk
 
 __all__ = ["Distribution", "ask", "walk"]
+
+Answer = Callable[[Array, Array, Array], Array]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,6 +33,7 @@ class Distribution:
         parameters: Number of parameters of a sub-pixel.
         levels: Number of values; 0 for continuous data.
         mixtures: Components of a mixture.
+        copies: Point masses of a mixture.
         temperature: T > 0: probabilities are raised to the power 1/T.
         top_k: Only so many of the likeliest values can be drawn; 0: all.
         top_p: Only the likeliest values that together have this probability can be drawn.
@@ -37,13 +43,14 @@ class Distribution:
     parameters: int
     levels: int
     mixtures: int
+    copies: int = 0
     temperature: float = 1.0
     top_k: int = 0
     top_p: float = 1.0
 
 
 def walk(
-    program: Program,
+    program: Program | LocalProgram,
     distribution: Distribution,
     values: Array,
     *,
@@ -94,6 +101,23 @@ def walk(
         True
     """
     _check(program, distribution, values, label, context, is_known, uniform, log_prob, parameters)
+    if isinstance(program, LocalProgram):
+        settings = np.array([distribution.temperature, distribution.top_p], np.float64)
+        _front().walk_front(
+            program,
+            _output(distribution, settings),
+            values,
+            label=label,
+            is_known=is_known,
+            uniform=uniform,
+            log_prob=log_prob,
+            parameters=parameters,
+            batch=batch,
+            callback=callback,
+            stops=stops,
+            choose=choose,
+        )
+        return
     images, channels, rows, columns = values.shape
     line = columns * channels
     ends = sorted({*range(line, rows * line + 1, line), *(stop for stop in stops if 0 < stop < rows * line)})
@@ -115,16 +139,18 @@ def walk(
 
 
 def ask(
-    program: Program,
+    program: Program | LocalProgram,
     distribution: Distribution,
     values: Array,
-    answer: Callable[[Array, Array], Array],
+    answer: Answer,
     *,
     label: Array | None = None,
     context: Array | None = None,
     is_given: Array | None = None,
 ) -> None:
-    """Visit the sub-pixels of images in order, and have each value answered, given its distribution.
+    """Visit the sub-pixels of images, and have each value answered, given its distribution.
+
+    A network walks all images at once, sub-pixel by sub-pixel; a local one takes the sub-pixels of a front together.
 
     The distributions depend on the values before only, bit by bit, whatever the other images and the processor. The
     calling thread works alone, so that several may.
@@ -133,8 +159,8 @@ def ask(
         program: Made for the height and width of the images.
         distribution: Of a sub-pixel, discrete, as it is (temperature 1).
         values: `(N, C, H, W)` float32, levels as they are; changed in place.
-        answer: Called with the values of a sub-pixel of all images, `(N)`, and the shares of the levels, float64
-            `(N, levels)` (see `tables.py`); returns the values `(N)`.
+        answer: Called with the values of M sub-pixels, `(M)`, the shares of their levels, float64 `(M, levels)` (see
+            `tables.py`), and the numbers `(M)` of their images; returns the values `(M)`.
         label: As for `walk`.
         context: As for `walk`.
         is_given: `(C, H, W)` bool: where `values` are given, and not asked for.
@@ -144,6 +170,11 @@ def ask(
     given = np.zeros(values.shape[1:], np.bool_) if is_given is None else is_given
     _check(program, distribution, values, label, context, np.ones(values.shape, np.uint8), None, None, None)
     settings = np.array([1.0, 1.0])
+    if isinstance(program, LocalProgram):
+        assert is_given is None
+        _front().ask_front(program, _output(distribution, settings), values, answer, label=label)
+        return
+    numbers = np.arange(images)
     shares = np.zeros((images, distribution.levels))
     states = np.zeros(padded(images) * program.floats, np.float32)
     arrays = (states, values, None, None, None, None, label, context)
@@ -155,11 +186,11 @@ def ask(
         integers[first_visit], integers[-1] = visit, place if is_asked else 0
         threads.run(tabulate, padded(images) // LANES, integers, is_alone=True)
         if is_asked:
-            values[:, channel, row, column] = answer(values[:, channel, row, column], shares)
+            values[:, channel, row, column] = answer(values[:, channel, row, column], shares, numbers)
 
 
 def _check(
-    program: Program,
+    program: Program | LocalProgram,
     distribution: Distribution,
     values: Array,
     label: Array | None,
@@ -171,14 +202,20 @@ def _check(
 ) -> None:
     """The engine trusts its addresses: what does not fit must not get there."""
     images, channels, rows, columns = values.shape
-    assert (rows if program.rows == 0 else program.rows, program.columns) == (rows, columns)
-    assert channels == program.bounds.shape[1] - 1
-    assert (context is None) == (program.context < 0)
+    context_shape: tuple[int, ...] = ()
+    if isinstance(program, LocalProgram):
+        assert channels == program.channels
+        assert context is None
+    else:
+        assert (rows if program.rows == 0 else program.rows, program.columns) == (rows, columns)
+        assert channels == program.bounds.shape[1] - 1
+        assert (context is None) == (program.context < 0)
+        context_shape = program.context_shape
     found = (images, channels, distribution.parameters, rows, columns)
     for array, shape, dtype in (
         (values, values.shape, np.float32),
         (label, (images,), np.int64),
-        (context, (images, *program.context_shape), np.float32),
+        (context, (images, *context_shape), np.float32),
         (is_known, values.shape, np.uint8),
         (log_prob, values.shape, np.float32),
         (parameters, found, np.float32),
@@ -215,7 +252,6 @@ def _integers(
     values = arrays[1]
     assert values is not None
     tables = (program.weights, program.instructions, program.maps, program.bounds, program.passes)
-    kind = (KINDS.index(distribution.output), distribution.levels, distribution.mixtures, distribution.parameters)
     integers = (
         *(*values.shape, *visits),
         *(*map(_place, tables), len(program.passes)),
@@ -223,10 +259,28 @@ def _integers(
         *(_place(program.context_layers), len(program.context_layers), program.context),
         *(*program.pixel, program.floats, program.image, program.parameters),
         *map(_place, arrays),
-        *(*kind, distribution.top_k, _place(settings)),
+        *_output(distribution, settings),
     )
     assert len(integers) == len(Walk._fields) + len(Output._fields)
     return np.array((*integers, *more), np.int64)
+
+
+def _front() -> Any:
+    """The walk of local networks, compiled when it is first needed."""
+    return compiled_module("pixelrnn.walk.front", "the walk of local models")
+
+
+def _output(distribution: Distribution, settings: Array) -> Output:
+    """What the compiled functions are told of a distribution; the settings are temperature and top p."""
+    return Output(
+        kind=KINDS.index(distribution.output),
+        levels=distribution.levels,
+        mixtures=distribution.mixtures,
+        copies=distribution.copies,
+        parameters=distribution.parameters,
+        top_k=distribution.top_k,
+        settings=_place(settings),
+    )
 
 
 def _gather(program: Program, states: Array, chosen: Array) -> Array:

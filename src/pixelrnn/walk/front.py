@@ -1,0 +1,285 @@
+r"""Walking images with a local network: a pixel waits for those that it sees only, not for whole rows.
+
+A front moves through all images at once: in step t it is, in row r, at column :math:`t - lag\,r`, so that of the rows
+above all that a pixel sees is there (`masks.LAG` columns are enough). The pixels of a step are computed side by side,
+in blocks of the same place in squares of 2x2. With a lag of a whole row the front is one pixel, and the order that of
+the raster. Either way each pixel gets the same bits.
+
+Within a step the order is by place, row and image. It is part of the file format, since the codec asks in this order.
+"""
+
+from collections.abc import Callable, Collection
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import cfunc, njit
+
+from pixelrnn.compiled import threads
+from pixelrnn.compiled.threads import TASK
+from pixelrnn.compiled.vectors import LANES, Address, address, pointer, view
+from pixelrnn.masks import LAG, RADIUS
+from pixelrnn.walk.distributions import Output, Room, decide, make_room, weigh_quickly
+from pixelrnn.walk.local import Local, LocalProgram, Pixels, begin, find, layout, most, tell
+from pixelrnn.walk.program import Array
+from pixelrnn.walk.tables import write_shares
+
+__all__ = ["ask_front", "walk_front"]
+
+IMAGES = 8  # of a task
+
+
+class Images(NamedTuple):
+    """Sizes, and addresses as integers: of images with their borders, of their values and conditions; 0 for none."""
+
+    images: int
+    rows: int
+    columns: int
+    lag: int
+    first_step: int
+    end_step: int
+    around: int
+    label: int
+    values: int
+    is_known: int
+    uniform: int
+    log_prob: int
+    found: int
+
+
+@njit
+def _unpack(n: Any) -> tuple[Local, Output, Images]:
+    """What the integers say that `_integers` writes."""
+    net = Local(n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11], n[12], n[13])
+    output = Output(n[14], n[15], n[16], n[17], n[18], n[19], n[20])
+    return net, output, Images(
+        n[21], n[22], n[23], n[24], n[25], n[26], n[27], n[28], n[29], n[30], n[31], n[32], n[33]
+    )  # fmt: skip
+
+
+@njit
+def _schedule(of: Images, first: int, count: int, sets: int, step: int, pixel: Any, block: Any) -> Any:
+    """Fill in the pixels of a step (image, row, column) of some images, and their blocks (first, count, set).
+
+    Returns:
+        How many pixels and how many blocks there are.
+    """
+    pixels = blocks = 0
+    top, bottom = max(0, (step - of.columns + of.lag) // of.lag), min(of.rows - 1, step // of.lag)
+    for weights in range(sets):
+        room = 0
+        for row in range(top, bottom + 1):
+            column = step - of.lag * row
+            if sets > 1 and weights != row % 2 * 2 + column % 2:
+                continue
+            for image in range(first, first + count):
+                if room == 0:
+                    block[blocks, 0], block[blocks, 1], block[blocks, 2] = pixels, 0, weights
+                    blocks, room = blocks + 1, LANES
+                pixel[pixels, 0], pixel[pixels, 1], pixel[pixels, 2] = image, row, column
+                block[blocks - 1, 1] += 1
+                pixels, room = pixels + 1, room - 1
+    return pixels, blocks
+
+
+@njit
+def _place(net: Local, of: Images, pixels: Pixels, lane: int, channel: int) -> Any:
+    """Where in an array `(N, C, H, W)` a channel of a pixel lies."""
+    where = view(pixels.pixel, np.int64)
+    plane = where[3 * lane] * net.channels + channel
+    return (plane * of.rows + where[3 * lane + 1]) * of.columns + where[3 * lane + 2]
+
+
+@njit
+def _know(net: Local, of: Images, pixels: Pixels, room: Room, channel: int) -> None:
+    """Tell the room what is known of a channel of some pixels: the value, or the number that draws it."""
+    values, is_known, uniform = view(of.values, np.float32), view(of.is_known, np.uint8), view(of.uniform, np.float64)
+    where = view(pixels.pixel, np.int64)
+    for lane in range(LANES):
+        room.target[lane], room.value[lane] = 0.5, 0
+        if lane < pixels.lanes:
+            at = _place(net, of, pixels, lane, channel)
+            if of.is_known and is_known[at]:
+                room.target[lane], room.value[lane] = -1, values[at]
+            else:
+                row = where[3 * lane] * of.rows + where[3 * lane + 1]
+                room.target[lane] = uniform[(row * of.columns + where[3 * lane + 2]) * net.channels + channel]
+
+
+@njit
+def _note(net: Local, output: Output, of: Images, pixels: Pixels, room: Room, found: Address, channel: int) -> None:
+    """Write values, and log probabilities and parameters if wanted."""
+    values, nats, shown = view(of.values, np.float32), view(of.log_prob, np.float32), view(of.found, np.float32)
+    parameters = view(address(found), np.float32)
+    for lane in range(pixels.lanes):
+        at = _place(net, of, pixels, lane, channel)
+        values[at] = room.value[lane]
+        if of.log_prob:
+            nats[at] = room.nats[lane]
+        if of.found:
+            plane, inside = at // (of.rows * of.columns), at % (of.rows * of.columns)
+            for number in range(output.parameters):
+                to = (plane * output.parameters + number) * of.rows * of.columns + inside
+                shown[to] = parameters[number * LANES + lane]
+
+
+@njit
+def _pixels(net: Local, of: Images, block: Any, number: int, pixel: int, room: int) -> Pixels:
+    """One of the blocks of a step."""
+    rows, columns = of.rows + RADIUS, of.columns + 2 * RADIUS
+    place = pixel + 8 * 3 * block[number, 0]
+    return Pixels(block[number, 1], block[number, 2], place, of.around, rows, columns, of.label, room)
+
+
+@cfunc(TASK, cache=True)
+def advance_front(task: int, n: Any) -> None:
+    """Walk some images through some steps."""
+    net, output, of = _unpack(n)
+    first = task * IMAGES
+    count = min(IMAGES, of.images - first)
+    at_once = most(count, of.rows, of.columns, of.lag, net.sets)
+    pixel, block = np.empty((at_once[0], 3), np.int64), np.empty((at_once[1], 3), np.int64)
+    room, features = make_room(output), np.zeros(layout(net).end * LANES, np.float32)
+    for step in range(of.first_step, of.end_step):
+        _, blocks = _schedule(of, first, count, net.sets, step, pixel, block)
+        for number in range(blocks):
+            pixels = _pixels(net, of, block, number, pixel.ctypes.data, address(pointer(features, 0)))
+            begin(net, pixels)
+            for channel in range(net.channels):
+                found = find(net, pixels, channel)
+                _know(net, of, pixels, room, channel)
+                decide(output, found, room, of.log_prob != 0)
+                _note(net, output, of, pixels, room, found, channel)
+                tell(net, pixels, channel, pointer(room.value, 0))
+    # Numba frees an array after the last line that names it.
+    pixel[0, 0], features[0] = 0, 0
+
+
+@njit(nogil=True, cache=True)
+def _schedule_all(n: Any, pixel: Any, block: Any) -> tuple[int, int]:
+    """The pixels and blocks of the step `first_step`."""
+    net, _, of = _unpack(n)
+    pixels, blocks = _schedule(of, 0, of.images, net.sets, of.first_step, pixel, block)
+    return pixels, blocks
+
+
+@njit(nogil=True, cache=True)
+def _tabulate(n: Any, pixel: Any, block: Any, features: Any, channel: int, known: Any, shares: Any) -> None:
+    """Take up the values of the channel before, and write the shares of the levels of a channel of a step's pixels.
+
+    Args:
+        n: What `_integers` wrote.
+        pixel: Of the step.
+        block: Of the step.
+        features: Room for each block.
+        channel: Which; after the last one only its values are taken up.
+        known: Values of the channel before.
+        shares: float64 `(pixels, levels)`.
+    """
+    net, output, of = _unpack(n)
+    room = make_room(output)
+    for number in range(len(block)):
+        first, count = block[number, 0], block[number, 1]
+        place = address(pointer(features, number * layout(net).end * LANES))
+        pixels = _pixels(net, of, block, number, pixel.ctypes.data, place)
+        if channel == 0:
+            begin(net, pixels)
+        else:
+            for lane in range(count):
+                room.value[lane] = known[first + lane]
+            tell(net, pixels, channel - 1, pointer(room.value, 0))
+        if channel < net.channels:
+            weigh_quickly(output, find(net, pixels, channel), room)
+            write_shares(room, shares.ctypes.data + 8 * first * output.levels, count)
+
+
+def walk_front(
+    program: LocalProgram,
+    output: Output,
+    values: Array,
+    *,
+    label: Array | None,
+    is_known: Array | None,
+    uniform: Callable[[range], Array] | None,
+    log_prob: Array | None,
+    parameters: Array | None,
+    batch: int,
+    callback: Callable[[float], None] | None,
+    stops: Collection[int],
+    choose: Callable[[int], Array | None] | None,
+) -> None:
+    """See `pixelrnn.walk.visit.walk`."""
+    images, channels, rows, columns = values.shape
+    lag = columns if stops else LAG
+    steps = lag * (rows - 1) + columns
+    # A step of a raster is a pixel: it may stop before any.
+    ends = sorted(
+        {*range(lag, steps, lag), steps, *(stop // channels for stop in stops if 0 < stop < channels * steps)}
+    )
+    for start in range(0, images, batch):
+        members = range(start, min(start + batch, images))
+        numbers = None if uniform is None else np.ascontiguousarray(uniform(members), np.float64)
+        known, nats, found, labels = (
+            None if a is None else a[start : members.stop] for a in (is_known, log_prob, parameters, label)
+        )
+        around, values_of = bordered(values.shape, len(members)), values[start : members.stop]
+        for first, end in zip([0, *ends], ends, strict=False):
+            if first and first * channels in stops and choose is not None:
+                chosen = choose(first * channels)
+                if chosen is not None:
+                    values_of[:], around = values_of[chosen], around[chosen]
+                    labels = None if labels is None else labels[chosen]
+            arrays = (around, labels, values_of, known, numbers, nats, found)
+            integers = _integers(program, output, values_of.shape, (lag, first, end), arrays)
+            threads.run(advance_front, -(-len(members) // IMAGES), integers)
+            if callback is not None:
+                callback((start + len(members) * end / steps) / images)
+
+
+def ask_front(
+    program: LocalProgram,
+    output: Output,
+    values: Array,
+    answer: Callable[[Array, Array, Array], Array],
+    *,
+    label: Array | None,
+) -> None:
+    """See `pixelrnn.walk.visit.ask`."""
+    images, channels, rows, columns = values.shape
+    at_once, blocks = most(images, rows, columns, LAG, program.sets)
+    pixel, block = np.zeros((at_once, 3), np.int64), np.zeros((blocks, 3), np.int64)
+    features = np.zeros(blocks * program.floats * LANES, np.float32)
+    shares, known = np.zeros((at_once, output.levels)), np.zeros(at_once, np.float32)
+    arrays = (bordered(values.shape, images), label, values, None, None, None, None)
+    integers = _integers(program, output, values.shape, (LAG, 0, 0), arrays)
+    step_at = FIXED + Images._fields.index("first_step")
+    for step in range(LAG * (rows - 1) + columns):
+        integers[step_at] = step
+        pixels, blocks = _schedule_all(integers, pixel, block)
+        image, row, column = pixel[:pixels].T
+        for channel in range(channels + 1):
+            _tabulate(integers, pixel, block[:blocks], features, channel, known, shares)
+            if channel < channels:
+                found = answer(values[image, channel, row, column], shares[:pixels], image)
+                values[image, channel, row, column] = known[:pixels] = found
+
+
+def bordered(shape: tuple[int, ...], images: int) -> Array:
+    """Room for scaled images with their borders, which hold what lies above them."""
+    return np.full((images, shape[1], shape[2] + RADIUS, shape[3] + 2 * RADIUS), -1, np.float32)
+
+
+FIXED = len(Local._fields) + len(Output._fields)
+
+
+def _integers(
+    program: LocalProgram,
+    output: Output,
+    shape: tuple[int, ...],
+    steps: tuple[int, int, int],
+    arrays: tuple[Array | None, ...],
+) -> Array:
+    """What the compiled functions are told."""
+    net = (*program.sizes, *(array.ctypes.data for array in (program.weights, program.places, program.offsets)))
+    of = (shape[0], *shape[2:], *steps, *(0 if array is None else array.ctypes.data for array in arrays))
+    assert (len(net), len(of)) == (len(Local._fields), len(Images._fields))
+    return np.array((*net, *output, *of), np.int64)

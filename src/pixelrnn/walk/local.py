@@ -1,0 +1,442 @@
+r"""The local network in the compiled walk: what the engine is for the others, for a front of pixels at once.
+
+A local network keeps no state but the image itself, and sees `masks.RADIUS` rows and columns of it: so pixels of
+many rows can be computed side by side, a pixel a lane. `front.py` says which. The same formulas as `pixelrnn.nn.local`,
+in plain float32 in a fixed order: what a pixel gets depends on the pixels that it sees only, bit by bit.
+
+A block has room for the features of up to `LANES` pixels, which have the same place in squares of 2x2: they share a set
+of weights.
+"""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numba import njit
+from torch import Tensor
+
+from pixelrnn.compiled.functions import exp, log, sigmoid
+from pixelrnn.compiled.product import Matrix, strict_product
+from pixelrnn.compiled.vectors import LANES, Address, Vector, choose, clear, load, maximum, pointer, splat, store, view
+from pixelrnn.masks import LAG, NEIGHBOURS, RADIUS
+from pixelrnn.nn.local import CANDIDATES, LocalNetwork, candidate_pairs
+from pixelrnn.walk.program import Array
+
+__all__ = ["Local", "LocalProgram", "Pixels", "begin", "compile_local", "find", "layout", "most", "tell"]
+
+_ZERO, _ONE, _TWO, _EIGHT = np.array([0, 1, 2, 8], np.float32)
+_LOWEST = np.float32(-3.0e38)
+_ROUNDER = np.float32(1.5 * 2**23)  # adding it leaves no digit behind the point
+
+NORTH, NORTH_WEST, NORTH_EAST = (NEIGHBOURS.index(place) for place in CANDIDATES[1:4])
+
+
+class Local(NamedTuple):
+    """Sizes of a local network, and addresses as integers of its weights and tables."""
+
+    channels: int
+    levels: int
+    hidden: int
+    layers: int
+    head: int
+    mixtures: int
+    copies: int
+    pairs: int
+    grid: int
+    sets: int
+    neighbours: int
+    weights: int
+    places: int
+    offsets: int
+
+
+# What `places` holds: where in the weights each part begins; after these come, for each channel, the parts of its head.
+SUMS, LEVEL, SAME, PLACE, LABEL, LAYERS = range(6)
+FEATURES, FEATURES_BIAS, EARLIER, MATCH, OUT, OUT_BIAS, CURRENT = range(7)
+COMMON, OF_HEAD = 6, 7
+
+
+@dataclasses.dataclass(frozen=True)
+class LocalProgram:
+    """What the front runs.
+
+    Attributes:
+        weights: float32.
+        places: int64: where in the weights each part of the network begins.
+        offsets: `(K + M + P, 2)` int64: rows up and columns to the right of neighbours and of candidates, and the
+            candidates of each pair.
+        sizes: The first fields of `Local`.
+        classes: Number of labels; 0 if there are none.
+    """
+
+    weights: Array
+    places: Array
+    offsets: Array
+    sizes: tuple[int, ...]
+    classes: int
+
+    @property
+    def channels(self) -> int:
+        """Of the images."""
+        return self.sizes[Local._fields.index("channels")]
+
+    @property
+    def sets(self) -> int:
+        """Of weights."""
+        return self.sizes[Local._fields.index("sets")]
+
+    @property
+    def floats(self) -> int:
+        """Of a pixel's features."""
+        net = Local(*self.sizes, *(0, 0, 0))  # type: ignore[call-arg]
+        return int(layout.py_func(net).end)
+
+    def memory(self, images: int, rows: int, columns: int, levels: int) -> int:
+        """Bytes that a walk of images of a size takes, one by one asked for."""
+        pixels, blocks = most.py_func(images, rows, columns, LAG, self.sets)
+        padded = images * self.channels * (rows + RADIUS) * (columns + 2 * RADIUS)
+        return int(4 * padded + 4 * blocks * LANES * self.floats + 8 * pixels * (levels + 4))
+
+
+@torch.no_grad()
+def compile_local(network: LocalNetwork) -> LocalProgram:
+    """The program of a local network, for images of any size."""
+    heads = network.by_channel
+    parts: list[Tensor] = [torch.cat([network.first, *(head.linear for head in heads)], dim=1), network.level]
+    parts += [network.same, network.place, torch.zeros(0) if network.label is None else network.label]
+    parts.append(torch.cat([torch.cat([layer.weight.flatten(), layer.bias]) for layer in network.linears]))
+    empty = torch.zeros(0)
+    for head in heads:
+        parts += [head.features.weight, head.features.bias]
+        parts += [empty if part is None else part for part in (head.earlier, head.match)]
+        parts += [head.out.weight, head.out.bias, head.current]
+    flat = [part.detach().to("cpu", torch.float32).contiguous().view(-1).numpy() for part in parts]
+    copied, pairs = CANDIDATES[: network.copies], candidate_pairs(network.copies)
+    offsets = [*NEIGHBOURS, *copied, *pairs]
+    sizes = (
+        *(len(heads), network.levels, len(network.level), len(network.layers), heads[0].features.out_features),
+        *(heads[0].mixtures, network.copies, len(pairs), len(network.place), len(network.first), len(NEIGHBOURS)),
+    )
+    return LocalProgram(
+        weights=np.concatenate(flat),
+        places=np.cumsum([0, *(len(part) for part in flat[:-1])]).astype(np.int64),
+        offsets=np.array(offsets, np.int64),
+        sizes=sizes,
+        classes=0 if network.label is None else len(network.label),
+    )
+
+
+class Pixels(NamedTuple):
+    """A block of pixels, and addresses as integers of where they lie.
+
+    Attributes:
+        lanes: How many of them have one.
+        weights: Number of their set of weights.
+        pixel: int64 `(lanes, 3)`: image, row and column of each.
+        around: float32 scaled images with their borders, `(N, C, rows, columns)`.
+        rows: Of an image with its border.
+        columns: Of an image with its borders.
+        label: int64 of each image; 0 if there are none.
+        room: The features of the block.
+    """
+
+    lanes: int
+    weights: int
+    pixel: int
+    around: int
+    rows: int
+    columns: int
+    label: int
+    room: int
+
+
+class Layout(NamedTuple):
+    """Where in the room of a block the features begin, in features; each has `LANES` floats.
+
+    Attributes:
+        differences: Of the neighbours to the western one.
+        west: The western neighbour, and behind it the logarithm of the activity.
+        activity: The local activity.
+        h: The features, and behind them the linear sums for the means of all channels.
+        silu: SiLU of the features.
+        changes: Of the earlier channels, from the western neighbour.
+        residuals: Of the earlier channels, in units of the activity, squeezed.
+        candidates: What could be copied.
+        matches: Whether each candidate is right in all earlier channels.
+        same: Whether the candidates of each pair are equal.
+        u: The features of a channel.
+        raw: What they give.
+        parameters: Of the distribution.
+        end: Of the room.
+    """
+
+    differences: int
+    west: int
+    activity: int
+    h: int
+    silu: int
+    changes: int
+    residuals: int
+    candidates: int
+    matches: int
+    same: int
+    u: int
+    raw: int
+    parameters: int
+    end: int
+
+
+@njit
+def layout(net: Local) -> Layout:
+    """The layout of a network's room."""
+    west = net.channels * net.neighbours
+    activity = west + net.channels + 1
+    h = activity + 1
+    silu = h + net.hidden + net.channels * net.mixtures
+    changes = silu + net.hidden
+    residuals = changes + net.channels
+    candidates = residuals + 2 * net.channels
+    matches = candidates + net.copies * net.channels
+    same = matches + net.copies
+    u = same + net.pairs
+    raw = u + net.head
+    parameters = raw + 3 * net.mixtures + net.copies
+    end = parameters + 3 * net.mixtures + 2 * net.copies
+    return Layout(
+        0, west, activity, h, silu, changes, residuals, candidates, matches, same, u, raw, parameters, end
+    )  # fmt: skip
+
+
+@njit
+def most(images: int, rows: int, columns: int, lag: int, sets: int) -> Any:
+    """Pixels and blocks of a step, at most."""
+    pixels = images * min(rows, (columns + lag - 1) // lag)
+    return pixels, (pixels + LANES - 1) // LANES + sets
+
+
+@njit
+def _of(room: int, start: int) -> Address:
+    return pointer(room, start * LANES)
+
+
+@njit
+def _part(net: Local, number: int) -> Any:
+    """The address of a part of the weights."""
+    return net.weights + 4 * view(net.places, np.int64)[number]
+
+
+@njit
+def _add_product(to: Address, weight: int, source: Address, rows: int, depth: int) -> None:
+    """Add a matrix in memory times the features of a block."""
+    if depth and rows:
+        c = Matrix(to, LANES, 1)
+        strict_product(c, c, Matrix(pointer(weight, 0), depth, 1), Matrix(source, LANES, 1), rows, LANES, depth)
+
+
+@njit
+def _fill(to: Address, bias: int, count: int) -> None:
+    """Give all lanes a bias."""
+    values = view(bias, np.float32)
+    for feature in range(count):
+        store(to, feature * LANES, splat(values[feature]))
+
+
+@njit
+def _silu(to: Address, source: Address, count: int) -> None:
+    for j in range(0, count * LANES, LANES):
+        x = load(source, j)
+        store(to, j, x * sigmoid(x))
+
+
+@njit
+def _gather(net: Local, pixels: Pixels) -> None:
+    """Differences, western neighbours, and candidates of the pixels of a block."""
+    place, plane = layout(net), pixels.rows * pixels.columns
+    offsets, around, where = view(net.offsets, np.int64), view(pixels.around, np.float32), view(pixels.pixel, np.int64)
+    room = view(pixels.room, np.float32)
+    for lane in range(pixels.lanes):
+        image, row, column = where[3 * lane], where[3 * lane + 1], where[3 * lane + 2]
+        for channel in range(net.channels):
+            at = (image * net.channels + channel) * plane + (row + RADIUS) * pixels.columns + column + RADIUS
+            west = around[at - 1]
+            room[(place.west + channel) * LANES + lane] = west
+            for n in range(net.neighbours + net.copies):
+                value = around[at - offsets[2 * n] * pixels.columns + offsets[2 * n + 1]]
+                if n < net.neighbours:
+                    room[(place.differences + channel * net.neighbours + n) * LANES + lane] = value - west
+                else:
+                    number = (n - net.neighbours) * net.channels + channel
+                    room[(place.candidates + number) * LANES + lane] = value
+
+
+@njit
+def _absolute(x: Vector) -> Vector:
+    return maximum(x, splat(_ZERO) - x)
+
+
+@njit
+def _measure(net: Local, room: int) -> None:
+    """The local activity, and its logarithm."""
+    place, total = layout(net), splat(_ZERO)
+    for channel in range(net.channels):
+        d = _of(room, place.differences + channel * net.neighbours)
+        north, north_west, north_east = load(d, NORTH * LANES), load(d, NORTH_WEST * LANES), load(d, NORTH_EAST * LANES)
+        total = total + (_absolute(north_west) + _absolute(north - north_west) + _absolute(north - north_east))
+    least = _TWO / np.float32(net.levels - 1)
+    activity = total / splat(np.float32(net.channels)) + splat(least)
+    store(_of(room, place.activity), 0, activity)
+    store(_of(room, place.west + net.channels), 0, log(activity))
+
+
+@njit
+def _compare(net: Local, pixels: Pixels) -> None:
+    """Which candidates have the same colour as another one."""
+    place, offsets, room = layout(net), view(net.offsets, np.int64), view(pixels.room, np.float32)
+    for pair in range(net.pairs):
+        n = net.neighbours + net.copies + pair
+        i, j = offsets[2 * n] * net.channels, offsets[2 * n + 1] * net.channels
+        for lane in range(LANES):
+            is_same = True
+            for channel in range(net.channels):
+                a, b = place.candidates + i + channel, place.candidates + j + channel
+                is_same &= room[a * LANES + lane] == room[b * LANES + lane]
+            room[(place.same + pair) * LANES + lane] = 1 if is_same else 0
+    for m in range(net.copies):
+        store(_of(pixels.room, place.matches + m), 0, splat(_ONE))
+
+
+@njit
+def _add_biases(net: Local, pixels: Pixels) -> None:
+    """Add, lane by lane, the biases of a pixel's place in the grid and of its image's label."""
+    h, where, room = layout(net).h, view(pixels.pixel, np.int64), view(pixels.room, np.float32)
+    places, table = view(_part(net, PLACE), np.float32), view(_part(net, LABEL), np.float32)
+    labels = view(pixels.label, np.int64)
+    for lane in range(pixels.lanes):
+        number = where[3 * lane + 1] % net.grid * net.grid + where[3 * lane + 2] % net.grid
+        label = labels[where[3 * lane]] if pixels.label else -1
+        for feature in range(net.hidden):
+            value = places[number * net.hidden + feature]
+            if label >= 0:
+                value += table[label * net.hidden + feature]
+            room[(h + feature) * LANES + lane] += value
+
+
+@njit
+def begin(net: Local, pixels: Pixels) -> None:
+    """What comes before the first channel of a block of pixels: everything of the neighbourhood."""
+    place, room = layout(net), pixels.room
+    _gather(net, pixels)
+    _measure(net, room)
+    _compare(net, pixels)
+    rows, inputs, h = net.hidden + net.channels * net.mixtures, net.channels * net.neighbours, _of(room, place.h)
+    clear(h, rows * LANES)
+    _add_product(h, _part(net, SUMS) + 4 * pixels.weights * rows * inputs, _of(room, place.differences), rows, inputs)
+    activity = load(_of(room, place.activity), 0)
+    for j in range(0, net.hidden * LANES, LANES):
+        store(h, j, load(h, j) / activity)
+    _add_product(h, _part(net, LEVEL), _of(room, place.west), net.hidden, net.channels + 1)
+    _add_product(h, _part(net, SAME), _of(room, place.same), net.hidden, net.pairs)
+    _add_biases(net, pixels)
+    silu = _of(room, place.silu)
+    for layer in range(net.layers):
+        weight = _part(net, LAYERS) + 4 * layer * net.hidden * (net.hidden + 1)
+        bias = view(weight + 4 * net.hidden * net.hidden, np.float32)
+        _silu(silu, h, net.hidden)
+        for feature in range(net.hidden):
+            store(h, feature * LANES, load(h, feature * LANES) + splat(bias[feature]))
+        _add_product(h, weight, silu, net.hidden, net.hidden)
+    _silu(silu, h, net.hidden)
+
+
+@njit
+def _head(net: Local, room: int, channel: int) -> None:
+    """What the perceptron gives for a channel."""
+    place, part, rows = layout(net), COMMON + OF_HEAD * channel, 3 * net.mixtures + net.copies
+    u, raw = _of(room, place.u), _of(room, place.raw)
+    _fill(u, _part(net, part + FEATURES_BIAS), net.head)
+    _add_product(u, _part(net, part + FEATURES), _of(room, place.silu), net.head, net.hidden)
+    if channel:
+        _add_product(u, _part(net, part + EARLIER), _of(room, place.residuals), net.head, 2 * channel)
+        _add_product(u, _part(net, part + MATCH), _of(room, place.matches), net.head, net.copies)
+    _silu(u, u, net.head)
+    _fill(raw, _part(net, part + OUT_BIAS), rows)
+    _add_product(raw, _part(net, part + OUT), u, rows, net.head)
+
+
+@njit
+def find(net: Local, pixels: Pixels, channel: int) -> Address:
+    """The parameters of a channel of a block of pixels, whose earlier channels were told."""
+    place, room, k = layout(net), pixels.room, net.mixtures
+    _head(net, room, channel)
+    to, raw = _of(room, place.parameters), _of(room, place.raw)
+    linear, changes = _of(room, place.h + net.hidden + channel * k), _of(room, place.changes)
+    current = view(_part(net, COMMON + OF_HEAD * channel + CURRENT), np.float32)
+    activity, west = load(_of(room, place.activity), 0), load(_of(room, place.west + channel), 0)
+    log_activity = load(_of(room, place.west + net.channels), 0)
+    for component in range(k):
+        j = component * LANES
+        mean = west + load(linear, j) + activity * load(raw, k * LANES + j)
+        for c in range(channel):
+            mean = mean + splat(current[component * channel + c]) * load(changes, c * LANES)
+        store(to, j, load(raw, j))
+        store(to, k * LANES + j, mean)
+        store(to, 2 * k * LANES + j, log_activity + load(raw, 2 * k * LANES + j))
+    half = splat(np.float32(net.levels - 1) / _TWO)
+    for m in range(net.copies):
+        value = load(_of(room, place.candidates + m * net.channels + channel), 0)
+        level = ((value + splat(_ONE)) * half + splat(_ROUNDER)) - splat(_ROUNDER)
+        store(to, (3 * k + m) * LANES, load(raw, (3 * k + m) * LANES))
+        store(to, (3 * k + net.copies + m) * LANES, level)
+    return to
+
+
+@njit
+def tell(net: Local, pixels: Pixels, channel: int, levels: Address) -> None:
+    """Take the values of a channel, in levels, of a block of pixels: into the image, and for the later channels."""
+    place, room = layout(net), pixels.room
+    value = splat(_TWO) * load(levels, 0) / splat(np.float32(net.levels - 1)) - splat(_ONE)
+    store(_of(room, place.changes + channel), 0, value - load(_of(room, place.west + channel), 0))
+    residual = (value - _mean(net, room)) / load(_of(room, place.activity), 0)
+    to = _of(room, place.residuals + 2 * channel)
+    store(to, 0, residual / (splat(_ONE) + _absolute(residual)))
+    store(to, LANES, residual / (splat(_EIGHT) + _absolute(residual)))
+    for m in range(net.copies):
+        match, candidate = _of(room, place.matches + m), _of(room, place.candidates + m * net.channels + channel)
+        is_off = choose(splat(_ZERO), _absolute(load(candidate, 0) - value), splat(_ZERO), load(match, 0))
+        store(match, 0, is_off)
+    _write(net, pixels, channel, value)
+
+
+@njit
+def _mean(net: Local, room: int) -> Vector:
+    """The mean of the logistics whose parameters were found last."""
+    parameters, k = _of(room, layout(net).parameters), net.mixtures
+    highest = splat(_LOWEST)
+    for j in range(0, k * LANES, LANES):
+        highest = maximum(highest, load(parameters, j))
+    total, weighted = splat(_ZERO), splat(_ZERO)
+    for j in range(0, k * LANES, LANES):
+        share = exp(load(parameters, j) - highest)
+        total = total + share
+        weighted = weighted + share * load(parameters, k * LANES + j)
+    return weighted / total
+
+
+@njit
+def _write(net: Local, pixels: Pixels, channel: int, value: Vector) -> None:
+    """Write scaled values into the images, and into their borders."""
+    place, around, where = layout(net), view(pixels.around, np.float32), view(pixels.pixel, np.int64)
+    store(_of(pixels.room, place.u), 0, value)  # u is free again
+    values = view(pixels.room + 4 * place.u * LANES, np.float32)
+    for lane in range(pixels.lanes):
+        image, row, column = where[3 * lane], where[3 * lane + 1], where[3 * lane + 2]
+        plane = (image * net.channels + channel) * pixels.rows * pixels.columns
+        at = plane + (row + RADIUS) * pixels.columns + column + RADIUS
+        around[at] = values[lane]
+        if column == 0 and row + RADIUS + 1 < pixels.rows:
+            for n in range(RADIUS):
+                around[at + pixels.columns - 1 - n] = values[lane]
+        if column == pixels.columns - 2 * RADIUS - 1:
+            for n in range(RADIUS):
+                around[at + 1 + n] = values[lane]
