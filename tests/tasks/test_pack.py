@@ -13,7 +13,7 @@ from pixelrnn.codec.restore import decompress
 from pixelrnn.errors import ArchiveError, RunError
 from pixelrnn.tasks import ordinary, trials
 from pixelrnn.tasks.pack import pack
-from pixelrnn.tasks.trials import SIZES
+from pixelrnn.tasks.trials import LOCAL_SIZES, SIZES, words
 from tests.conftest import build
 
 RNG = np.random.default_rng(0)
@@ -36,6 +36,14 @@ def training_of(material):
 
 def material(folder):
     return gather(find(folder, without=folder / "none", skip_bad=False).files)
+
+
+def sizes_of(architecture):
+    return LOCAL_SIZES if architecture == "local" else SIZES
+
+
+def is_third_size(what, *_):
+    return " 7x24" in what or " 3x96" in what
 
 
 @pytest.fixture(scope="module")
@@ -73,16 +81,18 @@ def test_the_smallest_sum_is_taken(packed):
     _, result, said, tried = packed
     assert tuple(tried) == result.tried
     ordinary, *stages = tried
-    kinds, sizes, finals, roundings = stages[:2], stages[2:5], stages[5:7], stages[7:]
+    kinds, sizes, finals, roundings = stages[:6], stages[6:9], stages[9:11], stages[11:]
     assert (ordinary.what, ordinary.weights) == ("ordinary files", 0)
     assert ordinary.total == sum(path.stat().st_size for path in (packed[0] / "bits").glob("*.png"))
-    assert [stage.what.split(",")[0] for stage in kinds] == ["diagonal-bilstm 4x16", "row-lstm 4x16"]
-    kind = min(kinds, key=lambda stage: stage.total).what.split()[0]
-    assert [stage.what.split(",")[0] for stage in sizes] == [f"{kind} {layers}x{hidden}" for layers, hidden in SIZES]
+    locals_ = [f"local 2x48{extras}" for extras in ("", " grid", " copies", " copies grid")]
+    assert [stage.what.split(",")[0] for stage in kinds] == ["diagonal-bilstm 4x16", "row-lstm 4x16", *locals_]
+    kind, _, *extras = min(kinds, key=lambda stage: stage.total).what.split(",")[0].split()
+    expected = [" ".join([kind, f"{layers}x{hidden}", *extras]) for layers, hidden in sizes_of(kind)]
+    assert [stage.what.split(",")[0] for stage in sizes] == expected
     two = sorted(sizes, key=lambda stage: stage.total)[:2]
     assert [stage.what.split(",")[0] for stage in finals] == [stage.what.split(",")[0] for stage in two]
     best = min(finals, key=lambda stage: stage.total)
-    assert f"{result.model.architecture} {result.model.layers}x{result.model.hidden}" == best.what.split(",")[0]
+    assert words(result.model) == best.what.split(",")[0]
     rounding = min(roundings, key=lambda stage: stage.total)
     assert rounding.what == f"{result.bits} bits a weight"
     assert rounding.weights == result.compressed.weights
@@ -93,7 +103,7 @@ def test_the_smallest_sum_is_taken(packed):
 
 def test_few_pictures_take_a_small_model(packed):
     result = packed[1]
-    assert (result.model.layers, result.model.hidden) == SIZES[0]
+    assert (result.model.layers, result.model.hidden) == sizes_of(result.model.architecture)[0]
 
 
 def test_a_wish_to_stop_ends_the_training_but_not_the_packing(tmp_path):
@@ -109,11 +119,12 @@ def test_a_wish_to_stop_ends_the_training_but_not_the_packing(tmp_path):
 
 def test_a_stop_in_a_later_trial_takes_the_best_so_far(tmp_path):
     write(tmp_path / "bits", 300)
-    result = pack(tmp_path / "bits", tmp_path / "a.pxr", minutes=0.5, callback=lambda what, *_: what.endswith(" 7x24"))
+    result = pack(tmp_path / "bits", tmp_path / "a.pxr", minutes=0.5, callback=is_third_size)
     measured = [stage for stage in result.tried if " min" in stage.what]
-    assert [stage.what.split()[1].rstrip(",") for stage in measured[2:]] == ["2x8", "4x16", "7x24"]
+    expected = [f"{layers}x{hidden}" for layers, hidden in sizes_of(measured[-1].what.split()[0])]
+    assert [stage.what.split()[1].rstrip(",") for stage in measured[6:]] == expected
     best = min(measured, key=lambda stage: stage.total)
-    assert f"{result.model.architecture} {result.model.layers}x{result.model.hidden}" == best.what.split(",")[0]
+    assert words(result.model) == best.what.split(",")[0]
 
 
 def test_what_a_longer_training_comes_to_is_extrapolated():
@@ -159,7 +170,7 @@ def test_a_model_that_diverges_is_out_of_the_race(tmp_path, monkeypatch):
     model = build(architecture="row-lstm", shape=(1, 6, 7), levels=2).float()
     assert training.train(model, 0.01, "training") == 0
     assert all(parameter.isfinite().all() for parameter in model.parameters())
-    diverging.append("diagonal-bilstm")
+    diverging += ["diagonal-bilstm", "local"]
     with pytest.raises(RunError, match="no model could be trained"):
         pack(tmp_path / "bits", tmp_path / "b.pxr", minutes=0.02)
 
@@ -197,7 +208,9 @@ def test_a_model_may_be_given(tmp_path):
     result = pack(tmp_path / "bits", tmp_path / "a.pxr", minutes=0.01, model=model)
     assert {stage.what.split(maxsplit=1)[1] for stage in result.tried} == {"files", "bits a weight"}
     assert result.model.architecture == "pixelcnn"
-    with pytest.raises(ArchiveError, match="the model has 1 channels and 5 levels; the pictures have 1 and 2"):
+    with pytest.raises(
+        ArchiveError, match="the model has 1 channels, 5 levels and colours rgb; the pictures have 1, 2 and rgb"
+    ):
         pack(tmp_path / "bits", tmp_path / "b.pxr", model=build(shape=(1, 6, 6), levels=5))
 
 
@@ -258,9 +271,9 @@ def test_pictures_of_many_sizes_are_learnt_in_patches(tmp_path):
     write(tmp_path / "pictures", 2, (300, 35), "L")
     write(tmp_path / "pictures", 1, (1, 1), "L")
     found = material(tmp_path / "pictures")
-    assert found.data.shape == (1, 32, 32)
+    assert found.data.shape == (1, 35, 35)
     assert found.subpixels == 2 * 40 * 90 + 2 * 300 * 35 + 1
-    assert len(found.data.train) == 4 * round((2 * 40 * 90 + 2 * 300 * 35) / 4 / 32**2)
+    assert len(found.data.train) == 4 * round((2 * 40 * 90 + 2 * 300 * 35) / 4 / 35**2)
 
 
 def test_ordinary_formats_are_measured(tmp_path):

@@ -18,6 +18,7 @@ from pixelrnn.codec.examine import opened
 from pixelrnn.codec.pictures import FORMS, LEVELS, Planes, checksum, info, to_picture
 from pixelrnn.codec.streams import Coder
 from pixelrnn.codec.weights import fingerprint, unpack_model
+from pixelrnn.config import ModelConfig
 from pixelrnn.errors import ArchiveError
 
 __all__ = ["Archive", "Line"]
@@ -250,7 +251,8 @@ class Archive:
     def _decoded(
         self, coder: Coder, coded: set[int], damaged: Damaged, callback: Callable[[int, int], None] | None
     ) -> Iterator[tuple[int, Image.Image]]:
-        channels, levels = coder.model.config.shape[0], coder.model.config.levels
+        config = coder.model.config
+        channels = config.shape[0]
         groups = groups_of(self.index, channels)
         total = sum(
             channels * tile.height * tile.width
@@ -261,18 +263,18 @@ class Archive:
         report = None if callback is None else lambda done: callback(done, total)
         for number, values in decode(coder, self.index, groups, self.piece, coded, damaged=damaged, callback=report):
             try:
-                picture = self._picture(number, values, levels)
+                picture = self._picture(number, values, config)
             except ArchiveError as error:
                 damaged(number, error)
             else:
                 yield number, picture
 
-    def _picture(self, number: int, values: Array, levels: int) -> Image.Image:
+    def _picture(self, number: int, values: Array, config: ModelConfig) -> Image.Image:
         """A coded picture from its levels."""
         member = self.members[number]
         self.shape(number)  # refuses what is no picture
         extras = self.piece(self._pieces[number]) if member.has_extras else b""
-        picture = to_picture(Planes(member.form, values, extras), levels)
+        picture = to_picture(Planes(member.form, values, extras), config.levels, config.colours)
         if checksum(picture) != member.checksum:
             raise ArchiveError("it is not what was compressed")
         return picture

@@ -149,14 +149,14 @@ class Intake:
             entry.reason = WITHOUT
             return None
         config, multiple = self.codec.coder.model.config, self.codec.coder.multiple
-        planes = from_picture(picture, config.shape[0], config.levels)
+        planes = from_picture(picture, config.shape[0], config.levels, config.colours)
         if picture.height % multiple or picture.width % multiple:
             planes = f"sides that are no multiples of {multiple}"
         if isinstance(planes, str):
             entry.reason = planes
             return None
         check = checksum(picture)
-        if checksum(to_picture(planes, config.levels)) != check:
+        if checksum(to_picture(planes, config.levels, config.colours)) != check:
             raise ArchiveError(
                 f"{entry.file.path} would not be restored as it is; nothing is written (please report this)"
             )

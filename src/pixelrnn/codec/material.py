@@ -12,6 +12,8 @@ from PIL import Image
 from pixelrnn.codec.examine import best_ordinary, examine
 from pixelrnn.codec.files import Found, contents
 from pixelrnn.codec.pictures import OPAQUE, grid, spread
+from pixelrnn.colours import to_planes
+from pixelrnn.config import Colours
 from pixelrnn.data.images import Data, ImageSet
 from pixelrnn.data.pixels import Dense, Ragged
 from pixelrnn.data.quantise import Quantiser
@@ -26,6 +28,8 @@ WHOLE = 96  # pictures up to this side are learnt whole, if all have one size
 PATCH = 64
 ALIGN = 8  # what patches begin at multiples of: the grid of what was once a JPEG
 MOST_MEASURED = 2**18  # sub-pixels to measure by: seconds, also for the larger models
+ORIGINS: tuple[Colours, ...] = ("jpeg", "photo-cd")
+LEAST_PIXELS = 2**16  # from which on it is worth some seconds to see what colours come from
 RARE = 0.01  # share of the pictures that does not decide how many channels there are
 
 
@@ -35,11 +39,13 @@ class Material:
 
     Attributes:
         data: With all of them to train on, and some of those to measure by.
+        colours: What their channels are.
         subpixels: Of all of them, in these channels; equal files count once.
         ordinary: Bytes of all of them as the smallest ordinary files.
     """
 
     data: Data
+    colours: Colours
     subpixels: int
     ordinary: int
 
@@ -81,7 +87,22 @@ def gather(
         raise ArchiveError("there are no pictures that a model could learn; pixelrnn pack takes PNG, BMP, WebP, ...")
     channels = 4 if opaque < (1 - RARE) * count else 1 if grey >= (1 - RARE) * count else 3
     levels = _levels(used)
-    return Material(_data([values[:channels] for values in pictures], levels), pixels * channels, ordinary)
+    colours, pictures = _planes([values[:channels] for values in pictures], levels)
+    return Material(_data(pictures, levels), colours, pixels * channels, ordinary)
+
+
+def _planes(pictures: list[Array], levels: int) -> tuple[Colours, list[Array]]:
+    """What colours all pictures come from, and their planes."""
+    if len(pictures[0]) == 3 and levels == 256 and sum(values[0].size for values in pictures) >= LEAST_PIXELS:
+        for colours in ORIGINS:
+            planes = list[Array]()
+            for values in pictures:
+                if (found := to_planes(values, colours)) is None:
+                    break
+                planes.append(found)
+            if len(planes) == len(pictures):
+                return colours, planes
+    return "rgb", pictures
 
 
 def _levels(used: Array) -> int:

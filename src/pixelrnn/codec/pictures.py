@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from pixelrnn.colours import from_planes, to_planes
+from pixelrnn.config import Colours
 from pixelrnn.errors import ArchiveError
 
 __all__ = [
@@ -72,13 +74,14 @@ def grid(levels: int) -> Array:
     return values
 
 
-def from_picture(picture: Image.Image, channels: int, levels: int) -> Planes | str:
+def from_picture(picture: Image.Image, channels: int, levels: int, colours_of: Colours = "rgb") -> Planes | str:
     """A picture as levels of a model, or why it has none.
 
     Args:
         picture: Loaded, of one frame.
         channels: Of the model: 1, 3 or 4.
         levels: Of the model, 2 .. 256.
+        colours_of: What the channels of the model are.
     """
     if picture.mode not in FORMS:
         return f"mode {picture.mode}"
@@ -89,13 +92,7 @@ def from_picture(picture: Image.Image, channels: int, levels: int) -> Planes | s
         if not (colours == colours[..., :1]).all():
             return "colours, and a grey model"
         colours = colours[..., :1]
-    extras = kept(picture)
-    if picture.mode == "P":
-        extras["palette"] = _palette(picture)
-    if (key := picture.info.get("transparency")) is not None:
-        extras["opacities" if isinstance(key, bytes) else "transparency"] = (
-            key if isinstance(key, bytes) else json.dumps(key).encode()
-        )
+    extras = kept(picture) | _palette_and_key(picture)
     if channels == 4:
         alpha = np.full(colours.shape[:2], OPAQUE, np.uint8) if opacity is None else opacity
         colours = np.concatenate([colours, alpha[..., None]], axis=2)
@@ -106,7 +103,19 @@ def from_picture(picture: Image.Image, channels: int, levels: int) -> Planes | s
     values = table[colours.transpose(2, 0, 1)]
     if (values < 0).any():
         return f"values that are none of the {levels} levels"
-    return Planes(FORMS.index(picture.mode), np.ascontiguousarray(values.astype(np.uint8)), _pack(extras))
+    planes = to_planes(values.astype(np.uint8), colours_of)
+    if planes is None:
+        return f"colours that never come from {colours_of}"
+    return Planes(FORMS.index(picture.mode), np.ascontiguousarray(planes), _pack(extras))
+
+
+def _palette_and_key(picture: Image.Image) -> dict[str, bytes]:
+    """Palette and transparent colours, or the opacity of each entry."""
+    found = {"palette": _palette(picture)} if picture.mode == "P" else {}
+    if (key := picture.info.get("transparency")) is not None:
+        is_opacities = isinstance(key, bytes)
+        found["opacities" if is_opacities else "transparency"] = key if is_opacities else json.dumps(key).encode()
+    return found
 
 
 def as_png(picture: Image.Image) -> bytes:
@@ -149,15 +158,15 @@ def spread(picture: Image.Image) -> Array | None:
     return np.concatenate([colours, alpha[..., None]], axis=2).transpose(2, 0, 1)
 
 
-def to_picture(planes: Planes, levels: int) -> Image.Image:
-    """The picture again.
+def to_picture(planes: Planes, levels: int, colours_of: Colours = "rgb") -> Image.Image:
+    """The picture again; arguments as for `from_picture`.
 
     Raises:
         ArchiveError: If form and extras do not belong together.
     """
     extras = _unpack(planes.extras)
     mode = FORMS[planes.form]
-    colours = grid(levels)[planes.values].transpose(1, 2, 0)
+    colours = from_planes(grid(levels)[planes.values], colours_of).transpose(1, 2, 0)
     alpha = colours[..., 3] if colours.shape[2] == 4 else None
     if alpha is None and mode in ("LA", "RGBA"):
         alpha = _from_png(extras.get("alpha", b""), colours.shape[:2])

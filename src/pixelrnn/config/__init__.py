@@ -7,12 +7,13 @@ the object is made; the docstring under a field is the help of its option.
 from pixelrnn.config.checks import require_run, require_seed, require_source
 from pixelrnn.config.data import IMAGE_SUFFIXES, ContextKind, DataConfig
 from pixelrnn.config.fields import Config, from_json, to_json
-from pixelrnn.config.model import Architecture, ModelConfig, OutputName
+from pixelrnn.config.model import Architecture, Colours, ModelConfig, OutputName
 from pixelrnn.config.train import TrainConfig
 
 __all__ = [
     "IMAGE_SUFFIXES",
     "Architecture",
+    "Colours",
     "Config",
     "ContextKind",
     "DataConfig",

@@ -7,9 +7,10 @@ import tyro
 
 from pixelrnn.config.checks import require, require_choice
 
-__all__ = ["Architecture", "ModelConfig", "OutputName"]
+__all__ = ["Architecture", "Colours", "ModelConfig", "OutputName"]
 
 Architecture = Literal["diagonal-bilstm", "row-lstm", "pixelcnn", "gated-pixelcnn", "local"]
+Colours = Literal["rgb", "jpeg", "photo-cd"]
 OutputName = Literal["auto", "bernoulli", "softmax", "logistic-mixture", "continuous-mixture"]
 
 MAX_CHANNELS = 4
@@ -60,6 +61,9 @@ class ModelConfig:
     skip: bool = True
     """Connect every layer to the output head as well."""
 
+    colours: Annotated[Colours, tyro.conf.Suppress] = "rgb"
+    """What three channels of 256 levels are: red, green and blue, or the planes that they came from (for a codec)."""
+
     classes: Annotated[int, tyro.conf.Suppress] = 0
     """Number of labels that an image can have, 0 .. classes-1; 0: the model knows no labels."""
 
@@ -88,6 +92,11 @@ class ModelConfig:
         require(
             self.levels == 0 or 2 <= self.levels <= MAX_LEVELS,
             f"levels is {self.levels}; 2 to {MAX_LEVELS} are allowed, or 0 for continuous data",
+        )
+        require_choice("colours", self.colours, Colours)
+        require(
+            self.colours == "rgb" or (channels == 3 and self.levels == 256),
+            f"colours is {self.colours!r}, of 3 channels and 256 levels; these are {channels} and {self.levels}",
         )
         require(self.layers >= 1, f"layers is {self.layers}; at least 1 is needed")
         require(

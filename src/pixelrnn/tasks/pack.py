@@ -123,10 +123,12 @@ def _report(report: Report, what: str, unit: str, finished: int, total: int) -> 
 
 def _require_same(model: AbstractImageModel, material: Material) -> None:
     require_pictures(model)
-    wanted, has = (material.data.shape[0], material.data.levels), (model.config.shape[0], model.config.levels)
+    config, wanted = model.config, (material.data.shape[0], material.data.levels, material.colours)
+    has = config.shape[0], config.levels, config.colours
     if wanted != has:
         raise ArchiveError(
-            f"the model has {has[0]} channels and {has[1]} levels; the pictures have {wanted[0]} and {wanted[1]}"
+            f"the model has {has[0]} channels, {has[1]} levels and colours {has[2]}; "
+            f"the pictures have {wanted[0]}, {wanted[1]} and {wanted[2]}"
         )
 
 

@@ -32,7 +32,7 @@ SIZES = ((2, 8), (4, 16), (7, 24))
 LOCAL_SIZES = ((1, 24), (2, 48), (3, 96))
 LOCAL_MIXTURES = 6
 COPIES, GRID = 6, 8
-SMALL = 2**14  # sub-pixels of a picture up to which recurrent networks are tried
+SMALL = 2**14  # sub-pixels of a picture, learnt whole, up to which recurrent networks are tried
 PART = 2**16  # sub-pixels of a step of training, about
 EVALUATIONS = 4  # of the weights in a training
 EXPONENT = -0.5  # of the time, in the course of the loss
@@ -232,18 +232,25 @@ def bytes_of_pictures(model: AbstractImageModel, material: Material) -> int:
 def _kinds(material: Material, size: int) -> list[ModelConfig]:
     """Architectures, outputs and what local models can have, at one of the sizes."""
     data = material.data
-    plain = ModelConfig(architecture="local", shape=data.shape, levels=data.levels, mixtures=LOCAL_MIXTURES)
-    kinds = [
-        dataclasses.replace(plain, copies=copies, grid=grid)
-        for copies, grid in itertools.product((0, COPIES), (1, GRID))
-    ]
-    if data.dims <= SMALL:
+    plain = ModelConfig(
+        architecture="local",
+        shape=data.shape,
+        levels=data.levels,
+        colours=material.colours,
+        mixtures=LOCAL_MIXTURES,
+    )
+    kinds = []
+    if data.train.patch is None and data.dims <= SMALL:
         outputs: list[OutputName] = ["auto"] if data.levels <= 16 else ["softmax", "logistic-mixture"]
         architectures: list[Architecture] = ["diagonal-bilstm", "row-lstm"]
         kinds += [
-            ModelConfig(architecture=architecture, shape=data.shape, levels=data.levels, output=output)
+            dataclasses.replace(plain, architecture=architecture, output=output, mixtures=ModelConfig.mixtures)
             for architecture, output in itertools.product(architectures, outputs)
         ]
+    kinds += [
+        dataclasses.replace(plain, copies=copies, grid=grid)
+        for copies, grid in itertools.product((0, COPIES), (1, GRID))
+    ]
     return [_sized(config, size) for config in kinds]
 
 
