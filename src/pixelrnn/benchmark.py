@@ -25,6 +25,7 @@ from pixelrnn.codec import Codec
 from pixelrnn.config import ModelConfig
 from pixelrnn.model import ImageModel
 from pixelrnn.nn.conv import MaskedConv2d
+from pixelrnn.nn.local import LocalNetwork
 
 __all__ = ["RECURRENT", "Speed", "machine", "matrix_product_rate", "measure", "operations", "peak_memory"]
 
@@ -42,7 +43,7 @@ class Speed:
         train: Gradient and optimiser step.
         likelihood: Log probability, without gradients.
         sample: Sampling.
-        conditioned_sample: Sampling with a label and a context image of the same size for each image.
+        conditioned_sample: Sampling with a label and a context image of the same size for each image (local: a label).
         encode: Compressing the batch, without decoding it again; None for continuous data.
         decode: Restoring it.
         reference_train: As `train`, in plain torch; None if the architecture has no recurrence.
@@ -126,6 +127,8 @@ def matrix_product_rate(runs: int = 5, side: int = 2048) -> float:
 
 def operations(model: ImageModel) -> int:
     """Multiplications and additions by unmasked weights for one image of the training size."""
+    if isinstance(model.network, LocalNetwork):
+        return 2 * model.network.weights_of_a_pixel * math.prod(model.config.shape[1:])
     weights = sum(int(module.mask.sum().item()) for module in model.modules() if isinstance(module, MaskedConv2d))
     weights += sum(
         p.numel() for name, p in model.named_parameters() if name.endswith(("state_to_state", "between.weight"))
@@ -182,8 +185,11 @@ def _training_step(model: ImageModel, x: torch.Tensor) -> Callable[[], None]:
 
 def _conditioned_sample(config: ModelConfig, batch: int) -> Callable[[], torch.Tensor]:
     shape = (1, *config.shape[1:])
-    model = ImageModel(dataclasses.replace(config, classes=10, context=shape), seed=0)
     label, context = torch.arange(batch) % 10, torch.randn(batch, *shape, generator=torch.Generator().manual_seed(0))
+    if config.architecture == "local":
+        local = ImageModel(dataclasses.replace(config, classes=10), seed=0)
+        return lambda: local.sample(batch, label=label, seed=0)
+    model = ImageModel(dataclasses.replace(config, classes=10, context=shape), seed=0)
     return lambda: model.sample(batch, label=label, context=context, seed=0)
 
 

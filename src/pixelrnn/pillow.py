@@ -118,6 +118,7 @@ class PxrImageFile(ImageFile.ImageFile):
             self._picture = self._decode(members[number].same_as if members[number].kind == Kind.SAME else number)
         picture = self._picture
         self.im, self._mode, self._size, self.palette = picture.im, picture.mode, picture.size, picture.palette
+        self.info.update(picture.info)  # transparency that is known with the pixels only
         return self.im.pixel_access(self.readonly)
 
 

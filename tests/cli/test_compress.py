@@ -121,7 +121,7 @@ def test_pack_and_unpack(digits, tmp_path, capsys):
     words = (
         "ordinary files",
         "row-lstm 4x16 ",
-        "7x24 ",
+        "local 2x48 copies grid",
         "5 bits a weight",
         "original files",
         "PNG",

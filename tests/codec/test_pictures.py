@@ -117,6 +117,34 @@ def test_the_checksum_is_of_everything(change):
     assert checksum(after) != checksum(before)
 
 
+def test_a_palette_of_just_the_colours_there_are_takes_an_order_only():
+    """Of 40 entries in no order at all: one byte for each, instead of four."""
+    generator = np.random.default_rng(0)
+    entries, opacities = generator.integers(0, 256, (40, 3), np.uint8), generator.integers(0, 256, 12, np.uint8)
+    opacities[-1] = 9
+    numbers = np.concatenate([np.arange(40), generator.integers(0, 40, 1160)]).astype(np.uint8).reshape(30, 40)
+    picture = Image.fromarray(numbers)
+    picture.putpalette(entries.tobytes(), "RGB")
+    picture.info["transparency"] = opacities.tobytes()
+    planes = from_picture(picture, 4, 256)
+    assert list(pictures._unpack(planes.extras)) == ["order"]
+    assert len(planes.extras) < 70
+    assert checksum(to_picture(planes, 256)) == checksum(picture)
+    # With one more entry that no pixel has, all of them are kept.
+    picture.putpalette(entries.tobytes() + b"abc", "RGB")
+    planes = from_picture(picture, 4, 256)
+    assert sorted(pictures._unpack(planes.extras)) == ["opacities", "palette"]
+    assert checksum(to_picture(planes, 256)) == checksum(picture)
+
+
+@pytest.mark.parametrize("order", [b"", bytes(40), bytes([40] * 40), bytes(41)])
+def test_a_damaged_order_is_an_error(order):
+    values = np.arange(1600, dtype=np.uint8).reshape(4, 20, 20)
+    planes = Planes(FORMS.index("P"), values, pictures._pack({"order": order}))
+    with pytest.raises(ArchiveError, match="a palette in it is damaged"):
+        to_picture(planes, 256)
+
+
 @pytest.mark.parametrize("form", FORMS[1:])
 @pytest.mark.parametrize("extras", [b"", b"x", b"\x78\x9c", "palette", "alpha"])
 def test_damaged_extras_are_an_error_or_a_picture(form, extras):

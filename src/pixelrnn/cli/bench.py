@@ -122,7 +122,9 @@ class Bench:
 
     @property
     def _architectures(self) -> tuple[Architecture, ...]:
-        return ARCHITECTURES if self.architecture == "all" else (self.architecture,)
+        if self.architecture != "all":
+            return (self.architecture,)
+        return tuple(each for each in ARCHITECTURES if self.levels or each != "local")
 
     def _model(self, architecture: Architecture, **fields: int) -> ModelConfig:
         values: dict[str, Any] = {"layers": self.layers, "hidden": self.hidden, "levels": self.levels}

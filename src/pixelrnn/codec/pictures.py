@@ -96,6 +96,8 @@ def from_picture(picture: Image.Image, channels: int, levels: int, colours_of: C
     if channels == 4:
         alpha = np.full(colours.shape[:2], OPAQUE, np.uint8) if opacity is None else opacity
         colours = np.concatenate([colours, alpha[..., None]], axis=2)
+        if picture.mode == "P" and (order := _order(picture, colours)) is not None:
+            extras = kept(picture) | {"order": order}
     elif opacity is not None and picture.mode != "P":
         extras["alpha"] = saved(Image.fromarray(np.ascontiguousarray(opacity)), "PNG", optimize=True)
     table = np.full(256, -1, np.int16)
@@ -115,6 +117,50 @@ def _palette_and_key(picture: Image.Image) -> dict[str, bytes]:
     if (key := picture.info.get("transparency")) is not None:
         is_opacities = isinstance(key, bytes)
         found["opacities" if is_opacities else "transparency"] = key if is_opacities else json.dumps(key).encode()
+    return found
+
+
+def _entries_by_use(colours: Array) -> Array:
+    """The colours of a picture `(H, W, 4)`, `(K, 4)`: first those that are not opaque, in both parts the most frequent.
+
+    Equally frequent ones come in the order of their values.
+    """
+    found, counts = np.unique(colours.reshape(-1, 4), axis=0, return_counts=True)
+    return found[np.lexsort((np.arange(len(found)), -counts, found[:, 3] == OPAQUE))]
+
+
+def _order(picture: Image.Image, colours: Array) -> bytes | None:
+    """The order of a palette that has just the colours of the pixels; None if it is another one.
+
+    For each entry its place among those of `_entries_by_use` that are left: small numbers, as palettes are often made
+    in about this order.
+    """
+    left = list(map(tuple, _entries_by_use(colours).tolist()))
+    numbers = []
+    for entry in map(tuple, _entries(picture)[: len(_palette(picture)) // 3].tolist()):
+        if entry not in left:
+            return None
+        numbers.append(left.index(entry))
+        del left[numbers[-1]]
+    if left or _from_order(bytes(numbers), colours) != _palette_and_key(picture):
+        return None
+    return bytes(numbers)
+
+
+def _from_order(order: bytes, colours: Array) -> dict[str, bytes]:
+    """What `_palette_and_key` gives of the picture that an order is of."""
+    left = _entries_by_use(colours)
+    entries = np.zeros((len(order), 4), np.uint8)
+    if len(order) != len(left):
+        raise ArchiveError("a palette in it is damaged")
+    for number, place in enumerate(order):
+        if place >= len(left):
+            raise ArchiveError("a palette in it is damaged")
+        entries[number] = left[place]
+        left = np.delete(left, place, axis=0)
+    found = {"palette": entries[:, :3].tobytes()}
+    if (transparent := np.flatnonzero(entries[:, 3] != OPAQUE)).size:
+        found["opacities"] = entries[: transparent[-1] + 1, 3].tobytes()
     return found
 
 
@@ -170,6 +216,10 @@ def to_picture(planes: Planes, levels: int, colours_of: Colours = "rgb") -> Imag
     alpha = colours[..., 3] if colours.shape[2] == 4 else None
     if alpha is None and mode in ("LA", "RGBA"):
         alpha = _from_png(extras.get("alpha", b""), colours.shape[:2])
+    if "order" in extras and mode == "P":
+        if alpha is None:
+            raise ArchiveError("a palette in it is damaged")
+        extras |= _from_order(extras["order"], colours)
     colours = np.repeat(colours, 3, axis=2) if colours.shape[2] == 1 else colours[..., :3]
     known = _info(mode, extras)
     if mode == "P":

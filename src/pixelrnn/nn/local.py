@@ -128,6 +128,16 @@ class LocalNetwork(nn.Module):
         return torch.stack(found, dim=1).movedim(4, 2)
 
     @property
+    def weights_of_a_pixel(self) -> int:
+        """How many weights are multiplied with something for every pixel."""
+        parts = [self.first[0], *(head.linear[0] for head in self.by_channel), self.level, self.same]
+        parts += [layer.weight for layer in self.linears]
+        for head in self.by_channel:
+            parts += [head.features.weight, head.out.weight, head.current]
+            parts += [part for part in (head.earlier, head.match) if part is not None]
+        return sum(part.numel() for part in parts)
+
+    @property
     def linears(self) -> list[nn.Linear]:
         """The layers in order."""
         return [layer for layer in self.layers if isinstance(layer, nn.Linear)]
