@@ -83,7 +83,7 @@ def to_planes(values: Array, colours: str) -> Array | None:
     Example:
         >>> to_planes(np.array([[103], [99], [100]], np.uint8), "jpeg").ravel().tolist()
         [100, 128, 130]
-        >>> to_planes(np.array([[0], [255], [1]], np.uint8), "photo-cd") is None
+        >>> to_planes(np.array([[100], [101], [100]], np.uint8), "photo-cd") is None
         True
     """
     if colours == "rgb":
