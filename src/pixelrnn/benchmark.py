@@ -184,13 +184,11 @@ def _training_step(model: ImageModel, x: torch.Tensor) -> Callable[[], None]:
 
 
 def _conditioned_sample(config: ModelConfig, batch: int) -> Callable[[], torch.Tensor]:
-    shape = (1, *config.shape[1:])
-    label, context = torch.arange(batch) % 10, torch.randn(batch, *shape, generator=torch.Generator().manual_seed(0))
-    if config.architecture == "local":
-        local = ImageModel(dataclasses.replace(config, classes=10), seed=0)
-        return lambda: local.sample(batch, label=label, seed=0)
+    shape = None if config.architecture == "local" else (1, *config.shape[1:])
     model = ImageModel(dataclasses.replace(config, classes=10, context=shape), seed=0)
-    return lambda: model.sample(batch, label=label, context=context, seed=0)
+    generator = torch.Generator().manual_seed(0)
+    context = None if shape is None else torch.randn(batch, *shape, generator=generator)
+    return lambda: model.sample(batch, label=torch.arange(batch) % 10, context=context, seed=0)
 
 
 def _likelihood(model: ImageModel, x: torch.Tensor) -> Callable[[], torch.Tensor]:

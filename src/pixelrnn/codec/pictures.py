@@ -92,14 +92,14 @@ def from_picture(picture: Image.Image, channels: int, levels: int, colours_of: C
         if not (colours == colours[..., :1]).all():
             return "colours, and a grey model"
         colours = colours[..., :1]
-    extras = kept(picture) | _palette_and_key(picture)
+    known, rest = _palette_and_key(picture), dict[str, bytes]()
     if channels == 4:
         alpha = np.full(colours.shape[:2], OPAQUE, np.uint8) if opacity is None else opacity
         colours = np.concatenate([colours, alpha[..., None]], axis=2)
-        if picture.mode == "P" and (order := _order(picture, colours)) is not None:
-            extras = kept(picture) | {"order": order}
+        if picture.mode == "P" and (order := _order(picture, known, colours)) is not None:
+            known = {"order": order}
     elif opacity is not None and picture.mode != "P":
-        extras["alpha"] = saved(Image.fromarray(np.ascontiguousarray(opacity)), "PNG", optimize=True)
+        rest["alpha"] = saved(Image.fromarray(np.ascontiguousarray(opacity)), "PNG", optimize=True)
     table = np.full(256, -1, np.int16)
     table[grid(levels)] = np.arange(levels)
     values = table[colours.transpose(2, 0, 1)]
@@ -108,7 +108,7 @@ def from_picture(picture: Image.Image, channels: int, levels: int, colours_of: C
     planes = to_planes(values.astype(np.uint8), colours_of)
     if planes is None:
         return f"colours that never come from {colours_of}"
-    return Planes(FORMS.index(picture.mode), np.ascontiguousarray(planes), _pack(extras))
+    return Planes(FORMS.index(picture.mode), np.ascontiguousarray(planes), _pack(kept(picture) | known | rest))
 
 
 def _palette_and_key(picture: Image.Image) -> dict[str, bytes]:
@@ -129,8 +129,8 @@ def _entries_by_use(colours: Array) -> Array:
     return found[np.lexsort((np.arange(len(found)), -counts, found[:, 3] == OPAQUE))]
 
 
-def _order(picture: Image.Image, colours: Array) -> bytes | None:
-    """The order of a palette that has just the colours of the pixels; None if it is another one.
+def _order(picture: Image.Image, known: dict[str, bytes], colours: Array) -> bytes | None:
+    """The order that gives what is known of a palette; None if it has not just the colours of the pixels.
 
     For each entry its place among those of `_entries_by_use` that are left: small numbers, as palettes are often made
     in about this order.
@@ -142,7 +142,7 @@ def _order(picture: Image.Image, colours: Array) -> bytes | None:
             return None
         numbers.append(left.index(entry))
         del left[numbers[-1]]
-    if left or _from_order(bytes(numbers), colours) != _palette_and_key(picture):
+    if left or _from_order(bytes(numbers), colours) != known:
         return None
     return bytes(numbers)
 

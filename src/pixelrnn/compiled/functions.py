@@ -9,7 +9,7 @@ from numba import njit
 
 from pixelrnn.compiled.vectors import Vector, choose, exponent, mantissa, maximum, minimum, scale, splat
 
-__all__ = ["exp", "log", "one_minus_exp", "sigmoid", "tanh"]
+__all__ = ["exp", "log", "one_minus_exp", "rounded", "sigmoid", "tanh"]
 
 _HALF, _ONE, _ZERO = np.array([0.5, 1, 0], np.float32)
 
@@ -45,10 +45,16 @@ _ROUNDER = np.float32(1.5 * 2**23)  # adding it leaves no digit behind the point
 
 
 @njit
+def rounded(x: Vector) -> Vector:
+    """The nearest whole number, the even one of two, of x between -2^22 and 2^22."""
+    return (x + splat(_ROUNDER)) - splat(_ROUNDER)
+
+
+@njit
 def exp(x: Vector) -> Vector:
     """Exponential function, to 2e-7 of its value, of x between -87 and 88; beyond, of these."""
     x = minimum(maximum(x, splat(_LOWEST)), splat(_HIGHEST))
-    n = (x * splat(_PER_LN2) + splat(_ROUNDER)) - splat(_ROUNDER)
+    n = rounded(x * splat(_PER_LN2))
     r = (x - n * splat(_LN2_HIGH)) - n * splat(_LN2_LOW)
     p = (((splat(_E6) * r + splat(_E5)) * r + splat(_E4)) * r + splat(_E3)) * r + splat(_E2)
     return scale(p * r * r + r + splat(_ONE), n)

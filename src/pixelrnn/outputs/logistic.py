@@ -55,9 +55,8 @@ class LogisticMixture:
 
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
         """Nats of each value in 0 .. L-1: parameters `(N, C, 3K, ...)`, `x` `(N, C, ...)`."""
-        logistics, weights, values = torch.split(parameters, [3 * self.mixtures, self.copies, self.copies], dim=2)
-        own, means, log_scales = logistics.chunk(3, dim=2)  # (N, C, K, ...)
-        weights = torch.cat([own, weights], dim=2)
+        logistics, points, places = torch.split(parameters, [3 * self.mixtures, self.copies, self.copies], dim=2)
+        weights, means, log_scales = logistics.chunk(3, dim=2)  # (N, C, K, ...)
         inverse = torch.exp(-log_scales.clamp(MIN_LOG_SCALE, MAX_LOG_SCALE))
         x = x.unsqueeze(2)
         # The upper edge of a level and the lower edge of the next are the same float, so that nothing falls between.
@@ -69,8 +68,10 @@ class LogisticMixture:
         below, above = F.logsigmoid(upper), F.logsigmoid(-lower)
         inside = below + above + torch.log(-torch.expm1(-2 / top * inverse))
         interval = torch.where(x == 0, below, torch.where(x == top, above, inside))
-        points = torch.where(x == values, 0.0, -math.inf)
-        return (weights.log_softmax(2) + torch.cat([interval, points], dim=2)).logsumexp(2)
+        if self.copies:
+            weights = torch.cat([weights, points], dim=2)
+            interval = torch.cat([interval, torch.where(x == places, 0.0, -math.inf)], dim=2)
+        return (weights.log_softmax(2) + interval).logsumexp(2)
 
     def log_table(self, parameters: Tensor) -> Tensor:
         """Nats of all levels, `(N, C, L, ...)`."""

@@ -28,7 +28,7 @@ from pixelrnn.compiled.vectors import (
 )
 from pixelrnn.outputs.logistic import MAX_LOG_SCALE
 
-__all__ = ["KINDS", "Output", "Room", "compiled", "decide", "make_room", "weigh", "weigh_quickly"]
+__all__ = ["KINDS", "Output", "Room", "compiled", "decide", "highest_of", "make_room", "weigh", "weigh_quickly"]
 
 KINDS = ("bernoulli", "softmax", "logistic-mixture", "continuous-mixture")
 _BERNOULLI, _SOFTMAX, _LOGISTIC, _CONTINUOUS = range(4)
@@ -102,7 +102,8 @@ def make_room(output: Output) -> Room:
 
 
 @compiled
-def _highest(parameters: Address, count: int) -> Vector:
+def highest_of(parameters: Address, count: int) -> Vector:
+    """The highest of the first parameters of each lane; about the lowest float if there are none."""
     highest = splat(_LOWEST)
     for j in range(0, count * LANES, LANES):
         highest = maximum(highest, load(parameters, j))
@@ -112,7 +113,7 @@ def _highest(parameters: Address, count: int) -> Vector:
 @compiled
 def _softmax_weights(parameters: Address, count: int, sharpness: Vector, table: Address) -> None:
     """Weights exp((l - max l) / T) of logits."""
-    highest = _highest(parameters, count)
+    highest = highest_of(parameters, count)
     for j in range(0, count * LANES, LANES):
         store(table, j, exp((load(parameters, j) - highest) * sharpness))
 
@@ -147,9 +148,7 @@ def _logistic_weights(parameters: Address, output: Output, room: Room) -> None:
     table = pointer(room.table, 0)
     levels, count, top = output.levels, output.mixtures, np.float32(output.levels - 1)
     points = pointer(parameters, 3 * count * LANES)
-    highest = _highest(parameters, count)
-    if output.copies:
-        highest = maximum(highest, _highest(points, output.copies))
+    highest = maximum(highest_of(parameters, count), highest_of(points, output.copies))
     for j in range(0, levels * LANES, LANES):
         store(table, j, splat(_ZERO))
     for k in range(0, count * LANES, LANES):
@@ -180,9 +179,7 @@ def weigh_quickly(output: Output, parameters: Address, room: Room) -> None:
     count, levels, table = output.mixtures, output.levels, pointer(room.table, 0)
     prepared, top = pointer(room.scale, 0), np.float32(output.levels - 1)
     points = pointer(parameters, 3 * count * LANES)
-    highest = _highest(parameters, count)
-    if output.copies:
-        highest = maximum(highest, _highest(points, output.copies))
+    highest = maximum(highest_of(parameters, count), highest_of(points, output.copies))
     for k in range(0, count * LANES, LANES):
         inverse = exp(splat(_ZERO) - _log_scale(parameters, count, k))
         store(prepared, k, exp(load(parameters, k) - highest))
@@ -205,7 +202,7 @@ def weigh_quickly(output: Output, parameters: Address, room: Room) -> None:
 @compiled
 def _sharpen(table: Address, count: int, sharpness: Vector) -> None:
     """Raise weights to the power 1/T, the highest becoming 1; those below the normal floats count as the smallest."""
-    highest = maximum(_highest(table, count), splat(_SMALLEST))
+    highest = maximum(highest_of(table, count), splat(_SMALLEST))
     for j in range(0, count * LANES, LANES):
         weight = maximum(load(table, j) / highest, splat(_SMALLEST))
         store(table, j, exp(log(weight) * sharpness))
@@ -296,7 +293,7 @@ def _log_component(parameters: Address, count: int, k: int, x: Vector, temperatu
 def _log_density(output: Output, parameters: Address, room: Room, temperature: float) -> Vector:
     count, sharpness = output.mixtures, splat(np.float32(1 / temperature))
     x = load(pointer(room.value, 0), 0)
-    highest, above = splat(_LOWEST), _highest(parameters, count) * sharpness
+    highest, above = splat(_LOWEST), highest_of(parameters, count) * sharpness
     for k in range(0, count * LANES, LANES):
         highest = maximum(highest, _log_component(parameters, count, k, x, temperature))
     inside, all_weights = splat(_ZERO), splat(_ZERO)
@@ -333,7 +330,7 @@ def _log_probability(output: Output, parameters: Address, room: Room, temperatur
     elif output.kind == _BERNOULLI:
         store(nats, 0, (chosen - maximum(load(parameters, 0), splat(_ZERO))) * sharpness - total)
     else:
-        store(nats, 0, (chosen - _highest(parameters, output.levels)) * sharpness - total)
+        store(nats, 0, (chosen - highest_of(parameters, output.levels)) * sharpness - total)
 
 
 @compiled

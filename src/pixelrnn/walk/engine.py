@@ -22,12 +22,12 @@ from pixelrnn.scan.cell import cell_forward
 from pixelrnn.walk.condition import fill_context, fill_labels
 from pixelrnn.walk.distributions import Output, Room, decide, make_room, weigh
 from pixelrnn.walk.program import BIAS, FIELDS, GATE, GROUP, LINEAR, LSTM, RELU, START
-from pixelrnn.walk.state import Walk, at, bound, features
+from pixelrnn.walk.state import Walk, at, bound, features, scaled
 from pixelrnn.walk.tables import write_shares
 
 __all__ = ["advance", "gather", "tabulate"]
 
-_ZERO, _ONE, _TWO = np.array([0, 1, 2], np.float32)
+_ZERO = np.float32(0)
 
 
 @njit
@@ -161,7 +161,7 @@ def _feed(walk: Walk, output: Output, state: Address, room: Room, row: int, colu
     """Give the network the values of a sub-pixel, over -1 .. 1."""
     value = load(pointer(room.value, 0), 0)
     if output.levels:
-        value = splat(_TWO) * value / splat(np.float32(output.levels - 1)) - splat(_ONE)
+        value = scaled(value, output.levels)
     store(at(walk, state, walk.image, row, column), channel * LANES, value)
 
 

@@ -8,7 +8,7 @@ the raster. Either way each pixel gets the same bits.
 Within a step the order is by place, row and image. It is part of the file format, since the codec asks in this order.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,7 +23,7 @@ from pixelrnn.walk.local import Local, LocalProgram, Pixels, begin, find, layout
 from pixelrnn.walk.program import Array
 from pixelrnn.walk.tables import write_shares
 
-__all__ = ["ask_front", "walk_front"]
+__all__ = ["advance", "ask_front"]
 
 IMAGES = 8  # of a task
 
@@ -38,12 +38,12 @@ class Images(NamedTuple):
     first_step: int
     end_step: int
     around: int
-    label: int
     values: int
     is_known: int
     uniform: int
     log_prob: int
     found: int
+    label: int
 
 
 @njit
@@ -192,47 +192,20 @@ def _tabulate(n: Any, pixel: Any, block: Any, features: Any, channel: int, known
             write_shares(room, shares.ctypes.data + 8 * first * output.levels, count)
 
 
-def walk_front(
-    program: LocalProgram,
-    output: Output,
-    values: Array,
-    *,
-    label: Array | None,
-    is_known: Array | None,
-    uniform: Callable[[range], Array] | None,
-    log_prob: Array | None,
-    parameters: Array | None,
-    batch: int,
-    callback: Callable[[float], None] | None,
-    stops: Collection[int],
-    choose: Callable[[int], Array | None] | None,
+def advance(
+    program: LocalProgram, output: Output, steps: tuple[int, int, int], arrays: tuple[Array | None, ...]
 ) -> None:
-    """See `pixelrnn.walk.visit.walk`."""
-    images, channels, rows, columns = values.shape
-    lag = columns if stops else LAG
-    steps = lag * (rows - 1) + columns
-    # A step of a raster is a pixel: it may stop before any.
-    ends = sorted(
-        {*range(lag, steps, lag), steps, *(stop // channels for stop in stops if 0 < stop < channels * steps)}
-    )
-    for start in range(0, images, batch):
-        members = range(start, min(start + batch, images))
-        numbers = None if uniform is None else np.ascontiguousarray(uniform(members), np.float64)
-        known, nats, found, labels = (
-            None if a is None else a[start : members.stop] for a in (is_known, log_prob, parameters, label)
-        )
-        around, values_of = bordered(values.shape, len(members)), values[start : members.stop]
-        for first, end in zip([0, *ends], ends, strict=False):
-            if first and first * channels in stops and choose is not None:
-                chosen = choose(first * channels)
-                if chosen is not None:
-                    values_of[:], around = values_of[chosen], around[chosen]
-                    labels = None if labels is None else labels[chosen]
-            arrays = (around, labels, values_of, known, numbers, nats, found)
-            integers = _integers(program, output, values_of.shape, (lag, first, end), arrays)
-            threads.run(advance_front, -(-len(members) // IMAGES), integers)
-            if callback is not None:
-                callback((start + len(members) * end / steps) / images)
+    """Walk images through some steps, on all threads.
+
+    Args:
+        program: Of the network.
+        output: Of a sub-pixel.
+        steps: The lag of the front, the first step and the end.
+        arrays: As `visit.walk` has them: images with their borders, values, ...
+    """
+    values = arrays[1]
+    assert values is not None
+    threads.run(advance_front, -(-len(values) // IMAGES), _integers(program, output, steps, arrays))
 
 
 def ask_front(
@@ -245,12 +218,12 @@ def ask_front(
 ) -> None:
     """See `pixelrnn.walk.visit.ask`."""
     images, channels, rows, columns = values.shape
-    at_once, blocks = most(images, rows, columns, LAG, program.sets)
+    at_once, blocks = most(images, rows, columns, LAG, program.sizes.sets)
     pixel, block = np.zeros((at_once, 3), np.int64), np.zeros((blocks, 3), np.int64)
     features = np.zeros(blocks * program.floats * LANES, np.float32)
     shares, known = np.zeros((at_once, output.levels)), np.zeros(at_once, np.float32)
-    arrays = (bordered(values.shape, images), label, values, None, None, None, None)
-    integers = _integers(program, output, values.shape, (LAG, 0, 0), arrays)
+    arrays = (program.states(images, rows, columns), values, None, None, None, None, label, None)
+    integers = _integers(program, output, (LAG, 0, 0), arrays)
     step_at = FIXED + Images._fields.index("first_step")
     for step in range(LAG * (rows - 1) + columns):
         integers[step_at] = step
@@ -263,23 +236,17 @@ def ask_front(
                 values[image, channel, row, column] = known[:pixels] = found
 
 
-def bordered(shape: tuple[int, ...], images: int) -> Array:
-    """Room for scaled images with their borders, which hold what lies above them."""
-    return np.full((images, shape[1], shape[2] + RADIUS, shape[3] + 2 * RADIUS), -1, np.float32)
-
-
 FIXED = len(Local._fields) + len(Output._fields)
 
 
 def _integers(
-    program: LocalProgram,
-    output: Output,
-    shape: tuple[int, ...],
-    steps: tuple[int, int, int],
-    arrays: tuple[Array | None, ...],
+    program: LocalProgram, output: Output, steps: tuple[int, int, int], arrays: tuple[Array | None, ...]
 ) -> Array:
     """What the compiled functions are told."""
-    net = (*program.sizes, *(array.ctypes.data for array in (program.weights, program.places, program.offsets)))
-    of = (shape[0], *shape[2:], *steps, *(0 if array is None else array.ctypes.data for array in arrays))
-    assert (len(net), len(of)) == (len(Local._fields), len(Images._fields))
-    return np.array((*net, *output, *of), np.int64)
+    *known, context = arrays
+    values = known[1]
+    assert values is not None
+    assert context is None
+    of = (len(values), *values.shape[2:], *steps, *(0 if array is None else array.ctypes.data for array in known))
+    assert len(of) == len(Images._fields)
+    return np.array((*program.net, *output, *of), np.int64)

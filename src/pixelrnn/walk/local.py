@@ -16,18 +16,18 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from pixelrnn.compiled.functions import exp, log, sigmoid
+from pixelrnn.compiled.functions import exp, log, rounded, sigmoid
 from pixelrnn.compiled.product import Matrix, strict_product
 from pixelrnn.compiled.vectors import LANES, Address, Vector, choose, clear, load, maximum, pointer, splat, store, view
 from pixelrnn.masks import LAG, NEIGHBOURS, RADIUS
 from pixelrnn.nn.local import CANDIDATES, LocalNetwork, candidate_pairs
+from pixelrnn.walk.distributions import highest_of
 from pixelrnn.walk.program import Array
+from pixelrnn.walk.state import scaled
 
 __all__ = ["Local", "LocalProgram", "Pixels", "begin", "compile_local", "find", "layout", "most", "tell"]
 
 _ZERO, _ONE, _TWO, _EIGHT = np.array([0, 1, 2, 8], np.float32)
-_LOWEST = np.float32(-3.0e38)
-_ROUNDER = np.float32(1.5 * 2**23)  # adding it leaves no digit behind the point
 
 NORTH, NORTH_WEST, NORTH_EAST = (NEIGHBOURS.index(place) for place in CANDIDATES[1:4])
 
@@ -66,36 +66,35 @@ class LocalProgram:
         places: int64: where in the weights each part of the network begins.
         offsets: `(K + M + P, 2)` int64: rows up and columns to the right of neighbours and of candidates, and the
             candidates of each pair.
-        sizes: The first fields of `Local`.
+        sizes: Of the network; without addresses.
         classes: Number of labels; 0 if there are none.
     """
 
     weights: Array
     places: Array
     offsets: Array
-    sizes: tuple[int, ...]
+    sizes: Local
     classes: int
 
     @property
-    def channels(self) -> int:
-        """Of the images."""
-        return self.sizes[Local._fields.index("channels")]
-
-    @property
-    def sets(self) -> int:
-        """Of weights."""
-        return self.sizes[Local._fields.index("sets")]
+    def net(self) -> Local:
+        """The network, as the compiled functions know it."""
+        addresses = (array.ctypes.data for array in (self.weights, self.places, self.offsets))
+        return self.sizes._replace(**dict(zip(("weights", "places", "offsets"), addresses, strict=True)))
 
     @property
     def floats(self) -> int:
         """Of a pixel's features."""
-        net = Local(*self.sizes, *(0, 0, 0))  # type: ignore[call-arg]
-        return int(layout.py_func(net).end)
+        return int(layout.py_func(self.sizes).end)
+
+    def states(self, images: int, rows: int, columns: int) -> Array:
+        """Room for scaled images with their borders, which hold what lies above them."""
+        return np.full((images, self.sizes.channels, rows + RADIUS, columns + 2 * RADIUS), -1, np.float32)
 
     def memory(self, images: int, rows: int, columns: int, levels: int) -> int:
         """Bytes that a walk of images of a size takes, one by one asked for."""
-        pixels, blocks = most.py_func(images, rows, columns, LAG, self.sets)
-        padded = images * self.channels * (rows + RADIUS) * (columns + 2 * RADIUS)
+        pixels, blocks = most.py_func(images, rows, columns, LAG, self.sizes.sets)
+        padded = images * self.sizes.channels * (rows + RADIUS) * (columns + 2 * RADIUS)
         return int(4 * padded + 4 * blocks * LANES * self.floats + 8 * pixels * (levels + 4))
 
 
@@ -112,17 +111,27 @@ def compile_local(network: LocalNetwork) -> LocalProgram:
         parts += [empty if part is None else part for part in (head.earlier, head.match)]
         parts += [head.out.weight, head.out.bias, head.current]
     flat = [part.detach().to("cpu", torch.float32).contiguous().view(-1).numpy() for part in parts]
-    copied, pairs = CANDIDATES[: network.copies], candidate_pairs(network.copies)
-    offsets = [*NEIGHBOURS, *copied, *pairs]
-    sizes = (
-        *(len(heads), network.levels, len(network.level), len(network.layers), heads[0].features.out_features),
-        *(heads[0].mixtures, network.copies, len(pairs), len(network.place), len(network.first), len(NEIGHBOURS)),
-    )
+    pairs = candidate_pairs(network.copies)
     return LocalProgram(
         weights=np.concatenate(flat),
         places=np.cumsum([0, *(len(part) for part in flat[:-1])]).astype(np.int64),
-        offsets=np.array(offsets, np.int64),
-        sizes=sizes,
+        offsets=np.array([*NEIGHBOURS, *CANDIDATES[: network.copies], *pairs], np.int64),
+        sizes=Local(
+            channels=len(heads),
+            levels=network.levels,
+            hidden=len(network.level),
+            layers=len(network.layers),
+            head=heads[0].features.out_features,
+            mixtures=heads[0].mixtures,
+            copies=network.copies,
+            pairs=len(pairs),
+            grid=len(network.place),
+            sets=len(network.first),
+            neighbours=len(NEIGHBOURS),
+            weights=0,
+            places=0,
+            offsets=0,
+        ),
         classes=0 if network.label is None else len(network.label),
     )
 
@@ -385,7 +394,7 @@ def find(net: Local, pixels: Pixels, channel: int) -> Address:
     half = splat(np.float32(net.levels - 1) / _TWO)
     for m in range(net.copies):
         value = load(_of(room, place.candidates + m * net.channels + channel), 0)
-        level = ((value + splat(_ONE)) * half + splat(_ROUNDER)) - splat(_ROUNDER)
+        level = rounded((value + splat(_ONE)) * half)
         store(to, (3 * k + m) * LANES, load(raw, (3 * k + m) * LANES))
         store(to, (3 * k + net.copies + m) * LANES, level)
     return to
@@ -395,7 +404,7 @@ def find(net: Local, pixels: Pixels, channel: int) -> Address:
 def tell(net: Local, pixels: Pixels, channel: int, levels: Address) -> None:
     """Take the values of a channel, in levels, of a block of pixels: into the image, and for the later channels."""
     place, room = layout(net), pixels.room
-    value = splat(_TWO) * load(levels, 0) / splat(np.float32(net.levels - 1)) - splat(_ONE)
+    value = scaled(load(levels, 0), net.levels)
     store(_of(room, place.changes + channel), 0, value - load(_of(room, place.west + channel), 0))
     residual = (value - _mean(net, room)) / load(_of(room, place.activity), 0)
     to = _of(room, place.residuals + 2 * channel)
@@ -412,9 +421,7 @@ def tell(net: Local, pixels: Pixels, channel: int, levels: Address) -> None:
 def _mean(net: Local, room: int) -> Vector:
     """The mean of the logistics whose parameters were found last."""
     parameters, k = _of(room, layout(net).parameters), net.mixtures
-    highest = splat(_LOWEST)
-    for j in range(0, k * LANES, LANES):
-        highest = maximum(highest, load(parameters, j))
+    highest = highest_of(parameters, k)
     total, weighted = splat(_ZERO), splat(_ZERO)
     for j in range(0, k * LANES, LANES):
         share = exp(load(parameters, j) - highest)

@@ -103,6 +103,10 @@ class Program:
     rows: int
     columns: int
 
+    def states(self, images: int, rows: int, columns: int) -> Array:
+        """Room for the maps of images, as they are before the first sub-pixel."""
+        return np.zeros(self.floats * padded(images), np.float32)
+
     def memory(self, images: int, rows: int, columns: int, levels: int) -> int:
         """Bytes that a walk of images takes, one sub-pixel after the other asked for."""
         return 4 * self.floats * padded(images) + 8 * images * levels

@@ -9,10 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from pixelrnn.compiled.vectors import LANES, Address, pointer, view
+from pixelrnn.compiled.vectors import LANES, Address, Vector, pointer, splat, view
 from pixelrnn.walk.program import MAP_FIELDS
 
-__all__ = ["Walk", "at", "bound", "features"]
+__all__ = ["Walk", "at", "bound", "features", "scaled"]
+
+_ONE, _TWO = np.array([1, 2], np.float32)
 
 
 class Walk(NamedTuple):
@@ -72,3 +74,9 @@ def features(walk: Walk, number: int) -> Any:
 def bound(walk: Walk, number: int, group: int) -> Any:
     """The first feature of a group of a map, or the end of the one before."""
     return view(walk.bounds, np.int64)[number * (walk.channels + 1) + group]
+
+
+@njit
+def scaled(value: Vector, levels: int) -> Vector:
+    """Levels as the networks read them, spread over -1 .. 1."""
+    return splat(_TWO) * value / splat(np.float32(levels - 1)) - splat(_ONE)

@@ -13,6 +13,7 @@ from pixelrnn.announce import compiled_module
 from pixelrnn.compiled import threads
 from pixelrnn.compiled.vectors import LANES, padded
 from pixelrnn.config import OutputName
+from pixelrnn.masks import LAG
 from pixelrnn.walk.distributions import KINDS, Output
 from pixelrnn.walk.engine import advance, gather, tabulate
 from pixelrnn.walk.local import LocalProgram
@@ -101,41 +102,29 @@ def walk(
         True
     """
     _check(program, distribution, values, label, context, is_known, uniform, log_prob, parameters)
-    if isinstance(program, LocalProgram):
-        settings = np.array([distribution.temperature, distribution.top_p], np.float64)
-        _front().walk_front(
-            program,
-            _output(distribution, settings),
-            values,
-            label=label,
-            is_known=is_known,
-            uniform=uniform,
-            log_prob=log_prob,
-            parameters=parameters,
-            batch=batch,
-            callback=callback,
-            stops=stops,
-            choose=choose,
-        )
-        return
     images, channels, rows, columns = values.shape
-    line = columns * channels
-    ends = sorted({*range(line, rows * line + 1, line), *(stop for stop in stops if 0 < stop < rows * line)})
+    # What is counted: sub-pixels of a raster; for a local network steps of a front, which are pixels if it must stop.
+    unit, line, total = 1, columns * channels, rows * columns * channels
+    if isinstance(program, LocalProgram):
+        unit, line = channels, columns if stops else LAG
+        total = line * (rows - 1) + columns
+    ends = sorted({*range(line, total, line), total, *(stop // unit for stop in stops if 0 < stop < unit * total)})
     for start in range(0, images, batch):
         members = range(start, min(start + batch, images))
         numbers = None if uniform is None else np.ascontiguousarray(uniform(members), np.float64)
         assert numbers is None or numbers.shape == (len(members), rows, columns, channels)
         optional = (is_known, log_prob, parameters, label, context)
         known, nats, found, labels, contexts = (None if a is None else a[start : members.stop] for a in optional)
-        states, values_of = np.zeros(padded(len(members)) * program.floats, np.float32), values[start : members.stop]
+        states, values_of = program.states(len(members), rows, columns), values[start : members.stop]
         for first, end in zip([0, *ends], ends, strict=False):
-            if first and first in stops and choose is not None and (chosen := choose(first)) is not None:
+            if first and first * unit in stops and choose is not None and (chosen := choose(first * unit)) is not None:
                 values_of[:] = values_of[chosen]
-                states = _gather(program, states, chosen)
+                labels = None if labels is None else labels[chosen]
+                states = states[chosen] if isinstance(program, LocalProgram) else _gather(program, states, chosen)
             arrays = (states, values_of, known, numbers, nats, found, labels, contexts)
-            _advance(program, distribution, (first, end), arrays)
-            if callback is not None and end % line == 0:
-                callback((start + len(members) * end / (rows * line)) / images)
+            _advance(program, distribution, (first, end), line, arrays)
+            if callback is not None and (end % line == 0 or end == total):
+                callback((start + len(members) * end / total) / images)
 
 
 def ask(
@@ -176,7 +165,7 @@ def ask(
         return
     numbers = np.arange(images)
     shares = np.zeros((images, distribution.levels))
-    states = np.zeros(padded(images) * program.floats, np.float32)
+    states = program.states(images, rows, columns)
     arrays = (states, values, None, None, None, None, label, context)
     integers = _integers(program, distribution, settings, (0, 0), arrays, 0)
     first_visit, place = Walk._fields.index("first_visit"), _place(shares)
@@ -204,7 +193,7 @@ def _check(
     images, channels, rows, columns = values.shape
     context_shape: tuple[int, ...] = ()
     if isinstance(program, LocalProgram):
-        assert channels == program.channels
+        assert channels == program.sizes.channels
         assert context is None
     else:
         assert (rows if program.rows == 0 else program.rows, program.columns) == (rows, columns)
@@ -230,10 +219,17 @@ def _check(
 
 
 def _advance(
-    program: Program, distribution: Distribution, visits: tuple[int, int], arrays: tuple[Array | None, ...]
+    program: Program | LocalProgram,
+    distribution: Distribution,
+    visits: tuple[int, int],
+    line: int,
+    arrays: tuple[Array | None, ...],
 ) -> None:
-    """Some sub-pixels of a batch, on all threads."""
+    """Some sub-pixels of a batch, or steps of a front with a lag of a line, on all threads."""
     settings = np.array([distribution.temperature, distribution.top_p], np.float64)
+    if isinstance(program, LocalProgram):
+        _front().advance(program, _output(distribution, settings), (line, *visits), arrays)
+        return
     integers = _integers(program, distribution, settings, visits, arrays)
     values = arrays[1]
     assert values is not None
@@ -266,7 +262,7 @@ def _integers(
 
 
 def _front() -> Any:
-    """The walk of local networks, compiled when it is first needed."""
+    """What walks local networks, compiled when it is first needed."""
     return compiled_module("pixelrnn.walk.front", "the walk of local models")
 
 
