@@ -1,19 +1,24 @@
 """Conversions of colours: exact, and those that pictures really went through."""
 
+import dataclasses
 import io
+import math
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from pixelrnn import ConfigError, ModelConfig, build_model
+from pixelrnn import Codec, ConfigError, DataError, ImageModel, ModelConfig, TrainConfig, build_model, fit
 from pixelrnn.codec.archive import Archive
 from pixelrnn.codec.compress import compress
 from pixelrnn.codec.files import find
 from pixelrnn.codec.material import gather
 from pixelrnn.codec.restore import decompress
 from pixelrnn.colours import from_planes, to_planes
+from pixelrnn.data.images import Data, ImageSet
+from pixelrnn.data.pixels import Dense
+from pixelrnn.data.quantise import Quantiser
 
 ORIGINS = ["jpeg", "photo-cd"]
 
@@ -84,8 +89,7 @@ def test_a_folder_tells_what_its_colours_come_from(tmp_path):
     write(tmp_path / "jpegs", 6)
     material = gather(find(tmp_path / "jpegs", without=tmp_path / "none", skip_bad=False).files)
     assert material.colours == "jpeg"
-    planes = material.data.train.batch([0])[0].numpy()
-    assert to_planes(from_planes(planes, "jpeg"), "jpeg") is not None
+    assert to_planes(material.data.train.batch([0])[0].numpy(), "jpeg") is not None
     Image.fromarray(noise(50, 50, 3)).save(tmp_path / "jpegs" / "x.png")
     assert gather(find(tmp_path / "jpegs", without=tmp_path / "none", skip_bad=False).files).colours == "rgb"
 
@@ -97,8 +101,8 @@ def test_pictures_of_other_colours_are_kept_too(tmp_path):
     Image.fromarray(odd).save(tmp_path / "in" / "odd.png")
     config = ModelConfig(architecture="local", shape=(3, 16, 16), layers=1, hidden=4, mixtures=2, colours="jpeg")
     model = build_model(config, seed=0)
-    planes = [to_planes(np.asarray(Image.open(path)).transpose(2, 0, 1), "jpeg") for path in jpegs]
-    x, optimiser = torch.from_numpy(np.stack(planes)), torch.optim.Adam(model.parameters(), 0.02)
+    x = torch.from_numpy(np.stack([np.asarray(Image.open(path)).transpose(2, 0, 1) for path in jpegs]))
+    optimiser = torch.optim.Adam(model.parameters(), 0.02)
     for _ in range(60):
         optimiser.zero_grad()
         model.bits_per_dim(x).mean().backward()
@@ -122,4 +126,54 @@ def test_pictures_of_other_colours_are_kept_too(tmp_path):
 )
 def test_what_cannot_be(fields, message):
     with pytest.raises(ConfigError, match=message):
-        ModelConfig(**{"shape": (3, 4, 4), **fields})
+        build_model(ModelConfig(**{"shape": (3, 4, 4), "hidden": 4, **fields}), seed=0)
+
+
+def small(**fields):
+    fields = {"architecture": "local", "layers": 1, "hidden": 6, "mixtures": 2} | fields
+    return build_model(ModelConfig(shape=(3, 6, 7), colours="jpeg", **fields), seed=0)
+
+
+def test_a_model_takes_and_gives_colours():
+    model = small()
+    x = torch.from_numpy(from_planes(noise(3, 4, 6, 7), "jpeg")).movedim(0, 1)
+    planes = torch.from_numpy(to_planes(x.movedim(1, 0).numpy(), "jpeg")).movedim(0, 1)
+    as_rgb = ImageModel(dataclasses.replace(model.config, colours="rgb"), seed=0)
+    assert (model.log_prob_map(x) == as_rgb.log_prob_map(planes)).all()
+    drawn = as_rgb.sample(4, seed=3)
+    assert (
+        model.sample(4, seed=3) == torch.from_numpy(from_planes(drawn.movedim(1, 0).numpy(), "jpeg")).movedim(0, 1)
+    ).all()
+    assert model.log_prob(model.sample(4, seed=3)).isfinite().all()
+    assert (Codec(model).decode(Codec(model).encode(x)) == x).all()
+
+
+def test_colours_that_never_occur_have_probability_zero():
+    model, odd = small(), torch.from_numpy(noise(2, 3, 6, 7))
+    odd[1] = torch.from_numpy(from_planes(noise(3, 6, 7), "jpeg"))
+    assert (model.log_prob(odd) == -math.inf).tolist() == [True, False]
+    with pytest.raises(DataError, match="the images have colours that never come from jpeg"):
+        Codec(model).encode(odd)
+    known = torch.zeros(6, 7, dtype=torch.bool)
+    known[0, 3:] = True
+    with pytest.raises(DataError, match="known pixels have colours that never come from jpeg"):
+        model.complete(odd, known, seed=0)
+    with pytest.raises(DataError, match="a model of jpeg colours needs whole ones"):
+        model.complete(odd, known & torch.tensor([True, False, True])[:, None, None], seed=0)
+
+
+def test_known_pixels_stay_and_the_rest_is_drawn_from_the_colours_there_are():
+    model, x = small(), torch.from_numpy(from_planes(noise(3, 2, 6, 7), "jpeg")).movedim(0, 1)
+    known = torch.zeros(6, 7, dtype=torch.bool)
+    known[:3], known[5, 2] = True, True
+    completed = model.complete(x, known, seed=0, particles=4).images
+    assert (completed[:, :, known] == x[:, :, known]).all()
+    assert to_planes(completed.movedim(1, 0).numpy(), "jpeg") is not None
+
+
+def test_training_refuses_other_colours():
+    pixels = Dense(noise(6, 3, 6, 7))
+    images = ImageSet(pixels, np.arange(6), Quantiser(256, 256, "none", 0))
+    data = Data(images, images, images, images, 256, (3, 6, 7), None, "", "")
+    with pytest.raises(DataError, match="the images have colours that never come from jpeg"):
+        fit(small(), data, TrainConfig(steps=1))

@@ -305,6 +305,7 @@ class AbstractImageModel(nn.Module, abc.ABC):
         if particles < 1:
             raise ConfigError(f"particles is {particles}; at least 1 is needed")
         x, known = conditions.partly_known(self.config, x, known)
+        x = conditions.known_planes(self.config, x, known)
         given = conditions.context(self.config, context, len(x), (x.shape[2], x.shape[3]))
         return self._fill(
             x, known, label, given, particles, self._drawing(temperature, top_k, top_p, seed), batch, callback
@@ -328,7 +329,7 @@ class AbstractImageModel(nn.Module, abc.ABC):
         batch: int,
         callback: Callable[[float], None] | None,
     ) -> Completion:
-        """Complete images whose arguments were checked, but for the label."""
+        """Complete images, as planes, whose arguments were checked, but for the label."""
         n, levels = len(x), self.config.levels
         if batch < 1:
             raise ConfigError(f"batch is {batch}; at least 1 is needed")
@@ -361,7 +362,8 @@ class AbstractImageModel(nn.Module, abc.ABC):
                 numbers = np.where(is_plain[group], 0.0, drawing.numbers(images, 1, stream=(0, 0, 1))[:, 0])
             filled[group], log_known[group] = cloud.chosen(numbers)
         dtype = torch.float32 if levels == 0 else torch.uint8 if levels <= 256 else torch.int64
-        return Completion(torch.from_numpy(filled).to(self.device, dtype), torch.from_numpy(log_known))
+        images = conditions.pictured(self.config, torch.from_numpy(filled).to(dtype))
+        return Completion(images.to(self.device), torch.from_numpy(log_known))
 
     @property
     def device(self) -> torch.device:

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["from_planes", "to_planes"]
+__all__ = ["find_planes", "from_planes", "to_planes"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -86,13 +86,22 @@ def to_planes(values: Array, colours: str) -> Array | None:
         >>> to_planes(np.array([[100], [101], [100]], np.uint8), "photo-cd") is None
         True
     """
+    planes, is_found = find_planes(values, colours)
+    return planes if is_found.all() else None
+
+
+def find_planes(values: Array, colours: str) -> tuple[Array, Array]:
+    """The planes `(3, ...)` that colours come from, and whether there are any `(...)`; arguments as for `to_planes`.
+
+    Example:
+        >>> find_planes(np.array([[103, 100], [99, 101], [100, 100]], np.uint8), "photo-cd")[1].tolist()
+        [True, False]
+    """
     if colours == "rgb":
-        return values
+        return values, np.ones(values.shape[1:], np.bool_)
     red, green, blue = values.astype(np.int64)
     code = _inverse(colours)[(red << 16) + (green << 8) + blue]
-    if (code == UNUSED).any():
-        return None
-    return np.stack([code >> 16, (code >> 8) & 255, code & 255]).astype(np.uint8)
+    return np.stack([code >> 16, (code >> 8) & 255, code & 255]).astype(np.uint8), code != UNUSED
 
 
 @functools.lru_cache(maxsize=2)

@@ -8,10 +8,21 @@ import math
 import torch
 from torch import Tensor
 
+from pixelrnn.colours import find_planes, from_planes
 from pixelrnn.config import ModelConfig
 from pixelrnn.errors import ConfigError, DataError
 
-__all__ = ["context", "images", "label", "partly_known", "scaled", "scaled_context"]
+__all__ = [
+    "context",
+    "images",
+    "known_planes",
+    "label",
+    "partly_known",
+    "pictured",
+    "planes",
+    "scaled",
+    "scaled_context",
+]
 
 WIDE = (torch.uint16, torch.uint32, torch.uint64)  # of which torch finds no minimum
 
@@ -43,6 +54,42 @@ def images(config: ModelConfig, x: Tensor) -> None:
     if x.is_floating_point():
         raise DataError(f"images are {x.dtype}; integers 0 .. {config.levels - 1} are needed")
     _levels("images", x, config.levels)
+
+
+def planes(config: ModelConfig, x: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Checked images in the planes that the model is of, on their device.
+
+    Returns:
+        `(N, C, H, W)`, and where there are none that give a pixel's colour, `(N, H, W)` bool; None if there always are.
+    """
+    if config.colours == "rgb":
+        return x, None
+    found, is_found = find_planes(x.detach().cpu().movedim(1, 0).to(torch.uint8).numpy(), config.colours)
+    return (torch.from_numpy(found).movedim(0, 1).to(x.device), torch.from_numpy(~is_found).to(x.device))
+
+
+def known_planes(config: ModelConfig, x: Tensor, known: Tensor) -> Tensor:
+    """Images in planes where they are known, `(N, C, H, W)`; else 0.
+
+    Raises:
+        DataError: If a pixel is known in part, or has a colour that no planes give.
+    """
+    if config.colours == "rgb":
+        return x
+    if not bool((known == known[:, :1]).all()):
+        raise DataError(f"known holds single channels of pixels; a model of {config.colours} colours needs whole ones")
+    found, is_impossible = planes(config, x)
+    assert is_impossible is not None
+    if bool((is_impossible & known[:, 0]).any()):
+        raise DataError(f"known pixels have colours that never come from {config.colours}")
+    return found * known
+
+
+def pictured(config: ModelConfig, x: Tensor) -> Tensor:
+    """Images from the planes that a model is of."""
+    if config.colours == "rgb":
+        return x
+    return torch.from_numpy(from_planes(x.cpu().movedim(1, 0).numpy(), config.colours)).movedim(0, 1).to(x.device)
 
 
 def _require_tensor(x: object) -> None:

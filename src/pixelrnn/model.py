@@ -69,8 +69,12 @@ class ImageModel(AbstractImageModel):
             context: As for `log_prob_map`.
 
         Returns:
-            `(N, C, P, H, W)` floats; `model.output` says what they mean.
+            `(N, C, P, H, W)` floats; `model.output` says what they mean. Those of planes, if the model has `colours`.
         """
+        return self._parameters_of(conditions.planes(self.config, x)[0], label, context)
+
+    def _parameters_of(self, x: Tensor, label: int | Tensor | None, context: Tensor | None) -> Tensor:
+        """As `forward`, of planes."""
         labels = conditions.label(self.config, label, len(x))
         given = conditions.context(self.config, context, len(x), (x.shape[2], x.shape[3]))
         dtype = next(self.parameters()).dtype
@@ -85,10 +89,14 @@ class ImageModel(AbstractImageModel):
     def log_prob_map(self, x: Tensor, label: int | Tensor | None = None, context: Tensor | None = None) -> Tensor:
         """Log probability of each sub-pixel given the earlier ones and the condition; see `AbstractImageModel`.
 
-        Pixels that are copied from the context have probability one if they are equal to it, else zero.
+        Pixels that are copied from the context have probability one if they are equal to it, else zero. With `colours`
+        the sub-pixels are those of the planes, and a colour that no planes give has probability zero.
         """
         conditions.images(self.config, x)
-        nats = self.output.log_prob(self(x, label=label, context=context), x.to(self.device))
+        planes, is_impossible = conditions.planes(self.config, x)
+        nats = self.output.log_prob(self._parameters_of(planes, label, context), planes.to(self.device))
+        if is_impossible is not None:
+            nats = nats.masked_fill(is_impossible.to(nats.device)[:, None], -math.inf)
         if self.config.copies_context and context is not None:
             dtype = torch.int64 if self.config.levels else torch.float32  # in which samples hold their values
             is_equal = x[COPIED].to(nats.device, dtype) == torch.as_tensor(context).to(nats.device, dtype)

@@ -92,7 +92,8 @@ class Codec:
             The bytes of a `.pxr` file.
 
         Raises:
-            DataError: If images or conditions do not fit the model, or too large ones have a context.
+            DataError: If images or conditions do not fit the model, or too large ones have a context, or colours have
+                probability zero.
             ConfigError: If a condition is missing, or given to a model that has none.
         """
         model = self.coder.model
@@ -106,7 +107,10 @@ class Codec:
         if size[0] * size[1] > MOST_PIXELS:
             raise DataError(f"images have {size[0] * size[1]:,} pixels; at most {MOST_PIXELS:,} are allowed")
         tile = self.tile if given is None else size
-        values = x.detach().cpu().numpy()
+        planes, is_impossible = conditions.planes(model.config, x.detach().cpu())
+        if is_impossible is not None and bool(is_impossible.any()):
+            raise DataError(f"the images have colours that never come from {model.config.colours}")
+        values = planes.numpy()
         numbers = [-1] * len(x) if labels is None else labels.tolist()
         contexts = [None] * len(x) if given is None else list(_array(given))
         with Encoder(self.coder, tile, is_verified=verify, callback=_shares(callback, x.numel())) as encoder:
@@ -178,7 +182,8 @@ class Codec:
                 raise ArchiveError(f"image {number} is not what was compressed: it is damaged")
             images[number] = image
         found = np.stack([images[number] for number in range(len(members))])
-        return torch.from_numpy(found).to(torch.uint8 if config.levels <= 256 else torch.int64)
+        images = torch.from_numpy(found).to(torch.uint8 if config.levels <= 256 else torch.int64)
+        return conditions.pictured(config, images)
 
 
 def require_model(index: Index, known: bytes) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 from pixelrnn.codec.examine import best_ordinary, examine
 from pixelrnn.codec.files import Found, contents
 from pixelrnn.codec.pictures import OPAQUE, grid, spread
-from pixelrnn.colours import to_planes
+from pixelrnn.colours import find_planes
 from pixelrnn.config import Colours
 from pixelrnn.data.images import Data, ImageSet
 from pixelrnn.data.pixels import Dense, Ragged
@@ -39,8 +39,8 @@ class Material:
 
     Attributes:
         data: With all of them to train on, and some of those to measure by.
-        colours: What their channels are.
-        subpixels: Of all of them, in these channels; equal files count once.
+        colours: What they all come from.
+        subpixels: Of all of them; equal files count once.
         ordinary: Bytes of all of them as the smallest ordinary files.
     """
 
@@ -87,22 +87,17 @@ def gather(
         raise ArchiveError("there are no pictures that a model could learn; pixelrnn pack takes PNG, BMP, WebP, ...")
     channels = 4 if opaque < (1 - RARE) * count else 1 if grey >= (1 - RARE) * count else 3
     levels = _levels(used)
-    colours, pictures = _planes([values[:channels] for values in pictures], levels)
-    return Material(_data(pictures, levels), colours, pixels * channels, ordinary)
+    pictures = [values[:channels] for values in pictures]
+    return Material(_data(pictures, levels), _origin(pictures, levels), pixels * channels, ordinary)
 
 
-def _planes(pictures: list[Array], levels: int) -> tuple[Colours, list[Array]]:
-    """What colours all pictures come from, and their planes."""
+def _origin(pictures: list[Array], levels: int) -> Colours:
+    """What colours all pictures come from."""
     if len(pictures[0]) == 3 and levels == 256 and sum(values[0].size for values in pictures) >= LEAST_PIXELS:
         for colours in ORIGINS:
-            planes = list[Array]()
-            for values in pictures:
-                if (found := to_planes(values, colours)) is None:
-                    break
-                planes.append(found)
-            if len(planes) == len(pictures):
-                return colours, planes
-    return "rgb", pictures
+            if all(find_planes(values, colours)[1].all() for values in pictures):
+                return colours
+    return "rgb"
 
 
 def _levels(used: Array) -> int:

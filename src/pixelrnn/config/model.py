@@ -61,8 +61,9 @@ class ModelConfig:
     skip: bool = True
     """Connect every layer to the output head as well."""
 
-    colours: Annotated[Colours, tyro.conf.Suppress] = "rgb"
-    """What three channels of 256 levels are: red, green and blue, or the planes that they came from (for a codec)."""
+    colours: Colours = "rgb"
+    """What a model of three channels of 256 levels is of: red, green and blue, or the planes Y, Cb, Cr that they came
+    from when they were a JPEG, or on a Photo CD. Colours that none give have probability zero."""
 
     classes: Annotated[int, tyro.conf.Suppress] = 0
     """Number of labels that an image can have, 0 .. classes-1; 0: the model knows no labels."""
@@ -95,8 +96,8 @@ class ModelConfig:
         )
         require_choice("colours", self.colours, Colours)
         require(
-            self.colours == "rgb" or (channels == 3 and self.levels == 256),
-            f"colours is {self.colours!r}, of 3 channels and 256 levels; these are {channels} and {self.levels}",
+            self.colours == "rgb" or (self.context is None and self.scales == 1),
+            f"colours is {self.colours!r}; contexts and scales are for 'rgb' only",
         )
         require(self.layers >= 1, f"layers is {self.layers}; at least 1 is needed")
         require(
@@ -182,8 +183,12 @@ class ModelConfig:
         assert self.context is not None
         return self.shape[1] // self.context[1], self.shape[2] // self.context[2]
 
-    def _check_output(self) -> None:
+    def _check_data(self) -> None:
         discrete = self.levels != 0
+        require(
+            self.colours == "rgb" or (self.shape[0] == 3 and self.levels == 256),
+            f"colours is {self.colours!r}, of 3 channels and 256 levels; these are {self.shape[0]} and {self.levels}",
+        )
         if self.output == "bernoulli":
             require(self.levels == 2, f"output 'bernoulli' needs levels 2; levels is {self.levels}")
         if self.output == "softmax":
@@ -205,10 +210,10 @@ class ModelConfig:
         """The output that `auto` stands for with these levels, or the one given.
 
         Raises:
-            ConfigError: If it does not go with the levels. This is not checked when the object is made, since the
-                command line learns the levels from the data later than the output.
+            ConfigError: If output or colours do not go with the levels. This is not checked when the object is made,
+                since the command line learns the levels from the data later.
         """
-        self._check_output()
+        self._check_data()
         if self.output != "auto":
             return self.output
         if self.architecture == "local":

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pixelrnn import figures
+from pixelrnn import conditions, figures
 from pixelrnn.abstract import MODEL, AbstractImageModel
 from pixelrnn.config import TrainConfig
 from pixelrnn.data.images import Data, Examples
@@ -36,6 +36,7 @@ __all__ = ["DEFAULT_MINUTES", "Progress", "Run", "check", "fit"]
 
 DEFAULT_MINUTES = 20.0
 LINES_PER_EVALUATION = 10
+COLOURS_SEEN = 64  # images whose colours are checked before a training
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,6 +145,10 @@ def check(model: AbstractImageModel, data: Data) -> None:
             f"patches begin at multiples of {data.train.align}; the model has a grid of {config.grid}, "
             f"so give align {config.grid} (--align {config.grid})"
         )
+    if config.colours != "rgb" and len(data.valid):
+        _, is_impossible = conditions.planes(config, data.valid.batch(range(min(len(data.valid), COLOURS_SEEN))))
+        if is_impossible is not None and bool(is_impossible.any()):
+            raise DataError(f"the images have colours that never come from {config.colours}; choose other colours")
     if config.label_dropout and not config.classes:
         raise DataError("label_dropout is set, but the data have no labels to withhold; read them with labels=True")
     if not len(data.train) or not len(data.valid):
