@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pixelrnn.model import ImageModel
     from pixelrnn.multiscale import MultiScaleModel
     from pixelrnn.pretrained import build_model, load_model
+    from pixelrnn.support import Support
     from pixelrnn.tasks.upscale import upscale
     from pixelrnn.train import Classification, Evaluation, Progress, Run, classify, evaluate, fit, fit_scales
 
@@ -38,6 +39,7 @@ __all__ = [
     "Progress",
     "Run",
     "RunError",
+    "Support",
     "TrainConfig",
     "build_model",
     "classify",
@@ -57,6 +59,7 @@ _LAZY = {
     "MultiScaleModel": "pixelrnn.multiscale",
     "Codec": "pixelrnn.codec",
     **dict.fromkeys(("build_model", "load_model"), "pixelrnn.pretrained"),
+    "Support": "pixelrnn.support",
     "upscale": "pixelrnn.tasks.upscale",
     **dict.fromkeys(("Data", "ImageSet", "load_data"), "pixelrnn.data"),
     **dict.fromkeys(("Classification", "Evaluation", "Progress", "Run"), "pixelrnn.train"),

@@ -19,9 +19,11 @@ from torch import Tensor, nn
 
 from pixelrnn import conditions, storage
 from pixelrnn.announce import compiled_module
+from pixelrnn.conditions import Supports
 from pixelrnn.config import ModelConfig, require_seed
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.shares import part
+from pixelrnn.support import Forest
 
 __all__ = ["MODEL", "AbstractImageModel", "AbstractWalker", "Completion", "Drawing", "Group"]
 
@@ -85,12 +87,14 @@ class Group:
         is_known: `(N, C, H, W)` bool.
         label: `(N P)` int64, if the model knows labels.
         context: `(N P, Cc, Hc, Wc)`, not scaled, if it has a context.
+        support: The rows of levels that can occur in the N P images, if not all can.
     """
 
     images: range
     is_known: Array
     label: Array | None
     context: Array | None
+    support: Forest | None = None
 
 
 class AbstractWalker(Protocol):
@@ -111,7 +115,14 @@ class AbstractImageModel(nn.Module, abc.ABC):
         self.config = config
 
     @abc.abstractmethod
-    def log_prob_map(self, x: Tensor, label: int | Tensor | None = None, context: Tensor | None = None) -> Tensor:
+    def log_prob_map(
+        self,
+        x: Tensor,
+        label: int | Tensor | None = None,
+        context: Tensor | None = None,
+        *,
+        support: Supports | None = None,
+    ) -> Tensor:
         """Log probability of each sub-pixel given the earlier ones and the condition.
 
         Args:
@@ -120,6 +131,7 @@ class AbstractImageModel(nn.Module, abc.ABC):
                 trained with `label_dropout`.
             context: `(N, Cc, Hc, Wc)` or one for all, `(Cc, Hc, Wc)`: integers 0 .. levels-1, or floats as the network
                 reads them (about -1 .. 1).
+            support: The colours that can occur, in all images or in each; all if not given. For local models.
 
         Returns:
             `(N, C, H, W)` nats; a log density for a continuous model.
@@ -145,13 +157,28 @@ class AbstractImageModel(nn.Module, abc.ABC):
     def _in_order(self, mask: Tensor) -> Tensor:
         """A mask `(N, C, H, W)` of sub-pixels as `(N, D)`, in the order in which they are drawn."""
 
-    def log_prob(self, x: Tensor, label: int | Tensor | None = None, context: Tensor | None = None) -> Tensor:
+    def log_prob(
+        self,
+        x: Tensor,
+        label: int | Tensor | None = None,
+        context: Tensor | None = None,
+        *,
+        support: Supports | None = None,
+    ) -> Tensor:
         """Log probability of each image in nats, `(N,)`: the sum of `log_prob_map` over the sub-pixels."""
-        return self.log_prob_map(x, label=label, context=context).sum((1, 2, 3))
+        return self.log_prob_map(x, label=label, context=context, support=support).sum((1, 2, 3))
 
-    def bits_per_dim(self, x: Tensor, label: int | Tensor | None = None, context: Tensor | None = None) -> Tensor:
+    def bits_per_dim(
+        self,
+        x: Tensor,
+        label: int | Tensor | None = None,
+        context: Tensor | None = None,
+        *,
+        support: Supports | None = None,
+    ) -> Tensor:
         """Code length of each image in bits per sub-pixel, `(N,)`: -log2 p(x) / (C H W)."""
-        return -self.log_prob(x, label=label, context=context) / (math.log(2) * math.prod(x.shape[1:]))
+        nats = self.log_prob(x, label=label, context=context, support=support)
+        return -nats / (math.log(2) * math.prod(x.shape[1:]))
 
     def log_joint(self, x: Tensor, *, prior: Tensor | None = None, context: Tensor | None = None) -> Tensor:
         r"""Log of the joint probability :math:`p(x, y) = p(x \mid y) p(y)` with every label y.
@@ -201,6 +228,7 @@ class AbstractImageModel(nn.Module, abc.ABC):
         *,
         label: int | Tensor | None = None,
         context: Tensor | None = None,
+        support: Supports | None = None,
         size: tuple[int, int] | None = None,
         temperature: float = 1.0,
         top_k: int | None = None,
@@ -218,6 +246,7 @@ class AbstractImageModel(nn.Module, abc.ABC):
             n: Number of images.
             label: Of all images, or of each, `(n,)`; as for `log_prob_map`.
             context: Of all images, or of each; as for `log_prob_map`.
+            support: As for `log_prob_map`.
             size: Height and width; those of the training images if not given, or those that go with the context.
             temperature: T > 0: every conditional is raised to the power 1/T and normalised (for a continuous mixture
                 its weights and each of its components are); below 1 gives likelier values.
@@ -247,7 +276,8 @@ class AbstractImageModel(nn.Module, abc.ABC):
                 raise ConfigError(f"{name} is {value}; at least 1 is needed")
         drawing = self._drawing(temperature, top_k, top_p, seed)
         x = torch.zeros(n, self.config.shape[0], height, width, dtype=torch.uint8)
-        return self._fill(x, torch.zeros_like(x, dtype=torch.bool), label, given, 1, drawing, batch, callback).images
+        conditioned = conditions.label(self.config, label, n), given, conditions.support(self.config, support, n)
+        return self._fill(x, torch.zeros_like(x, dtype=torch.bool), *conditioned, 1, drawing, batch, callback).images
 
     def complete(
         self,
@@ -256,6 +286,7 @@ class AbstractImageModel(nn.Module, abc.ABC):
         *,
         label: int | Tensor | None = None,
         context: Tensor | None = None,
+        support: Supports | None = None,
         particles: int = 256,
         temperature: float = 1.0,
         top_k: int | None = None,
@@ -277,6 +308,7 @@ class AbstractImageModel(nn.Module, abc.ABC):
             known: Bool, of a shape that can be broadcast to that of `x`.
             label: As for `log_prob_map`.
             context: As for `log_prob_map`.
+            support: As for `log_prob_map`.
             particles: Walks P of each image.
             temperature: As for `sample`; it, `top_k` and `top_p` change the distribution that is completed from.
             top_k: As for `sample`.
@@ -307,9 +339,12 @@ class AbstractImageModel(nn.Module, abc.ABC):
         x, known = conditions.partly_known(self.config, x, known)
         x = conditions.known_planes(self.config, x, known)
         given = conditions.context(self.config, context, len(x), (x.shape[2], x.shape[3]))
-        return self._fill(
-            x, known, label, given, particles, self._drawing(temperature, top_k, top_p, seed), batch, callback
-        )
+        labels = conditions.label(self.config, label, len(x))
+        forest = conditions.support(self.config, support, len(x))
+        if forest is not None:
+            conditions.require_inside(forest, x, known)
+        drawing = self._drawing(temperature, top_k, top_p, seed)
+        return self._fill(x, known, labels, given, forest, particles, drawing, batch, callback)
 
     def _drawing(self, temperature: float, top_k: int | None, top_p: float, seed: int | None) -> Drawing:
         seed = int(np.random.SeedSequence().entropy) % 2**63 if seed is None else seed  # type: ignore[arg-type]
@@ -322,18 +357,18 @@ class AbstractImageModel(nn.Module, abc.ABC):
         self,
         x: Tensor,
         known: Tensor,
-        label: int | Tensor | None,
+        labels: Tensor | None,
         context: Tensor | None,
+        forest: Forest | None,
         particles: int,
         drawing: Drawing,
         batch: int,
         callback: Callable[[float], None] | None,
     ) -> Completion:
-        """Complete images, as planes, whose arguments were checked, but for the label."""
+        """Complete images, as planes, whose arguments were checked."""
         n, levels = len(x), self.config.levels
         if batch < 1:
             raise ConfigError(f"batch is {batch}; at least 1 is needed")
-        labels = conditions.label(self.config, label, n)
         if context is not None:
             context = context.detach().cpu()
             context = context.float() if context.is_floating_point() else context.long()
@@ -354,6 +389,7 @@ class AbstractImageModel(nn.Module, abc.ABC):
                 known[group].cpu().numpy(),
                 None if labels is None else np.repeat(labels[group].cpu().numpy(), particles),
                 None if context is None else np.repeat(context[group].numpy(), particles, axis=0),
+                None if forest is None else forest.of(np.repeat(np.arange(n)[group], particles)),
             )
             walker(cloud, given, part(callback, images.start / n, images.stop / n))
             numbers = np.zeros(len(images))

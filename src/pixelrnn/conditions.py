@@ -4,6 +4,7 @@ Each function returns what the networks take, or raises an error that says what 
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -11,8 +12,10 @@ from torch import Tensor
 from pixelrnn.colours import find_planes, from_planes
 from pixelrnn.config import ModelConfig
 from pixelrnn.errors import ConfigError, DataError
+from pixelrnn.support import OUTSIDE, Forest, Support, plant, rows_of
 
 __all__ = [
+    "Supports",
     "context",
     "images",
     "known_planes",
@@ -20,9 +23,14 @@ __all__ = [
     "partly_known",
     "pictured",
     "planes",
+    "require_inside",
     "scaled",
     "scaled_context",
+    "support",
 ]
+
+Supports = Support | Sequence[Support | None]
+"""Of all images, or of each; None for an image in which every colour can occur."""
 
 WIDE = (torch.uint16, torch.uint32, torch.uint64)  # of which torch finds no minimum
 
@@ -205,3 +213,43 @@ def context(config: ModelConfig, given: Tensor | None, n: int, size: tuple[int, 
     else:
         _levels("contexts", given, config.levels)
     return whole
+
+
+def support(config: ModelConfig, given: Supports | None, n: int) -> Forest | None:
+    """The rows of levels that can occur in each of n images, in the planes that the model is of.
+
+    Raises:
+        ConfigError: If a support is given to a model that takes none.
+        DataError: If there are not n of them, or their colours are none of the model.
+    """
+    if given is None:
+        return None
+    if config.architecture != "local":
+        raise ConfigError(f"a support is given, but architecture {config.architecture!r} takes none; 'local' does")
+    each = [given] * n if isinstance(given, Support) else list(given)
+    if len(each) != n:
+        raise DataError(f"{len(each)} supports are given; {n} are needed, or one for all images")
+    planar = {id(one): _planar(config, one) for one in each if one is not None}
+    return plant([None if one is None else planar[id(one)] for one in each])
+
+
+def _planar(config: ModelConfig, given: Support) -> Support:
+    channels, highest = config.shape[0], int(given.colours.max())
+    if given.colours.shape[1] != channels or highest >= config.levels:
+        raise DataError(
+            f"a support has colours of {given.colours.shape[1]} channels, up to {highest}; "
+            f"{channels} channels and values up to {config.levels - 1} are needed"
+        )
+    if config.colours == "rgb":
+        return given
+    found, is_found = find_planes(given.colours.T, config.colours)
+    if not is_found.all():
+        raise DataError(f"a support has colours that never come from {config.colours}")
+    return Support(found.T)
+
+
+def require_inside(forest: Forest, x: Tensor, known: Tensor) -> None:
+    """Refuse pixels that are known whole, and whose colours cannot occur: `DataError`."""
+    is_outside = rows_of(forest, x.cpu().numpy())[:, -1] == OUTSIDE
+    if (is_outside & known.all(1).cpu().numpy()).any():
+        raise DataError("known pixels have colours that the support does not allow")

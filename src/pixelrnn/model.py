@@ -20,10 +20,13 @@ from torch import Tensor
 from pixelrnn import conditions, outputs
 from pixelrnn.abstract import AbstractImageModel, AbstractWalker, Array, Drawing, Group
 from pixelrnn.announce import compiled_module
+from pixelrnn.conditions import Supports
 from pixelrnn.config import ModelConfig, require_seed
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.masks import COPIED
 from pixelrnn.nn.network import build
+from pixelrnn.outputs.logistic import LogisticMixture
+from pixelrnn.outputs.within import log_prob_within
 
 __all__ = ["ImageModel"]
 
@@ -86,7 +89,14 @@ class ImageModel(AbstractImageModel):
         # In mixed precision the network computes in half, the distributions never.
         return parameters.float() if parameters.dtype in (torch.bfloat16, torch.float16) else parameters
 
-    def log_prob_map(self, x: Tensor, label: int | Tensor | None = None, context: Tensor | None = None) -> Tensor:
+    def log_prob_map(
+        self,
+        x: Tensor,
+        label: int | Tensor | None = None,
+        context: Tensor | None = None,
+        *,
+        support: Supports | None = None,
+    ) -> Tensor:
         """Log probability of each sub-pixel given the earlier ones and the condition; see `AbstractImageModel`.
 
         Pixels that are copied from the context have probability one if they are equal to it, else zero. With `colours`
@@ -94,7 +104,13 @@ class ImageModel(AbstractImageModel):
         """
         conditions.images(self.config, x)
         planes, is_impossible = conditions.planes(self.config, x)
-        nats = self.output.log_prob(self._parameters_of(planes, label, context), planes.to(self.device))
+        forest = conditions.support(self.config, support, len(x))
+        parameters, planes = self._parameters_of(planes, label, context), planes.to(self.device)
+        if forest is None:
+            nats = self.output.log_prob(parameters, planes)
+        else:
+            assert isinstance(self.output, LogisticMixture)
+            nats = log_prob_within(self.output, parameters, planes, forest)
         if is_impossible is not None:
             nats = nats.masked_fill(is_impossible.to(nats.device)[:, None], -math.inf)
         if self.config.copies_context and context is not None:
@@ -180,6 +196,7 @@ class ImageModel(AbstractImageModel):
             numbers=lambda: drawing.numbers(group.images, height * width, stream=(0, 2 * scale + 1, 0)),
             label=group.label,
             context=None if group.context is None else self.read_context(group.context),
+            support=group.support,
             callback=callback,
         )
 

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from pixelrnn import conditions
 from pixelrnn.abstract import AbstractImageModel, AbstractWalker, Drawing, Group
+from pixelrnn.conditions import Supports
 from pixelrnn.config import ModelConfig
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.masks import COPIED
@@ -80,13 +81,21 @@ class MultiScaleModel(AbstractImageModel):
         """The model of each scale, the smallest first."""
         return [model for model in self.scales if isinstance(model, ImageModel)]
 
-    def log_prob_map(self, x: Tensor, label: int | Tensor | None = None, context: Tensor | None = None) -> Tensor:
+    def log_prob_map(
+        self,
+        x: Tensor,
+        label: int | Tensor | None = None,
+        context: Tensor | None = None,
+        *,
+        support: Supports | None = None,
+    ) -> Tensor:
         """Log probability of each sub-pixel given all of the smaller images and the earlier ones of its own scale.
 
         See `AbstractImageModel`. The pixels of the smallest image come first, then those that the next one adds.
         """
         conditions.images(self.config, x)
         conditions.context(self.config, context, len(x), None)
+        conditions.support(self.config, support, len(x))
         self.require_size((x.shape[2], x.shape[3]))
         steps = self.steps
         total = self.models[0].log_prob_map(x[..., :: steps[0], :: steps[0]], label=label)

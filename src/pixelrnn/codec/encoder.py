@@ -15,6 +15,7 @@ from pixelrnn.codec.pool import Pool
 from pixelrnn.codec.streams import Coder
 from pixelrnn.codec.tiles import Tile, cut, group
 from pixelrnn.errors import ArchiveError
+from pixelrnn.support import Support
 
 __all__ = ["Encoded", "Encoder", "Plate", "Stream"]
 
@@ -32,6 +33,7 @@ class Plate:
         values: `(C, H, W)` uint8 levels.
         label: -1 for none.
         context: `(Cc, Hc, Wc)`, if the model has one; such a picture has one tile.
+        support: Its colours, as levels, if no others are to be thought possible.
         limit: Bits above which it is left out.
     """
 
@@ -39,6 +41,7 @@ class Plate:
     values: Array
     label: int = -1
     context: Array | None = None
+    support: Support | None = None
     limit: float = math.inf
 
 
@@ -172,9 +175,10 @@ class Encoder:
         label = np.array([plate.label for plate in plates], np.int64)
         contexts = [plate.context for plate in plates if plate.context is not None]
         context = np.stack(contexts) if contexts else None
-        content, bits = self._coder.encode(values, label, context, tick)
+        support = [plate.support for plate in plates]
+        content, bits = self._coder.encode(values, label, context, support, tick)
         if self._is_verified:
-            restored = self._coder.decode(content, values.shape, label, context, tick)
+            restored = self._coder.decode(content, values.shape, label, context, support, tick)
             if not (restored == values).all():
                 raise ArchiveError("decoding did not give back what was coded; nothing is written (please report this)")
         return content, bits

@@ -12,7 +12,7 @@ Shapes: N lanes, C channels, H rows, W columns.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import constriction
@@ -24,6 +24,7 @@ from pixelrnn.codec.tiles import LANES
 from pixelrnn.errors import ArchiveError, ConfigError, DataError
 from pixelrnn.masks import COPIED, LAG
 from pixelrnn.model import ImageModel
+from pixelrnn.support import Support, plant
 
 __all__ = ["Coder", "least_bytes"]
 
@@ -66,7 +67,12 @@ class Coder:
         return min(LANES, -(-FRONT * steps // (size[0] * size[1])))
 
     def encode(
-        self, values: Array, label: Array, context: Array | None, tick: Callable[[int], None]
+        self,
+        values: Array,
+        label: Array,
+        context: Array | None,
+        support: Sequence[Support | None],
+        tick: Callable[[int], None],
     ) -> tuple[bytes, Array]:
         """Images as bytes.
 
@@ -74,6 +80,7 @@ class Coder:
             values: `(N, C, H, W)` integer levels.
             label: `(N,)` int64, -1 for none; ignored if the model knows none.
             context: `(N, Cc, Hc, Wc)`, not scaled, if it has a context.
+            support: The colours, in planes, that can occur in each of the N; those of the image are among them.
             tick: Called now and then with the number of sub-pixels that are finished since; what it raises ends the
                 work.
 
@@ -87,10 +94,9 @@ class Coder:
             encoder.encode(symbols, _FAMILY, shares)
             chances = shares[np.arange(len(symbols)), symbols] * (1 - shares.shape[1] * 2.0**-24) + 2.0**-24
             bits[:] -= np.bincount(images, np.log2(chances), len(bits))
-            tick(len(symbols))
             return known
 
-        self._visit(values.astype(np.float32), label, context, take, is_known=True)
+        self._visit(values.astype(np.float32), label, context, support, take, tick, is_known=True)
         stream = encoder.get_compressed().astype(WORD).tobytes()
         return stream.ljust(least_bytes(values.shape), b"\0"), bits
 
@@ -100,6 +106,7 @@ class Coder:
         shape: tuple[int, int, int, int],
         label: Array,
         context: Array | None,
+        support: Sequence[Support | None],
         tick: Callable[[int], None],
     ) -> Array:
         """Images `(N, C, H, W)` int64 of a shape, as `encode` took them.
@@ -111,15 +118,14 @@ class Coder:
             raise ArchiveError(f"a stream of {len(stream)} bytes cannot hold {shape[0]} images of its shape")
         decoder = constriction.stream.queue.RangeDecoder(np.frombuffer(stream, WORD).astype(np.uint32))
 
-        def give(_: Array, shares: Array, images: Array) -> Array:
-            tick(len(images))
+        def give(_: Array, shares: Array, __: Array) -> Array:
             try:
                 return decoder.decode(_FAMILY, shares)  # type: ignore[no-any-return]
             except AssertionError as error:  # the library's word for it
                 raise ArchiveError("a stream holds what no image can give") from error
 
         values = np.zeros(shape, np.float32)
-        self._visit(values, label, context, give, is_known=False)
+        self._visit(values, label, context, support, give, tick, is_known=False)
         return values.astype(np.int64)
 
     def _visit(
@@ -127,11 +133,14 @@ class Coder:
         values: Array,
         label: Array,
         context: Array | None,
+        support: Sequence[Support | None],
         answer: Callable[[Array, Array, Array], Array],
+        tick: Callable[[int], None],
         *,
         is_known: bool,
     ) -> None:
         """Walk all stages of the model over the values, which change in place."""
+        forest = plant(support) if any(each is not None for each in support) else None
         for number, (model, step) in enumerate(self.model.stages):
             part = np.ascontiguousarray(values[..., ::step, ::step])
             given = None
@@ -151,7 +160,17 @@ class Coder:
                 raise ArchiveError(f"tiles of {part.shape[2]}x{part.shape[3]} need {memory:,} bytes of memory")
             scaled = None if context is None or model.config.context is None else model.read_context(context)
             labels = label if model.config.classes else None
-            self._ask(program, distribution, part, answer, label=labels, context=scaled, is_given=given)
+            self._ask(
+                program,
+                distribution,
+                part,
+                answer,
+                label=labels,
+                context=scaled,
+                support=forest,
+                is_given=given,
+                callback=tick,
+            )
             values[..., ::step, ::step] = part
 
     def _program(self, number: int, model: ImageModel, size: tuple[int, int]) -> tuple[Any, Any]:

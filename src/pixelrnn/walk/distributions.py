@@ -27,8 +27,23 @@ from pixelrnn.compiled.vectors import (
     view,
 )
 from pixelrnn.outputs.logistic import MAX_LOG_SCALE
+from pixelrnn.support import FREE
 
-__all__ = ["KINDS", "Output", "Room", "compiled", "decide", "highest_of", "make_room", "weigh", "weigh_quickly"]
+__all__ = [
+    "KINDS",
+    "Output",
+    "Room",
+    "choose",
+    "compiled",
+    "decide",
+    "highest_of",
+    "make_room",
+    "prepare",
+    "sharpen",
+    "temperature_of",
+    "weigh",
+    "weigh_quickly",
+]
 
 KINDS = ("bernoulli", "softmax", "logistic-mixture", "continuous-mixture")
 _BERNOULLI, _SOFTMAX, _LOGISTIC, _CONTINUOUS = range(4)
@@ -71,6 +86,10 @@ class Room(NamedTuple):
         chosen: Logit or weight of the value.
         sums: The total in float32.
         nats: Its log probability.
+        rows: Of each lane's tree, if not all levels can occur; see `confine.py`.
+        entries: Weights of the entries of one row.
+        below_entry: Their lower edges.
+        above_entry: Their upper edges.
     """
 
     table: Any
@@ -85,6 +104,10 @@ class Room(NamedTuple):
     chosen: Any
     sums: Any
     nats: Any
+    rows: Any
+    entries: Any
+    below_entry: Any
+    above_entry: Any
 
 
 @compiled
@@ -93,12 +116,16 @@ def make_room(output: Output) -> Room:
     entries = output.mixtures if output.kind == _CONTINUOUS else output.levels
     table, scale = (
         np.empty(entries * LANES, np.float32),
-        np.empty(max(entries, 3 * output.mixtures) * LANES, np.float32),
+        np.empty(max(entries, 3 * output.mixtures + output.copies) * LANES, np.float32),
     )
     total, target, below, reached = np.zeros((4, LANES), np.float64)
     value, given, chosen, sums, nats = np.zeros((5, LANES), np.float32)
-    is_given = np.zeros(LANES, np.bool_)
-    return Room(table, scale, total, target, below, reached, value, given, is_given, chosen, sums, nats)
+    is_given, rows = np.zeros(LANES, np.bool_), np.full(LANES, FREE, np.int64)
+    of_row, below_entry, above_entry = np.empty((3, (output.levels // LANES + 1) * LANES), np.float32)
+    return Room(
+        table, scale, total, target, below, reached, value, given, is_given, chosen, sums, nats,
+        rows, of_row, below_entry, above_entry,
+    )  # fmt: skip
 
 
 @compiled
@@ -170,14 +197,9 @@ def _logistic_weights(parameters: Address, output: Output, room: Room) -> None:
 
 
 @compiled
-def weigh_quickly(output: Output, parameters: Address, room: Room) -> None:
-    """Fill the table of weights of a logistic mixture from differences of its cumulative distribution.
-
-    A third of the work of `weigh`, and as good for a code, whose shares are multiples of 2^-24: the differences are
-    right to some 1e-7 of 1, not of their own value.
-    """
-    count, levels, table = output.mixtures, output.levels, pointer(room.table, 0)
-    prepared, top = pointer(room.scale, 0), np.float32(output.levels - 1)
+def prepare(output: Output, parameters: Address, room: Room) -> None:
+    """Write into `room.scale` shares, means over scales and inverse scales of a mixture, and shares of its copies."""
+    count, prepared = output.mixtures, pointer(room.scale, 0)
     points = pointer(parameters, 3 * count * LANES)
     highest = maximum(highest_of(parameters, count), highest_of(points, output.copies))
     for k in range(0, count * LANES, LANES):
@@ -185,6 +207,19 @@ def weigh_quickly(output: Output, parameters: Address, room: Room) -> None:
         store(prepared, k, exp(load(parameters, k) - highest))
         store(prepared, count * LANES + k, load(parameters, count * LANES + k) * inverse)
         store(prepared, 2 * count * LANES + k, inverse)
+    for k in range(0, output.copies * LANES, LANES):
+        store(prepared, 3 * count * LANES + k, exp(load(points, k) - highest))
+
+
+@compiled
+def weigh_quickly(output: Output, parameters: Address, room: Room) -> None:
+    """Fill the table of weights of a logistic mixture from differences of its cumulative distribution.
+
+    A third of the work of `weigh`, and as good for a code, whose shares are multiples of 2^-24: the differences are
+    right to some 1e-7 of 1, not of their own value. The room is prepared.
+    """
+    count, levels, table = output.mixtures, output.levels, pointer(room.table, 0)
+    prepared, top = pointer(room.scale, 0), np.float32(output.levels - 1)
     below = splat(_ZERO)
     for level in range(levels):
         reached, edge = splat(_ZERO), splat(np.float32(2 * level + 1) / top - _ONE)
@@ -196,11 +231,15 @@ def weigh_quickly(output: Output, parameters: Address, room: Room) -> None:
             reached = reached + part
         store(table, level * LANES, maximum(reached - below, splat(_ZERO)))
         below = reached
-    _add_points(output, points, highest, room)
+    places = view(address(parameters), np.float32)
+    for m in range(output.copies):
+        for lane in range(LANES):
+            level = int(places[(3 * count + output.copies + m) * LANES + lane])
+            room.table[level * LANES + lane] += room.scale[(3 * count + m) * LANES + lane]
 
 
 @compiled
-def _sharpen(table: Address, count: int, sharpness: Vector) -> None:
+def sharpen(table: Address, count: int, sharpness: Vector) -> None:
     """Raise weights to the power 1/T, the highest becoming 1; those below the normal floats count as the smallest."""
     highest = maximum(highest_of(table, count), splat(_SMALLEST))
     for j in range(0, count * LANES, LANES):
@@ -222,7 +261,7 @@ def weigh(output: Output, parameters: Address, room: Room, temperature: float) -
     elif output.kind == _LOGISTIC:
         _logistic_weights(parameters, output, room)
         if temperature != 1:
-            _sharpen(table, output.levels, sharpness)
+            sharpen(table, output.levels, sharpness)
     else:
         _softmax_weights(parameters, output.mixtures, sharpness, table)
 
@@ -339,11 +378,21 @@ def decide(output: Output, parameters: Address, room: Room, wants_nats: bool) ->
 
     Where `room.target` is not negative it is the uniform number that draws the value, elsewhere the value is given.
     """
-    settings = view(output.settings, np.float64)
-    # Colder than this the likeliest value is certain anyway, and 1/T is no float32.
-    temperature, top_p = max(settings[0], 1e-30), settings[1]
+    weigh(output, parameters, room, temperature_of(output))
+    choose(output, parameters, room, wants_nats)
+
+
+@compiled
+def temperature_of(output: Output) -> Any:
+    """Colder than this the likeliest value is certain anyway, and 1/T is no float32."""
+    return max(view(output.settings, np.float64)[0], 1e-30)
+
+
+@compiled
+def choose(output: Output, parameters: Address, room: Room, wants_nats: bool) -> None:
+    """As `decide`, of a table that is there."""
+    temperature, top_p = temperature_of(output), view(output.settings, np.float64)[1]
     is_restricted = output.top_k > 0 or top_p < 1
-    weigh(output, parameters, room, temperature)
     if is_restricted:
         _restrict(output, room, top_p)
     room.total[:] = 0

@@ -18,8 +18,19 @@ from pixelrnn.compiled import threads
 from pixelrnn.compiled.threads import TASK
 from pixelrnn.compiled.vectors import LANES, Address, address, pointer, view
 from pixelrnn.masks import LAG, RADIUS
-from pixelrnn.walk.distributions import Output, Room, decide, make_room, weigh_quickly
-from pixelrnn.walk.local import Local, LocalProgram, Pixels, begin, find, layout, most, tell
+from pixelrnn.support import FREE, Forest
+from pixelrnn.walk.confine import Trees, follow, forced, only_level, weigh_within, write_shares_within
+from pixelrnn.walk.distributions import (
+    Output,
+    Room,
+    choose,
+    make_room,
+    prepare,
+    temperature_of,
+    weigh,
+    weigh_quickly,
+)
+from pixelrnn.walk.local import PIXEL, Local, LocalProgram, Pixels, begin, find, layout, most, tell
 from pixelrnn.walk.program import Array
 from pixelrnn.walk.tables import write_shares
 
@@ -44,6 +55,15 @@ class Images(NamedTuple):
     log_prob: int
     found: int
     label: int
+    roots: int
+    starts: int
+    entries: int
+    next: int
+
+
+@njit
+def _trees(of: Images) -> Trees:
+    return Trees(of.starts, of.entries, of.next)
 
 
 @njit
@@ -52,13 +72,14 @@ def _unpack(n: Any) -> tuple[Local, Output, Images]:
     net = Local(n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11], n[12], n[13])
     output = Output(n[14], n[15], n[16], n[17], n[18], n[19], n[20])
     return net, output, Images(
-        n[21], n[22], n[23], n[24], n[25], n[26], n[27], n[28], n[29], n[30], n[31], n[32], n[33]
+        n[21], n[22], n[23], n[24], n[25], n[26], n[27], n[28], n[29], n[30], n[31], n[32], n[33],
+        n[34], n[35], n[36], n[37],
     )  # fmt: skip
 
 
 @njit
 def _schedule(of: Images, first: int, count: int, sets: int, step: int, pixel: Any, block: Any) -> Any:
-    """Fill in the pixels of a step (image, row, column) of some images, and their blocks (first, count, set).
+    """Fill in the pixels of a step (image, row, column, root) of some images, and their blocks (first, count, set).
 
     Returns:
         How many pixels and how many blocks there are.
@@ -76,6 +97,7 @@ def _schedule(of: Images, first: int, count: int, sets: int, step: int, pixel: A
                     block[blocks, 0], block[blocks, 1], block[blocks, 2] = pixels, 0, weights
                     blocks, room = blocks + 1, LANES
                 pixel[pixels, 0], pixel[pixels, 1], pixel[pixels, 2] = image, row, column
+                pixel[pixels, 3] = view(of.roots, np.int64)[image] if of.roots else FREE
                 block[blocks - 1, 1] += 1
                 pixels, room = pixels + 1, room - 1
     return pixels, blocks
@@ -85,24 +107,25 @@ def _schedule(of: Images, first: int, count: int, sets: int, step: int, pixel: A
 def _place(net: Local, of: Images, pixels: Pixels, lane: int, channel: int) -> Any:
     """Where in an array `(N, C, H, W)` a channel of a pixel lies."""
     where = view(pixels.pixel, np.int64)
-    plane = where[3 * lane] * net.channels + channel
-    return (plane * of.rows + where[3 * lane + 1]) * of.columns + where[3 * lane + 2]
+    plane = where[PIXEL * lane] * net.channels + channel
+    return (plane * of.rows + where[PIXEL * lane + 1]) * of.columns + where[PIXEL * lane + 2]
 
 
 @njit
 def _know(net: Local, of: Images, pixels: Pixels, room: Room, channel: int) -> None:
-    """Tell the room what is known of a channel of some pixels: the value, or the number that draws it."""
+    """Tell the room what is known of a channel of some pixels: the value, or the number that draws it; and the rows."""
     values, is_known, uniform = view(of.values, np.float32), view(of.is_known, np.uint8), view(of.uniform, np.float64)
     where = view(pixels.pixel, np.int64)
     for lane in range(LANES):
-        room.target[lane], room.value[lane] = 0.5, 0
+        room.target[lane], room.value[lane], room.rows[lane] = 0.5, 0, FREE
         if lane < pixels.lanes:
+            room.rows[lane] = where[PIXEL * lane + 3]
             at = _place(net, of, pixels, lane, channel)
             if of.is_known and is_known[at]:
                 room.target[lane], room.value[lane] = -1, values[at]
             else:
-                row = where[3 * lane] * of.rows + where[3 * lane + 1]
-                room.target[lane] = uniform[(row * of.columns + where[3 * lane + 2]) * net.channels + channel]
+                row = where[PIXEL * lane] * of.rows + where[PIXEL * lane + 1]
+                room.target[lane] = uniform[(row * of.columns + where[PIXEL * lane + 2]) * net.channels + channel]
 
 
 @njit
@@ -126,8 +149,18 @@ def _note(net: Local, output: Output, of: Images, pixels: Pixels, room: Room, fo
 def _pixels(net: Local, of: Images, block: Any, number: int, pixel: int, room: int) -> Pixels:
     """One of the blocks of a step."""
     rows, columns = of.rows + RADIUS, of.columns + 2 * RADIUS
-    place = pixel + 8 * 3 * block[number, 0]
+    place = pixel + 8 * PIXEL * block[number, 0]
     return Pixels(block[number, 1], block[number, 2], place, of.around, rows, columns, of.label, room)
+
+
+@njit
+def _follow(of: Images, pixels: Pixels, room: Room) -> None:
+    """Go on to the row behind the values of a block of pixels."""
+    if of.roots:
+        where = view(pixels.pixel, np.int64)
+        for lane in range(pixels.lanes):
+            at = PIXEL * lane + 3
+            where[at] = follow(_trees(of), where[at], int(room.value[lane]))
 
 
 @cfunc(TASK, cache=True)
@@ -137,7 +170,7 @@ def advance_front(task: int, n: Any) -> None:
     first = task * IMAGES
     count = min(IMAGES, of.images - first)
     at_once = most(count, of.rows, of.columns, of.lag, net.sets)
-    pixel, block = np.empty((at_once[0], 3), np.int64), np.empty((at_once[1], 3), np.int64)
+    pixel, block = np.empty((at_once[0], PIXEL), np.int64), np.empty((at_once[1], 3), np.int64)
     room, features = make_room(output), np.zeros(layout(net).end * LANES, np.float32)
     for step in range(of.first_step, of.end_step):
         _, blocks = _schedule(of, first, count, net.sets, step, pixel, block)
@@ -147,8 +180,13 @@ def advance_front(task: int, n: Any) -> None:
             for channel in range(net.channels):
                 found = find(net, pixels, channel)
                 _know(net, of, pixels, room, channel)
-                decide(output, found, room, of.log_prob != 0)
+                if of.roots:
+                    weigh_within(output, _trees(of), found, room, temperature_of(output))
+                else:
+                    weigh(output, found, room, temperature_of(output))
+                choose(output, found, room, of.log_prob != 0)
                 _note(net, output, of, pixels, room, found, channel)
+                _follow(of, pixels, room)
                 tell(net, pixels, channel, pointer(room.value, 0))
     # Numba frees an array after the last line that names it.
     pixel[0, 0], features[0] = 0, 0
@@ -163,8 +201,12 @@ def _schedule_all(n: Any, pixel: Any, block: Any) -> tuple[int, int]:
 
 
 @njit(nogil=True, cache=True)
-def _tabulate(n: Any, pixel: Any, block: Any, features: Any, channel: int, known: Any, shares: Any) -> None:
+def _tabulate(
+    n: Any, pixel: Any, block: Any, features: Any, channel: int, known: Any, is_asked: Any, shares: Any
+) -> None:
     """Take up the values of the channel before, and write the shares of the levels of a channel of a step's pixels.
+
+    Where only one level can occur it is taken as known.
 
     Args:
         n: What `_integers` wrote.
@@ -172,11 +214,12 @@ def _tabulate(n: Any, pixel: Any, block: Any, features: Any, channel: int, known
         block: Of the step.
         features: Room for each block.
         channel: Which; after the last one only its values are taken up.
-        known: Values of the channel before.
-        shares: float64 `(pixels, levels)`.
+        known: Values of the channel before; then those that are forced.
+        is_asked: Set to whether a value is to be asked for.
+        shares: float64 `(pixels, levels)`, of those only.
     """
     net, output, of = _unpack(n)
-    room = make_room(output)
+    room, levels = make_room(output), output.levels
     for number in range(len(block)):
         first, count = block[number, 0], block[number, 1]
         place = address(pointer(features, number * layout(net).end * LANES))
@@ -186,14 +229,38 @@ def _tabulate(n: Any, pixel: Any, block: Any, features: Any, channel: int, known
         else:
             for lane in range(count):
                 room.value[lane] = known[first + lane]
+            _follow(of, pixels, room)
             tell(net, pixels, channel - 1, pointer(room.value, 0))
         if channel < net.channels:
-            weigh_quickly(output, find(net, pixels, channel), room)
-            write_shares(room, shares.ctypes.data + 8 * first * output.levels, count)
+            _write_shares(output, of, pixels, find(net, pixels, channel), room, shares.ctypes.data + 8 * first * levels)
+            for lane in range(count):
+                is_asked[first + lane] = not forced(_trees(of), room.rows[lane])
+                if not is_asked[first + lane]:
+                    known[first + lane] = only_level(_trees(of), room.rows[lane])
+
+
+@njit
+def _write_shares(output: Output, of: Images, pixels: Pixels, parameters: Address, room: Room, place: int) -> None:
+    """Write the shares of a block of pixels; nothing where a level is forced."""
+    where, trees, is_free = view(pixels.pixel, np.int64), _trees(of), False
+    prepare(output, parameters, room)
+    for lane in range(pixels.lanes):
+        room.rows[lane] = where[PIXEL * lane + 3]
+        is_free |= room.rows[lane] == FREE
+    if is_free:
+        weigh_quickly(output, parameters, room)
+        write_shares(room, place, pixels.lanes)
+    for lane in range(pixels.lanes):
+        if room.rows[lane] != FREE and not forced(trees, room.rows[lane]):
+            write_shares_within(output, trees, parameters, room, lane, place + 8 * lane * output.levels)
 
 
 def advance(
-    program: LocalProgram, output: Output, steps: tuple[int, int, int], arrays: tuple[Array | None, ...]
+    program: LocalProgram,
+    output: Output,
+    steps: tuple[int, int, int],
+    arrays: tuple[Array | None, ...],
+    support: Forest | None,
 ) -> None:
     """Walk images through some steps, on all threads.
 
@@ -202,10 +269,11 @@ def advance(
         output: Of a sub-pixel.
         steps: The lag of the front, the first step and the end.
         arrays: As `visit.walk` has them: images with their borders, values, ...
+        support: The rows of levels that can occur in each image.
     """
     values = arrays[1]
     assert values is not None
-    threads.run(advance_front, -(-len(values) // IMAGES), _integers(program, output, steps, arrays))
+    threads.run(advance_front, -(-len(values) // IMAGES), _integers(program, output, steps, arrays, support))
 
 
 def ask_front(
@@ -215,38 +283,53 @@ def ask_front(
     answer: Callable[[Array, Array, Array], Array],
     *,
     label: Array | None,
+    support: Forest | None,
+    callback: Callable[[int], None] | None,
 ) -> None:
     """See `pixelrnn.walk.visit.ask`."""
     images, channels, rows, columns = values.shape
     at_once, blocks = most(images, rows, columns, LAG, program.sizes.sets)
-    pixel, block = np.zeros((at_once, 3), np.int64), np.zeros((blocks, 3), np.int64)
+    pixel, block = np.zeros((at_once, PIXEL), np.int64), np.zeros((blocks, 3), np.int64)
     features = np.zeros(blocks * program.floats * LANES, np.float32)
     shares, known = np.zeros((at_once, output.levels)), np.zeros(at_once, np.float32)
+    is_asked = np.ones(at_once, np.bool_)
     arrays = (program.states(images, rows, columns), values, None, None, None, None, label, None)
-    integers = _integers(program, output, (LAG, 0, 0), arrays)
+    integers = _integers(program, output, (LAG, 0, 0), arrays, support)
     step_at = FIXED + Images._fields.index("first_step")
     for step in range(LAG * (rows - 1) + columns):
         integers[step_at] = step
         pixels, blocks = _schedule_all(integers, pixel, block)
-        image, row, column = pixel[:pixels].T
+        image, row, column = pixel[:pixels, :3].T
         for channel in range(channels + 1):
-            _tabulate(integers, pixel, block[:blocks], features, channel, known, shares)
+            _tabulate(integers, pixel, block[:blocks], features, channel, known, is_asked, shares)
             if channel < channels:
-                found = answer(values[image, channel, row, column], shares[:pixels], image)
-                values[image, channel, row, column] = known[:pixels] = found
+                asked = np.flatnonzero(is_asked[:pixels])
+                if len(asked):
+                    # Copied only if some are left out.
+                    of_asked = shares[:pixels] if len(asked) == pixels else shares[asked]
+                    before = values[image[asked], channel, row[asked], column[asked]]
+                    known[asked] = answer(before, of_asked, image[asked])
+                values[image, channel, row, column] = known[:pixels]
+        if callback is not None:
+            callback(pixels * channels)
 
 
 FIXED = len(Local._fields) + len(Output._fields)
 
 
 def _integers(
-    program: LocalProgram, output: Output, steps: tuple[int, int, int], arrays: tuple[Array | None, ...]
+    program: LocalProgram,
+    output: Output,
+    steps: tuple[int, int, int],
+    arrays: tuple[Array | None, ...],
+    support: Forest | None,
 ) -> Array:
     """What the compiled functions are told."""
     *known, context = arrays
     values = known[1]
     assert values is not None
     assert context is None
-    of = (len(values), *values.shape[2:], *steps, *(0 if array is None else array.ctypes.data for array in known))
+    trees = (None,) * len(Forest._fields) if support is None else support
+    of = (len(values), *values.shape[2:], *steps, *(0 if a is None else a.ctypes.data for a in (*known, *trees)))
     assert len(of) == len(Images._fields)
     return np.array((*program.net, *output, *of), np.int64)

@@ -25,9 +25,11 @@ from pixelrnn.walk.distributions import highest_of
 from pixelrnn.walk.program import Array
 from pixelrnn.walk.state import scaled
 
-__all__ = ["Local", "LocalProgram", "Pixels", "begin", "compile_local", "find", "layout", "most", "tell"]
+__all__ = ["PIXEL", "Local", "LocalProgram", "Pixels", "begin", "compile_local", "find", "layout", "most", "tell"]
 
 _ZERO, _ONE, _TWO, _EIGHT = np.array([0, 1, 2, 8], np.float32)
+
+PIXEL = 4  # integers of a pixel: image, row, column, and the row of its tree
 
 NORTH, NORTH_WEST, NORTH_EAST = (NEIGHBOURS.index(place) for place in CANDIDATES[1:4])
 
@@ -142,7 +144,7 @@ class Pixels(NamedTuple):
     Attributes:
         lanes: How many of them have one.
         weights: Number of their set of weights.
-        pixel: int64 `(lanes, 3)`: image, row and column of each.
+        pixel: int64 `(lanes, PIXEL)`: image, row and column of each, and the row of its tree.
         around: float32 scaled images with their borders, `(N, C, rows, columns)`.
         rows: Of an image with its border.
         columns: Of an image with its borders.
@@ -265,7 +267,7 @@ def _gather(net: Local, pixels: Pixels) -> None:
     offsets, around, where = view(net.offsets, np.int64), view(pixels.around, np.float32), view(pixels.pixel, np.int64)
     room = view(pixels.room, np.float32)
     for lane in range(pixels.lanes):
-        image, row, column = where[3 * lane], where[3 * lane + 1], where[3 * lane + 2]
+        image, row, column = where[PIXEL * lane], where[PIXEL * lane + 1], where[PIXEL * lane + 2]
         for channel in range(net.channels):
             at = (image * net.channels + channel) * plane + (row + RADIUS) * pixels.columns + column + RADIUS
             west = around[at - 1]
@@ -322,8 +324,8 @@ def _add_biases(net: Local, pixels: Pixels) -> None:
     places, table = view(_part(net, PLACE), np.float32), view(_part(net, LABEL), np.float32)
     labels = view(pixels.label, np.int64)
     for lane in range(pixels.lanes):
-        number = where[3 * lane + 1] % net.grid * net.grid + where[3 * lane + 2] % net.grid
-        label = labels[where[3 * lane]] if pixels.label else -1
+        number = where[PIXEL * lane + 1] % net.grid * net.grid + where[PIXEL * lane + 2] % net.grid
+        label = labels[where[PIXEL * lane]] if pixels.label else -1
         for feature in range(net.hidden):
             value = places[number * net.hidden + feature]
             if label >= 0:
@@ -437,7 +439,7 @@ def _write(net: Local, pixels: Pixels, channel: int, value: Vector) -> None:
     store(_of(pixels.room, place.u), 0, value)  # u is free again
     values = view(pixels.room + 4 * place.u * LANES, np.float32)
     for lane in range(pixels.lanes):
-        image, row, column = where[3 * lane], where[3 * lane + 1], where[3 * lane + 2]
+        image, row, column = where[PIXEL * lane], where[PIXEL * lane + 1], where[PIXEL * lane + 2]
         plane = (image * net.channels + channel) * pixels.rows * pixels.columns
         at = plane + (row + RADIUS) * pixels.columns + column + RADIUS
         around[at] = values[lane]

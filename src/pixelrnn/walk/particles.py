@@ -17,6 +17,7 @@ from typing import Self
 
 import numpy as np
 
+from pixelrnn.support import Forest
 from pixelrnn.walk.program import Array, Program
 from pixelrnn.walk.visit import Distribution, walk
 
@@ -95,6 +96,7 @@ def propagate(
     numbers: Callable[[], Array],
     label: Array | None = None,
     context: Array | None = None,
+    support: Forest | None = None,
     callback: Callable[[float], None] | None = None,
 ) -> None:
     """Let particles draw what is not known, and weigh them by what is.
@@ -109,6 +111,7 @@ def propagate(
         numbers: Gives `(N, H W)` numbers in [0, 1), for resampling; not asked if there is none.
         label: `(N P)` int64, if the network knows labels.
         context: `(N P, Cc, Hc, Wc)` float32, if the network has a context.
+        support: The rows of levels that can occur in the N P images, if not all can.
         callback: Called with the finished share, 0 .. 1, after every row.
     """
     images, particles, channels, height, width = cloud.values.shape
@@ -137,6 +140,7 @@ def propagate(
         values,
         label=label,
         context=context,
+        support=support,
         is_known=np.repeat(is_known.astype(np.uint8), particles, axis=0),
         uniform=uniform,
         log_prob=nats,

@@ -14,6 +14,7 @@ from pixelrnn.compiled import threads
 from pixelrnn.compiled.vectors import LANES, padded
 from pixelrnn.config import OutputName
 from pixelrnn.masks import LAG
+from pixelrnn.support import Forest
 from pixelrnn.walk.distributions import KINDS, Output
 from pixelrnn.walk.engine import advance, gather, tabulate
 from pixelrnn.walk.local import LocalProgram
@@ -57,6 +58,7 @@ def walk(
     *,
     label: Array | None = None,
     context: Array | None = None,
+    support: Forest | None = None,
     is_known: Array | None = None,
     uniform: Callable[[range], Array] | None = None,
     log_prob: Array | None = None,
@@ -77,6 +79,7 @@ def walk(
         values: `(N, C, H, W)` float32, levels as they are; changed in place.
         label: `(N)` int64, -1 for none; needed if the network knows labels.
         context: `(N, Cc, Hc, Wc)` float32 as the network reads it, if it has one.
+        support: The rows of levels that can occur in each image, of a local network.
         is_known: `(N, C, H, W)` uint8: where `values` are given; nowhere if not given.
         uniform: Gives the float64 numbers in [0, 1), `(n, H, W, C)`, that draw the values of a range of images; not
             needed if everything is known.
@@ -102,6 +105,7 @@ def walk(
         True
     """
     _check(program, distribution, values, label, context, is_known, uniform, log_prob, parameters)
+    _check_support(distribution, support, len(values))
     images, channels, rows, columns = values.shape
     # What is counted: sub-pixels of a raster; for a local network steps of a front, which are pixels if it must stop.
     unit, line, total = 1, columns * channels, rows * columns * channels
@@ -122,7 +126,8 @@ def walk(
                 labels = None if labels is None else labels[chosen]
                 states = states[chosen] if isinstance(program, LocalProgram) else _gather(program, states, chosen)
             arrays = (states, values_of, known, numbers, nats, found, labels, contexts)
-            _advance(program, distribution, (first, end), line, arrays)
+            of_batch = None if support is None else support.of(np.asarray(members))
+            _advance(program, distribution, (first, end), line, arrays, of_batch)
             if callback is not None and (end % line == 0 or end == total):
                 callback((start + len(members) * end / total) / images)
 
@@ -135,7 +140,9 @@ def ask(
     *,
     label: Array | None = None,
     context: Array | None = None,
+    support: Forest | None = None,
     is_given: Array | None = None,
+    callback: Callable[[int], None] | None = None,
 ) -> None:
     """Visit the sub-pixels of images, and have each value answered, given its distribution.
 
@@ -149,20 +156,26 @@ def ask(
         distribution: Of a sub-pixel, discrete, as it is (temperature 1).
         values: `(N, C, H, W)` float32, levels as they are; changed in place.
         answer: Called with the values of M sub-pixels, `(M)`, the shares of their levels, float64 `(M, levels)` (see
-            `tables.py`), and the numbers `(M)` of their images; returns the values `(M)`.
+            `tables.py`), and the numbers `(M)` of their images; returns the values `(M)`. Where only one level can
+            occur it is not called.
         label: As for `walk`.
         context: As for `walk`.
+        support: As for `walk`.
         is_given: `(C, H, W)` bool: where `values` are given, and not asked for.
+        callback: Called now and then with the number of sub-pixels visited since; what it raises ends the walk.
     """
     images, channels, rows, columns = values.shape
     assert distribution.levels > 0
     given = np.zeros(values.shape[1:], np.bool_) if is_given is None else is_given
     _check(program, distribution, values, label, context, np.ones(values.shape, np.uint8), None, None, None)
+    _check_support(distribution, support, images)
     settings = np.array([1.0, 1.0])
     if isinstance(program, LocalProgram):
         assert is_given is None
-        _front().ask_front(program, _output(distribution, settings), values, answer, label=label)
+        output = _output(distribution, settings)
+        _front().ask_front(program, output, values, answer, label=label, support=support, callback=callback)
         return
+    assert support is None
     numbers = np.arange(images)
     shares = np.zeros((images, distribution.levels))
     states = program.states(images, rows, columns)
@@ -176,6 +189,8 @@ def ask(
         threads.run(tabulate, padded(images) // LANES, integers, is_alone=True)
         if is_asked:
             values[:, channel, row, column] = answer(values[:, channel, row, column], shares, numbers)
+        if callback is not None:
+            callback(images)
 
 
 def _check(
@@ -218,18 +233,31 @@ def _check(
         assert bool(((given >= 0) & (given < distribution.levels)).all())
 
 
+def _check_support(distribution: Distribution, support: Forest | None, images: int) -> None:
+    if support is None:
+        return
+    roots, starts, levels, following = support
+    assert all(array.dtype == np.int64 and array.flags.c_contiguous for array in support)
+    assert roots.shape == (images,)
+    assert levels.shape == following.shape == (starts[-1],)
+    assert bool(((levels >= 0) & (levels < distribution.levels)).all())
+    assert bool((roots < len(starts) - 1).all() and (following < len(starts) - 1).all() and (np.diff(starts) > 0).all())
+
+
 def _advance(
     program: Program | LocalProgram,
     distribution: Distribution,
     visits: tuple[int, int],
     line: int,
     arrays: tuple[Array | None, ...],
+    support: Forest | None,
 ) -> None:
     """Some sub-pixels of a batch, or steps of a front with a lag of a line, on all threads."""
     settings = np.array([distribution.temperature, distribution.top_p], np.float64)
     if isinstance(program, LocalProgram):
-        _front().advance(program, _output(distribution, settings), (line, *visits), arrays)
+        _front().advance(program, _output(distribution, settings), (line, *visits), arrays, support)
         return
+    assert support is None
     integers = _integers(program, distribution, settings, visits, arrays)
     values = arrays[1]
     assert values is not None
