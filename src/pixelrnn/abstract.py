@@ -398,8 +398,8 @@ class AbstractImageModel(nn.Module, abc.ABC):
                 numbers = np.where(is_plain[group], 0.0, drawing.numbers(images, 1, stream=(0, 0, 1))[:, 0])
             filled[group], log_known[group] = cloud.chosen(numbers)
         dtype = torch.float32 if levels == 0 else torch.uint8 if levels <= 256 else torch.int64
-        images = conditions.pictured(self.config, torch.from_numpy(filled).to(dtype))
-        return Completion(images.to(self.device), torch.from_numpy(log_known))
+        pictures = conditions.pictured(self.config, torch.from_numpy(filled).to(dtype))
+        return Completion(pictures.to(self.device), torch.from_numpy(log_known))
 
     @property
     def device(self) -> torch.device:

@@ -224,7 +224,7 @@ def support(config: ModelConfig, given: Supports | None, n: int) -> Forest | Non
     """
     if given is None:
         return None
-    if config.architecture != "local":
+    if not config.takes_support:
         raise ConfigError(f"a support is given, but architecture {config.architecture!r} takes none; 'local' does")
     each = [given] * n if isinstance(given, Support) else list(given)
     if len(each) != n:

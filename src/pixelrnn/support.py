@@ -19,7 +19,7 @@ import numpy as np
 
 from pixelrnn.errors import DataError
 
-__all__ = ["FLOOR", "FREE", "OUTSIDE", "Forest", "Support", "plant", "rows_of"]
+__all__ = ["FLOOR", "FREE", "MOST_COLOURS", "OUTSIDE", "Forest", "Support", "few", "plant", "rows_of"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -28,6 +28,12 @@ FLOOR = 1e-6
 
 FREE, OUTSIDE = -1, -2
 """In the place of a row: of an image without a support, and behind a value that the support does not allow."""
+
+
+MOST_COLOURS, PIXELS_OF_A_COLOUR = 4096, 4
+"""Of an image, most, and least for each of them, for it to be worth while to say which it has."""
+
+LEVELS = 256
 
 
 class Forest(NamedTuple):
@@ -123,6 +129,24 @@ class Support:
                 starts.append(entries + np.searchsorted(np.flatnonzero(is_new[:, channel + 1]), new))
         starts.append(np.array([entries]))
         return Forest(np.zeros(1, np.int64), np.concatenate(starts), np.concatenate(values), np.concatenate(following))
+
+
+def few(image: Array, levels: int) -> Support | None:
+    """The colours of an image `(C, H, W)` of so many levels, if they are so few that to know them is a gain.
+
+    Example:
+        >>> few(np.zeros((3, 8, 8), np.uint8), 256)
+        Support(1 colours of 3 channels)
+        >>> few(np.arange(64, dtype=np.uint8).reshape(1, 8, 8), 256) is None
+        True
+    """
+    channels = len(image)
+    most = min(MOST_COLOURS, image[0].size // PIXELS_OF_A_COLOUR, levels**channels - 1)
+    if not 0 < levels <= LEVELS or most < 1:
+        return None
+    powers = levels ** np.arange(channels, dtype=np.int64)
+    found = np.unique(np.tensordot(powers, image.astype(np.int64), 1))
+    return Support(found[:, None] // powers % levels) if len(found) <= most else None
 
 
 def plant(supports: Sequence[Support | None]) -> Forest:

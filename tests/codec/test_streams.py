@@ -150,7 +150,7 @@ def test_decoding_takes_no_longer_than_the_size_allows():
     assert (codec.decode(data) == 0).all()
     coder = Coder(model)
     with pytest.raises(ArchiveError, match="cannot hold"):
-        coder.decode(b"\0" * 4, (1, 1, 512, 512), np.array([-1]), None, lambda: None)
+        coder.decode(b"\0" * 4, (1, 1, 512, 512), np.array([-1]), None, [None], lambda: None)
 
 
 def test_encoding_sees_that_decoding_gives_the_same(monkeypatch):
@@ -166,7 +166,7 @@ def test_memory_is_bounded_before_it_is_taken():
     model = build(shape=(1, 4, 4), levels=2).float()
     stream = bytes(2**18)
     with pytest.raises(ArchiveError, match="bytes of memory"):
-        Coder(model).decode(stream, (1, 1, 1, 2**26), np.array([-1]), None, lambda: None)
+        Coder(model).decode(stream, (1, 1, 1, 2**26), np.array([-1]), None, [None], lambda: None)
     with pytest.raises(DataError, match="at most"):
         Codec(model).encode(torch.zeros(1, 1, 1, 1, dtype=torch.uint8).expand(1, 1, 2**14, 2**14))
     with pytest.raises(ConfigError, match="tile is"):

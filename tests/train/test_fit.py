@@ -325,7 +325,7 @@ def test_withheld_labels(labelled, monkeypatch):
     given = []
     count = len(labelled.train)
 
-    def noted(self, x, *, label=None, context=None):
+    def noted(self, x, *, label=None, context=None, support=None):
         given.append(label)
         return self.output.log_prob(self(x, label=label), x)
 
@@ -372,7 +372,7 @@ def test_classification_counts_what_classify_says(labelled):
     conditional = model(classes=10, label_dropout=0.5)
     fit(conditional, labelled, config(steps=40))
     result = classify(conditional, labelled.test, batch=7)
-    images, label, _ = labelled.test.examples(range(len(labelled.test)))
+    images, label, _, _ = labelled.test.examples(range(len(labelled.test)))
     with torch.no_grad():
         posterior = conditional.classify(images)
         joint = torch.stack([conditional.log_prob(images, label=y) for y in range(10)], 1) - math.log(10)

@@ -13,7 +13,7 @@ from PIL import Image
 from pixelrnn.abstract import AbstractImageModel
 from pixelrnn.codec.codec import require_model
 from pixelrnn.codec.container import LEAST_HEAD, Index, Kind, Member, head_size, piece_of, unpack_index
-from pixelrnn.codec.decoder import Damaged, decode, groups_of, refuse
+from pixelrnn.codec.decoder import Damaged, decode, groups_of, refuse, supports_of
 from pixelrnn.codec.examine import opened
 from pixelrnn.codec.pictures import FORMS, LEVELS, Planes, checksum, info, to_picture
 from pixelrnn.codec.streams import Coder
@@ -261,7 +261,16 @@ class Archive:
             for tile in tiles
         )
         report = None if callback is None else lambda done: callback(done, total)
-        for number, values in decode(coder, self.index, groups, self.piece, coded, damaged=damaged, callback=report):
+        try:
+            needs = coded.intersection(self.index.with_colours)
+            supports = supports_of(self.index, channels, self.piece) if needs else {}
+        except ArchiveError as error:
+            for number in sorted(needs):
+                damaged(number, error)
+            coded, supports = coded - needs, {}
+        for number, values in decode(
+            coder, self.index, groups, self.piece, coded, supports=supports, damaged=damaged, callback=report
+        ):
             try:
                 picture = self._picture(number, values, config)
             except ArchiveError as error:

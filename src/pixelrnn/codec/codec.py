@@ -21,13 +21,15 @@ from pixelrnn.codec.container import (
     piece_of,
     unpack_index,
 )
-from pixelrnn.codec.decoder import decode, groups_of, refuse
+from pixelrnn.codec.decoder import decode, groups_of, refuse, supports_of
 from pixelrnn.codec.encoder import Encoder, Plate
+from pixelrnn.codec.palettes import pack_palettes
 from pixelrnn.codec.pictures import LEVELS
 from pixelrnn.codec.streams import Coder
 from pixelrnn.codec.tiles import default_tile
 from pixelrnn.codec.weights import fingerprint
 from pixelrnn.errors import ArchiveError, ConfigError, DataError
+from pixelrnn.support import few
 
 __all__ = ["Codec", "require_model"]
 
@@ -111,12 +113,15 @@ class Codec:
         if is_impossible is not None and bool(is_impossible.any()):
             raise DataError(f"the images have colours that never come from {model.config.colours}")
         values = planes.numpy()
+        supports = [few(image, model.config.levels) if model.config.takes_support else None for image in values]
         numbers = [-1] * len(x) if labels is None else labels.tolist()
         contexts = [None] * len(x) if given is None else list(_array(given))
         with Encoder(self.coder, tile, is_verified=verify, callback=_shares(callback, x.numel())) as encoder:
             for number, (image, of_label, of_context) in enumerate(zip(values, numbers, contexts, strict=True)):
-                encoder.add(Plate(number, image, of_label, of_context))
+                encoder.add(Plate(number, image, of_label, of_context, supports[number]))
             encoded = encoder.finish()
+        palettes = [support for support in supports if support is not None]
+        common = pack_palettes(palettes) if palettes else b""
         members = [
             Member(
                 name="",
@@ -125,13 +130,15 @@ class Codec:
                 height=size[0],
                 width=size[1],
                 label=of_label,
+                colours=0 if support is None else len(support),
                 checksum=_checksum(image),
             )
-            for image, of_label in zip(values, numbers, strict=True)
+            for image, of_label, support in zip(values, numbers, supports, strict=True)
         ]
-        pieces = tuple(Piece.of(stream.content) for stream in encoded.streams)
+        contents = [*([common] if common else []), *(stream.content for stream in encoded.streams)]
+        pieces = tuple(Piece.of(content) for content in contents)
         index = Index(self.fingerprint, tile, False, tuple(members), tuple(encoded.shared), pieces)
-        return b"".join([pack_index(index), *(stream.content for stream in encoded.streams)])
+        return b"".join([pack_index(index), *contents])
 
     def decode(
         self, data: bytes, *, context: Tensor | None = None, callback: Callable[[float], None] | None = None
@@ -159,13 +166,13 @@ class Codec:
         shape = shapes.pop()
         given = conditions.context(config, context, len(members), shape)
         starts = np.cumsum([size, *(piece.length for piece in index.pieces)])
-        streams = piece_of(index)[1]
+        first = piece_of(index)[1]
         images: dict[int, Array] = {}
 
         def read(number: int) -> bytes:
             content = data[starts[number] : starts[number + 1]]
             if zlib.crc32(content) != index.pieces[number].checksum:
-                raise ArchiveError(f"it is damaged (stream {number - streams})")
+                raise ArchiveError(f"it is damaged ({f'stream {number - first}' if number >= first else 'colours'})")
             return content
 
         for number, image in decode(
@@ -175,6 +182,7 @@ class Codec:
             read,
             set(range(len(members))),
             contexts=None if given is None else _array(given),
+            supports=supports_of(index, config.shape[0], read),
             damaged=refuse,
             callback=_shares(callback, len(members) * config.shape[0] * shape[0] * shape[1]),
         ):
@@ -182,8 +190,8 @@ class Codec:
                 raise ArchiveError(f"image {number} is not what was compressed: it is damaged")
             images[number] = image
         found = np.stack([images[number] for number in range(len(members))])
-        images = torch.from_numpy(found).to(torch.uint8 if config.levels <= 256 else torch.int64)
-        return conditions.pictured(config, images)
+        levels = torch.from_numpy(found).to(torch.uint8 if config.levels <= 256 else torch.int64)
+        return conditions.pictured(config, levels)
 
 
 def require_model(index: Index, known: bytes) -> None:

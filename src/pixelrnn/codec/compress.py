@@ -18,6 +18,7 @@ from pixelrnn.codec.encoder import Encoded
 from pixelrnn.codec.files import Listing, find
 from pixelrnn.codec.intake import NOTHING, WITHOUT, Entry, Intake
 from pixelrnn.codec.names import restored_names
+from pixelrnn.codec.palettes import pack_palettes
 from pixelrnn.errors import ArchiveError
 from pixelrnn.storage import atomic_write
 
@@ -111,8 +112,12 @@ def compress(
         if must_pay and not _pays(intake, encoded, len(packed_model)):
             intake.leave_out(encoded.bits.keys() - encoded.left_out, WITHOUT)
             encoded, packed_model = NOTHING, b""
-        index = _index(intake, encoded, packed_model)
-        atomic_write(out, lambda path: _write(path, index, packed_model, intake, encoded), is_new=not overwrite)
+        supports = [entry.coded.support for entry in intake.entries if entry.coded and entry.coded.support]
+        palettes = pack_palettes(supports) if supports else b""
+        index = _index(intake, encoded, packed_model, palettes)
+        atomic_write(
+            out, lambda path: _write(path, index, packed_model + palettes, intake, encoded), is_new=not overwrite
+        )
     return _report(listing, intake, encoded, index, len(packed_model), out.stat().st_size)
 
 
@@ -154,11 +159,11 @@ def _pays(intake: Intake, encoded: Encoded, weights: int) -> bool:
     return saved > weights + sum(len(stream.content) for stream in encoded.streams)
 
 
-def _index(intake: Intake, encoded: Encoded, packed_model: bytes) -> Index:
+def _index(intake: Intake, encoded: Encoded, packed_model: bytes, palettes: bytes) -> Index:
     entries = intake.entries
     names = restored_names([entry.file.name for entry in entries], _pictures(entries))
     members = tuple(_member(name, entry) for name, entry in zip(names, entries, strict=True))
-    pieces = [Piece.of(packed_model)] if packed_model else []
+    pieces = [Piece.of(content) for content in (packed_model, palettes) if content]
     pieces += [entry.piece[1] for entry in entries if entry.piece is not None]
     pieces += [Piece.of(stream.content) for stream in encoded.streams]
     codec = intake.codec if any(entry.coded for entry in entries) else None
@@ -183,15 +188,16 @@ def _member(name: str, entry: Entry) -> Member:
         height=coded.height,
         width=coded.width,
         has_extras=coded.extras is not None,
+        colours=0 if coded.support is None else len(coded.support),
         checksum=coded.checksum,
     )
 
 
-def _write(path: Path, index: Index, packed_model: bytes, intake: Intake, encoded: Encoded) -> None:
-    """Write everything, and read it back."""
+def _write(path: Path, index: Index, common: bytes, intake: Intake, encoded: Encoded) -> None:
+    """Write everything, of which model and colours are common to all pictures, and read it back."""
     with path.open("wb") as file:
         file.write(pack_index(index))
-        file.write(packed_model)
+        file.write(common)
         for entry in intake.entries:
             if entry.piece is not None:
                 place, piece = entry.piece

@@ -14,19 +14,22 @@ A varint is a number as `varints.py` writes it. The index holds
 
     fingerprint of the model           8 bytes; zeros if no member is coded by one
     tile        height, width          2 varints
-    model       1: the first piece is the model; 0: it comes from elsewhere    1 byte
+    flags       1: the first piece is the model, which comes from elsewhere else; 2: the next piece holds
+                the colours of some pictures; or the sum of both     1 byte
     members     their number N         varint; then for each of the following N values
     names       shared, own, bytes     2 varints and UTF-8: so many bytes of the name before, then so many own ones
     kinds       0 coded by the model, 1 an image file, 2 another file, 3 equal to an earlier member     1 byte each
     of coded    form, height, width, label + 1, extras    for each coded member, field by field; varints;
                                        extras: 1 if it has a piece of its own, else 0
+    of coded    colours of the support it was coded with, 0 for none    varint each; only with flag 2
     of coded    CRC-32 of the picture  4 bytes each
     of equal    how many members ago   varint each
     shared      number of the groups that pictures of one tile share, and how many pictures each has    varints
     pieces      their number P, then their lengths (varints), then their CRC-32 (4 bytes each)
 
-Pieces come in this order: the model; for each member that has one, its file or its extras; the streams of the coded
-members. These are cut into tiles and grouped as `tiles.plan` says. Nothing else is in a file: lengths must add up.
+Pieces come in this order: the model; the colours of all supports, as `palettes.py` writes them; for each member that
+has one, its file or its extras; the streams of the coded members. These are cut into tiles and grouped as `tiles.plan`
+says. Nothing else is in a file: lengths must add up.
 
 Whatever is read is bounded before memory is taken for it, and wrong bytes are an `ArchiveError`, never anything else.
 """
@@ -38,6 +41,7 @@ import zlib
 
 from pixelrnn.codec.varints import Reader, Writer
 from pixelrnn.errors import ArchiveError
+from pixelrnn.support import MOST_COLOURS
 
 __all__ = [
     "LEAST_HEAD",
@@ -88,6 +92,7 @@ class Member:
         width: Of a coded picture.
         label: That it was coded with; -1 for none.
         has_extras: Whether a coded picture has a piece of its own, with what the model does not code.
+        colours: Of a coded picture, how many its support has; 0 if it was coded without.
         checksum: CRC-32 of a coded picture.
         same_as: Number of the member that it equals.
     """
@@ -99,6 +104,7 @@ class Member:
     width: int = 0
     label: int = -1
     has_extras: bool = False
+    colours: int = 0
     checksum: int = 0
     same_as: int = -1
 
@@ -142,6 +148,11 @@ class Index:
     pieces: tuple[Piece, ...]
 
     @property
+    def with_colours(self) -> list[int]:
+        """Numbers of the members that were coded with a support."""
+        return [number for number, member in enumerate(self.members) if member.colours]
+
+    @property
     def coded(self) -> list[int]:
         """Numbers of the members that the model codes."""
         return [number for number, member in enumerate(self.members) if member.kind == Kind.CODED]
@@ -149,7 +160,7 @@ class Index:
 
 def piece_of(index: Index) -> tuple[dict[int, int], int]:
     """The number of the piece of each member that has one, and of the first stream."""
-    first = int(index.has_model)
+    first = int(index.has_model) + bool(index.with_colours)
     owners = [number for number, member in enumerate(index.members) if member.has_piece]
     return {number: first + place for place, number in enumerate(owners)}, first + len(owners)
 
@@ -159,7 +170,8 @@ def pack_index(index: Index) -> bytes:
     writer = Writer()
     members, coded = index.members, [index.members[number] for number in index.coded]
     writer.bytes += index.fingerprint
-    writer.varints((*index.tile, index.has_model, len(members)))
+    has_colours = bool(index.with_colours)
+    writer.varints((*index.tile, index.has_model + 2 * has_colours, len(members)))
     before = b""
     for member in members:
         name = member.name.encode("utf-8", "surrogateescape")
@@ -175,6 +187,7 @@ def pack_index(index: Index) -> bytes:
         [member.width for member in coded],
         [member.label + 1 for member in coded],
         [member.has_extras for member in coded],
+        [member.colours for member in coded] if has_colours else [],
     ):
         writer.varints(column)
     writer.words([member.checksum for member in coded])
@@ -256,7 +269,7 @@ def unpack_index(head: bytes, size: int) -> Index:
 def _read_index(reader: Reader) -> Index:
     fingerprint = reader.take(FINGERPRINT)
     tile = (reader.varint(MOST_PIXELS), reader.varint(MOST_PIXELS))
-    has_model, count = bool(reader.varint(1)), reader.varint(MOST_INDEX)
+    flags, count = reader.varint(3), reader.varint(MOST_INDEX)
     if min(tile) < 1:
         raise ArchiveError("its tiles have no pixels")
     names = _read_names(reader, count)
@@ -264,14 +277,17 @@ def _read_index(reader: Reader) -> Index:
     coded = kinds.count(Kind.CODED)
     forms, heights, widths = (reader.varints(coded, MOST_PIXELS) for _ in range(3))
     labels, extras = reader.varints(coded, 2**31), reader.varints(coded, 1)
+    colours = reader.varints(coded, MOST_COLOURS) if flags & 2 else [0] * coded
     checksums = reader.words(coded)
     if any(height * width > MOST_PIXELS or not height * width for height, width in zip(heights, widths, strict=True)):
         raise ArchiveError(f"a picture in it has no pixels, or more than {MOST_PIXELS:,}")
-    columns = zip(forms, heights, widths, labels, extras, checksums, strict=True)
+    if flags & 2 and not any(colours):
+        raise ArchiveError("it says that it holds colours, and has none")
+    columns = zip(forms, heights, widths, labels, extras, colours, checksums, strict=True)
     members: list[Member] = []
     for number, (name, kind) in enumerate(zip(names, kinds, strict=True)):
         if kind == Kind.CODED:
-            form, height, width, label, has_extras, checksum = next(columns)
+            form, height, width, label, has_extras, of_support, checksum = next(columns)
             members.append(
                 Member(
                     name=name,
@@ -281,6 +297,7 @@ def _read_index(reader: Reader) -> Index:
                     width=width,
                     label=label - 1,
                     has_extras=bool(has_extras),
+                    colours=of_support,
                     checksum=checksum,
                 )
             )
@@ -295,7 +312,7 @@ def _read_index(reader: Reader) -> Index:
     shared = reader.varints(reader.varint(MOST_INDEX))
     lengths = reader.varints(reader.varint(MOST_INDEX))
     pieces = tuple(map(Piece, lengths, reader.words(len(lengths))))
-    index = Index(fingerprint, tile, has_model, tuple(members), tuple(shared), pieces)
+    index = Index(fingerprint, tile, bool(flags & 1), tuple(members), tuple(shared), pieces)
     if piece_of(index)[1] > len(pieces):
         raise ArchiveError("it has fewer pieces than its members need")
     return index

@@ -1,26 +1,44 @@
 """Streams back to pictures: all of a file, or those that are wanted, a group at a time on several threads."""
 
-from collections.abc import Callable, Iterator, Sequence
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
 import numpy as np
 
 from pixelrnn.codec.container import Index, piece_of
+from pixelrnn.codec.palettes import unpack_palettes
 from pixelrnn.codec.pool import Pool
 from pixelrnn.codec.streams import Coder, least_bytes
 from pixelrnn.codec.tiles import LANES, Tile, count, plan
 from pixelrnn.errors import ArchiveError
+from pixelrnn.support import Support
 
-__all__ = ["Damaged", "decode", "groups_of", "refuse"]
+__all__ = ["Damaged", "decode", "groups_of", "refuse", "supports_of"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Damaged = Callable[[int, ArchiveError], None]
+
+NONE: Mapping[int, Support] = types.MappingProxyType({})
 
 
 def refuse(number: int, error: ArchiveError) -> None:
     """Let damage end the work."""
     raise error
+
+
+def supports_of(index: Index, channels: int, read: Callable[[int], bytes]) -> dict[int, Support]:
+    """The supports of the members that were coded with one.
+
+    Raises:
+        ArchiveError: If their piece is damaged.
+    """
+    numbers = index.with_colours
+    if not numbers:
+        return {}
+    counts = [index.members[number].colours for number in numbers]
+    return dict(zip(numbers, unpack_palettes(read(int(index.has_model)), counts, channels), strict=True))
 
 
 def groups_of(index: Index, channels: int) -> list[list[Tile]]:
@@ -50,6 +68,7 @@ def decode(
     wanted: AbstractSet[int],
     *,
     contexts: Array | None = None,
+    supports: Mapping[int, Support] = NONE,
     damaged: Damaged,
     callback: Callable[[int], None] | None = None,
 ) -> Iterator[tuple[int, Array]]:
@@ -62,6 +81,7 @@ def decode(
         read: Gives a piece.
         wanted: Numbers of members.
         contexts: Of all members, if the model has one, `(N, Cc, Hc, Wc)`.
+        supports: Of the members that were coded with one.
         damaged: Called with the number of each wanted member whose stream is not what it must be, and the reason.
         callback: Called with the number of sub-pixels that are finished; what it raises ends the work.
 
@@ -87,7 +107,8 @@ def decode(
                 except ArchiveError as error:
                     pictures.lose(tiles, error)
                     continue
-                for result in pool.submit(_work(coder, content, tiles, labels[numbers], given)):
+                within = [supports.get(number) for number in numbers]
+                for result in pool.submit(_work(coder, content, tiles, labels[numbers], given, within)):
                     yield from pictures.finished(*result)
         for result in pool.rest():
             yield from pictures.finished(*result)
@@ -127,13 +148,18 @@ class _Pictures:
 
 
 def _work(
-    coder: Coder, content: bytes, tiles: list[Tile], labels: Array, contexts: Array | None
+    coder: Coder,
+    content: bytes,
+    tiles: list[Tile],
+    labels: Array,
+    contexts: Array | None,
+    supports: list[Support | None],
 ) -> Callable[[Callable[[float], None]], tuple[list[Tile], Array | ArchiveError]]:
     shape = (len(tiles), coder.model.config.shape[0], *tiles[0].size)
 
     def work(tick: Callable[[float], None]) -> tuple[list[Tile], Array | ArchiveError]:
         try:
-            return tiles, coder.decode(content, shape, labels, contexts, tick)
+            return tiles, coder.decode(content, shape, labels, contexts, supports, tick)
         except ArchiveError as error:
             return tiles, error
 

@@ -18,8 +18,10 @@ from pixelrnn.codec.container import Kind, Piece
 from pixelrnn.codec.encoder import Encoded, Encoder, Plate
 from pixelrnn.codec.examine import best_ordinary, examine
 from pixelrnn.codec.files import Found, Listing
+from pixelrnn.codec.palettes import BITS_OF_A_VALUE
 from pixelrnn.codec.pictures import checksum, from_picture, not_kept, to_picture
 from pixelrnn.errors import ArchiveError
+from pixelrnn.support import Support, few
 
 __all__ = ["NOTHING", "WITHOUT", "Coded", "Entry", "Intake"]
 
@@ -29,13 +31,14 @@ WITHOUT = "smaller without a model"
 
 @dataclasses.dataclass(frozen=True)
 class Coded:
-    """What is known of a picture that the model codes; where its extras are, if it has some."""
+    """What is known of a picture that the model codes; its support, and where its extras are, if it has them."""
 
     form: int
     height: int
     width: int
     checksum: int
     extras: tuple[int, Piece] | None
+    support: Support | None
 
 
 @dataclasses.dataclass
@@ -67,9 +70,13 @@ class Entry:
 
     @property
     def limit(self) -> int:
-        """Bytes that the model may take for it: those of the ordinary picture, less the extras."""
-        own, extras = self.own, None if self.coded is None else self.coded.extras
-        return (own[1].length if own else 0) - (extras[1].length if extras else 0)
+        """Bytes that the model may take for it: those of the ordinary picture, less extras and, about, colours."""
+        left = self.own[1].length if self.own else 0
+        if self.coded is not None and self.coded.extras is not None:
+            left -= self.coded.extras[1].length
+        if self.coded is not None and self.coded.support is not None:
+            left -= self.coded.support.colours.size * BITS_OF_A_VALUE // 8
+        return left
 
 
 class Intake:
@@ -162,8 +169,9 @@ class Intake:
             )
         _, height, width = planes.values.shape
         extras = self._put_by(planes.extras) if planes.extras else None
-        entry.coded = Coded(planes.form, height, width, check, extras)
-        return Plate(number, planes.values, limit=8 * entry.limit)
+        support = few(planes.values, config.levels) if config.takes_support else None
+        entry.coded = Coded(planes.form, height, width, check, extras, support)
+        return Plate(number, planes.values, support=support, limit=8 * entry.limit)
 
     def _put_by(self, content: bytes) -> tuple[int, Piece]:
         place = self._spool.seek(0, io.SEEK_END)

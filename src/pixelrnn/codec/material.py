@@ -11,6 +11,7 @@ from PIL import Image
 
 from pixelrnn.codec.examine import best_ordinary, examine
 from pixelrnn.codec.files import Found, contents
+from pixelrnn.codec.palettes import pack_palettes
 from pixelrnn.codec.pictures import OPAQUE, grid, spread
 from pixelrnn.colours import find_planes
 from pixelrnn.config import Colours
@@ -18,6 +19,7 @@ from pixelrnn.data.images import Data, ImageSet
 from pixelrnn.data.pixels import Dense, Ragged
 from pixelrnn.data.quantise import Quantiser
 from pixelrnn.errors import ArchiveError
+from pixelrnn.support import few
 
 __all__ = ["Material", "gather"]
 
@@ -41,12 +43,14 @@ class Material:
         data: With all of them to train on, and some of those to measure by.
         colours: What they all come from.
         subpixels: Of all of them; equal files count once.
+        palettes: Bytes of the colours of those that have few, which models that take a support know.
         ordinary: Bytes of all of them as the smallest ordinary files.
     """
 
     data: Data
     colours: Colours
     subpixels: int
+    palettes: int
     ordinary: int
 
 
@@ -88,7 +92,10 @@ def gather(
     channels = 4 if opaque < (1 - RARE) * count else 1 if grey >= (1 - RARE) * count else 3
     levels = _levels(used)
     pictures = [values[:channels] for values in pictures]
-    return Material(_data(pictures, levels), _origin(pictures, levels), pixels * channels, ordinary)
+    quantiser = Quantiser(256, levels, "none", 0)
+    supports = [support for values in pictures if (support := few(quantiser.plainly(values), levels)) is not None]
+    palettes = len(pack_palettes(supports)) if supports else 0
+    return Material(_data(pictures, levels), _origin(pictures, levels), pixels * channels, palettes, ordinary)
 
 
 def _origin(pictures: list[Array], levels: int) -> Colours:
@@ -133,7 +140,9 @@ def _data(pictures: list[Array], levels: int) -> Data:
     area = sum(picture[0].size for picture in pictures)
     patches = 1 if patch is None else max(1, round(area / len(pictures) / (patch[0] * patch[1])))
     quantiser = Quantiser(256, levels, "none", 0)
-    train = ImageSet(pixels, np.arange(len(pictures)), quantiser, patch, patches, is_fixed=False, align=ALIGN)
+    train = ImageSet(
+        pixels, np.arange(len(pictures)), quantiser, patch, patches, is_fixed=False, align=ALIGN, has_support=True
+    )
     measured = max(1, MOST_MEASURED // math.prod(shape))
     of_each = min(patches, max(1, measured // len(pictures)))
     valid = dataclasses.replace(train, patches=of_each, is_fixed=True, seed=1).spaced(measured)

@@ -1,4 +1,4 @@
-r"""Logarithm and normal quantile of float64 numbers, the same bits everywhere.
+r"""Exponential function, logarithm and normal quantile of float64 numbers, the same bits everywhere.
 
 The quantile is that of Wichura, *Algorithm AS 241: the percentage points of the normal distribution*, Applied
 Statistics 37 (1988), PPND16.
@@ -9,7 +9,7 @@ from typing import Any
 
 from numba import njit
 
-__all__ = ["log", "quantile"]
+__all__ = ["exp", "log", "quantile"]
 
 _CENTRE = (
     (3.3871328727963666080e0, 1.3314166789178437745e2, 1.9715909503065514427e3, 1.3731693765509461125e4,
@@ -50,6 +50,17 @@ def log(x: Any) -> Any:
     for k in range(25, 0, -2):
         series = series * z * z + 1 / k
     return exponent * _LN2 + _LN_THREE_QUARTERS + 2 * z * series
+
+
+@njit
+def exp(x: Any) -> Any:
+    r"""Exponential function of x between -700 and 700: :math:`2^n e^r` with the series of :math:`e^r`, to 1e-14."""
+    n = math.floor(x / _LN2 + 0.5)
+    r = x - n * _LN2
+    series = 1.0
+    for k in range(16, 0, -1):
+        series = 1.0 + series * r / k
+    return math.ldexp(series, int(n))
 
 
 @njit

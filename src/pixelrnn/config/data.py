@@ -56,6 +56,10 @@ class DataConfig:
     """Image that conditions every pixel. grey: the image without colour; shrunk: at half the size, means of 2x2 pixels;
     subsample: every second pixel of it; given: arrays train_context, ... beside the images."""
 
+    support: bool = False
+    """Let the model know which colours an image has, where they are few; the others get probability zero. Their own
+    cost is not counted. For local models."""
+
     subsample: int = 1
     """Keep every n-th pixel of every n-th row."""
 

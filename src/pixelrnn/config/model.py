@@ -183,6 +183,11 @@ class ModelConfig:
         assert self.context is not None
         return self.shape[1] // self.context[1], self.shape[2] // self.context[2]
 
+    @property
+    def takes_support(self) -> bool:
+        """Whether colours can be excluded; see `pixelrnn.support`."""
+        return self.architecture == "local"
+
     def _check_data(self) -> None:
         discrete = self.levels != 0
         require(

@@ -1,6 +1,8 @@
 """Sets of images as a model takes them: the three splits of a source."""
 
 import dataclasses
+import functools
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -15,8 +17,11 @@ from pixelrnn.data.contexts import context_shape, derive
 from pixelrnn.data.pixels import AbstractPixels
 from pixelrnn.data.quantise import Quantiser
 from pixelrnn.errors import DataError
+from pixelrnn.support import Support, few
 
 __all__ = ["Data", "Examples", "ImageSet"]
+
+MOST_SUPPORTS = 2**14  # that a set of images keeps
 
 
 class Examples(NamedTuple):
@@ -26,21 +31,32 @@ class Examples(NamedTuple):
         images: `(N, C, H, W)` uint8 levels, or float32 for continuous data.
         label: `(N,)` int64, if the set has labels.
         context: `(N, Cc, Hc, Wc)`, if the set has contexts.
+        support: The colours of each image, if the set gives them; None where they are many.
     """
 
     images: Tensor
     label: Tensor | None = None
     context: Tensor | None = None
+    support: tuple[Support | None, ...] | None = None
 
     def to(self, device: torch.device) -> "Examples":
         """The same on a device."""
-        return Examples(*(None if part is None else part.to(device, non_blocking=True) for part in self))  # type: ignore[arg-type]
+        return self._replace(
+            images=self.images.to(device, non_blocking=True),
+            label=None if self.label is None else self.label.to(device, non_blocking=True),
+            context=None if self.context is None else self.context.to(device, non_blocking=True),
+        )
 
     @staticmethod
     def joined(parts: "Sequence[Examples]") -> "Examples":
         """Several batches as one."""
-        columns = zip(*parts, strict=True)
-        return Examples(*(None if column[0] is None else torch.cat(column) for column in columns))  # type: ignore[arg-type]
+        images, label, context, support = zip(*parts, strict=True)
+        return Examples(
+            torch.cat(images),
+            None if label[0] is None else torch.cat(label),
+            None if context[0] is None else torch.cat(context),
+            None if support[0] is None else tuple(itertools.chain(*support)),
+        )
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -60,6 +76,7 @@ class ImageSet:
         subsample: Every so many pixels and rows of an image, one is kept.
         is_fixed: Whether every draw is the same (evaluation) or each draw is fresh (training).
         align: Patches begin at multiples of this.
+        has_support: Whether images come with the colours that they have, if these are few.
     """
 
     pixels: AbstractPixels
@@ -74,6 +91,7 @@ class ImageSet:
     subsample: int = 1
     is_fixed: bool = True
     align: int = 1
+    has_support: bool = False
 
     def __repr__(self) -> str:
         """How many images, not their values."""
@@ -114,7 +132,22 @@ class ImageSet:
             context = torch.from_numpy(np.stack([self.quantiser.plainly(values) for values in given]))
         elif self.context != "none":
             context = derive(self.context, images)
-        return Examples(images, label, context)
+        support = tuple(self.support(int(position)) for position in positions) if self.has_support else None
+        return Examples(images, label, context, support)
+
+    def support(self, position: int) -> Support | None:
+        """The colours of one of the images of `pixels`, all of it, if they are few."""
+        known = self._supports
+        if position not in known:
+            if len(known) >= MOST_SUPPORTS:
+                known.pop(next(iter(known)))
+            (values,) = self.pixels.read([position])
+            known[position] = few(self.quantiser.plainly(values), self.quantiser.levels)
+        return known[position]
+
+    @functools.cached_property
+    def _supports(self) -> dict[int, Support | None]:
+        return {}
 
     def conditions(self, n: int) -> dict[str, Any]:
         """Arguments of `model.sample` for about n images that show what the conditions do.

@@ -78,6 +78,7 @@ def load_data(
             config.subsample,
             is_fixed,
             config.align,
+            config.support,
         )
 
     everything = np.concatenate([found.splits[name] for name in (*SPLITS, "all") if name in found.splits])

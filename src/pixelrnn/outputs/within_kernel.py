@@ -69,12 +69,19 @@ class _Within(torch.autograd.Function):
         nats = torch.empty(x.shape, dtype=torch.float32)
         gradient = torch.empty_like(source) if parameters.requires_grad else None
         longest = int(np.diff(forest.starts).max(initial=0))
-        tensors = (source, levels, rows)
         call = _Call(
-            *(x.numel(), output.mixtures, output.copies, output.levels, longest),
-            *(tensor.data_ptr() for tensor in tensors),
-            *(array.ctypes.data for array in (forest.starts, forest.values)),
-            *(nats.data_ptr(), 0 if gradient is None else gradient.data_ptr()),
+            subpixels=x.numel(),
+            mixtures=output.mixtures,
+            copies=output.copies,
+            levels=output.levels,
+            longest=longest,
+            parameters=source.data_ptr(),
+            x=levels.data_ptr(),
+            rows=rows.data_ptr(),
+            starts=forest.starts.ctypes.data,
+            values=forest.values.ctypes.data,
+            nats=nats.data_ptr(),
+            gradient=0 if gradient is None else gradient.data_ptr(),
         )
         threads.run(_block, -(-x.numel() // BLOCK), np.array(call, np.int64))
         if gradient is not None:
@@ -82,7 +89,7 @@ class _Within(torch.autograd.Function):
         return nats
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, above: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = ctx.saved_tensors
         # Where the nats are infinite no parameter changes them.

@@ -226,7 +226,8 @@ def words(config: ModelConfig) -> str:
 
 def bytes_of_pictures(model: AbstractImageModel, material: Material) -> int:
     """Bytes of all pictures, by those that are measured."""
-    return round(evaluate(model, material.data.valid).bits_per_dim * material.subpixels / 8)
+    colours = material.palettes if model.config.takes_support else 0
+    return round(evaluate(model, material.data.valid).bits_per_dim * material.subpixels / 8) + colours
 
 
 def _kinds(material: Material, size: int) -> list[ModelConfig]:

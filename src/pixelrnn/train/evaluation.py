@@ -70,8 +70,10 @@ def evaluate(
     """
     start = time.perf_counter()
     sums = torch.zeros(3, dtype=torch.float64)  # of nats, of their squares, of sub-pixels
-    for x, label, context in _batches(model, images, batch, callback):
-        nats = -model.log_prob(x, label=label if model.config.classes else None, context=context).cpu().double()
+    for x, label, context, support in _batches(model, images, batch, callback):
+        given = {"label": label if model.config.classes else None, "context": context}
+        within = support if model.config.takes_support else None
+        nats = -model.log_prob(x, **given, support=within).cpu().double()
         sums += torch.stack([nats.sum(), nats.square().sum(), torch.tensor(float(x.numel()), dtype=torch.float64)])
     total, squares, dims = processes.sum_over_processes(sums, model.device).tolist()
     count = len(images)
@@ -95,7 +97,7 @@ def classify(
     if images.labels is None:
         raise DataError("the images have no labels to compare with")
     sums = torch.zeros(3, dtype=torch.float64)  # of hits, of nats of the label, of nats of the image
-    for x, label, context in _batches(model, images, batch, callback):
+    for x, label, context, _ in _batches(model, images, batch, callback):
         assert label is not None
         joint = model.log_joint(x, context=context).cpu().double()
         marginal = joint.logsumexp(1)

@@ -145,10 +145,8 @@ def check(model: AbstractImageModel, data: Data) -> None:
             f"patches begin at multiples of {data.train.align}; the model has a grid of {config.grid}, "
             f"so give align {config.grid} (--align {config.grid})"
         )
-    if config.colours != "rgb" and len(data.valid):
-        _, is_impossible = conditions.planes(config, data.valid.batch(range(min(len(data.valid), COLOURS_SEEN))))
-        if is_impossible is not None and bool(is_impossible.any()):
-            raise DataError(f"the images have colours that never come from {config.colours}; choose other colours")
+    if data.config.support and not config.takes_support:
+        raise DataError(f"support is set, which architecture {config.architecture!r} does not take; 'local' does")
     if config.label_dropout and not config.classes:
         raise DataError("label_dropout is set, but the data have no labels to withhold; read them with labels=True")
     if not len(data.train) or not len(data.valid):
@@ -156,6 +154,9 @@ def check(model: AbstractImageModel, data: Data) -> None:
             f"{len(data.train)} images to train on and {len(data.valid)} to validate on; at least 1 of each is needed "
             "(3 images in all, if the source has no splits)"
         )
+    _, is_impossible = conditions.planes(config, data.valid.batch(range(min(len(data.valid), COLOURS_SEEN))))
+    if is_impossible is not None and bool(is_impossible.any()):
+        raise DataError(f"the images have colours that never come from {config.colours}; choose other colours")
 
 
 def _relation(shape: tuple[int, int, int], context: tuple[int, int, int] | None) -> tuple[int, float, float] | None:
@@ -286,7 +287,13 @@ class _Training:
         """Negative log-likelihood summed over a batch; the networks in reduced precision if wanted."""
         is_mixed = self.config.precision == "bfloat16"
         with torch.autocast(self.model.device.type, torch.bfloat16, enabled=is_mixed):
-            return -self.model.log_prob_map(examples.images, label=examples.label, context=examples.context).sum()
+            nats = self.model.log_prob_map(
+                examples.images,
+                label=examples.label,
+                context=examples.context,
+                support=examples.support if self.model.config.takes_support else None,
+            )
+        return -nats.sum()
 
     def _log(self) -> dict[str, Any] | None:
         """Write a journal line if one is due, with a validation if that is due as well."""

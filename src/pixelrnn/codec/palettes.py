@@ -1,0 +1,259 @@
+r"""The colours of many pictures as bytes: sets that come from one collection, and resemble each other.
+
+The colours of a picture come in ascending order, channel by channel and bit by bit, the highest first. What the next
+bit is likely to be is learnt on the way, from all colours before, of this picture and of the earlier ones: for each of
+several *contexts* (the earlier channels of the colour; the same channel of the colour before; ...) there is a
+probability p for each beginning of the value, that moves towards what came by a share of 1 / (n + 1.6) after n times. A
+small network mixes them,
+
+.. math:: P(bit = 1) = \sigma\Big(\sum_k w_k\,c(n_k) \log \frac{p_k}{1 - p_k}\Big),
+
+with weights w for each channel and bit, learnt by gradient descent on the code length, as in Mahoney's programs of the
+PAQ family (*Adaptive weighing of context models for lossless data compression*, 2005). All is float64 arithmetic in a
+fixed order with functions of our own: the same bits everywhere. `constriction` makes bytes of the bits.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import constriction
+import numpy as np
+from numba import njit
+
+from pixelrnn.compiled import scalars
+from pixelrnn.compiled.vectors import view
+from pixelrnn.errors import ArchiveError
+from pixelrnn.support import Support
+
+__all__ = ["BITS_OF_A_VALUE", "least_bytes", "pack_palettes", "unpack_palettes"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+BITS_OF_A_VALUE = 4  # of a colour, that sending it takes, about
+COLOURS_OF_A_BYTE = 64  # at most: so the time of decoding is bounded by the size of a file
+WORD = np.dtype("<u4")  # of the range coder
+BITS = 8  # of a value
+CONTEXTS = 8
+ENTRIES = (2**16, 2**22)  # of the table of a context, least and most
+RATE = 0.02  # of the weights
+FIRST_WEIGHT = 0.3
+SURE = 60  # times after which a probability moves as slowly as it ever does
+TRUSTED = 8  # times after which it counts in full
+EDGE = 2.0**-12  # no bit is thought less likely
+
+_FAMILY = constriction.stream.model.Bernoulli(perfect=False)
+
+
+class _Machine(NamedTuple):
+    """Sizes, and addresses as integers."""
+
+    pictures: int
+    channels: int
+    entries: int  # of a table, a power of 2
+    counts: int  # int64 (pictures): colours of each
+    values: int  # int64 (colours, channels): what is coded, as far as it is known
+    at: int  # int64: where it stands; see `_Place`
+    chances: int  # float64 (CONTEXTS, entries)
+    times: int  # uint8 (CONTEXTS, entries)
+    weights: int  # float64 (channels, BITS, CONTEXTS)
+    bases: int  # int64 (CONTEXTS): what a value's context is
+    found: int  # int64 (CONTEXTS): entries of the bit
+    strengths: int  # float64 (CONTEXTS): what each says of it
+    chance: int  # float64: of the bit
+
+
+# What `at` holds: picture, colour in it, colour of all, channel, bit, and the beginning of the value behind a 1.
+PICTURE, INSIDE, COLOUR, CHANNEL, BIT, BEGINNING = range(6)
+
+
+def least_bytes(counts: Iterable[int]) -> int:
+    """The bytes that so many colours take at least, in whole words."""
+    return -(-sum(counts) // (COLOURS_OF_A_BYTE * WORD.itemsize)) * WORD.itemsize
+
+
+def pack_palettes(supports: Sequence[Support]) -> bytes:
+    """The colours of pictures, of as many channels and with values up to 255, as bytes.
+
+    Example:
+        >>> supports = [Support(np.array([[0, 9], [3, 7]])), Support(np.array([[3, 7]]))]
+        >>> unpack_palettes(pack_palettes(supports), [2, 1], 2) == supports
+        True
+    """
+    counts = np.array([len(support) for support in supports], np.int64)
+    values = np.concatenate([support.colours for support in supports])
+    bits, chances = np.empty((2, values.size * BITS))
+    _predict_all(_machine(counts, values)[0], bits, chances)
+    encoder = constriction.stream.queue.RangeEncoder()
+    encoder.encode(bits.astype(np.int32), _FAMILY, chances)
+    content: bytes = encoder.get_compressed().astype(WORD).tobytes()
+    return content.ljust(least_bytes(counts.tolist()), b"\0")
+
+
+def unpack_palettes(content: bytes, counts: Sequence[int], channels: int) -> list[Support]:
+    """The colours again.
+
+    Args:
+        content: What `pack_palettes` returned.
+        counts: Colours of each picture, at least 1.
+        channels: Of them.
+
+    Raises:
+        ArchiveError: If the bytes cannot be those.
+    """
+    if len(content) % WORD.itemsize or len(content) < least_bytes(counts) or not all(counts):
+        raise ArchiveError(f"{len(content)} bytes cannot hold the colours of {len(counts)} pictures")
+    decoder = constriction.stream.queue.RangeDecoder(np.frombuffer(content, WORD).astype(np.uint32))
+    values = np.zeros((sum(counts), channels), np.int64)
+    machine, chance = _machine(np.array(counts, np.int64), values)
+    _begin(machine)
+    model = constriction.stream.model.Bernoulli
+    try:
+        for _ in range(values.size * BITS):
+            _step(machine, decoder.decode(model(float(chance[0]), perfect=False)))
+    except AssertionError as error:  # the library's word for it
+        raise ArchiveError("the colours of its pictures are damaged") from error
+    supports = [Support(part) for part in np.split(values, np.cumsum(counts)[:-1])]
+    if any(len(support) != count for support, count in zip(supports, counts, strict=True)):
+        raise ArchiveError("the colours of its pictures are damaged")
+    return supports
+
+
+class _Kept(np.ndarray[Any, np.dtype[Any]]):
+    """Integers, with the memory that they are addresses of."""
+
+    memory: tuple[Array, ...]
+
+
+def _machine(counts: Array, values: Array) -> tuple[Array, Array]:
+    """A machine at its start, and where its chance of the next bit stands."""
+    least, most = ENTRIES
+    entries = min(most, max(least, 1 << (16 * len(values)).bit_length()))
+    chance = np.zeros(1)
+    memory = (
+        counts,
+        values,
+        np.zeros(6, np.int64),
+        np.full((CONTEXTS, entries), 0.5),
+        np.zeros((CONTEXTS, entries), np.uint8),
+        np.full((values.shape[1], BITS, CONTEXTS), FIRST_WEIGHT),
+        *(np.zeros(CONTEXTS, np.int64), np.zeros(CONTEXTS, np.int64), np.zeros(CONTEXTS), chance),
+    )
+    machine = _Machine(len(counts), values.shape[1], entries, *(array.ctypes.data for array in memory))
+    integers = np.array(machine, np.int64).view(_Kept)
+    integers.memory = memory
+    return integers, chance
+
+
+@njit(cache=True)
+def _unpack(n: Any) -> _Machine:
+    return _Machine(n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11], n[12])
+
+
+@njit(cache=True)
+def _look(m: _Machine) -> None:
+    """Find the contexts of the value that comes next."""
+    at, values, bases = view(m.at, np.int64), view(m.values, np.int64), view(m.bases, np.int64)
+    channel, colour = at[CHANNEL], at[COLOUR] * m.channels
+    before = colour - m.channels  # the colour before, if this is not the picture's first
+    is_first, is_same, prefix = at[INSIDE] == 0, True, 0
+    for c in range(channel):
+        prefix = prefix * 257 + values[colour + c] + 1
+        is_same &= not is_first and values[colour + c] == values[before + c]
+    last = 0 if is_first else values[before + channel]
+    left = values[colour + channel - 1] if channel else 0
+    far = values[colour + channel - 2] if channel > 1 else 0
+    above = 0 if is_first or channel == 0 else values[before + channel - 1]
+    bases[0] = prefix
+    bases[1] = 2 * last + is_same
+    bases[2] = left if channel else last
+    bases[3] = prefix // 257 ** max(0, channel - 2) * 256 + last
+    bases[7] = (left * 256 + far) * 2 + is_same
+    bases[4] = 0
+    bases[5] = (left - above + 256) * 256 + last
+    bases[6] = (left // 4 * 64 + far // 4) if channel else at[INSIDE] // 4
+    for k in range(CONTEXTS):
+        bases[k] = (bases[k] * CONTEXTS + k) * m.channels + channel
+
+
+@njit(cache=True)
+def _predict(m: _Machine) -> None:
+    """The chance that the next bit is 1."""
+    at, bases, found = view(m.at, np.int64), view(m.bases, np.int64), view(m.found, np.int64)
+    chances, times = view(m.chances, np.float64), view(m.times, np.uint8)
+    weights, strengths = view(m.weights, np.float64), view(m.strengths, np.float64)
+    first = (at[CHANNEL] * BITS + at[BIT]) * CONTEXTS
+    total = 0.0
+    for k in range(CONTEXTS):
+        mixed = (bases[k] * 256 + at[BEGINNING]) * 0x2545F4914F6CDD1D  # wraps around
+        entry = k * m.entries + (((mixed >> 29) ^ (mixed >> 7)) & (m.entries - 1))
+        p, n = chances[entry], min(int(times[entry]), TRUSTED)
+        found[k] = entry
+        strengths[k] = scalars.log(p / (1.0 - p)) * (0.25 + 0.75 * n / TRUSTED) if n else 0.0
+        total += weights[first + k] * strengths[k]
+    p = 1.0 / (1.0 + scalars.exp(min(max(0.0 - total, -30.0), 30.0)))
+    view(m.chance, np.float64)[0] = min(max(p, EDGE), 1.0 - EDGE)
+
+
+@njit(cache=True)
+def _learn(m: _Machine, bit: int) -> None:
+    """Move weights and chances towards a bit."""
+    at, found = view(m.at, np.int64), view(m.found, np.int64)
+    chances, times = view(m.chances, np.float64), view(m.times, np.uint8)
+    weights, strengths = view(m.weights, np.float64), view(m.strengths, np.float64)
+    first, error = (at[CHANNEL] * BITS + at[BIT]) * CONTEXTS, bit - view(m.chance, np.float64)[0]
+    for k in range(CONTEXTS):
+        entry = found[k]
+        weights[first + k] += RATE * error * strengths[k]
+        p = chances[entry] + (bit - chances[entry]) / (int(times[entry]) + 1.6)
+        chances[entry] = min(max(p, 2.0**-11), 1.0 - 2.0**-11)
+        times[entry] = min(int(times[entry]) + 1, SURE)
+
+
+@njit(cache=True)
+def _go_on(m: _Machine, bit: int) -> None:
+    """Move to the place behind a bit; `at[PICTURE]` is the number of pictures at the end."""
+    at, values, counts = view(m.at, np.int64), view(m.values, np.int64), view(m.counts, np.int64)
+    at[BEGINNING] = 2 * at[BEGINNING] + bit
+    at[BIT] += 1
+    if at[BIT] == BITS:
+        values[at[COLOUR] * m.channels + at[CHANNEL]] = at[BEGINNING] - 2**BITS
+        at[BIT], at[BEGINNING], at[CHANNEL] = 0, 1, at[CHANNEL] + 1
+        if at[CHANNEL] == m.channels:
+            at[CHANNEL], at[COLOUR], at[INSIDE] = 0, at[COLOUR] + 1, at[INSIDE] + 1
+            if at[INSIDE] == counts[at[PICTURE]]:
+                at[INSIDE], at[PICTURE] = 0, at[PICTURE] + 1
+
+
+@njit(cache=True)
+def _begin(n: Any) -> None:
+    """Predict the first bit."""
+    m = _unpack(n)
+    view(m.at, np.int64)[BEGINNING] = 1
+    _look(m)
+    _predict(m)
+
+
+@njit(cache=True)
+def _step(n: Any, bit: int) -> None:
+    """Take a bit, and predict the next one."""
+    m = _unpack(n)
+    at = view(m.at, np.int64)
+    _learn(m, bit)
+    _go_on(m, bit)
+    if at[PICTURE] < m.pictures:
+        if at[BIT] == 0:
+            _look(m)
+        _predict(m)
+
+
+@njit(cache=True)
+def _predict_all(n: Any, bits: Any, chances: Any) -> None:
+    """All bits of the values, and the chance that each had."""
+    m = _unpack(n)
+    at, values, chance = view(m.at, np.int64), view(m.values, np.int64), view(m.chance, np.float64)
+    _begin(n)
+    for place in range(len(bits)):
+        value = values[at[COLOUR] * m.channels + at[CHANNEL]]
+        bit = (value >> (BITS - 1 - at[BIT])) & 1
+        bits[place], chances[place] = bit, chance[0]
+        _step(n, bit)

@@ -1,0 +1,136 @@
+"""The colours of pictures as bytes, and archives whose pictures are coded within their colours."""
+
+import contextlib
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from pixelrnn import ArchiveError, Codec, ModelConfig, Support, build_model
+from pixelrnn.codec.archive import Archive
+from pixelrnn.codec.compress import compress
+from pixelrnn.codec.palettes import least_bytes, pack_palettes, unpack_palettes
+from pixelrnn.codec.restore import decompress
+from pixelrnn.support import few
+
+
+def supports_of(count, channels, seed=0):
+    random = np.random.default_rng(seed)
+    return [
+        Support(random.integers(0, random.integers(1, 257), (random.integers(1, 60), channels))) for _ in range(count)
+    ]
+
+
+@settings(deadline=None)
+@given(channels=st.integers(1, 4), count=st.integers(1, 12), seed=st.integers(0, 1000))
+def test_colours_come_back(channels, count, seed):
+    supports = supports_of(count, channels, seed)
+    content = pack_palettes(supports)
+    counts = [len(support) for support in supports]
+    assert unpack_palettes(content, counts, channels) == supports
+    assert len(content) >= least_bytes(counts)
+
+
+def test_what_is_common_to_pictures_costs_little():
+    colours = np.random.default_rng(0).integers(0, 256, (60, 4))
+    one, many = len(pack_palettes([Support(colours)])), len(pack_palettes([Support(colours)] * 50))
+    assert one > 60 * 2.5
+    assert many < 3 * one
+
+
+@pytest.mark.parametrize(
+    ("change", "counts"),
+    [
+        (lambda content: content[:-4], None),
+        (lambda content: content[:-1], None),
+        (lambda content: b"", None),
+        (lambda content: b"\xff" * len(content), None),
+        (lambda content: content, [0, 3]),
+        (lambda content: content, [4000, 4000]),
+    ],
+)
+def test_damage_is_noticed_or_gives_colours(change, counts):
+    supports = supports_of(2, 3)
+    content = change(pack_palettes(supports))
+    counts = counts or [len(support) for support in supports]
+    with contextlib.suppress(ArchiveError):
+        found = unpack_palettes(content, counts, 3)
+        assert found != supports
+        assert [len(support) for support in found] == counts
+
+
+def drawing(seed, colours=12, side=24, mode="RGBA"):
+    """A picture of a few discs in a few colours."""
+    random = np.random.default_rng(seed)
+    values = np.zeros((side, side, 4), np.uint8)
+    y, x = np.mgrid[:side, :side]
+    for _ in range(colours):
+        centre, radius = random.integers(0, side, 2), random.integers(2, side // 2)
+        values[(y - centre[0]) ** 2 + (x - centre[1]) ** 2 < radius**2] = random.integers(0, 256, 4)
+    picture = Image.fromarray(values)
+    return picture if mode == "RGBA" else picture.convert("RGB").quantize(colours)
+
+
+def small_model(channels=4, **fields):
+    config = {"architecture": "local", "layers": 1, "hidden": 8, "mixtures": 2, "copies": 4} | fields
+    return build_model(ModelConfig(shape=(channels, 16, 16), **config), seed=0)
+
+
+def test_pictures_of_few_and_of_many_colours_are_restored(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number in range(4):
+        drawing(number).save(folder / f"rgba{number}.png")
+        drawing(number, mode="P").save(folder / f"palette{number}.png")
+    noise = np.random.default_rng(0).integers(0, 256, (24, 24, 4)).astype(np.uint8)
+    Image.fromarray(noise).save(folder / "noise.png")
+    Image.new("RGBA", (24, 24), (1, 2, 3, 4)).save(folder / "plain.png")
+    done = compress(small_model(), folder, tmp_path / "a.pxr")
+    with Archive(tmp_path / "a.pxr") as archive:
+        colours = {member.name: member.colours for member in archive.members}
+        decompress(archive, small_model(), tmp_path / "out")
+    assert done.coded >= 8
+    assert colours["noise.png"] == 0
+    assert 2 <= colours["rgba0.png"] <= 13
+    for path in folder.iterdir():
+        with Image.open(path) as before, Image.open(tmp_path / "out" / path.name) as after:
+            assert before.mode == after.mode
+            assert before.tobytes() == after.tobytes()
+
+
+def test_damaged_colours_spare_the_other_pictures(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number in range(3):
+        drawing(number, side=40).save(folder / f"{number}.png")
+    smooth = np.add.outer(np.arange(48) * 5, np.arange(48)).astype(np.uint8)
+    Image.fromarray(np.dstack([smooth, smooth.T, smooth ^ 37, smooth])).save(folder / "smooth.png")
+    compress(small_model(), folder, tmp_path / "a.pxr")
+    with Archive(tmp_path / "a.pxr") as archive:
+        coded = {member.name: member.colours for member in archive.members if member.height}
+        start = archive._offsets[0]
+    assert {"0.png", "1.png", "2.png"} <= coded.keys()
+    content = bytearray((tmp_path / "a.pxr").read_bytes())
+    content[start + 3] ^= 1
+    (tmp_path / "a.pxr").write_bytes(content)
+    lost = []
+    with Archive(tmp_path / "a.pxr") as archive:
+        found = dict(archive.extract(small_model(), damaged=lambda number, error: lost.append(number)))
+    names = [member.name for member in archive.members]
+    assert {names[number] for number in lost} == {name for name, colours in coded.items() if colours}
+    assert {names[number] for number in found} == set(names) - {names[number] for number in lost}
+
+
+def test_tensors_are_coded_within_their_colours():
+    x = torch.from_numpy(np.stack([np.asarray(drawing(seed)).transpose(2, 0, 1) for seed in range(5)]))
+    model = small_model()
+    data = Codec(model).encode(x)
+    assert (Codec(model).decode(data) == x).all()
+    supports = [few(image, 256) for image in x.numpy()]
+    bits = -model.log_prob(x, support=supports).sum().item() / np.log(2)
+    colours = len(pack_palettes(supports))
+    assert bits / 8 < len(data) - colours < 1.01 * bits / 8 + 120
+    assert -model.log_prob(x).sum().item() / np.log(2) > 1.5 * bits
