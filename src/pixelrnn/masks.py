@@ -15,7 +15,19 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-__all__ = ["COPIED", "LAG", "NEIGHBOURS", "RADIUS", "causal_mask", "groups", "rows_above_mask"]
+__all__ = [
+    "COPIED",
+    "FITTED_LAG",
+    "LAG",
+    "MOST_FITTED",
+    "NEIGHBOURS",
+    "RADIUS",
+    "WINDOW",
+    "causal_mask",
+    "fitted",
+    "groups",
+    "rows_above_mask",
+]
 
 COPIED = (..., slice(None, None, 2), slice(None, None, 2))
 """Index of the pixels of an image that a scale of the Multi-Scale model is given: of every second row, every second."""
@@ -36,6 +48,33 @@ LAG = RADIUS + 2
 
 One more than is needed: it is even, so that pixels computed side by side lie in columns of one parity.
 """
+
+WINDOW = 8
+"""Rows above, and columns to both sides, of the window that an adaptive network is fitted in."""
+
+FITTED_LAG = WINDOW + 2
+"""As `LAG`, of adaptive networks."""
+
+MOST_FITTED = 22
+"""The most differences of `fitted`, with 4 channels."""
+
+_OWN = ((0, -2), (1, 0), (1, -1), (1, 1), (2, 0), (1, -2), (1, 2), (2, 1), (2, -1), (0, -3))
+_EARLIER = ((0, 0), (1, 0), (1, -1), (1, 1))
+_LATER = ((1, 0), (1, -1))
+
+
+def fitted(channel: int, channels: int) -> list[tuple[int, int, int]]:
+    """The sub-pixels that a least-squares prediction of a channel uses: channel, rows up, columns to the right.
+
+    Each stands for its difference to the western neighbour in its own channel.
+
+    Example:
+        >>> [len(fitted(channel, 3)) for channel in range(3)]
+        [14, 16, 18]
+    """
+    found = [(channel, *place) for place in _OWN]
+    found += [(earlier, *place) for earlier in range(channel) for place in _EARLIER]
+    return found + [(later, *place) for later in range(channel + 1, channels) for place in _LATER]
 
 
 def groups(features: int, channels: int) -> Tensor:

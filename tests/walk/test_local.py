@@ -8,7 +8,7 @@ import torch
 
 from pixelrnn import Codec, walk
 from pixelrnn.codec.weights import fingerprint, pack_model, unpack_model
-from pixelrnn.walk import visit
+from pixelrnn.walk.local import LocalProgram
 from tests.conftest import PROCESSORS, said_by
 from tests.walk.test_walk import build, distribution_of, draw, follow, random_images
 
@@ -18,6 +18,8 @@ KINDS = [
     {"shape": (3, 5, 6), "levels": 5, "copies": 5, "grid": 2},
     {"shape": (4, 5, 6), "levels": 7, "copies": 8, "grid": 8, "classes": 3, "label_dropout": 0.1},
     {"shape": (2, 5, 6), "levels": 300, "head": 5, "hidden": 17, "mixtures": 4},
+    {"shape": (3, 5, 6), "levels": 256, "adaptive": True},
+    {"shape": (1, 5, 6), "levels": 9, "adaptive": True, "copies": 3, "grid": 2},
 ]
 SIZES = [(5, 6), (1, 1), (1, 9), (9, 1), (23, 8), (7, 40)]
 
@@ -48,8 +50,8 @@ def test_the_order_makes_no_difference(fields, monkeypatch):
     alone = [follow(model, x[i : i + 1], None if label is None else label[i : i + 1]) for i in range(11)]
     assert torch.equal(nats, torch.cat([part for part, _ in alone]))
     assert torch.equal(parameters, torch.cat([part for _, part in alone]))
-    for lag in (14, 8, 100):
-        monkeypatch.setattr(visit, "LAG", lag)
+    for lag in (14, 10, 100):
+        monkeypatch.setattr(LocalProgram, "lag", lag)
         again = follow(model, x, label)
         assert torch.equal(nats, again[0])
         assert torch.equal(parameters, again[1])
@@ -59,7 +61,7 @@ def test_less_of_a_lag_is_not_enough(monkeypatch):
     model = build(architecture="local", shape=(1, 9, 14), levels=256)
     x = random_images(model, 3, (9, 14))
     nats, _ = follow(model, x)
-    monkeypatch.setattr(visit, "LAG", 4)
+    monkeypatch.setattr(LocalProgram, "lag", 4)
     assert not torch.equal(nats, follow(model, x)[0])
 
 

@@ -18,6 +18,7 @@ MAX_LEVELS = 65536
 SOFTMAX_LEVELS = 256
 MAX_COPIES = 8
 GRIDS = (1, 2, 8)
+MAX_FITTED = 256
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -54,6 +55,9 @@ class ModelConfig:
 
     grid: int = 1
     """Period, 1, 2 or 8, of what depends on the place of a pixel in a local network: 8 for what was once a JPEG."""
+
+    adaptive: bool = False
+    """Let a local network predict each sub-pixel by least squares in the pixels around it as well: for photographs."""
 
     residual: bool = True
     """Add the input of each layer to its output."""
@@ -115,11 +119,15 @@ class ModelConfig:
         is_local = self.architecture == "local"
         require(0 <= self.copies <= MAX_COPIES, f"copies is {self.copies}; 0 to {MAX_COPIES} are allowed")
         require(self.grid in GRIDS, f"grid is {self.grid}; one of {', '.join(map(str, GRIDS))} is allowed")
-        for name in ("copies", "grid"):
+        for name in ("copies", "grid", "adaptive"):
             value, default = getattr(self, name), getattr(ModelConfig, name)
             require(
                 is_local or value == default, f"{name} is {value}, for architecture 'local' only; leave it {default}"
             )
+        require(
+            not self.adaptive or self.levels <= MAX_FITTED,
+            f"adaptive is set, for up to {MAX_FITTED} levels; levels is {self.levels}",
+        )
         if is_local:
             require(
                 self.levels != 0 and self.output in ("auto", "logistic-mixture"),

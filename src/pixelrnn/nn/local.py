@@ -17,7 +17,9 @@ and colour by colour, with the residuals r of the earlier channels of the pixel,
 
 for each component k of a mixture of logistics, whose weights come from :math:`O^\pi_c u_c`. With copies, point masses
 on the values of the nearest neighbours join the mixture. With a grid, there is a bias for every place in squares of so
-many pixels, and a set of K and w for every place in squares of 2x2.
+many pixels, and a set of K and w for every place in squares of 2x2. An adaptive network also has, for each sub-pixel,
+the prediction of a least-squares fit in the pixels around it and its deviation there (`pixelrnn.compiled.squares`):
+inputs of the heads, and a term of the means.
 
 It is none of the networks of the paper. The discretised logistics are those of `pixelrnn.outputs.logistic`.
 """
@@ -28,6 +30,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pixelrnn.announce import compiled_module
 from pixelrnn.config import ModelConfig
 from pixelrnn.masks import NEIGHBOURS, RADIUS
 from pixelrnn.nn.conv import free_weight
@@ -50,6 +53,10 @@ def padded(x: Tensor) -> Tensor:
     return F.pad(wide, (0, 0, RADIUS, 0), value=-1.0)
 
 
+OF_A_FIT = 3
+"""Inputs of a head that tell of a least-squares fit: the prediction twice, and its deviation."""
+
+
 class LocalNetwork(nn.Module):
     """Maps scaled images to the parameters of every sub-pixel's distribution.
 
@@ -67,7 +74,7 @@ class LocalNetwork(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         channels, hidden, inputs = config.shape[0], config.hidden, config.shape[0] * len(NEIGHBOURS)
-        self.levels, self.copies = config.levels, config.copies
+        self.levels, self.copies, self.is_adaptive = config.levels, config.copies, config.adaptive
         self.first = nn.Parameter(free_weight(hidden, inputs, inputs=inputs).repeat(sets(config.grid), 1, 1))
         self.level = free_weight(hidden, channels + 1, inputs=channels + 1)
         self.same = nn.Parameter(torch.zeros(hidden, len(candidate_pairs(config.copies))))
@@ -79,7 +86,9 @@ class LocalNetwork(nn.Module):
     def forward(self, x: Tensor, label: Tensor | None = None, context: Tensor | None = None) -> Tensor:
         """Map images to parameters; see `pixelrnn.nn.network.Network`. There is no context."""
         assert context is None
-        around = padded(x).movedim(1, 3).contiguous()
+        bordered = padded(x)
+        fits = self._fits(bordered) if self.is_adaptive else None
+        around = bordered.movedim(1, 3).contiguous()
         x = x.movedim(1, 3)  # (N, H, W, C)
         near = torch.stack([_shifted(around, x, *place) for place in NEIGHBOURS], dim=4)  # (N, H, W, C, K)
         west = near[..., -1]
@@ -102,7 +111,13 @@ class LocalNetwork(nn.Module):
             h = h + (self.label[label.clamp(min=0)] * has_label)[:, None, None]
         for layer in self.linears:
             h = h + layer(F.silu(h))
-        return self._by_channel(F.silu(h), x, sums[1:], west, activity, copied)
+        return self._by_channel(F.silu(h), x, sums[1:], west, activity, copied, fits)
+
+    def _fits(self, around: Tensor) -> Tensor:
+        """Least-squares predictions and their deviations, `(N, H, W, C, 2)`, of images with their borders."""
+        squares = compiled_module("pixelrnn.compiled.squares", "adaptive models")
+        plain = self._levels_of(around.detach()).to("cpu", torch.float32).numpy()
+        return torch.from_numpy(squares.fit_images(plain, self.levels)).to(around)
 
     def _by_channel(
         self,
@@ -112,13 +127,15 @@ class LocalNetwork(nn.Module):
         west: Tensor,
         activity: Tensor,
         copied: list[Tensor],
+        fits: Tensor | None,
     ) -> Tensor:
         """The parameters, `(N, C, P, H, W)`, channel by channel."""
         found: list[Tensor] = []
         residuals: list[Tensor] = []
         matches = [torch.ones_like(x[..., 0], dtype=torch.bool) for _ in copied]
         for channel, head in enumerate(self.by_channel):
-            own = head(h, x, sums[channel], west, activity, residuals, matches)
+            fit = None if fits is None else fits[..., channel, :]
+            own = head(h, x, sums[channel], west, activity, residuals, matches, fit)
             residuals += squeezed((x[..., channel : channel + 1] - head.mean(own)) / activity)
             values = [self._levels_of(candidate[..., channel]) for candidate in copied]
             found.append(torch.cat([own, *(value[..., None] for value in values)], dim=3))
@@ -134,7 +151,7 @@ class LocalNetwork(nn.Module):
         parts += [layer.weight for layer in self.linears]
         for head in self.by_channel:
             parts += [head.features.weight, head.out.weight, head.current]
-            parts += [part for part in (head.earlier, head.match) if part is not None]
+            parts += [part for part in (head.earlier, head.match, head.adapt, head.fit) if part is not None]
         return sum(part.numel() for part in parts)
 
     @property
@@ -168,7 +185,10 @@ class LocalHead(nn.Module):
         self.match = nn.Parameter(torch.zeros(width, config.copies)) if channel and config.copies else None
         self.out = nn.Linear(width, 3 * k + config.copies)
         self.linear = nn.Parameter(torch.zeros(sets(config.grid), k, config.shape[0] * len(NEIGHBOURS)))
-        self.current = nn.Parameter(torch.full((k, channel), 1 / max(1, channel)))
+        # What the earlier channels tell is in a fit already.
+        self.current = nn.Parameter(torch.full((k, channel), 0.0 if config.adaptive else 1 / max(1, channel)))
+        self.adapt = free_weight(width, OF_A_FIT, inputs=hidden) if config.adaptive else None
+        self.fit = nn.Parameter(torch.ones(k)) if config.adaptive else None
         with torch.no_grad():
             self.out.weight.mul_(0.1)
             # Components of several widths, the copies less likely than they.
@@ -185,6 +205,7 @@ class LocalHead(nn.Module):
         activity: Tensor,
         residuals: list[Tensor],
         matches: list[Tensor],
+        fit: Tensor | None,
     ) -> Tensor:
         """Parameters `(N, H, W, 3K + M)`: logits, means and logarithms of scales; logits of the M copies."""
         u, c, k = self.features(h), self.channel, self.mixtures
@@ -192,10 +213,16 @@ class LocalHead(nn.Module):
             u = u + F.linear(torch.cat(residuals, dim=3), self.earlier)
         if self.match is not None:
             u = u + F.linear(torch.stack(matches, dim=3).to(u.dtype), self.match)
+        if self.adapt is not None and fit is not None:
+            prediction, deviation = fit[..., :1], fit[..., 1:]
+            told = [*squeezed(prediction / activity), deviation - activity.log()]
+            u = u + F.linear(torch.cat(told, dim=3), self.adapt)
         out = self.out(F.silu(u))
         means = west[..., c : c + 1] + sums + activity * out[..., k : 2 * k]
         if c:
             means = means + F.linear(x[..., :c] - west[..., :c], self.current)
+        if self.fit is not None and fit is not None:
+            means = means + fit[..., :1] * self.fit
         return torch.cat([out[..., :k], means, activity.log() + out[..., 2 * k : 3 * k], out[..., 3 * k :]], dim=3)
 
     def mean(self, own: Tensor) -> Tensor:

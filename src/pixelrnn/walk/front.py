@@ -1,9 +1,9 @@
 r"""Walking images with a local network: a pixel waits for those that it sees only, not for whole rows.
 
 A front moves through all images at once: in step t it is, in row r, at column :math:`t - lag\,r`, so that of the rows
-above all that a pixel sees is there (`masks.LAG` columns are enough). The pixels of a step are computed side by side,
-in blocks of the same place in squares of 2x2. With a lag of a whole row the front is one pixel, and the order that of
-the raster. Either way each pixel gets the same bits.
+above all that a pixel sees is there (`LocalProgram.lag` columns are enough). The pixels of a step are computed side by
+side, in blocks of the same place in squares of 2x2. With a lag of a whole row the front is one pixel, and the order
+that of the raster. Either way each pixel gets the same bits.
 
 Within a step the order is by place, row and image. It is part of the file format, since the codec asks in this order.
 """
@@ -17,7 +17,7 @@ from numba import cfunc, njit
 from pixelrnn.compiled import threads
 from pixelrnn.compiled.threads import TASK
 from pixelrnn.compiled.vectors import LANES, Address, address, pointer, view
-from pixelrnn.masks import LAG, RADIUS
+from pixelrnn.masks import RADIUS
 from pixelrnn.support import FREE, Forest
 from pixelrnn.walk.confine import Trees, follow, forced, only_level, weigh_within, write_shares_within
 from pixelrnn.walk.distributions import (
@@ -69,11 +69,13 @@ def _trees(of: Images) -> Trees:
 @njit
 def _unpack(n: Any) -> tuple[Local, Output, Images]:
     """What the integers say that `_integers` writes."""
-    net = Local(n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11], n[12], n[13])
-    output = Output(n[14], n[15], n[16], n[17], n[18], n[19], n[20])
+    net = Local(
+        n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11], n[12], n[13], n[14], n[15]
+    )  # fmt: skip
+    output = Output(n[16], n[17], n[18], n[19], n[20], n[21], n[22])
     return net, output, Images(
-        n[21], n[22], n[23], n[24], n[25], n[26], n[27], n[28], n[29], n[30], n[31], n[32], n[33],
-        n[34], n[35], n[36], n[37],
+        n[23], n[24], n[25], n[26], n[27], n[28], n[29], n[30], n[31], n[32], n[33], n[34], n[35],
+        n[36], n[37], n[38], n[39],
     )  # fmt: skip
 
 
@@ -288,15 +290,16 @@ def ask_front(
 ) -> None:
     """See `pixelrnn.walk.visit.ask`."""
     images, channels, rows, columns = values.shape
-    at_once, blocks = most(images, rows, columns, LAG, program.sizes.sets)
+    lag = program.lag
+    at_once, blocks = most(images, rows, columns, lag, program.sizes.sets)
     pixel, block = np.zeros((at_once, PIXEL), np.int64), np.zeros((blocks, 3), np.int64)
     features = np.zeros(blocks * program.floats * LANES, np.float32)
     shares, known = np.zeros((at_once, output.levels)), np.zeros(at_once, np.float32)
     is_asked = np.ones(at_once, np.bool_)
     arrays = (program.states(images, rows, columns), values, None, None, None, None, label, None)
-    integers = _integers(program, output, (LAG, 0, 0), arrays, support)
+    integers = _integers(program, output, (lag, 0, 0), arrays, support)
     step_at = FIXED + Images._fields.index("first_step")
-    for step in range(LAG * (rows - 1) + columns):
+    for step in range(lag * (rows - 1) + columns):
         integers[step_at] = step
         pixels, blocks = _schedule_all(integers, pixel, block)
         image, row, column = pixel[:pixels, :3].T

@@ -16,11 +16,12 @@ import torch
 from numba import njit
 from torch import Tensor
 
+from pixelrnn.compiled import squares
 from pixelrnn.compiled.functions import exp, log, rounded, sigmoid
 from pixelrnn.compiled.product import Matrix, strict_product
 from pixelrnn.compiled.vectors import LANES, Address, Vector, choose, clear, load, maximum, pointer, splat, store, view
-from pixelrnn.masks import LAG, NEIGHBOURS, RADIUS
-from pixelrnn.nn.local import CANDIDATES, LocalNetwork, candidate_pairs
+from pixelrnn.masks import FITTED_LAG, LAG, NEIGHBOURS, RADIUS
+from pixelrnn.nn.local import CANDIDATES, OF_A_FIT, LocalNetwork, candidate_pairs
 from pixelrnn.walk.distributions import highest_of
 from pixelrnn.walk.program import Array
 from pixelrnn.walk.state import scaled
@@ -51,12 +52,14 @@ class Local(NamedTuple):
     weights: int
     places: int
     offsets: int
+    is_adaptive: int
+    fitted: int
 
 
 # What `places` holds: where in the weights each part begins; after these come, for each channel, the parts of its head.
 SUMS, LEVEL, SAME, PLACE, LABEL, LAYERS = range(6)
-FEATURES, FEATURES_BIAS, EARLIER, MATCH, OUT, OUT_BIAS, CURRENT = range(7)
-COMMON, OF_HEAD = 6, 7
+FEATURES, FEATURES_BIAS, EARLIER, MATCH, OUT, OUT_BIAS, CURRENT, ADAPT, FIT = range(9)
+COMMON, OF_HEAD = 6, 9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +71,7 @@ class LocalProgram:
         places: int64: where in the weights each part of the network begins.
         offsets: `(K + M + P, 2)` int64: rows up and columns to the right of neighbours and of candidates, and the
             candidates of each pair.
+        fitted: int64, of `squares.offsets_of`.
         sizes: Of the network; without addresses.
         classes: Number of labels; 0 if there are none.
     """
@@ -75,14 +79,20 @@ class LocalProgram:
     weights: Array
     places: Array
     offsets: Array
+    fitted: Array
     sizes: Local
     classes: int
 
     @property
     def net(self) -> Local:
         """The network, as the compiled functions know it."""
-        addresses = (array.ctypes.data for array in (self.weights, self.places, self.offsets))
-        return self.sizes._replace(**dict(zip(("weights", "places", "offsets"), addresses, strict=True)))
+        names = ("weights", "places", "offsets", "fitted")
+        return self.sizes._replace(**{name: getattr(self, name).ctypes.data for name in names})
+
+    @property
+    def lag(self) -> int:
+        """Columns by which a row of the front is behind the one above it."""
+        return FITTED_LAG if self.sizes.is_adaptive else LAG
 
     @property
     def floats(self) -> int:
@@ -90,14 +100,17 @@ class LocalProgram:
         return int(layout.py_func(self.sizes).end)
 
     def states(self, images: int, rows: int, columns: int) -> Array:
-        """Room for scaled images with their borders, which hold what lies above them."""
-        return np.full((images, self.sizes.channels, rows + RADIUS, columns + 2 * RADIUS), -1, np.float32)
+        """Room for scaled images with their borders, which hold what lies above them, and for what is fitted."""
+        sizes, bordered = self.sizes, (rows + RADIUS, columns + 2 * RADIUS)
+        states = np.zeros((images, stride.py_func(sizes, *bordered)), np.float32)
+        states[:, : sizes.channels * bordered[0] * bordered[1]] = -1
+        return states
 
     def memory(self, images: int, rows: int, columns: int, levels: int) -> int:
         """Bytes that a walk of images of a size takes, one by one asked for."""
-        pixels, blocks = most.py_func(images, rows, columns, LAG, self.sizes.sets)
-        padded = images * self.sizes.channels * (rows + RADIUS) * (columns + 2 * RADIUS)
-        return int(4 * padded + 4 * blocks * LANES * self.floats + 8 * pixels * (levels + 4))
+        pixels, blocks = most.py_func(images, rows, columns, self.lag, self.sizes.sets)
+        states = images * stride.py_func(self.sizes, rows + RADIUS, columns + 2 * RADIUS)
+        return int(4 * states + 4 * blocks * LANES * self.floats + 8 * pixels * (levels + 4))
 
 
 @torch.no_grad()
@@ -112,12 +125,14 @@ def compile_local(network: LocalNetwork) -> LocalProgram:
         parts += [head.features.weight, head.features.bias]
         parts += [empty if part is None else part for part in (head.earlier, head.match)]
         parts += [head.out.weight, head.out.bias, head.current]
+        parts += [empty if part is None else part for part in (head.adapt, head.fit)]
     flat = [part.detach().to("cpu", torch.float32).contiguous().view(-1).numpy() for part in parts]
     pairs = candidate_pairs(network.copies)
     return LocalProgram(
         weights=np.concatenate(flat),
         places=np.cumsum([0, *(len(part) for part in flat[:-1])]).astype(np.int64),
         offsets=np.array([*NEIGHBOURS, *CANDIDATES[: network.copies], *pairs], np.int64),
+        fitted=squares.offsets_of(len(heads)),
         sizes=Local(
             channels=len(heads),
             levels=network.levels,
@@ -133,6 +148,8 @@ def compile_local(network: LocalNetwork) -> LocalProgram:
             weights=0,
             places=0,
             offsets=0,
+            is_adaptive=int(network.is_adaptive),
+            fitted=0,
         ),
         classes=0 if network.label is None else len(network.label),
     )
@@ -145,7 +162,8 @@ class Pixels(NamedTuple):
         lanes: How many of them have one.
         weights: Number of their set of weights.
         pixel: int64 `(lanes, PIXEL)`: image, row and column of each, and the row of its tree.
-        around: float32 scaled images with their borders, `(N, C, rows, columns)`.
+        around: float32 of each image, `stride` after the one before: scaled with its borders, `(C, rows, columns)`;
+            then, of an adaptive network, its levels in the same way, and the windows of the rows of the front.
         rows: Of an image with its border.
         columns: Of an image with its borders.
         label: int64 of each image; 0 if there are none.
@@ -162,6 +180,36 @@ class Pixels(NamedTuple):
     room: int
 
 
+@njit
+def stride(net: Local, rows: int, columns: int) -> Any:
+    """Floats of an image with its borders, and of all that is kept of it."""
+    floats = net.channels * rows * columns
+    if net.is_adaptive:
+        floats = 2 * floats + in_front(rows, columns) * net.channels * squares.OF_A_CHANNEL
+    return floats
+
+
+@njit
+def in_front(rows: int, columns: int) -> Any:
+    """How many rows of an image with its borders a front can have."""
+    return min(rows - RADIUS, columns // FITTED_LAG + 2)
+
+
+@njit
+def _squares(net: Local, pixels: Pixels) -> squares.Squares:
+    return squares.Squares(net.channels, net.levels, pixels.rows, pixels.columns, net.fitted)
+
+
+@njit
+def _windows(net: Local, pixels: Pixels, lane: int) -> Any:
+    """Addresses of the levels of a pixel's image, and of the windows of its row."""
+    where, planes = view(pixels.pixel, np.int64), net.channels * pixels.rows * pixels.columns
+    image, row = where[PIXEL * lane], where[PIXEL * lane + 1]
+    plain = pixels.around + 4 * (image * stride(net, pixels.rows, pixels.columns) + planes)
+    of_row = row % in_front(pixels.rows, pixels.columns) * net.channels * squares.OF_A_CHANNEL
+    return plain, plain + 4 * (planes + of_row)
+
+
 class Layout(NamedTuple):
     """Where in the room of a block the features begin, in features; each has `LANES` floats.
 
@@ -176,6 +224,8 @@ class Layout(NamedTuple):
         candidates: What could be copied.
         matches: Whether each candidate is right in all earlier channels.
         same: Whether the candidates of each pair are equal.
+        fit: What is told of a least-squares fit: `OF_A_FIT` features, and the prediction.
+        squares: Room for it.
         u: The features of a channel.
         raw: What they give.
         parameters: Of the distribution.
@@ -192,6 +242,8 @@ class Layout(NamedTuple):
     candidates: int
     matches: int
     same: int
+    fit: int
+    squares: int
     u: int
     raw: int
     parameters: int
@@ -210,12 +262,14 @@ def layout(net: Local) -> Layout:
     candidates = residuals + 2 * net.channels
     matches = candidates + net.copies * net.channels
     same = matches + net.copies
-    u = same + net.pairs
+    fit = same + net.pairs
+    room = fit + (OF_A_FIT + 1 if net.is_adaptive else 0)
+    u = room + (squares.BLOCK // LANES if net.is_adaptive else 0)
     raw = u + net.head
     parameters = raw + 3 * net.mixtures + net.copies
     end = parameters + 3 * net.mixtures + 2 * net.copies
     return Layout(
-        0, west, activity, h, silu, changes, residuals, candidates, matches, same, u, raw, parameters, end
+        0, west, activity, h, silu, changes, residuals, candidates, matches, same, fit, room, u, raw, parameters, end
     )  # fmt: skip
 
 
@@ -263,13 +317,13 @@ def _silu(to: Address, source: Address, count: int) -> None:
 @njit
 def _gather(net: Local, pixels: Pixels) -> None:
     """Differences, western neighbours, and candidates of the pixels of a block."""
-    place, plane = layout(net), pixels.rows * pixels.columns
+    place, plane, floats = layout(net), pixels.rows * pixels.columns, stride(net, pixels.rows, pixels.columns)
     offsets, around, where = view(net.offsets, np.int64), view(pixels.around, np.float32), view(pixels.pixel, np.int64)
     room = view(pixels.room, np.float32)
     for lane in range(pixels.lanes):
         image, row, column = where[PIXEL * lane], where[PIXEL * lane + 1], where[PIXEL * lane + 2]
         for channel in range(net.channels):
-            at = (image * net.channels + channel) * plane + (row + RADIUS) * pixels.columns + column + RADIUS
+            at = image * floats + channel * plane + (row + RADIUS) * pixels.columns + column + RADIUS
             west = around[at - 1]
             room[(place.west + channel) * LANES + lane] = west
             for n in range(net.neighbours + net.copies):
@@ -334,9 +388,39 @@ def _add_biases(net: Local, pixels: Pixels) -> None:
 
 
 @njit
+def _slide(net: Local, pixels: Pixels) -> None:
+    """Move the windows of the pixels' rows to them."""
+    where = view(pixels.pixel, np.int64)
+    for lane in range(pixels.lanes):
+        plain, sums = _windows(net, pixels, lane)
+        row, column = where[PIXEL * lane + 1], where[PIXEL * lane + 2]
+        squares.slide(_squares(net, pixels), plain, row, column, sums, _of(pixels.room, layout(net).squares))
+
+
+@njit
+def _fit(net: Local, pixels: Pixels, channel: int) -> None:
+    """Predict a channel by least squares."""
+    where, place, sq = view(pixels.pixel, np.int64), layout(net), _squares(net, pixels)
+    room, fit = _of(pixels.room, place.squares), _of(pixels.room, place.fit)
+    for lane in range(pixels.lanes):
+        plain, sums = _windows(net, pixels, lane)
+        row, column = where[PIXEL * lane + 1], where[PIXEL * lane + 2]
+        squares.gather(sq, channel, plain, row, column, sums, lane, room)
+    prediction, deviation = squares.predict(sq, channel, room)
+    activity = load(_of(pixels.room, place.activity), 0)
+    relative = prediction / activity
+    store(fit, 0, relative / (splat(_ONE) + _absolute(relative)))
+    store(fit, LANES, relative / (splat(_EIGHT) + _absolute(relative)))
+    store(fit, 2 * LANES, deviation - load(_of(pixels.room, place.west + net.channels), 0))
+    store(fit, 3 * LANES, prediction)
+
+
+@njit
 def begin(net: Local, pixels: Pixels) -> None:
     """What comes before the first channel of a block of pixels: everything of the neighbourhood."""
     place, room = layout(net), pixels.room
+    if net.is_adaptive:
+        _slide(net, pixels)
     _gather(net, pixels)
     _measure(net, room)
     _compare(net, pixels)
@@ -370,6 +454,8 @@ def _head(net: Local, room: int, channel: int) -> None:
     if channel:
         _add_product(u, _part(net, part + EARLIER), _of(room, place.residuals), net.head, 2 * channel)
         _add_product(u, _part(net, part + MATCH), _of(room, place.matches), net.head, net.copies)
+    if net.is_adaptive:
+        _add_product(u, _part(net, part + ADAPT), _of(room, place.fit), net.head, OF_A_FIT)
     _silu(u, u, net.head)
     _fill(raw, _part(net, part + OUT_BIAS), rows)
     _add_product(raw, _part(net, part + OUT), u, rows, net.head)
@@ -379,6 +465,8 @@ def _head(net: Local, room: int, channel: int) -> None:
 def find(net: Local, pixels: Pixels, channel: int) -> Address:
     """The parameters of a channel of a block of pixels, whose earlier channels were told."""
     place, room, k = layout(net), pixels.room, net.mixtures
+    if net.is_adaptive:
+        _fit(net, pixels, channel)
     _head(net, room, channel)
     to, raw = _of(room, place.parameters), _of(room, place.raw)
     linear, changes = _of(room, place.h + net.hidden + channel * k), _of(room, place.changes)
@@ -390,6 +478,9 @@ def find(net: Local, pixels: Pixels, channel: int) -> Address:
         mean = west + load(linear, j) + activity * load(raw, k * LANES + j)
         for c in range(channel):
             mean = mean + splat(current[component * channel + c]) * load(changes, c * LANES)
+        if net.is_adaptive:
+            share = view(_part(net, COMMON + OF_HEAD * channel + FIT), np.float32)[component]
+            mean = mean + splat(share) * load(_of(room, place.fit), OF_A_FIT * LANES)
         store(to, j, load(raw, j))
         store(to, k * LANES + j, mean)
         store(to, 2 * k * LANES + j, log_activity + load(raw, 2 * k * LANES + j))
@@ -416,7 +507,10 @@ def tell(net: Local, pixels: Pixels, channel: int, levels: Address) -> None:
         match, candidate = _of(room, place.matches + m), _of(room, place.candidates + m * net.channels + channel)
         is_off = choose(splat(_ZERO), _absolute(load(candidate, 0) - value), splat(_ZERO), load(match, 0))
         store(match, 0, is_off)
-    _write(net, pixels, channel, value)
+    floats, planes = stride(net, pixels.rows, pixels.columns), net.channels * pixels.rows * pixels.columns
+    _write(net, pixels, channel, value, pixels.around, floats)
+    if net.is_adaptive:
+        _write(net, pixels, channel, load(levels, 0), pixels.around + 4 * planes, floats)
 
 
 @njit
@@ -433,14 +527,14 @@ def _mean(net: Local, room: int) -> Vector:
 
 
 @njit
-def _write(net: Local, pixels: Pixels, channel: int, value: Vector) -> None:
-    """Write scaled values into the images, and into their borders."""
-    place, around, where = layout(net), view(pixels.around, np.float32), view(pixels.pixel, np.int64)
+def _write(net: Local, pixels: Pixels, channel: int, value: Vector, start: int, floats: int) -> None:
+    """Write values into images with their borders, of so many floats each."""
+    place, around, where = layout(net), view(start, np.float32), view(pixels.pixel, np.int64)
     store(_of(pixels.room, place.u), 0, value)  # u is free again
     values = view(pixels.room + 4 * place.u * LANES, np.float32)
     for lane in range(pixels.lanes):
         image, row, column = where[PIXEL * lane], where[PIXEL * lane + 1], where[PIXEL * lane + 2]
-        plane = (image * net.channels + channel) * pixels.rows * pixels.columns
+        plane = image * floats + channel * pixels.rows * pixels.columns
         at = plane + (row + RADIUS) * pixels.columns + column + RADIUS
         around[at] = values[lane]
         if column == 0 and row + RADIUS + 1 < pixels.rows:

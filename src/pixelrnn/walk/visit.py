@@ -13,7 +13,6 @@ from pixelrnn.announce import compiled_module
 from pixelrnn.compiled import threads
 from pixelrnn.compiled.vectors import LANES, padded
 from pixelrnn.config import OutputName
-from pixelrnn.masks import LAG
 from pixelrnn.support import Forest
 from pixelrnn.walk.distributions import KINDS, Output
 from pixelrnn.walk.engine import advance, gather, tabulate
@@ -110,7 +109,7 @@ def walk(
     # What is counted: sub-pixels of a raster; for a local network steps of a front, which are pixels if it must stop.
     unit, line, total = 1, columns * channels, rows * columns * channels
     if isinstance(program, LocalProgram):
-        unit, line = channels, columns if stops else LAG
+        unit, line = channels, columns if stops else program.lag
         total = line * (rows - 1) + columns
     ends = sorted({*range(line, total, line), total, *(stop // unit for stop in stops if 0 < stop < unit * total)})
     for start in range(0, images, batch):

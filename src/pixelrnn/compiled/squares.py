@@ -1,0 +1,282 @@
+r"""Least squares in a window around each sub-pixel, so that a prediction learns from the image itself.
+
+With the D differences z of `masks.fitted` to the western neighbour (of the own channel, of the pixel's earlier channels
+and of the later ones nearby), and the difference y of the sub-pixel itself, the window of pixels before it (`WINDOW`
+rows above and as many columns to both sides, and the row's left part) gives
+
+.. math:: \beta = (A + \lambda I)^{-1} b, \quad A = \sum z z^T, \quad b = \sum z y,
+          \qquad \hat y = \beta^T z, \quad R = \sum y^2 - b^T \beta.
+
+The sums are of products of integers below :math:`2^{24}`, so float32 holds them exactly, whatever the order: they are
+kept running, a column of the window coming and another one going. The factorisation :math:`L D L^T` of the matrix with
+b and :math:`\sum y^2` as its last row gives both: its last row times :math:`L^{-1} z` is the prediction, its last pivot
+is R. It takes lanes of pixels side by side, in a fixed order. Nothing is fused: the same bits everywhere.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import cfunc, njit
+
+from pixelrnn.compiled import threads
+from pixelrnn.compiled.functions import log
+from pixelrnn.compiled.threads import TASK
+from pixelrnn.compiled.vectors import LANES, Address, Vector, clear, load, maximum, padded, pointer, splat, store, view
+from pixelrnn.masks import MOST_FITTED, RADIUS, WINDOW, fitted
+
+__all__ = ["BLOCK", "OF_A_CHANNEL", "Squares", "fit_images", "gather", "offsets_of", "predict", "slide"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+ROWS = MOST_FITTED + 1  # of a matrix: those of the differences, and of the target
+WIDTH = padded(ROWS)
+MATRIX = ROWS * WIDTH
+KEPT = 2 * WINDOW + 2  # columns of a window whose sums are kept
+OF_A_CHANNEL = (KEPT + 1) * MATRIX
+"""Floats that a window needs which moves along a row, for each channel."""
+
+RIDGE = np.float32(32)  # levels squared
+BLOCK = (ROWS + 1 + ROWS * ROWS + 2 * ROWS) * LANES
+"""Floats for `predict`: differences, pixels of the windows, matrices, and pivots twice."""
+
+# What is added to the sum of squared residuals: for each pixel, and as if there were so many of such a deviation.
+ROUNDING, PRIOR, DEVIATION = np.array([0.1, 2, 8], np.float32)
+_ZERO, _ONE, _HALF = np.array([0, 1, 0.5], np.float32)
+
+
+class Squares(NamedTuple):
+    """Sizes, and the address of the int64 table that `offsets_of` makes.
+
+    Attributes:
+        channels: Of an image.
+        levels: Of a sub-pixel, up to 256.
+        rows: Of a plane with its border.
+        columns: Of a plane with its borders.
+        offsets: Address.
+    """
+
+    channels: int
+    levels: int
+    rows: int
+    columns: int
+    offsets: int
+
+
+def offsets_of(channels: int) -> Array:
+    """For each channel the number of differences, then of each its channel, rows up and columns to the right."""
+    table = np.zeros((channels, ROWS, 3), np.int64)
+    for channel in range(channels):
+        places = fitted(channel, channels)
+        table[channel, 0, 0] = len(places)
+        table[channel, 1 : len(places) + 1] = places
+    return table
+
+
+@njit
+def _count(sq: Squares, channel: int) -> Any:
+    return view(sq.offsets, np.int64)[3 * ROWS * channel]
+
+
+@njit
+def _differences(sq: Squares, channel: int, plain: int, row: int, column: int, to: Address, step: int) -> None:
+    """Write the differences of a pixel, each `step` floats after the one before; the target comes last."""
+    offsets, values, count = view(sq.offsets, np.int64), view(plain, np.float32), _count(sq, channel)
+    plane, here = sq.rows * sq.columns, (row + RADIUS) * sq.columns + column + RADIUS
+    for i in range(count):
+        at = 3 * (ROWS * channel + 1 + i)
+        of_channel = offsets[at] * plane + here
+        value = values[of_channel - offsets[at + 1] * sq.columns + offsets[at + 2]] - values[of_channel - 1]
+        to[i * step] = value
+    own = channel * plane + here
+    to[count * step] = values[own] - values[own - 1]
+
+
+@njit
+def _add_products(to: Address, z: Address, count: int, sign: Any) -> None:
+    """Add the products of all pairs of `count + 1` numbers, below and on the diagonal."""
+    for i in range(count + 1):
+        factor = splat(sign * z[i])
+        for j in range(0, i + 1, LANES):
+            store(to, i * WIDTH + j, load(to, i * WIDTH + j) + factor * load(z, j))
+
+
+@njit
+def _add(to: Address, source: Address, count: int, sign: Any) -> None:
+    for i in range(count + 1):
+        for j in range(i * WIDTH, i * WIDTH + i + 1, LANES):
+            store(to, j, load(to, j) + splat(sign) * load(source, j))
+
+
+@njit
+def _add_column(sq: Squares, channel: int, plain: int, row: int, column: int, sums: Address, z: Address) -> None:
+    """Add the sums of a column of the rows above to a window, and keep them."""
+    kept, count = pointer(sums, (1 + column % KEPT) * MATRIX), _count(sq, channel)
+    clear(kept, (count + 1) * WIDTH)
+    for up in range(1, min(WINDOW, row) + 1):
+        _differences(sq, channel, plain, row - up, column, z, 1)
+        _add_products(kept, z, count, _ONE)
+    _add(sums, kept, count, _ONE)
+
+
+@njit
+def slide(sq: Squares, plain: int, row: int, column: int, sums: int, room: Address) -> None:
+    """Move the window of a row to a pixel, whose window was at the pixel before or nowhere.
+
+    Args:
+        sq: Sizes.
+        plain: Address of the float32 levels of an image with its borders.
+        row: Of the pixel.
+        column: Of the pixel.
+        sums: Address of the row's `OF_A_CHANNEL` floats for each channel.
+        room: `WIDTH` floats.
+    """
+    width = sq.columns - 2 * RADIUS
+    clear(room, WIDTH)
+    for channel in range(sq.channels):
+        window, count = pointer(sums, channel * OF_A_CHANNEL), _count(sq, channel)
+        if column == 0:
+            clear(window, (count + 1) * WIDTH)
+            for right in range(min(WINDOW, width)):
+                _add_column(sq, channel, plain, row, right, window, room)
+        else:
+            _differences(sq, channel, plain, row, column - 1, room, 1)
+            _add_products(window, room, count, _ONE)
+        if column > WINDOW:
+            gone = column - WINDOW - 1
+            _add(window, pointer(window, (1 + gone % KEPT) * MATRIX), count, -_ONE)
+            _differences(sq, channel, plain, row, gone, room, 1)
+            _add_products(window, room, count, -_ONE)
+        if column + WINDOW < width:
+            _add_column(sq, channel, plain, row, column + WINDOW, window, room)
+
+
+@njit
+def pixels_in_window(sq: Squares, row: int, column: int) -> Any:
+    """How many pixels the window of a pixel has."""
+    left, right = min(column, WINDOW), min(sq.columns - 2 * RADIUS - 1 - column, WINDOW)
+    return min(row, WINDOW) * (left + 1 + right) + left
+
+
+@njit
+def _factorise(matrix: Address, size: int, pivots: Address) -> None:
+    """L and D of lanes of matrices, in place: L below the diagonal."""
+    for j in range(size):
+        row = j * size * LANES
+        pivot = load(matrix, row + j * LANES)
+        for k in range(j):
+            factor = load(matrix, row + k * LANES)
+            scaled = factor * load(pivots, k * LANES)
+            store(pivots, (size + k) * LANES, scaled)
+            pivot = pivot - factor * scaled
+        pivot = maximum(pivot, splat(RIDGE if j < size - 1 else _ZERO))
+        store(pivots, j * LANES, pivot)
+        for i in range(j + 1, size):
+            value = load(matrix, (i * size + j) * LANES)
+            for k in range(j):
+                value = value - load(matrix, (i * size + k) * LANES) * load(pivots, (size + k) * LANES)
+            store(matrix, (i * size + j) * LANES, value / pivot)
+
+
+@njit
+def predict(sq: Squares, channel: int, room: Address) -> tuple[Vector, Vector]:
+    """The predicted difference to the western neighbour of lanes of pixels, and the logarithm of its deviation.
+
+    Args:
+        sq: Sizes.
+        channel: Which.
+        room: Begins with what `gather` wrote; `BLOCK` floats.
+
+    Returns:
+        In units of the scaled images, whose levels are spread over [-1, 1].
+    """
+    count = _count(sq, channel)
+    size = count + 1
+    z, pixels, matrix = room, load(room, ROWS * LANES), pointer(room, (ROWS + 1) * LANES)
+    pivots = pointer(matrix, ROWS * ROWS * LANES)
+    for i in range(count):
+        at = (i * size + i) * LANES
+        store(matrix, at, load(matrix, at) + splat(RIDGE))
+    _factorise(matrix, size, pivots)
+    prediction = splat(_ZERO)
+    for i in range(count):
+        value = load(z, i * LANES)
+        for k in range(i):
+            value = value - load(matrix, (i * size + k) * LANES) * load(z, k * LANES)
+        store(z, i * LANES, value)
+        prediction = prediction + value * load(matrix, (count * size + i) * LANES)
+    residual = load(pivots, count * LANES) + pixels * splat(ROUNDING) + splat(PRIOR * DEVIATION * DEVIATION)
+    half = np.float32(sq.levels - 1) * _HALF
+    bound = splat(np.float32(sq.levels - 1))
+    prediction = splat(_ZERO) - maximum(splat(_ZERO) - maximum(prediction, splat(_ZERO) - bound), splat(_ZERO) - bound)
+    deviation = splat(_HALF) * log(residual / (pixels + splat(PRIOR)))
+    return prediction / splat(half), deviation - log(splat(half))
+
+
+@njit
+def gather(sq: Squares, channel: int, plain: int, row: int, column: int, sums: int, lane: int, room: Address) -> None:
+    """Write differences and sums of a pixel into its lane, for `predict`."""
+    size = _count(sq, channel) + 1
+    _differences(sq, channel, plain, row, column, pointer(room, lane), LANES)
+    room[ROWS * LANES + lane] = np.float32(pixels_in_window(sq, row, column))
+    window, matrix = pointer(sums, channel * OF_A_CHANNEL), pointer(room, (ROWS + 1) * LANES)
+    for i in range(size):
+        for j in range(i + 1):
+            matrix[(i * size + j) * LANES + lane] = window[i * WIDTH + j]
+
+
+class _Images(NamedTuple):
+    """Images with their borders in float32 levels, `(N, C, rows, columns)`, and what is found, `(N, H, W, C, 2)`."""
+
+    images: int
+    plain: int
+    found: int
+
+
+@cfunc(TASK, cache=True)
+def _fit_rows(task: int, n: Any) -> None:
+    """Some rows of an image, a lane for each."""
+    sq, of = Squares(n[0], n[1], n[2], n[3], n[4]), _Images(n[5], n[6], n[7])
+    height, width = sq.rows - RADIUS, sq.columns - 2 * RADIUS
+    blocks = (height + LANES - 1) // LANES
+    image, top = task // blocks, task % blocks * LANES
+    plain = of.plain + 4 * image * sq.channels * sq.rows * sq.columns
+    floats, found = sq.channels * OF_A_CHANNEL, view(of.found, np.float32)
+    sums, room, z = np.zeros(LANES * floats, np.float32), np.zeros(BLOCK, np.float32), np.zeros(WIDTH, np.float32)
+    deviations = np.zeros(2 * LANES, np.float32)
+    lanes = min(LANES, height - top)
+    for column in range(width):
+        for lane in range(lanes):
+            slide(sq, plain, top + lane, column, sums.ctypes.data + 4 * lane * floats, pointer(z, 0))
+        for channel in range(sq.channels):
+            for lane in range(lanes):
+                at = sums.ctypes.data + 4 * lane * floats
+                gather(sq, channel, plain, top + lane, column, at, lane, pointer(room, 0))
+            prediction, deviation = predict(sq, channel, pointer(room, 0))
+            store(pointer(deviations, 0), 0, prediction)
+            store(pointer(deviations, 0), LANES, deviation)
+            for lane in range(lanes):
+                place = 2 * (((image * height + top + lane) * width + column) * sq.channels + channel)
+                found[place], found[place + 1] = deviations[lane], deviations[LANES + lane]
+    # Numba frees an array after the last line that names it.
+    sums[0], room[0], z[0] = 0, 0, 0
+
+
+def fit_images(plain: Array, levels: int) -> Array:
+    """Predictions of all sub-pixels of images.
+
+    Args:
+        plain: `(N, C, RADIUS + H, RADIUS + W + RADIUS)` float32 levels with their borders.
+        levels: Up to 256.
+
+    Returns:
+        `(N, H, W, C, 2)` float32: the predicted difference to the western neighbour, and the logarithm of its deviation
+        in the window, in units of scaled images.
+    """
+    images, channels, rows, columns = plain.shape
+    assert levels <= 256
+    plain = np.ascontiguousarray(plain, np.float32)
+    found = np.empty((images, rows - RADIUS, columns - 2 * RADIUS, channels, 2), np.float32)
+    offsets = offsets_of(channels)
+    numbers = (channels, levels, rows, columns, offsets.ctypes.data, images, plain.ctypes.data, found.ctypes.data)
+    threads.run(_fit_rows, images * -(-(rows - RADIUS) // LANES), np.array(numbers, np.int64))
+    return found
