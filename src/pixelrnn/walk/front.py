@@ -23,16 +23,16 @@ from pixelrnn.walk.confine import Trees, follow, forced, only_level, weigh_withi
 from pixelrnn.walk.distributions import (
     Output,
     Room,
+    accumulate_weights,
     choose,
     make_room,
     prepare,
     temperature_of,
     weigh,
-    weigh_quickly,
 )
 from pixelrnn.walk.local import PIXEL, Local, LocalProgram, Pixels, begin, find, layout, most, tell
 from pixelrnn.walk.program import Array
-from pixelrnn.walk.tables import write_shares
+from pixelrnn.walk.tables import write_shares_of_sums
 
 __all__ = ["advance", "ask_front"]
 
@@ -204,11 +204,9 @@ def _schedule_all(n: Any, pixel: Any, block: Any) -> tuple[int, int]:
 
 @njit(nogil=True, cache=True)
 def _tabulate(
-    n: Any, pixel: Any, block: Any, features: Any, channel: int, known: Any, is_asked: Any, shares: Any
-) -> None:
-    """Take up the values of the channel before, and write the shares of the levels of a channel of a step's pixels.
-
-    Where only one level can occur it is taken as known.
+    n: Any, pixel: Any, block: Any, features: Any, channel: int, place: Any, given: Any, image: Any, shares: Any
+) -> int:
+    """Take up the values of the channel before, and write what is to be asked for a channel of a step's pixels.
 
     Args:
         n: What `_integers` wrote.
@@ -216,45 +214,80 @@ def _tabulate(
         block: Of the step.
         features: Room for each block.
         channel: Which; after the last one only its values are taken up.
-        known: Values of the channel before; then those that are forced.
-        is_asked: Set to whether a value is to be asked for.
-        shares: float64 `(pixels, levels)`, of those only.
+        place: int64: where among those asked for each pixel of the step is; -1 - level if only one level can occur.
+        given: float32: answers for the channel before, then the values there are.
+        image: int64: of which image each is that is asked for.
+        shares: float64 `(pixels, levels)`: of each that is asked for.
+
+    Returns:
+        How many are to be asked for.
     """
     net, output, of = _unpack(n)
-    room, levels = make_room(output), output.levels
+    room, asked, values = make_room(output), 0, view(of.values, np.float32)
+    if channel:
+        _take_up(net, of, pixel, channel - 1, place, given)
     for number in range(len(block)):
-        first, count = block[number, 0], block[number, 1]
-        place = address(pointer(features, number * layout(net).end * LANES))
-        pixels = _pixels(net, of, block, number, pixel.ctypes.data, place)
+        first, start = block[number, 0], address(pointer(features, number * layout(net).end * LANES))
+        pixels = _pixels(net, of, block, number, pixel.ctypes.data, start)
         if channel == 0:
             begin(net, pixels)
         else:
-            for lane in range(count):
-                room.value[lane] = known[first + lane]
+            for lane in range(pixels.lanes):
+                room.value[lane] = values[_place(net, of, pixels, lane, channel - 1)]
             _follow(of, pixels, room)
             tell(net, pixels, channel - 1, pointer(room.value, 0))
         if channel < net.channels:
-            _write_shares(output, of, pixels, find(net, pixels, channel), room, shares.ctypes.data + 8 * first * levels)
-            for lane in range(count):
-                is_asked[first + lane] = not forced(_trees(of), room.rows[lane])
-                if not is_asked[first + lane]:
-                    known[first + lane] = only_level(_trees(of), room.rows[lane])
+            asked = _write_block(net, output, of, pixels, room, channel, first, asked, place, given, image, shares)
+    return asked
 
 
 @njit
-def _write_shares(output: Output, of: Images, pixels: Pixels, parameters: Address, room: Room, place: int) -> None:
-    """Write the shares of a block of pixels; nothing where a level is forced."""
+def _write_block(
+    net: Local,
+    output: Output,
+    of: Images,
+    pixels: Pixels,
+    room: Room,
+    channel: int,
+    first: int,
+    asked: int,
+    place: Any,
+    given: Any,
+    image: Any,
+    shares: Any,
+) -> int:
+    """What is to be asked for the pixels of a block, `first` and so on of the step, behind `asked` that are there."""
     where, trees, is_free = view(pixels.pixel, np.int64), _trees(of), False
+    parameters, values = find(net, pixels, channel), view(of.values, np.float32)
     prepare(output, parameters, room)
     for lane in range(pixels.lanes):
         room.rows[lane] = where[PIXEL * lane + 3]
         is_free |= room.rows[lane] == FREE
     if is_free:
-        weigh_quickly(output, parameters, room)
-        write_shares(room, place, pixels.lanes)
+        accumulate_weights(output, parameters, room)
     for lane in range(pixels.lanes):
-        if room.rows[lane] != FREE and not forced(trees, room.rows[lane]):
-            write_shares_within(output, trees, parameters, room, lane, place + 8 * lane * output.levels)
+        row = room.rows[lane]
+        if forced(trees, row):
+            place[first + lane] = -1 - only_level(trees, row)
+            continue
+        place[first + lane], image[asked] = asked, where[PIXEL * lane]
+        given[asked] = values[_place(net, of, pixels, lane, channel)]
+        to = shares.ctypes.data + 8 * asked * output.levels
+        if row == FREE:
+            write_shares_of_sums(room, to, lane)
+        else:
+            write_shares_within(output, trees, parameters, room, lane, to)
+        asked += 1
+    return asked
+
+
+@njit
+def _take_up(net: Local, of: Images, pixel: Any, channel: int, place: Any, given: Any) -> None:
+    """Write the answers for a channel, and what was not asked for, into the images."""
+    values = view(of.values, np.float32)
+    for number in range(len(pixel)):
+        at = ((pixel[number, 0] * net.channels + channel) * of.rows + pixel[number, 1]) * of.columns + pixel[number, 2]
+        values[at] = given[place[number]] if place[number] >= 0 else np.float32(-1 - place[number])
 
 
 def advance(
@@ -294,25 +327,19 @@ def ask_front(
     at_once, blocks = most(images, rows, columns, lag, program.sizes.sets)
     pixel, block = np.zeros((at_once, PIXEL), np.int64), np.zeros((blocks, 3), np.int64)
     features = np.zeros(blocks * program.floats * LANES, np.float32)
-    shares, known = np.zeros((at_once, output.levels)), np.zeros(at_once, np.float32)
-    is_asked = np.ones(at_once, np.bool_)
+    shares, given = np.zeros((at_once, output.levels)), np.zeros(at_once, np.float32)
+    place, image = np.zeros(at_once, np.int64), np.zeros(at_once, np.int64)
     arrays = (program.states(images, rows, columns), values, None, None, None, None, label, None)
     integers = _integers(program, output, (lag, 0, 0), arrays, support)
     step_at = FIXED + Images._fields.index("first_step")
     for step in range(lag * (rows - 1) + columns):
         integers[step_at] = step
         pixels, blocks = _schedule_all(integers, pixel, block)
-        image, row, column = pixel[:pixels, :3].T
+        of_step, of_blocks = pixel[:pixels], block[:blocks]
         for channel in range(channels + 1):
-            _tabulate(integers, pixel, block[:blocks], features, channel, known, is_asked, shares)
-            if channel < channels:
-                asked = np.flatnonzero(is_asked[:pixels])
-                if len(asked):
-                    # Copied only if some are left out.
-                    of_asked = shares[:pixels] if len(asked) == pixels else shares[asked]
-                    before = values[image[asked], channel, row[asked], column[asked]]
-                    known[asked] = answer(before, of_asked, image[asked])
-                values[image, channel, row, column] = known[:pixels]
+            asked = _tabulate(integers, of_step, of_blocks, features, channel, place, given, image, shares)
+            if asked:
+                given[:asked] = answer(given[:asked], shares[:asked], image[:asked])
         if callback is not None:
             callback(pixels * channels)
 

@@ -19,9 +19,10 @@ import numpy as np
 from pixelrnn.compiled.vectors import LANES, view
 from pixelrnn.walk.distributions import Room, compiled
 
-__all__ = ["write_shares"]
+__all__ = ["write_shares", "write_shares_of_sums"]
 
 WHOLE = 2.0**24
+PART = 2.0**-24
 
 
 @compiled
@@ -46,3 +47,19 @@ def write_shares(room: Room, place: int, lanes: int) -> None:
             edge = np.floor(reached[lane] * total[lane]) if entry < levels - 1 else WHOLE
             shares[lane * levels + entry] = (edge - below[lane]) / WHOLE
             below[lane] = edge
+
+
+@compiled
+def write_shares_of_sums(room: Room, place: int, lane: int) -> None:
+    """Write the shares of one lane, as `write_shares`, of a table whose entries are the weights up to each level."""
+    shares: Any = view(place, np.float64)
+    table, levels = room.table, len(room.table) // LANES
+    total = np.float64(table[(levels - 1) * LANES + lane])
+    factor, below = WHOLE / total if total > 0 else 0.0, 0.0
+    for entry in range(levels - 1):
+        edge = np.floor(table[entry * LANES + lane] * factor)
+        # Sums of float32 can fall in their last digit; and a network that has lost its numbers has none.
+        edge = min(edge, WHOLE) if edge > below else below
+        shares[entry] = (edge - below) * PART
+        below = edge
+    shares[levels - 1] = (WHOLE - below) * PART
