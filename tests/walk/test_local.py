@@ -181,7 +181,7 @@ for grid, copies, levels in ((1, 0, 256), (2, 5, 17), (8, 8, 256)):
     )
     digest.update(nats.tobytes())
     walk.ask(program, distribution, values[:5].copy(), answer, support=forest.of(np.arange(5)))
-digest.update(pack_palettes([support for support in supports if support is not None]))
+digest.update(pack_palettes([support.colours for support in supports if support is not None]))
 print(digest.hexdigest())
 """
 

@@ -13,7 +13,7 @@ from PIL import Image
 from pixelrnn.abstract import AbstractImageModel
 from pixelrnn.codec.codec import require_model
 from pixelrnn.codec.container import LEAST_HEAD, Index, Kind, Member, head_size, piece_of, unpack_index
-from pixelrnn.codec.decoder import Damaged, decode, groups_of, refuse, supports_of
+from pixelrnn.codec.decoder import Damaged, decode, groups_of, orders_of, refuse, supports_of
 from pixelrnn.codec.examine import opened
 from pixelrnn.codec.pictures import FORMS, LEVELS, Planes, checksum, info, to_picture
 from pixelrnn.codec.streams import Coder
@@ -261,32 +261,43 @@ class Archive:
             for tile in tiles
         )
         report = None if callback is None else lambda done: callback(done, total)
-        try:
-            needs = coded.intersection(self.index.with_colours)
-            supports = supports_of(self.index, channels, self.piece) if needs else {}
-        except ArchiveError as error:
-            for number in sorted(needs):
-                damaged(number, error)
-            coded, supports = coded - needs, {}
+        index = self.index
+        coded, supports = _common(coded, index.with_colours, damaged, lambda: supports_of(index, channels, self.piece))
+        coded, orders = _common(coded, index.with_order, damaged, lambda: orders_of(index, self.piece))
         for number, values in decode(
             coder, self.index, groups, self.piece, coded, supports=supports, damaged=damaged, callback=report
         ):
             try:
-                picture = self._picture(number, values, config)
+                picture = self._picture(number, values, orders.get(number, b""), config)
             except ArchiveError as error:
                 damaged(number, error)
             else:
                 yield number, picture
 
-    def _picture(self, number: int, values: Array, config: ModelConfig) -> Image.Image:
+    def _picture(self, number: int, values: Array, order: bytes, config: ModelConfig) -> Image.Image:
         """A coded picture from its levels."""
         member = self.members[number]
         self.shape(number)  # refuses what is no picture
         extras = self.piece(self._pieces[number]) if member.has_extras else b""
-        picture = to_picture(Planes(member.form, values, extras), config.levels, config.colours)
+        picture = to_picture(Planes(member.form, values, extras, order), config.levels, config.colours)
         if checksum(picture) != member.checksum:
             raise ArchiveError("it is not what was compressed")
         return picture
+
+
+def _common(
+    coded: set[int], needing: Collection[int], damaged: Damaged, read: Callable[[], dict[int, Any]]
+) -> tuple[set[int], dict[int, Any]]:
+    """Read what some members share; those that need it are given up if it is damaged."""
+    needs = coded.intersection(needing)
+    if not needs:
+        return coded, {}
+    try:
+        return coded, read()
+    except ArchiveError as error:
+        for number in sorted(needs):
+            damaged(number, error)
+        return coded - needs, {}
 
 
 def _opened(content: bytes) -> Image.Image:

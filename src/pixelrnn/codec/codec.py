@@ -121,7 +121,7 @@ class Codec:
                 encoder.add(Plate(number, image, of_label, of_context, supports[number]))
             encoded = encoder.finish()
         palettes = [support for support in supports if support is not None]
-        common = pack_palettes(palettes) if palettes else b""
+        common = pack_palettes([support.colours for support in palettes]) if palettes else b""
         members = [
             Member(
                 name="",

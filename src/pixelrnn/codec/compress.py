@@ -10,6 +10,8 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from pixelrnn.abstract import AbstractImageModel
 from pixelrnn.codec.archive import Archive
 from pixelrnn.codec.codec import Codec
@@ -112,12 +114,9 @@ def compress(
         if must_pay and not _pays(intake, encoded, len(packed_model)):
             intake.leave_out(encoded.bits.keys() - encoded.left_out, WITHOUT)
             encoded, packed_model = NOTHING, b""
-        supports = [entry.coded.support for entry in intake.entries if entry.coded and entry.coded.support]
-        palettes = pack_palettes(supports) if supports else b""
-        index = _index(intake, encoded, packed_model, palettes)
-        atomic_write(
-            out, lambda path: _write(path, index, packed_model + palettes, intake, encoded), is_new=not overwrite
-        )
+        common = [content for content in (packed_model, *_palettes(intake)) if content]
+        index = _index(intake, encoded, common, has_model=bool(packed_model))
+        atomic_write(out, lambda path: _write(path, index, common, intake, encoded), is_new=not overwrite)
     return _report(listing, intake, encoded, index, len(packed_model), out.stat().st_size)
 
 
@@ -159,16 +158,24 @@ def _pays(intake: Intake, encoded: Encoded, weights: int) -> bool:
     return saved > weights + sum(len(stream.content) for stream in encoded.streams)
 
 
-def _index(intake: Intake, encoded: Encoded, packed_model: bytes, palettes: bytes) -> Index:
+def _palettes(intake: Intake) -> tuple[bytes, bytes]:
+    """The colours of all supports, and the orders of palettes; nothing where there are none."""
+    coded = [entry.coded for entry in intake.entries if entry.coded is not None]
+    supports = [each.support.colours for each in coded if each.support is not None]
+    orders = [np.frombuffer(each.order, np.uint8)[:, None] for each in coded if each.order]
+    return pack_palettes(supports) if supports else b"", pack_palettes(orders) if orders else b""
+
+
+def _index(intake: Intake, encoded: Encoded, common: Sequence[bytes], *, has_model: bool) -> Index:
     entries = intake.entries
     names = restored_names([entry.file.name for entry in entries], _pictures(entries))
     members = tuple(_member(name, entry) for name, entry in zip(names, entries, strict=True))
-    pieces = [Piece.of(content) for content in (packed_model, palettes) if content]
+    pieces = [Piece.of(content) for content in common]
     pieces += [entry.piece[1] for entry in entries if entry.piece is not None]
     pieces += [Piece.of(stream.content) for stream in encoded.streams]
     codec = intake.codec if any(entry.coded for entry in entries) else None
     fingerprint, tile = (NO_MODEL, (1, 1)) if codec is None else (codec.fingerprint, codec.tile)
-    return Index(fingerprint, tile, bool(packed_model), members, tuple(encoded.shared), tuple(pieces))
+    return Index(fingerprint, tile, has_model, members, tuple(encoded.shared), tuple(pieces))
 
 
 def _pictures(entries: Sequence[Entry]) -> set[int]:
@@ -189,15 +196,16 @@ def _member(name: str, entry: Entry) -> Member:
         width=coded.width,
         has_extras=coded.extras is not None,
         colours=0 if coded.support is None else len(coded.support),
+        order=len(coded.order),
         checksum=coded.checksum,
     )
 
 
-def _write(path: Path, index: Index, common: bytes, intake: Intake, encoded: Encoded) -> None:
-    """Write everything, of which model and colours are common to all pictures, and read it back."""
+def _write(path: Path, index: Index, common: Sequence[bytes], intake: Intake, encoded: Encoded) -> None:
+    """Write everything, of which the model, colours and orders are common to all pictures, and read it back."""
     with path.open("wb") as file:
         file.write(pack_index(index))
-        file.write(common)
+        file.writelines(common)
         for entry in intake.entries:
             if entry.piece is not None:
                 place, piece = entry.piece

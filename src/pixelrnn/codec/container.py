@@ -14,22 +14,23 @@ A varint is a number as `varints.py` writes it. The index holds
 
     fingerprint of the model           8 bytes; zeros if no member is coded by one
     tile        height, width          2 varints
-    flags       1: the first piece is the model, which comes from elsewhere else; 2: the next piece holds
-                the colours of some pictures; or the sum of both     1 byte
+    flags       the sum of 1: the first piece is the model, which comes from elsewhere else; 2: a piece holds the
+                colours of some pictures; 4: a piece holds the orders of some palettes     1 byte
     members     their number N         varint; then for each of the following N values
     names       shared, own, bytes     2 varints and UTF-8: so many bytes of the name before, then so many own ones
     kinds       0 coded by the model, 1 an image file, 2 another file, 3 equal to an earlier member     1 byte each
     of coded    form, height, width, label + 1, extras    for each coded member, field by field; varints;
                                        extras: 1 if it has a piece of its own, else 0
     of coded    colours of the support it was coded with, 0 for none    varint each; only with flag 2
+    of coded    entries of its palette, if that is kept as an order, else 0    varint each; only with flag 4
     of coded    CRC-32 of the picture  4 bytes each
     of equal    how many members ago   varint each
     shared      number of the groups that pictures of one tile share, and how many pictures each has    varints
     pieces      their number P, then their lengths (varints), then their CRC-32 (4 bytes each)
 
-Pieces come in this order: the model; the colours of all supports, as `palettes.py` writes them; for each member that
-has one, its file or its extras; the streams of the coded members. These are cut into tiles and grouped as `tiles.plan`
-says. Nothing else is in a file: lengths must add up.
+Pieces come in this order: the model; the colours of all supports, and the orders of palettes, as `palettes.py` writes
+them; for each member that has one, its file or its extras; the streams of the coded members. These are cut into tiles
+and grouped as `tiles.plan` says. Nothing else is in a file: lengths must add up.
 
 Whatever is read is bounded before memory is taken for it, and wrong bytes are an `ArchiveError`, never anything else.
 """
@@ -68,6 +69,7 @@ MOST_PACKED = 16  # times as many bytes as are stored; no honest index, with 4 b
 MOST_NAME = 4096
 MOST_NAMES = 2**27  # bytes of all names together, shared ones counted each time
 MOST_PIXELS = 2**27  # of a picture
+MOST_ENTRIES = 256  # of a palette
 LEAST_HEAD = 64  # bytes after which `head_size` always has an answer
 
 
@@ -93,6 +95,7 @@ class Member:
         label: That it was coded with; -1 for none.
         has_extras: Whether a coded picture has a piece of its own, with what the model does not code.
         colours: Of a coded picture, how many its support has; 0 if it was coded without.
+        order: Of a coded picture, how many entries its palette has, if that is kept as an order; else 0.
         checksum: CRC-32 of a coded picture.
         same_as: Number of the member that it equals.
     """
@@ -105,6 +108,7 @@ class Member:
     label: int = -1
     has_extras: bool = False
     colours: int = 0
+    order: int = 0
     checksum: int = 0
     same_as: int = -1
 
@@ -153,6 +157,11 @@ class Index:
         return [number for number, member in enumerate(self.members) if member.colours]
 
     @property
+    def with_order(self) -> list[int]:
+        """Numbers of the members whose palette is kept as an order."""
+        return [number for number, member in enumerate(self.members) if member.order]
+
+    @property
     def coded(self) -> list[int]:
         """Numbers of the members that the model codes."""
         return [number for number, member in enumerate(self.members) if member.kind == Kind.CODED]
@@ -160,7 +169,7 @@ class Index:
 
 def piece_of(index: Index) -> tuple[dict[int, int], int]:
     """The number of the piece of each member that has one, and of the first stream."""
-    first = int(index.has_model) + bool(index.with_colours)
+    first = int(index.has_model) + bool(index.with_colours) + bool(index.with_order)
     owners = [number for number, member in enumerate(index.members) if member.has_piece]
     return {number: first + place for place, number in enumerate(owners)}, first + len(owners)
 
@@ -170,8 +179,8 @@ def pack_index(index: Index) -> bytes:
     writer = Writer()
     members, coded = index.members, [index.members[number] for number in index.coded]
     writer.bytes += index.fingerprint
-    has_colours = bool(index.with_colours)
-    writer.varints((*index.tile, index.has_model + 2 * has_colours, len(members)))
+    has_colours, has_orders = bool(index.with_colours), bool(index.with_order)
+    writer.varints((*index.tile, index.has_model + 2 * has_colours + 4 * has_orders, len(members)))
     before = b""
     for member in members:
         name = member.name.encode("utf-8", "surrogateescape")
@@ -188,6 +197,7 @@ def pack_index(index: Index) -> bytes:
         [member.label + 1 for member in coded],
         [member.has_extras for member in coded],
         [member.colours for member in coded] if has_colours else [],
+        [member.order for member in coded] if has_orders else [],
     ):
         writer.varints(column)
     writer.words([member.checksum for member in coded])
@@ -269,7 +279,7 @@ def unpack_index(head: bytes, size: int) -> Index:
 def _read_index(reader: Reader) -> Index:
     fingerprint = reader.take(FINGERPRINT)
     tile = (reader.varint(MOST_PIXELS), reader.varint(MOST_PIXELS))
-    flags, count = reader.varint(3), reader.varint(MOST_INDEX)
+    flags, count = reader.varint(7), reader.varint(MOST_INDEX)
     if min(tile) < 1:
         raise ArchiveError("its tiles have no pixels")
     names = _read_names(reader, count)
@@ -278,16 +288,17 @@ def _read_index(reader: Reader) -> Index:
     forms, heights, widths = (reader.varints(coded, MOST_PIXELS) for _ in range(3))
     labels, extras = reader.varints(coded, 2**31), reader.varints(coded, 1)
     colours = reader.varints(coded, MOST_COLOURS) if flags & 2 else [0] * coded
+    orders = reader.varints(coded, MOST_ENTRIES) if flags & 4 else [0] * coded
     checksums = reader.words(coded)
     if any(height * width > MOST_PIXELS or not height * width for height, width in zip(heights, widths, strict=True)):
         raise ArchiveError(f"a picture in it has no pixels, or more than {MOST_PIXELS:,}")
-    if flags & 2 and not any(colours):
-        raise ArchiveError("it says that it holds colours, and has none")
-    columns = zip(forms, heights, widths, labels, extras, colours, checksums, strict=True)
+    if bool(flags & 2) != any(colours) or bool(flags & 4) != any(orders):
+        raise ArchiveError("it says that it holds colours or orders, and has none")
+    columns = zip(forms, heights, widths, labels, extras, colours, orders, checksums, strict=True)
     members: list[Member] = []
     for number, (name, kind) in enumerate(zip(names, kinds, strict=True)):
         if kind == Kind.CODED:
-            form, height, width, label, has_extras, of_support, checksum = next(columns)
+            form, height, width, label, has_extras, of_support, of_order, checksum = next(columns)
             members.append(
                 Member(
                     name=name,
@@ -298,6 +309,7 @@ def _read_index(reader: Reader) -> Index:
                     label=label - 1,
                     has_extras=bool(has_extras),
                     colours=of_support,
+                    order=of_order,
                     checksum=checksum,
                 )
             )

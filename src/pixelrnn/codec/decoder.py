@@ -15,7 +15,7 @@ from pixelrnn.codec.tiles import LANES, Tile, count, plan
 from pixelrnn.errors import ArchiveError
 from pixelrnn.support import Support
 
-__all__ = ["Damaged", "decode", "groups_of", "refuse", "supports_of"]
+__all__ = ["Damaged", "decode", "groups_of", "orders_of", "refuse", "supports_of"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Damaged = Callable[[int, ArchiveError], None]
@@ -38,7 +38,24 @@ def supports_of(index: Index, channels: int, read: Callable[[int], bytes]) -> di
     if not numbers:
         return {}
     counts = [index.members[number].colours for number in numbers]
-    return dict(zip(numbers, unpack_palettes(read(int(index.has_model)), counts, channels), strict=True))
+    supports = [Support(palette) for palette in unpack_palettes(read(int(index.has_model)), counts, channels)]
+    if any(len(support) != count for support, count in zip(supports, counts, strict=True)):
+        raise ArchiveError("the colours of its pictures are damaged")
+    return dict(zip(numbers, supports, strict=True))
+
+
+def orders_of(index: Index, read: Callable[[int], bytes]) -> dict[int, bytes]:
+    """The orders of the palettes of members that have one.
+
+    Raises:
+        ArchiveError: If their piece is damaged.
+    """
+    numbers = index.with_order
+    if not numbers:
+        return {}
+    counts = [index.members[number].order for number in numbers]
+    orders = unpack_palettes(read(index.has_model + bool(index.with_colours)), counts, 1)
+    return {number: order.astype(np.uint8).tobytes() for number, order in zip(numbers, orders, strict=True)}
 
 
 def groups_of(index: Index, channels: int) -> list[list[Tile]]:

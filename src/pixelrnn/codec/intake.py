@@ -39,6 +39,7 @@ class Coded:
     checksum: int
     extras: tuple[int, Piece] | None
     support: Support | None
+    order: bytes
 
 
 @dataclasses.dataclass
@@ -76,6 +77,8 @@ class Entry:
             left -= self.coded.extras[1].length
         if self.coded is not None and self.coded.support is not None:
             left -= self.coded.support.colours.size * BITS_OF_A_VALUE // 8
+        if self.coded is not None:
+            left -= len(self.coded.order) * BITS_OF_A_VALUE // 8
         return left
 
 
@@ -170,7 +173,7 @@ class Intake:
         _, height, width = planes.values.shape
         extras = self._put_by(planes.extras) if planes.extras else None
         support = few(planes.values, config.levels) if config.takes_support else None
-        entry.coded = Coded(planes.form, height, width, check, extras, support)
+        entry.coded = Coded(planes.form, height, width, check, extras, support, planes.order)
         return Plate(number, planes.values, support=support, limit=8 * entry.limit)
 
     def _put_by(self, content: bytes) -> tuple[int, Piece]:

@@ -29,7 +29,8 @@ MOST_VALUES = 2**28  # sub-pixels kept to learn from
 WHOLE = 96  # pictures up to this side are learnt whole, if all have one size
 PATCH = 64
 ALIGN = 8  # what patches begin at multiples of: the grid of what was once a JPEG
-MOST_MEASURED = 2**18  # sub-pixels to measure by: seconds, also for the larger models
+SMALL = 2**14  # sub-pixels of a picture, learnt whole, up to which recurrent networks are tried
+MOST_MEASURED = (2**18, 2**20)  # sub-pixels to measure by: seconds, with recurrent networks or without
 ORIGINS: tuple[Colours, ...] = ("jpeg", "photo-cd")
 LEAST_PIXELS = 2**16  # from which on it is worth some seconds to see what colours come from
 RARE = 0.01  # share of the pictures that does not decide how many channels there are
@@ -52,6 +53,11 @@ class Material:
     subpixels: int
     palettes: int
     ordinary: int
+
+    @property
+    def is_small(self) -> bool:
+        """Whether recurrent networks can learn the pictures in time."""
+        return _is_small(self.data.train.patch, self.data.shape)
 
 
 def gather(
@@ -94,8 +100,12 @@ def gather(
     pictures = [values[:channels] for values in pictures]
     quantiser = Quantiser(256, levels, "none", 0)
     supports = [support for values in pictures if (support := few(quantiser.plainly(values), levels)) is not None]
-    palettes = len(pack_palettes(supports)) if supports else 0
+    palettes = len(pack_palettes([support.colours for support in supports])) if supports else 0
     return Material(_data(pictures, levels), _origin(pictures, levels), pixels * channels, palettes, ordinary)
+
+
+def _is_small(patch: tuple[int, int] | None, shape: tuple[int, ...]) -> bool:
+    return patch is None and math.prod(shape) <= SMALL
 
 
 def _origin(pictures: list[Array], levels: int) -> Colours:
@@ -143,7 +153,7 @@ def _data(pictures: list[Array], levels: int) -> Data:
     train = ImageSet(
         pixels, np.arange(len(pictures)), quantiser, patch, patches, is_fixed=False, align=ALIGN, has_support=True
     )
-    measured = max(1, MOST_MEASURED // math.prod(shape))
+    measured = max(1, MOST_MEASURED[not _is_small(patch, shape)] // math.prod(shape))
     of_each = min(patches, max(1, measured // len(pictures)))
     valid = dataclasses.replace(train, patches=of_each, is_fixed=True, seed=1).spaced(measured)
     return Data(

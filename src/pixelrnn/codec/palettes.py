@@ -1,8 +1,8 @@
 r"""The colours of many pictures as bytes: sets that come from one collection, and resemble each other.
 
-The colours of a picture come in ascending order, channel by channel and bit by bit, the highest first. What the next
-bit is likely to be is learnt on the way, from all colours before, of this picture and of the earlier ones: for each of
-several *contexts* (the earlier channels of the colour; the same channel of the colour before; ...) there is a
+The colours of a picture come in the order of its support, channel by channel and bit by bit, the highest first. What
+the next bit is likely to be is learnt on the way, from all colours before, of this picture and of the earlier ones: for
+each of several *contexts* (the earlier channels of the colour; the same channel of the colour before; ...) there is a
 probability p for each beginning of the value, that moves towards what came by a share of 1 / (n + 1.6) after n times. A
 small network mixes them,
 
@@ -23,7 +23,6 @@ from numba import njit
 from pixelrnn.compiled import scalars
 from pixelrnn.compiled.vectors import view
 from pixelrnn.errors import ArchiveError
-from pixelrnn.support import Support
 
 __all__ = ["BITS_OF_A_VALUE", "least_bytes", "pack_palettes", "unpack_palettes"]
 
@@ -71,16 +70,16 @@ def least_bytes(counts: Iterable[int]) -> int:
     return -(-sum(counts) // (COLOURS_OF_A_BYTE * WORD.itemsize)) * WORD.itemsize
 
 
-def pack_palettes(supports: Sequence[Support]) -> bytes:
-    """The colours of pictures, of as many channels and with values up to 255, as bytes.
+def pack_palettes(palettes: Sequence[Array]) -> bytes:
+    """Rows of values 0 .. 255 as bytes: one or more `(n, C)` arrays, of as many channels.
 
     Example:
-        >>> supports = [Support(np.array([[0, 9], [3, 7]])), Support(np.array([[3, 7]]))]
-        >>> unpack_palettes(pack_palettes(supports), [2, 1], 2) == supports
-        True
+        >>> palettes = [np.array([[0, 9], [3, 7]]), np.array([[3, 7]])]
+        >>> [each.tolist() for each in unpack_palettes(pack_palettes(palettes), [2, 1], 2)]
+        [[[0, 9], [3, 7]], [[3, 7]]]
     """
-    counts = np.array([len(support) for support in supports], np.int64)
-    values = np.concatenate([support.colours for support in supports])
+    counts = np.array([len(palette) for palette in palettes], np.int64)
+    values = np.concatenate(palettes).astype(np.int64)
     bits, chances = np.empty((2, values.size * BITS))
     _predict_all(_machine(counts, values)[0], bits, chances)
     encoder = constriction.stream.queue.RangeEncoder()
@@ -89,12 +88,12 @@ def pack_palettes(supports: Sequence[Support]) -> bytes:
     return content.ljust(least_bytes(counts.tolist()), b"\0")
 
 
-def unpack_palettes(content: bytes, counts: Sequence[int], channels: int) -> list[Support]:
-    """The colours again.
+def unpack_palettes(content: bytes, counts: Sequence[int], channels: int) -> list[Array]:
+    """The rows again, int64.
 
     Args:
         content: What `pack_palettes` returned.
-        counts: Colours of each picture, at least 1.
+        counts: Rows of each array, at least 1.
         channels: Of them.
 
     Raises:
@@ -112,10 +111,7 @@ def unpack_palettes(content: bytes, counts: Sequence[int], channels: int) -> lis
             _step(machine, decoder.decode(model(float(chance[0]), perfect=False)))
     except AssertionError as error:  # the library's word for it
         raise ArchiveError("the colours of its pictures are damaged") from error
-    supports = [Support(part) for part in np.split(values, np.cumsum(counts)[:-1])]
-    if any(len(support) != count for support, count in zip(supports, counts, strict=True)):
-        raise ArchiveError("the colours of its pictures are damaged")
-    return supports
+    return np.split(values, np.cumsum(counts)[:-1])
 
 
 class _Kept(np.ndarray[Any, np.dtype[Any]]):

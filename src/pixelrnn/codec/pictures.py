@@ -61,11 +61,14 @@ class Planes:
         form: Index of `FORMS`.
         values: `(C, H, W)` uint8 levels.
         extras: What the model does not code; empty if that is nothing.
+        order: Of the palette, if it has just the colours of the pixels: for each entry its place among those that are
+            left of them. Empty if there is none.
     """
 
     form: int
     values: Array
     extras: bytes
+    order: bytes = b""
 
 
 def grid(levels: int) -> Array:
@@ -92,12 +95,12 @@ def from_picture(picture: Image.Image, channels: int, levels: int, colours_of: C
         if not (colours == colours[..., :1]).all():
             return "colours, and a grey model"
         colours = colours[..., :1]
-    known, rest = _palette_and_key(picture), dict[str, bytes]()
+    known, rest, order = _palette_and_key(picture), dict[str, bytes](), b""
     if channels == 4:
         alpha = np.full(colours.shape[:2], OPAQUE, np.uint8) if opacity is None else opacity
         colours = np.concatenate([colours, alpha[..., None]], axis=2)
-        if picture.mode == "P" and (order := _order(picture, known, colours)) is not None:
-            known = {"order": order}
+        if picture.mode == "P" and (order := _order(picture, known, colours)):
+            known = {}
     elif opacity is not None and picture.mode != "P":
         rest["alpha"] = saved(Image.fromarray(np.ascontiguousarray(opacity)), "PNG", optimize=True)
     table = np.full(256, -1, np.int16)
@@ -108,7 +111,8 @@ def from_picture(picture: Image.Image, channels: int, levels: int, colours_of: C
     planes = to_planes(values.astype(np.uint8), colours_of)
     if planes is None:
         return f"colours that never come from {colours_of}"
-    return Planes(FORMS.index(picture.mode), np.ascontiguousarray(planes), _pack(kept(picture) | known | rest))
+    extras = _pack(kept(picture) | known | rest)
+    return Planes(FORMS.index(picture.mode), np.ascontiguousarray(planes), extras, order)
 
 
 def _palette_and_key(picture: Image.Image) -> dict[str, bytes]:
@@ -129,8 +133,8 @@ def _entries_by_use(colours: Array) -> Array:
     return found[np.lexsort((np.arange(len(found)), -counts, found[:, 3] == OPAQUE))]
 
 
-def _order(picture: Image.Image, known: dict[str, bytes], colours: Array) -> bytes | None:
-    """The order that gives what is known of a palette; None if it has not just the colours of the pixels.
+def _order(picture: Image.Image, known: dict[str, bytes], colours: Array) -> bytes:
+    """The order that gives what is known of a palette; empty if it has not just the colours of the pixels.
 
     For each entry its place among those of `_entries_by_use` that are left: small numbers, as palettes are often made
     in about this order.
@@ -139,11 +143,11 @@ def _order(picture: Image.Image, known: dict[str, bytes], colours: Array) -> byt
     numbers = []
     for entry in map(tuple, _entries(picture)[: len(_palette(picture)) // 3].tolist()):
         if entry not in left:
-            return None
+            return b""
         numbers.append(left.index(entry))
         del left[numbers[-1]]
     if left or _from_order(bytes(numbers), colours) != known:
-        return None
+        return b""
     return bytes(numbers)
 
 
@@ -216,10 +220,10 @@ def to_picture(planes: Planes, levels: int, colours_of: Colours = "rgb") -> Imag
     alpha = colours[..., 3] if colours.shape[2] == 4 else None
     if alpha is None and mode in ("LA", "RGBA"):
         alpha = _from_png(extras.get("alpha", b""), colours.shape[:2])
-    if "order" in extras and mode == "P":
-        if alpha is None:
+    if planes.order:
+        if alpha is None or mode != "P":
             raise ArchiveError("a palette in it is damaged")
-        extras |= _from_order(extras["order"], colours)
+        extras |= _from_order(planes.order, colours)
     colours = np.repeat(colours, 3, axis=2) if colours.shape[2] == 1 else colours[..., :3]
     known = _info(mode, extras)
     if mode == "P":

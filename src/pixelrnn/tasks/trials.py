@@ -1,10 +1,11 @@
 r"""Which model makes the sum of its bytes and those of the pictures smallest: short trainings of many, longer of few.
 
-Kinds are compared first, at medium size: local models with and without copies and a grid, and for small pictures the
-recurrent networks with each output. Then come sizes of the best kind, in two parts; then the two best sizes are trained
-further, and compared again. The loss of a training of t minutes is taken to be
-:math:`a + b t^{-1/2}`, through the last two measurements, so that a large model that is still slow is not judged by its
-beginning but by where it would be in the end.
+Kinds are compared first, at medium size: local models with and without copies, adaptation and a grid, and for small
+pictures the recurrent networks with each output. Then come sizes of the best kind, in two parts; then the two best
+sizes are trained further, and compared again. The loss of a training of t minutes is taken to be :math:`a + b
+t^{-1/2}`, through the last two measurements, so that a large model that is still slow is not judged by its beginning
+but by where it would be in the end.
+
 """
 
 import copy
@@ -25,14 +26,13 @@ from pixelrnn.train import Progress, evaluate, fit
 __all__ = ["Report", "Stage", "Training", "bytes_of_pictures", "choose", "least_weights", "words"]
 
 # Shares of the time: for each kind; for each size, in two parts; for each of the best sizes; for the best in the end.
-KIND, SIZE, BEST, LAST = 0.03, (0.02, 0.04), 0.1, 0.5
+KIND, SIZE, BEST, LAST = 0.025, (0.02, 0.04), 0.1, 0.5
 LEAST_LAST = 0.25  # even if measuring took long
 # Layers and features; the second size is that of the trials of kinds.
 SIZES = ((2, 8), (4, 16), (7, 24))
 LOCAL_SIZES = ((1, 24), (2, 48), (3, 96))
 LOCAL_MIXTURES = 6
 COPIES, GRID = 6, 8
-SMALL = 2**14  # sub-pixels of a picture, learnt whole, up to which recurrent networks are tried
 PART = 2**16  # sub-pixels of a step of training, about
 EVALUATIONS = 4  # of the weights in a training
 EXPONENT = -0.5  # of the time, in the course of the loss
@@ -220,7 +220,8 @@ def words(config: ModelConfig) -> str:
         'row-lstm 2x8'
     """
     output = "" if config.output == "auto" else f" {config.output}"
-    extras = (" copies" if config.copies else "") + (" grid" if config.grid > 1 else "")
+    extras = "".join(f" {name}" for name in ("copies", "adaptive") if getattr(config, name))
+    extras += " grid" if config.grid > 1 else ""
     return f"{config.architecture} {config.layers}x{config.hidden}{output}{extras}"
 
 
@@ -241,7 +242,7 @@ def _kinds(material: Material, size: int) -> list[ModelConfig]:
         mixtures=LOCAL_MIXTURES,
     )
     kinds = []
-    if data.train.patch is None and data.dims <= SMALL:
+    if material.is_small:
         outputs: list[OutputName] = ["auto"] if data.levels <= 16 else ["softmax", "logistic-mixture"]
         architectures: list[Architecture] = ["diagonal-bilstm", "row-lstm"]
         kinds += [
@@ -249,8 +250,9 @@ def _kinds(material: Material, size: int) -> list[ModelConfig]:
             for architecture, output in itertools.product(architectures, outputs)
         ]
     kinds += [
-        dataclasses.replace(plain, copies=copies, grid=grid)
-        for copies, grid in itertools.product((0, COPIES), (1, GRID))
+        dataclasses.replace(plain, copies=copies, grid=grid, adaptive=adaptive)
+        for adaptive, copies, grid in itertools.product((False, True), (0, COPIES), (1, GRID))
+        if not (adaptive and copies)  # what repeats exact values is no photograph
     ]
     return [_sized(config, size) for config in kinds]
 
