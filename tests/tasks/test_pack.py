@@ -81,10 +81,11 @@ def test_the_smallest_sum_is_taken(packed):
     _, result, said, tried = packed
     assert tuple(tried) == result.tried
     ordinary, *stages = tried
-    kinds, sizes, finals, roundings = stages[:6], stages[6:9], stages[9:11], stages[11:]
+    kinds, sizes, finals, roundings = stages[:8], stages[8:11], stages[11:13], stages[13:]
     assert (ordinary.what, ordinary.weights) == ("ordinary files", 0)
     assert ordinary.total == sum(path.stat().st_size for path in (packed[0] / "bits").glob("*.png"))
-    locals_ = [f"local 2x48{extras}" for extras in ("", " grid", " copies", " copies grid")]
+    extras = ("", " grid", " copies", " copies grid", " adaptive", " adaptive grid")
+    locals_ = [f"local 2x48{each}" for each in extras]
     assert [stage.what.split(",")[0] for stage in kinds] == ["diagonal-bilstm 4x16", "row-lstm 4x16", *locals_]
     kind, _, *extras = min(kinds, key=lambda stage: stage.total).what.split(",")[0].split()
     expected = [" ".join([kind, f"{layers}x{hidden}", *extras]) for layers, hidden in sizes_of(kind)]

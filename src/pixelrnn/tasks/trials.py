@@ -2,10 +2,9 @@ r"""Which model makes the sum of its bytes and those of the pictures smallest: s
 
 Kinds are compared first, at medium size: local models with and without copies, adaptation and a grid, and for small
 pictures the recurrent networks with each output. Then come sizes of the best kind, in two parts; then the two best
-sizes are trained further, and compared again. The loss of a training of t minutes is taken to be :math:`a + b
-t^{-1/2}`, through the last two measurements, so that a large model that is still slow is not judged by its beginning
-but by where it would be in the end.
-
+sizes are trained further, and compared again. The loss of a training of t minutes is taken to be
+:math:`a + b t^{-1/2}`, through the last two measurements, so that a large model that is still slow is not judged by its
+beginning but by where it would be in the end.
 """
 
 import copy
