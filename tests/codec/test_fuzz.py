@@ -130,7 +130,7 @@ def test_archives(kind):
             assert kind.startswith("forged") or found == right[which]
         assert time.process_time() - begun < MOST_SECONDS
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory) * 1024 < MOST_MEMORY
-    assert outcomes["refused"] > COUNT / 2
+    assert outcomes["refused"] > COUNT / 3  # ordinary files come out as they were forged
 
 
 @pytest.mark.parametrize("kind", ["damaged", "random"])

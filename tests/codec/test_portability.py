@@ -14,10 +14,13 @@ GOLDEN = Path(__file__).parent / "golden"
 
 # What the committed archives decode to: SHA-256 of names and contents, or of mode, size and pixels. For ever.
 DIGESTS = {
+    "adaptive.pxr": "01ecea4782d2dd6eb75291b0e92545d6e742d1affa1209e22318839d45900042",
     "bits.pxr": "283e7d6cce96e6765cc5ec567a2c66fae669ece06c62d0ce825f184f46f634e7",
     "colour.pxr": "92625b4fb18adbcc7421306c955528d57862f05d15424995964ccb582e2944f9",
     "grey.pxr": "87d347cedd50a7810674a1341d94c5492f9aa2f69c9a862fb710bf63c9e12bac",
     "labels.pxr": "c12085b12659f09b9667f3b5722241ea640275796bac23da843dfee400027267",
+    "palettes.pxr": "921e4d25f00aa5d543932abf4fe523bcb5d107003b23cc55a4aa08314f9fbe44",
+    "planes.pxr": "f8191f55a20e7d71c05f1e1235f0a46477e2bbd0538c407c05642200d2cb0120",
     "scales.pxr": "12c9241cb4a70fd7207423818d76ef9ed1373000e3b4c9fcac966b2af4f2fe19",
 }
 

@@ -147,9 +147,10 @@ from pixelrnn.support import plant
 
 torch.set_num_threads(int(sys.argv[1]))
 digest = hashlib.sha256()
-for grid, copies, levels in ((1, 0, 256), (2, 5, 17), (8, 8, 256)):
+for grid, copies, levels, adaptive in ((1, 0, 256, True), (2, 5, 17, False), (8, 8, 256, True)):
     config = ModelConfig(
-        architecture="local", shape=(3, 9, 13), levels=levels, layers=2, hidden=17, mixtures=3, grid=grid, copies=copies
+        architecture="local", shape=(3, 9, 13), levels=levels, layers=2, hidden=17, mixtures=3, grid=grid,
+        copies=copies, adaptive=adaptive,
     )
     model = ImageModel(config, seed=0)
     generator = np.random.default_rng(1)

@@ -16,6 +16,7 @@ from PIL import Image
 from pixelrnn import ModelConfig, build_model
 from pixelrnn.codec.compress import compress
 from pixelrnn.codec.pictures import grid
+from pixelrnn.colours import from_planes
 from pixelrnn.codec.weights import pack_model, unpack_model
 
 KINDS = {
@@ -24,14 +25,21 @@ KINDS = {
     "colour": {"architecture": "pixelcnn", "shape": (3, 8, 8), "levels": 256, "output": "softmax"},
     "scales": {"architecture": "gated-pixelcnn", "shape": (4, 8, 8), "levels": 17, "scales": 2},
     "labels": {"architecture": "row-lstm", "shape": (1, 8, 8), "levels": 17, "classes": 3, "label_dropout": 0.5},
+    "adaptive": {"architecture": "local", "shape": (3, 8, 8), "levels": 256, "adaptive": True, "grid": 2},
+    "palettes": {"architecture": "local", "shape": (4, 8, 8), "levels": 256, "copies": 5},
+    "planes": {"architecture": "local", "shape": (3, 8, 8), "levels": 256, "colours": "jpeg", "grid": 8},
 }
 
 
-def pictures(folder: Path, levels: int) -> None:
+def pictures(folder: Path, levels: int, name: str) -> None:
     """A dozen pictures of several modes with values of the levels, and a file that is none."""
     generator = np.random.default_rng(0)
     # Noise: with random weights, anything else would be smaller as PNG and stay that.
     values = grid(levels)[generator.integers(0, levels, (12, 9, 8, 4))]
+    if name == "palettes":  # each picture has some of the colours of its first row
+        values = values[:, 0][np.arange(12)[:, None, None], generator.integers(0, 7, (12, 9, 8))]
+    elif name == "planes":
+        values[..., :3] = from_planes(values[..., :3].transpose(3, 0, 1, 2), "jpeg").transpose(1, 2, 3, 0)
     for number, pixels in enumerate(values):
         rows = pixels[: 8 - 2 * (number % 2)].copy()
         grey = np.repeat(rows[..., :1], 3, axis=2)
@@ -57,7 +65,7 @@ def main(folder: Path) -> None:
             parameter.copy_(torch.from_numpy(generator.uniform(-0.5, 0.5, parameter.shape)))
         packed = pack_model(model, 8)
         with tempfile.TemporaryDirectory() as source:
-            pictures(Path(source), fields["levels"])
+            pictures(Path(source), fields["levels"], name)
             compress(unpack_model(packed), source, folder / f"{name}.pxr", packed_model=packed, overwrite=True)
 
 
