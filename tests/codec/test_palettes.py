@@ -11,6 +11,7 @@ from PIL import Image
 
 from pixelrnn import ArchiveError, Codec, ModelConfig, Support, build_model
 from pixelrnn.codec.archive import Archive
+from pixelrnn.codec.choice import support_for
 from pixelrnn.codec.compress import compress
 from pixelrnn.codec.palettes import least_bytes, pack_palettes, unpack_palettes
 from pixelrnn.codec.restore import decompress
@@ -138,3 +139,20 @@ def test_tensors_are_coded_within_their_colours():
     colours = len(pack_palettes([support.colours for support in supports]))
     assert bits / 8 < len(data) - colours < 1.01 * bits / 8 + 120
     assert -model.log_prob(x).sum().item() / np.log(2) > 1.5 * bits
+
+
+def test_colours_are_sent_where_they_pay_only():
+    """Noise in few levels pays; a slope of as many colours as its pixels allow is cheap without them."""
+    random = np.random.default_rng(0)
+    model = small_model(1, copies=0)
+    slope = np.add.outer(np.arange(20), np.arange(20)).astype(np.uint8)[None]
+    x = torch.from_numpy(slope[None].repeat(4, 0))
+    optimiser = torch.optim.Adam(model.parameters(), 0.02)
+    for _ in range(150):
+        optimiser.zero_grad()
+        model.bits_per_dim(x).mean().backward()
+        optimiser.step()
+    levels = random.integers(0, 256, 90)
+    assert len(few(slope, 256)) == 39
+    assert support_for(model, slope) is None
+    assert support_for(model, levels[random.integers(0, 9, (1, 20, 20))].astype(np.uint8)) is not None

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pixelrnn import conditions
 from pixelrnn.abstract import AbstractImageModel
+from pixelrnn.codec.choice import support_for
 from pixelrnn.codec.container import (
     MOST_PIXELS,
     Index,
@@ -29,7 +30,6 @@ from pixelrnn.codec.streams import Coder
 from pixelrnn.codec.tiles import default_tile
 from pixelrnn.codec.weights import fingerprint
 from pixelrnn.errors import ArchiveError, ConfigError, DataError
-from pixelrnn.support import few
 
 __all__ = ["Codec", "require_model"]
 
@@ -113,7 +113,7 @@ class Codec:
         if is_impossible is not None and bool(is_impossible.any()):
             raise DataError(f"the images have colours that never come from {model.config.colours}")
         values = planes.numpy()
-        supports = [few(image, model.config.levels) if model.config.takes_support else None for image in values]
+        supports = [support_for(model, image) for image in values]
         numbers = [-1] * len(x) if labels is None else labels.tolist()
         contexts = [None] * len(x) if given is None else list(_array(given))
         with Encoder(self.coder, tile, is_verified=verify, callback=_shares(callback, x.numel())) as encoder:

@@ -13,6 +13,7 @@ from typing import IO
 
 from PIL import Image
 
+from pixelrnn.codec.choice import support_for
 from pixelrnn.codec.codec import Codec
 from pixelrnn.codec.container import Kind, Piece
 from pixelrnn.codec.encoder import Encoded, Encoder, Plate
@@ -21,7 +22,7 @@ from pixelrnn.codec.files import Found, Listing
 from pixelrnn.codec.palettes import BITS_OF_A_VALUE
 from pixelrnn.codec.pictures import checksum, from_picture, not_kept, to_picture
 from pixelrnn.errors import ArchiveError
-from pixelrnn.support import Support, few
+from pixelrnn.support import Support
 
 __all__ = ["NOTHING", "WITHOUT", "Coded", "Entry", "Intake"]
 
@@ -172,7 +173,7 @@ class Intake:
             )
         _, height, width = planes.values.shape
         extras = self._put_by(planes.extras) if planes.extras else None
-        support = few(planes.values, config.levels) if config.takes_support else None
+        support = support_for(self.codec.coder.model, planes.values)
         entry.coded = Coded(planes.form, height, width, check, extras, support, planes.order)
         return Plate(number, planes.values, support=support, limit=8 * entry.limit)
 

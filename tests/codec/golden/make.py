@@ -16,8 +16,8 @@ from PIL import Image
 from pixelrnn import ModelConfig, build_model
 from pixelrnn.codec.compress import compress
 from pixelrnn.codec.pictures import grid
-from pixelrnn.colours import from_planes
 from pixelrnn.codec.weights import pack_model, unpack_model
+from pixelrnn.colours import from_planes
 
 KINDS = {
     "bits": {"architecture": "diagonal-bilstm", "shape": (1, 8, 8), "levels": 2},
