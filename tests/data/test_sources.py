@@ -324,3 +324,13 @@ def test_limit_takes_evenly_spaced_images():
 
 def test_config_and_fields_are_one():
     assert load_data("digits", DataConfig(limit=3), levels=2).levels == 2
+
+
+def test_images_come_with_their_colours_if_asked():
+    data = load_data("digits", levels=4, support=True)
+    images, _, _, supports = data.train.examples([3, 1, 3])
+    assert [None if support is None else support.colours.tolist() for support in supports] == [
+        np.unique(image).reshape(-1, 1).tolist() if len(np.unique(image)) < 4 else None for image in images
+    ]
+    assert "given the colours of each image" in data.protocol
+    assert load_data("digits").train.examples([0]).support is None

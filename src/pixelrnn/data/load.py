@@ -152,4 +152,5 @@ def _protocol(found: Source, config: DataConfig, levels: int) -> str:
     cut = f", patches {config.size}" if config.crop == "random" else ""
     thinned = f", one of {config.subsample} pixels and rows" if config.subsample > 1 else ""
     context = f", context {config.context}" if config.context != "none" else ""
-    return f"{values}{cut}{thinned}{context}; {splits}"
+    within = ", given the colours of each image that has few (which are not counted)" if config.support else ""
+    return f"{values}{cut}{thinned}{context}{within}; {splits}"
