@@ -227,6 +227,8 @@ def support(config: ModelConfig, given: Supports | None, n: int) -> Forest | Non
     if not config.takes_support:
         raise ConfigError(f"a support is given, but architecture {config.architecture!r} takes none; 'local' does")
     each = [given] * n if isinstance(given, Support) else list(given)
+    if all(one is None for one in each) and len(each) == n:
+        return None
     if len(each) != n:
         raise DataError(f"{len(each)} supports are given; {n} are needed, or one for all images")
     planar = {id(one): _planar(config, one) for one in each if one is not None}
@@ -249,7 +251,10 @@ def _planar(config: ModelConfig, given: Support) -> Support:
 
 
 def require_inside(forest: Forest, x: Tensor, known: Tensor) -> None:
-    """Refuse pixels that are known whole, and whose colours cannot occur: `DataError`."""
+    """Refuse known pixels whose colours cannot occur, and pixels that are known in part: `DataError`."""
+    has_support = torch.from_numpy(forest.roots >= 0).to(known.device)
+    if not bool((known == known[:, :1])[has_support].all()):
+        raise DataError("known holds single channels of pixels; with a support whole ones are needed")
     is_outside = rows_of(forest, x.cpu().numpy())[:, -1] == OUTSIDE
-    if (is_outside & known.all(1).cpu().numpy()).any():
+    if (is_outside & known[:, 0].cpu().numpy()).any():
         raise DataError("known pixels have colours that the support does not allow")

@@ -13,6 +13,8 @@ from pixelrnn import ArchiveError, Codec, ModelConfig, Support, build_model
 from pixelrnn.codec.archive import Archive
 from pixelrnn.codec.choice import support_for
 from pixelrnn.codec.compress import compress
+from pixelrnn.codec.container import Index, Kind, Member, Piece
+from pixelrnn.codec.decoder import supports_of as supports_of_file
 from pixelrnn.codec.palettes import least_bytes, pack_palettes, unpack_palettes
 from pixelrnn.codec.restore import decompress
 from pixelrnn.support import few
@@ -46,18 +48,22 @@ def test_what_is_common_to_pictures_costs_little():
 @pytest.mark.parametrize(
     ("change", "counts"),
     [
-        (lambda content: content[:-4], None),
         (lambda content: content[:-1], None),
         (lambda content: b"", None),
-        (lambda content: b"\xff" * len(content), None),
         (lambda content: content, [0, 3]),
-        (lambda content: content, [4000, 4000]),
+        (lambda content: content, [10**6, 10**6]),
     ],
 )
-def test_damage_is_noticed_or_gives_colours(change, counts):
+def test_bytes_that_cannot_be_palettes(change, counts):
     palettes = [support.colours for support in supports_of(2, 3)]
-    content = change(pack_palettes(palettes))
-    counts = counts or [len(palette) for palette in palettes]
+    with pytest.raises(ArchiveError, match="bytes cannot hold the colours of 2 pictures"):
+        unpack_palettes(change(pack_palettes(palettes)), counts or [len(palette) for palette in palettes], 3)
+
+
+@pytest.mark.parametrize("change", [lambda content: content[:-4], lambda content: b"\xff" * len(content)])
+def test_other_bytes_give_other_colours_or_an_error(change):
+    palettes = [support.colours for support in supports_of(2, 3)]
+    content, counts = change(pack_palettes(palettes)), [len(palette) for palette in palettes]
     with contextlib.suppress(ArchiveError):
         found = unpack_palettes(content, counts, 3)
         assert [len(palette) for palette in found] == counts
@@ -103,30 +109,85 @@ def test_pictures_of_few_and_of_many_colours_are_restored(tmp_path):
             assert before.tobytes() == after.tobytes()
 
 
-@pytest.mark.parametrize("piece", [0, 1])
-def test_damaged_colours_or_orders_spare_the_other_pictures(piece, tmp_path):
-    folder = tmp_path / "in"
+def slope():
+    """A picture of nearly as many colours as pixels, `(24, 24, 4)`."""
+    y, x = np.mgrid[:24, :24]
+    noise = np.random.default_rng(0).integers(0, 24, (24, 24, 4))
+    return (np.stack([4 * x + y, x + 5 * y, 3 * x + 3 * y, 200 - 2 * x], axis=2) + noise).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """A model to which slopes are no surprise, so that they are smaller by it than as PNG."""
+    model, x = small_model(), torch.from_numpy(slope()).permute(2, 0, 1)[None]
+    optimiser = torch.optim.Adam(model.parameters(), 0.01)
+    for _ in range(80):
+        optimiser.zero_grad()
+        model.bits_per_dim(x).mean().backward()
+        optimiser.step()
+    return model
+
+
+def write_mixed(folder, mode):
+    """Pictures of few colours, and slopes, which have none to send; all but one can share a group."""
     folder.mkdir()
     for number in range(3):
-        drawing(number, side=40, mode="RGBA" if piece == 0 else "P").save(folder / f"{number}.png")
-    smooth = np.add.outer(np.arange(48) * 5, np.arange(48)).astype(np.uint8)
-    Image.fromarray(np.dstack([smooth, smooth.T, smooth ^ 37, smooth])).save(folder / "smooth.png")
-    compress(small_model(), folder, tmp_path / "a.pxr")
+        drawing(number, mode=mode).save(folder / f"{number}.png")
+    Image.fromarray(slope()).save(folder / "slope.png")
+    Image.fromarray(slope()[:20]).save(folder / "other.png")
+
+
+def test_a_picture_without_colours_beside_others_with_is_restored_alone(trained, tmp_path):
+    write_mixed(tmp_path / "in", "RGBA")
+    compress(trained, tmp_path / "in", tmp_path / "a.pxr")
     with Archive(tmp_path / "a.pxr") as archive:
-        needs = [member.colours if piece == 0 else member.order for member in archive.members]
-        coded = {member.name: need for member, need in zip(archive.members, needs, strict=True) if member.height}
-        start = archive._offsets[piece]
-    assert {"0.png", "1.png", "2.png"} <= coded.keys()
+        number = [member.name for member in archive.members].index("slope.png")
+        assert (archive.members[number].kind, archive.members[number].colours) == (Kind.CODED, 0)
+        assert any(archive.members[other].colours for other in archive.beside(number))
+        ((_, picture),) = archive.extract(trained, [number])
+    with Image.open(tmp_path / "in" / "slope.png") as before:
+        assert picture.tobytes() == before.tobytes()
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "P"])
+def test_damaged_colours_or_orders_spare_the_other_pictures(mode, trained, tmp_path):
+    """Colours are lost with all that share a group with them; orders with their own pictures only."""
+    write_mixed(tmp_path / "in", mode)
+    compress(trained, tmp_path / "in", tmp_path / "a.pxr")
+    with Archive(tmp_path / "a.pxr") as archive:
+        names, index = [member.name for member in archive.members], archive.index
+        beside = {
+            number: {index.members[other].colours > 0 for other in archive.beside(number)} for number in index.coded
+        }
+        start = archive._offsets[0 if mode == "RGBA" else 1]
+    expected = {number for number in index.coded if True in beside[number]} if mode == "RGBA" else set(index.with_order)
+    assert {"slope.png", "other.png"} <= {names[number] for number in index.coded}
+    assert ("slope.png" in {names[number] for number in expected}) == (mode == "RGBA")
+    assert len(expected) >= 2
     content = bytearray((tmp_path / "a.pxr").read_bytes())
     content[start + 3] ^= 1
     (tmp_path / "a.pxr").write_bytes(content)
     lost = []
     with Archive(tmp_path / "a.pxr") as archive:
-        found = dict(archive.extract(small_model(), damaged=lambda number, error: lost.append(number)))
-    names = [member.name for member in archive.members]
-    assert {names[number] for number in lost} == {name for name, need in coded.items() if need}
-    assert 3 <= len(lost) < len(names)
-    assert {names[number] for number in found} == set(names) - {names[number] for number in lost}
+        found = dict(archive.extract(trained, damaged=lambda number, error: lost.append(number)))
+    assert set(lost) == expected
+    assert set(found) == set(range(len(names))) - expected
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"levels": 16}, "the colours of its pictures are damaged"),
+        ({"architecture": "pixelcnn", "copies": 0}, "it holds colours of pictures, which its model does not know of"),
+    ],
+)
+def test_colours_that_are_none_of_the_model_are_refused(fields, message):
+    """As a forged file may have them."""
+    colours = pack_palettes([np.array([[3, 200, 1, 7]])])
+    member = Member(name="a", kind=Kind.CODED, form=6, height=4, width=4, colours=1)
+    index = Index(b"01234567", (8, 8), False, (member,), (1,), (Piece.of(colours), Piece.of(bytes(4))))
+    with pytest.raises(ArchiveError, match=message):
+        supports_of_file(index, small_model(**fields).config, lambda number: colours, {0})
 
 
 def test_tensors_are_coded_within_their_colours():

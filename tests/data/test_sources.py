@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pixelrnn import DataConfig, DataError
+from pixelrnn import ConfigError, DataConfig, DataError
 from pixelrnn.data import load_data
 
 
@@ -334,3 +334,5 @@ def test_images_come_with_their_colours_if_asked():
     ]
     assert "given the colours of each image" in data.protocol
     assert load_data("digits").train.examples([0]).support is None
+    with pytest.raises(ConfigError, match="support is set, of colours that are the same each time; binarize 'dynamic'"):
+        load_data("digits", binarize="dynamic", support=True)

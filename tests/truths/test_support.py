@@ -128,6 +128,12 @@ def test_all_colours_as_a_support_change_almost_nothing():
     torch.testing.assert_close(model.log_prob_map(x, support=every), model.log_prob_map(x), rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_no_support_for_any_image_is_none(dtype):
+    model, x = model_of(3, 6).to(dtype), torch.zeros(2, 3, 1, 2, dtype=torch.uint8)
+    assert torch.equal(model.log_prob(x, support=[None, None]), model.log_prob(x))
+
+
 def test_each_image_has_its_own_support():
     model = model_of(3, 6, 3, 4)
     x = torch.from_numpy(np.random.default_rng(0).integers(0, 6, (3, 3, 3, 4)))
@@ -146,6 +152,7 @@ def test_each_image_has_its_own_support():
         (Support(np.array([[1, 2]])), "colours of 2 channels, up to 2; 3 channels and values up to 5"),
         (Support(np.array([[1, 2, 6]])), "colours of 3 channels, up to 6; 3 channels and values up to 5"),
         ([None, None], "2 supports are given; 1 are needed"),
+        ([], "0 supports are given; 1 are needed"),
     ],
 )
 def test_supports_that_do_not_fit(given, message):

@@ -57,12 +57,15 @@ def test_the_order_makes_no_difference(fields, monkeypatch):
         assert torch.equal(parameters, again[1])
 
 
-def test_less_of_a_lag_is_not_enough(monkeypatch):
-    model = build(architecture="local", shape=(1, 9, 14), levels=256)
-    x = random_images(model, 3, (9, 14))
+@pytest.mark.parametrize(("adaptive", "least"), [(False, 5), (True, 9)])
+def test_less_of_a_lag_is_not_enough(adaptive, least, monkeypatch):
+    model = build(architecture="local", shape=(1, 9, 24), levels=256, adaptive=adaptive)
+    x = random_images(model, 3, (9, 24))
     nats, _ = follow(model, x)
-    monkeypatch.setattr(LocalProgram, "lag", 4)
-    assert not torch.equal(nats, follow(model, x)[0])
+    monkeypatch.setattr(LocalProgram, "lag", least)
+    assert torch.equal(nats, follow(model, x)[0])
+    monkeypatch.setattr(LocalProgram, "lag", least - 1)
+    assert not torch.equal(nats, follow(model, x)[0])  # what is not there yet is taken for what lies above an image
 
 
 @pytest.mark.parametrize("fields", [KINDS[1], KINDS[2]], ids=str)

@@ -42,9 +42,7 @@ def test_walks_give_the_probabilities_of_the_other_face():
     palettes = [palette(9), palette(40, seed=1), palette(3, seed=2)]
     model, x = model_of(), images_with(palettes)
     supports = [Support(palettes[0]), None, Support(palettes[2])]
-    known = torch.zeros(5, 7, dtype=torch.bool)
-    known[4] = True  # known after what is unknown: weighed
-    known[:4] = True
+    known = torch.ones(5, 7, dtype=torch.bool)
     log_known = model.complete(x, known, support=supports, seed=0, particles=1).log_known
     torch.testing.assert_close(log_known, model.log_prob(x, support=supports).double(), rtol=1e-4, atol=1e-3)
 
@@ -86,6 +84,9 @@ def test_known_pixels_outside_are_refused():
     known = torch.ones(5, 7, dtype=torch.bool)
     with pytest.raises(DataError, match="known pixels have colours that the support does not allow"):
         model_of().complete(images_with([palette(9)]), known, support=Support(palette(9, seed=5)), seed=0)
+    in_part = known & torch.tensor([True, False, True])[:, None, None]
+    with pytest.raises(DataError, match="single channels of pixels; with a support whole ones are needed"):
+        model_of().complete(images_with([palette(9)]), in_part, support=Support(palette(9)), seed=0)
 
 
 def test_streams_are_as_long_as_the_model_says_and_restore_the_images():

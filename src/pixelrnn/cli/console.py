@@ -75,7 +75,8 @@ def _plain(title: str) -> Report:
         now = time.monotonic()
         if now - last >= PLAIN_SECONDS:
             last = now
-            left = f", {(now - begun) * (1 - share) / share:.0f} s left" if 0 < share < 1 else ""
+            # Of the first moments no time can be told: a start takes longer than what follows.
+            left = f", {(now - begun) * (1 - share) / share:.0f} s left" if 0.005 <= share < 1 else ""
             say(f"{title}: {share:.0%}{left}{f', {text}' if text else ''}", is_aside=True)
 
     return report

@@ -17,9 +17,11 @@ from pixelrnn.codec.decoder import Damaged, decode, groups_of, orders_of, refuse
 from pixelrnn.codec.examine import opened
 from pixelrnn.codec.pictures import FORMS, LEVELS, Planes, checksum, info, to_picture
 from pixelrnn.codec.streams import Coder
+from pixelrnn.codec.tiles import Tile
 from pixelrnn.codec.weights import fingerprint, unpack_model
 from pixelrnn.config import ModelConfig
 from pixelrnn.errors import ArchiveError
+from pixelrnn.support import Support
 
 __all__ = ["Archive", "Line"]
 
@@ -261,9 +263,7 @@ class Archive:
             for tile in tiles
         )
         report = None if callback is None else lambda done: callback(done, total)
-        index = self.index
-        coded, supports = _common(coded, index.with_colours, damaged, lambda: supports_of(index, channels, self.piece))
-        coded, orders = _common(coded, index.with_order, damaged, lambda: orders_of(index, self.piece))
+        coded, supports, orders = self._shared(coded, groups, config, damaged)
         for number, values in decode(
             coder, self.index, groups, self.piece, coded, supports=supports, damaged=damaged, callback=report
         ):
@@ -274,6 +274,31 @@ class Archive:
             else:
                 yield number, picture
 
+    def _shared(
+        self, coded: set[int], groups: list[list[Tile]], config: ModelConfig, damaged: Damaged
+    ) -> tuple[set[int], dict[int, Support], dict[int, bytes]]:
+        """Supports and orders of palettes for the coded members; those that need what is damaged are given up.
+
+        A group is decoded whole, so the supports of all its pictures are needed.
+        """
+        beside = [{tile.picture for tile in tiles} for tiles in groups]
+        with_colours, left = set(self.index.with_colours), set(coded)
+        needed = set().union(*(pictures for pictures in beside if pictures & left and pictures & with_colours))
+        supports, orders = dict[int, Support](), dict[int, bytes]()
+        try:
+            supports = supports_of(self.index, config, self.piece, needed)
+        except ArchiveError as error:
+            for number in sorted(left & needed):
+                damaged(number, error)
+            left -= needed
+        try:
+            orders = orders_of(self.index, self.piece, left)
+        except ArchiveError as error:
+            for number in sorted(left.intersection(self.index.with_order)):
+                damaged(number, error)
+            left.difference_update(self.index.with_order)
+        return left, supports, orders
+
     def _picture(self, number: int, values: Array, order: bytes, config: ModelConfig) -> Image.Image:
         """A coded picture from its levels."""
         member = self.members[number]
@@ -283,21 +308,6 @@ class Archive:
         if checksum(picture) != member.checksum:
             raise ArchiveError("it is not what was compressed")
         return picture
-
-
-def _common(
-    coded: set[int], needing: Collection[int], damaged: Damaged, read: Callable[[], dict[int, Any]]
-) -> tuple[set[int], dict[int, Any]]:
-    """Read what some members share; those that need it are given up if it is damaged."""
-    needs = coded.intersection(needing)
-    if not needs:
-        return coded, {}
-    try:
-        return coded, read()
-    except ArchiveError as error:
-        for number in sorted(needs):
-            damaged(number, error)
-        return coded - needs, {}
 
 
 def _opened(content: bytes) -> Image.Image:

@@ -19,7 +19,6 @@ from pixelrnn.codec.container import (
     Piece,
     head_size,
     pack_index,
-    piece_of,
     unpack_index,
 )
 from pixelrnn.codec.decoder import decode, groups_of, refuse, supports_of
@@ -166,13 +165,12 @@ class Codec:
         shape = shapes.pop()
         given = conditions.context(config, context, len(members), shape)
         starts = np.cumsum([size, *(piece.length for piece in index.pieces)])
-        first = piece_of(index)[1]
         images: dict[int, Array] = {}
 
         def read(number: int) -> bytes:
             content = data[starts[number] : starts[number + 1]]
             if zlib.crc32(content) != index.pieces[number].checksum:
-                raise ArchiveError(f"it is damaged ({f'stream {number - first}' if number >= first else 'colours'})")
+                raise ArchiveError(f"it is damaged (piece {number})")
             return content
 
         for number, image in decode(
@@ -182,7 +180,7 @@ class Codec:
             read,
             set(range(len(members))),
             contexts=None if given is None else _array(given),
-            supports=supports_of(index, config.shape[0], read),
+            supports=supports_of(index, config, read, set(index.with_colours)),
             damaged=refuse,
             callback=_shares(callback, len(members) * config.shape[0] * shape[0] * shape[1]),
         ):

@@ -12,6 +12,7 @@ from pixelrnn.codec.palettes import unpack_palettes
 from pixelrnn.codec.pool import Pool
 from pixelrnn.codec.streams import Coder, least_bytes
 from pixelrnn.codec.tiles import LANES, Tile, count, plan
+from pixelrnn.config import ModelConfig
 from pixelrnn.errors import ArchiveError
 from pixelrnn.support import Support
 
@@ -28,34 +29,48 @@ def refuse(number: int, error: ArchiveError) -> None:
     raise error
 
 
-def supports_of(index: Index, channels: int, read: Callable[[int], bytes]) -> dict[int, Support]:
-    """The supports of the members that were coded with one.
+def supports_of(
+    index: Index, config: ModelConfig, read: Callable[[int], bytes], needed: AbstractSet[int]
+) -> dict[int, Support]:
+    """The supports of the needed members, and of those before them, that were coded with one.
 
     Raises:
-        ArchiveError: If their piece is damaged.
+        ArchiveError: If their piece is damaged, or is none for the model.
     """
-    numbers = index.with_colours
+    numbers = _up_to(index.with_colours, needed)
     if not numbers:
         return {}
+    if not config.takes_support:
+        raise ArchiveError("it holds colours of pictures, which its model does not know of")
+    channels = config.shape[0]
     counts = [index.members[number].colours for number in numbers]
     supports = [Support(palette) for palette in unpack_palettes(read(int(index.has_model)), counts, channels)]
-    if any(len(support) != count for support, count in zip(supports, counts, strict=True)):
+    if any(
+        len(support) != count or support.colours.max() >= config.levels
+        for support, count in zip(supports, counts, strict=True)
+    ):
         raise ArchiveError("the colours of its pictures are damaged")
     return dict(zip(numbers, supports, strict=True))
 
 
-def orders_of(index: Index, read: Callable[[int], bytes]) -> dict[int, bytes]:
-    """The orders of the palettes of members that have one.
+def orders_of(index: Index, read: Callable[[int], bytes], needed: AbstractSet[int]) -> dict[int, bytes]:
+    """The orders of the palettes of the needed members, and of those before them, that have one.
 
     Raises:
         ArchiveError: If their piece is damaged.
     """
-    numbers = index.with_order
+    numbers = _up_to(index.with_order, needed)
     if not numbers:
         return {}
     counts = [index.members[number].order for number in numbers]
     orders = unpack_palettes(read(index.has_model + bool(index.with_colours)), counts, 1)
     return {number: order.astype(np.uint8).tobytes() for number, order in zip(numbers, orders, strict=True)}
+
+
+def _up_to(numbers: list[int], needed: AbstractSet[int]) -> list[int]:
+    """The first of some ascending numbers, up to the last that is needed: what is packed together comes in order."""
+    last = max((number for number in numbers if number in needed), default=-1)
+    return [number for number in numbers if number <= last]
 
 
 def groups_of(index: Index, channels: int) -> list[list[Tile]]:

@@ -79,7 +79,7 @@ def pack_palettes(palettes: Sequence[Array]) -> bytes:
         [[[0, 9], [3, 7]], [[3, 7]]]
     """
     counts = np.array([len(palette) for palette in palettes], np.int64)
-    values = np.concatenate(palettes).astype(np.int64)
+    values = np.ascontiguousarray(np.concatenate(palettes), np.int64)
     bits, chances = np.empty((2, values.size * BITS))
     _predict_all(_machine(counts, values)[0], bits, chances)
     encoder = constriction.stream.queue.RangeEncoder()
@@ -159,14 +159,14 @@ def _look(m: _Machine) -> None:
     left = values[colour + channel - 1] if channel else 0
     far = values[colour + channel - 2] if channel > 1 else 0
     above = 0 if is_first or channel == 0 else values[before + channel - 1]
-    bases[0] = prefix
-    bases[1] = 2 * last + is_same
-    bases[2] = left if channel else last
-    bases[3] = prefix // 257 ** max(0, channel - 2) * 256 + last
-    bases[7] = (left * 256 + far) * 2 + is_same
-    bases[4] = 0
-    bases[5] = (left - above + 256) * 256 + last
-    bases[6] = (left // 4 * 64 + far // 4) if channel else at[INSIDE] // 4
+    bases[0] = prefix  # the earlier channels: finds colours that came before
+    bases[1] = 2 * last + is_same  # the colour before: values ascend
+    bases[2] = left if channel else last  # the channel before
+    bases[3] = prefix // 257 ** max(0, channel - 2) * 256 + last  # the first two channels, and the colour before
+    bases[4] = 0  # nothing: how frequent each value is
+    bases[5] = (left - above + 256) * 256 + last  # how the channel before changed
+    bases[6] = (left // 4 * 64 + far // 4) if channel else at[INSIDE] // 4  # two channels, roughly
+    bases[7] = (left * 256 + far) * 2 + is_same  # two channels
     for k in range(CONTEXTS):
         bases[k] = (bases[k] * CONTEXTS + k) * m.channels + channel
 

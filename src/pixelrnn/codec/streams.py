@@ -22,7 +22,7 @@ from pixelrnn.abstract import AbstractImageModel
 from pixelrnn.announce import compiled_module
 from pixelrnn.codec.tiles import LANES
 from pixelrnn.errors import ArchiveError, ConfigError, DataError
-from pixelrnn.masks import COPIED, LAG
+from pixelrnn.masks import COPIED, FITTED_LAG, LAG
 from pixelrnn.model import ImageModel
 from pixelrnn.support import Support, plant
 
@@ -63,7 +63,7 @@ class Coder:
         if self.model.config.architecture != "local":
             return LANES
         # Its front has pixels of many rows: a few pictures fill it, a large one alone.
-        steps = LAG * (size[0] - 1) + size[1]
+        steps = (FITTED_LAG if self.model.config.adaptive else LAG) * (size[0] - 1) + size[1]
         return min(LANES, -(-FRONT * steps // (size[0] * size[1])))
 
     def encode(

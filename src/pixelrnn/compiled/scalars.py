@@ -54,7 +54,7 @@ def log(x: Any) -> Any:
 
 @njit
 def exp(x: Any) -> Any:
-    r"""Exponential function of x between -700 and 700: :math:`2^n e^r` with the series of :math:`e^r`, to 1e-14."""
+    r"""Exponential function of x between -700 and 700: :math:`2^n e^r` with the series of :math:`e^r`, to 1e-13."""
     n = math.floor(x / _LN2 + 0.5)
     r = x - n * _LN2
     series = 1.0

@@ -105,6 +105,10 @@ class DataConfig:
             self.binarize == "none" or self.levels in (None, 2),
             f"binarize gives 2 levels; levels is {self.levels}, leave it out or give 2",
         )
+        require(
+            not self.support or self.binarize in ("none", "threshold"),
+            f"support is set, of colours that are the same each time; binarize {self.binarize!r} draws them",
+        )
         require_choice("channels", self.channels, Channels)
         require_seed("binarize_seed", self.binarize_seed)
         require_seed("split_seed", self.split_seed)

@@ -154,9 +154,16 @@ def check(model: AbstractImageModel, data: Data) -> None:
             f"{len(data.train)} images to train on and {len(data.valid)} to validate on; at least 1 of each is needed "
             "(3 images in all, if the source has no splits)"
         )
-    _, is_impossible = conditions.planes(config, data.valid.batch(range(min(len(data.valid), COLOURS_SEEN))))
-    if is_impossible is not None and bool(is_impossible.any()):
-        raise DataError(f"the images have colours that never come from {config.colours}; choose other colours")
+    _check_colours(model, data)
+
+
+def _check_colours(model: AbstractImageModel, data: Data) -> None:
+    """Look at some of the images: colours that the model takes for impossible would end the training later."""
+    config = model.config
+    if config.colours != "rgb":
+        seen = [images.batch(range(min(len(images), COLOURS_SEEN))) for images in (data.train, data.valid)]
+        if any(bool((conditions.planes(config, x)[1]).any()) for x in seen):  # type: ignore[union-attr]
+            raise DataError(f"the images have colours that never come from {config.colours}; choose other colours")
 
 
 def _relation(shape: tuple[int, int, int], context: tuple[int, int, int] | None) -> tuple[int, float, float] | None:
@@ -234,7 +241,10 @@ class _Training:
 
     def _divergence(self) -> RunError:
         kept = f"; the last good state is kept in {self.writable}" if self.writable else ""
-        return RunError(f"the loss is no longer finite after step {self.at.step}{kept}; try a lower --learning-rate")
+        advice = "try a lower --learning-rate"
+        if self.model.config.colours != "rgb":
+            advice += f", and see that no image has colours that never come from {self.model.config.colours}"
+        return RunError(f"the loss is no longer finite after step {self.at.step}{kept}; {advice}")
 
     def _update(self, loss: float) -> None:
         """Make the step whose gradient was computed."""

@@ -33,6 +33,7 @@ __all__ = [
     "KINDS",
     "Output",
     "Room",
+    "accumulate_weights",
     "choose",
     "compiled",
     "decide",
@@ -75,7 +76,7 @@ class Room(NamedTuple):
 
     Attributes:
         table: Weights of the levels, or of the components; entry e of lane l at e LANES + l.
-        scale: Standard deviations of the components; or all of the components in another form.
+        scale: Standard deviations of the components; or what `prepare` makes of a mixture.
         total: Sum of the weights of each lane.
         target: The uniform number of each lane, negative where the value is given; then that share of the total.
         below: Sum of the weights before the entry chosen.
