@@ -46,7 +46,7 @@ def model_point(
     model = build_model(config, seed=0)
     fit(model, data, TrainConfig(minutes=minutes, batch=10, learning_rate=4e-3, samples=0, evaluations=3))
     codec, size, seconds = Codec(model), 0, 0.0
-    tensors = [torch.from_numpy(image[None]) for image in images]
+    tensors = [torch.tensor(image)[None] for image in images]
     codec.decode(codec.encode(tensors[0][..., :8, :8]))  # compiles
     for x in tensors:
         content = codec.encode(x, verify=False)
@@ -85,9 +85,18 @@ def draw(points: list[Point], path: Path) -> None:
     axes = figure.subplots()
     for point in points:
         axes.plot(point.speed, point.bits, "o", color="C0" if point.weights else "C7")
-        axes.annotate(point.name, (point.speed, point.bits), xytext=(6, 4), textcoords="offset points", fontsize=9)
+        # To the sides by kind, so that names of models with like figures do not overlap.
+        is_left = point.name.endswith("adaptive")
+        axes.annotate(
+            point.name,
+            (point.speed, point.bits),
+            xytext=(-7 if is_left else 7, -3),
+            textcoords="offset points",
+            ha="right" if is_left else "left",
+            fontsize=9,
+        )
     axes.set(xscale="log", xlabel="MB of pixels decoded in a second on one core", ylabel="bits a sub-pixel")
-    axes.set_xlim(right=max(point.speed for point in points) * 3)
+    axes.set_xlim(min(point.speed for point in points) / 9, max(point.speed for point in points) * 3)
     axes.grid(alpha=0.3)
     figure.savefig(path, dpi=130)
 
