@@ -94,7 +94,7 @@ def find_planes(values: Array, colours: str) -> tuple[Array, Array]:
     """The planes `(3, ...)` that colours come from, and whether there are any `(...)`; arguments as for `to_planes`.
 
     Example:
-        >>> find_planes(np.array([[103, 100], [99, 101], [100, 100]], np.uint8), "photo-cd")[1].tolist()
+        >>> find_planes(np.array([[103, 100], [99, 101], [100, 100]], np.uint8), "jpeg")[1].tolist()
         [True, False]
     """
     if colours == "rgb":
