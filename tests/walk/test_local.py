@@ -8,7 +8,7 @@ import torch
 
 from pixelrnn import Codec, walk
 from pixelrnn.codec.weights import fingerprint, pack_model, unpack_model
-from pixelrnn.walk.local import LocalProgram
+from pixelrnn.walk.local_program import LocalProgram
 from tests.conftest import PROCESSORS, said_by
 from tests.walk.test_walk import build, distribution_of, draw, follow, random_images
 

@@ -30,7 +30,8 @@ from pixelrnn.walk.distributions import (
     temperature_of,
     weigh,
 )
-from pixelrnn.walk.local import PIXEL, Local, LocalProgram, Pixels, begin, find, layout, most, tell
+from pixelrnn.walk.local import begin, find, tell
+from pixelrnn.walk.local_program import PIXEL, Local, LocalProgram, Pixels, layout, most
 from pixelrnn.walk.program import Array
 from pixelrnn.walk.tables import write_shares_of_sums
 

@@ -21,7 +21,7 @@ from pixelrnn.nn.local import LocalNetwork
 from pixelrnn.nn.network import Network
 from pixelrnn.nn.residual import PixelCNNLayer, ResidualBlock, ResidualStack
 from pixelrnn.nn.row_lstm import RowLSTM
-from pixelrnn.walk.local import LocalProgram, compile_local
+from pixelrnn.walk.local_program import LocalProgram, compile_local
 from pixelrnn.walk.program import GROUP, START, Map, Program, Writer
 
 __all__ = ["compile_network"]

@@ -16,7 +16,7 @@ from pixelrnn.config import OutputName
 from pixelrnn.support import Forest
 from pixelrnn.walk.distributions import KINDS, Output
 from pixelrnn.walk.engine import advance, gather, tabulate
-from pixelrnn.walk.local import LocalProgram
+from pixelrnn.walk.local_program import LocalProgram
 from pixelrnn.walk.program import Array, Program
 from pixelrnn.walk.state import Walk
 
