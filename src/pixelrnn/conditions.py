@@ -227,10 +227,10 @@ def support(config: ModelConfig, given: Supports | None, n: int) -> Forest | Non
     if not config.takes_support:
         raise ConfigError(f"a support is given, but architecture {config.architecture!r} takes none; 'local' does")
     each = [given] * n if isinstance(given, Support) else list(given)
-    if all(one is None for one in each) and len(each) == n:
-        return None
     if len(each) != n:
         raise DataError(f"{len(each)} supports are given; {n} are needed, or one for all images")
+    if all(one is None for one in each):
+        return None
     planar = {id(one): _planar(config, one) for one in each if one is not None}
     return plant([None if one is None else planar[id(one)] for one in each])
 

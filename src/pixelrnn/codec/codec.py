@@ -119,8 +119,7 @@ class Codec:
             for number, (image, of_label, of_context) in enumerate(zip(values, numbers, contexts, strict=True)):
                 encoder.add(Plate(number, image, of_label, of_context, supports[number]))
             encoded = encoder.finish()
-        palettes = [support for support in supports if support is not None]
-        common = pack_palettes([support.colours for support in palettes]) if palettes else b""
+        common = pack_palettes([support.colours for support in supports if support is not None])
         members = [
             Member(
                 name="",

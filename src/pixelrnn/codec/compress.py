@@ -163,7 +163,7 @@ def _palettes(intake: Intake) -> tuple[bytes, bytes]:
     coded = [entry.coded for entry in intake.entries if entry.coded is not None]
     supports = [each.support.colours for each in coded if each.support is not None]
     orders = [np.frombuffer(each.order, np.uint8)[:, None] for each in coded if each.order]
-    return pack_palettes(supports) if supports else b"", pack_palettes(orders) if orders else b""
+    return pack_palettes(supports), pack_palettes(orders)
 
 
 def _index(intake: Intake, encoded: Encoded, common: Sequence[bytes], *, has_model: bool) -> Index:

@@ -74,13 +74,13 @@ class Entry:
     def limit(self) -> int:
         """Bytes that the model may take for it: those of the ordinary picture, less extras and, about, colours."""
         left = self.own[1].length if self.own else 0
-        if self.coded is not None and self.coded.extras is not None:
+        if self.coded is None:
+            return left
+        if self.coded.extras is not None:
             left -= self.coded.extras[1].length
-        if self.coded is not None and self.coded.support is not None:
+        if self.coded.support is not None:
             left -= self.coded.support.colours.size * BITS_OF_A_VALUE // 8
-        if self.coded is not None:
-            left -= len(self.coded.order) * BITS_OF_A_VALUE // 8
-        return left
+        return left - len(self.coded.order) * BITS_OF_A_VALUE // 8
 
 
 class Intake:

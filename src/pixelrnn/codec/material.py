@@ -100,7 +100,7 @@ def gather(
     pictures = [values[:channels] for values in pictures]
     quantiser = Quantiser(256, levels, "none", 0)
     supports = [support for values in pictures if (support := few(quantiser.plainly(values), levels)) is not None]
-    palettes = len(pack_palettes([support.colours for support in supports])) if supports else 0
+    palettes = len(pack_palettes([support.colours for support in supports]))
     return Material(_data(pictures, levels), _origin(pictures, levels), pixels * channels, palettes, ordinary)
 
 

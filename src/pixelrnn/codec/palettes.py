@@ -51,7 +51,7 @@ class _Machine(NamedTuple):
     entries: int  # of a table, a power of 2
     counts: int  # int64 (pictures): colours of each
     values: int  # int64 (colours, channels): what is coded, as far as it is known
-    at: int  # int64: where it stands; see `_Place`
+    at: int  # int64: where it stands; see below
     chances: int  # float64 (CONTEXTS, entries)
     times: int  # uint8 (CONTEXTS, entries)
     weights: int  # float64 (channels, BITS, CONTEXTS)
@@ -71,13 +71,15 @@ def least_bytes(counts: Iterable[int]) -> int:
 
 
 def pack_palettes(palettes: Sequence[Array]) -> bytes:
-    """Rows of values 0 .. 255 as bytes: one or more `(n, C)` arrays, of as many channels.
+    """Rows of values 0 .. 255 as bytes: `(n, C)` arrays, of as many channels; no bytes for none.
 
     Example:
         >>> palettes = [np.array([[0, 9], [3, 7]]), np.array([[3, 7]])]
         >>> [each.tolist() for each in unpack_palettes(pack_palettes(palettes), [2, 1], 2)]
         [[[0, 9], [3, 7]], [[3, 7]]]
     """
+    if not palettes:
+        return b""
     counts = np.array([len(palette) for palette in palettes], np.int64)
     values = np.ascontiguousarray(np.concatenate(palettes), np.int64)
     bits, chances = np.empty((2, values.size * BITS))

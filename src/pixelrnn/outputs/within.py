@@ -37,8 +37,7 @@ def log_prob_within(output: LogisticMixture, parameters: Tensor, x: Tensor, fore
         within = reference(output, parameters, x, rows, forest)
     if bool((forest.roots >= 0).all()):
         return within
-    has_row = (rows >= 0) | (rows == OUTSIDE)
-    return torch.where(has_row, within, output.log_prob(parameters, x))
+    return torch.where(rows == FREE, output.log_prob(parameters, x), within)
 
 
 def reference(output: LogisticMixture, parameters: Tensor, x: Tensor, rows: Tensor, forest: Forest) -> Tensor:
