@@ -19,10 +19,10 @@ __all__ = [
     "COPIED",
     "FITTED_LAG",
     "LAG",
-    "MOST_FITTED",
     "NEIGHBOURS",
     "RADIUS",
     "WINDOW",
+    "WINDOWS",
     "causal_mask",
     "fitted",
     "groups",
@@ -49,32 +49,35 @@ LAG = RADIUS + 2
 One more than is needed: it is even, so that pixels computed side by side lie in columns of one parity.
 """
 
-WINDOW = 8
-"""Rows above, and columns to both sides, of the window that an adaptive network is fitted in."""
+WINDOWS = ((2, 4), (4, 2), (7, 1))
+"""Radius and weight of the windows, one in another, that an adaptive network is fitted in, from the smallest.
 
-FITTED_LAG = WINDOW + 2
-"""As `LAG`, of adaptive networks."""
+A window of radius r has r rows above, 2 r + 1 columns wide, and r pixels to the left. A pixel counts with the weights
+of all windows that it is in.
+"""
 
-MOST_FITTED = 22
-"""The most differences of `fitted`, with 4 channels."""
+WINDOW = WINDOWS[-1][0]
+"""Rows above, and columns to both sides, of the largest window."""
 
-_OWN = ((0, -2), (1, 0), (1, -1), (1, 1), (2, 0), (1, -2), (1, 2), (2, 1), (2, -1), (0, -3))
-_EARLIER = ((0, 0), (1, 0), (1, -1), (1, 1))
-_LATER = ((1, 0), (1, -1))
+FITTED_LAG = WINDOW + 1
+"""As `LAG`, of adaptive networks; even as well."""
+
+_OWN = ((0, -2), (1, 0), (1, -1), (1, 1), (2, 0))
+_EARLIER = ((0, 0), (1, 0), (1, -1), (1, 1), (0, -2))
 
 
-def fitted(channel: int, channels: int) -> list[tuple[int, int, int]]:
+def fitted(channel: int) -> list[tuple[int, int, int]]:
     """The sub-pixels that a least-squares prediction of a channel uses: channel, rows up, columns to the right.
 
     Each stands for its difference to the western neighbour in its own channel.
 
     Example:
-        >>> [len(fitted(channel, 3)) for channel in range(3)]
-        [14, 16, 18]
+        >>> [len(fitted(channel)) for channel in range(3)]
+        [5, 10, 15]
     """
-    found = [(channel, *place) for place in _OWN]
-    found += [(earlier, *place) for earlier in range(channel) for place in _EARLIER]
-    return found + [(later, *place) for later in range(channel + 1, channels) for place in _LATER]
+    return [(channel, *place) for place in _OWN] + [
+        (earlier, *place) for earlier in range(channel) for place in _EARLIER
+    ]
 
 
 def groups(features: int, channels: int) -> Tensor:

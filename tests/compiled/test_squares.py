@@ -1,4 +1,4 @@
-"""Least squares in a window: the formula, exact sums, and nothing but what comes before."""
+"""Least squares in windows: the formula, exact sums, and nothing but what comes before."""
 
 import itertools
 
@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pixelrnn.compiled import squares
-from pixelrnn.masks import MOST_FITTED, RADIUS, WINDOW, fitted
+from pixelrnn.masks import RADIUS, WINDOWS, fitted
 from pixelrnn.nn.local import padded
 from tests.conftest import build
 
@@ -27,27 +27,31 @@ def bordered(x, levels):
 
 
 def by_the_formula(plain, channel, row, column, levels):
-    """Prediction and logarithm of the deviation of one sub-pixel, in float64, from all of its window at once."""
-    places, width = fitted(channel, len(plain)), plain.shape[2] - 2 * RADIUS
+    """Prediction and logarithm of the deviation of one sub-pixel, in float64, from all of its windows at once."""
+    places, width = fitted(channel), plain.shape[2] - 2 * RADIUS
 
     def differences(r, c):
         a, b = r + RADIUS, c + RADIUS
         z = [plain[e, a - up, b + right] - plain[e, a, b - 1] for e, up, right in places]
         return np.array(z, np.float64), float(plain[channel, a, b] - plain[channel, a, b - 1])
 
-    above = itertools.product(
-        range(max(0, row - WINDOW), row), range(max(0, column - WINDOW), min(width, column + WINDOW + 1))
-    )
-    window = [*above, *((row, c) for c in range(max(0, column - WINDOW), column))]
-    known = [differences(*place) for place in window]
+    known, weights = [], []
+    for radius, weight in WINDOWS:
+        rows, columns = (
+            range(max(0, row - radius), row),
+            range(max(0, column - radius), min(width, column + radius + 1)),
+        )
+        window = [*itertools.product(rows, columns), *((row, c) for c in range(max(0, column - radius), column))]
+        known += [differences(*place) for place in window]
+        weights += [weight] * len(window)
     z = np.array([each for each, _ in known]).reshape(-1, len(places))
-    y = np.array([each for _, each in known])
-    matrix = z.T @ z + float(squares.RIDGE) * np.eye(len(places))
-    beta = np.linalg.solve(matrix, z.T @ y)
-    residual = y @ y - beta @ (z.T @ y) + 0.1 * len(y) + 2 * 8.0**2
+    y, w = np.array([each for _, each in known]), np.array(weights)
+    matrix = (w * z.T) @ z + float(squares.RIDGE) * np.eye(len(places))
+    beta = np.linalg.solve(matrix, z.T @ (w * y))
+    residual = y @ (w * y) - beta @ (z.T @ (w * y)) + 0.1 * w.sum() + 2 * 8.0**2
     half = (levels - 1) / 2
     prediction = np.clip(beta @ differences(row, column)[0], 1 - levels, levels - 1)
-    return prediction / half, 0.5 * np.log(residual / (len(y) + 2)) - np.log(half)
+    return prediction / half, 0.5 * np.log(residual / (w.sum() + 2)) - np.log(half)
 
 
 @pytest.mark.parametrize(("channels", "height", "width"), [(1, 21, 30), (3, 12, 25), (4, 11, 9), (2, 3, 1), (3, 1, 40)])
@@ -61,10 +65,9 @@ def test_every_prediction_is_the_formula(channels, height, width, levels):
         np.testing.assert_allclose(found[image, row, column, channel], expected, atol=1e-3, rtol=1e-4)
 
 
-def test_the_table_has_room_for_all_differences():
-    assert max(len(fitted(channel, 4)) for channel in range(4)) == MOST_FITTED
-    # Of a window of 144 pixels with differences up to 255, which float32 holds exactly.
-    assert (WINDOW * (2 * WINDOW + 1) + WINDOW) * 255**2 < 2**24
+def test_float32_holds_the_sums_exactly():
+    weight = sum(weight * (radius * (2 * radius + 1) + radius) for radius, weight in WINDOWS)
+    assert weight * 255**2 < 2**24  # differences up to 255
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])

@@ -1,16 +1,17 @@
-r"""Least squares in a window around each sub-pixel, so that a prediction learns from the image itself.
+r"""Least squares around each sub-pixel, so that a prediction learns from the image itself.
 
-With the D differences z of `masks.fitted` to the western neighbour (of the own channel, of the pixel's earlier channels
-and of the later ones nearby), and the difference y of the sub-pixel itself, the window of pixels before it (`WINDOW`
-rows above and as many columns to both sides, and the row's left part) gives
+With the D differences z of `masks.fitted` to the western neighbour (of the own channel and of the pixel's earlier
+channels), and the difference y of the sub-pixel itself, the pixels before it in `masks.WINDOWS`, each with its weight
+:math:`w` (those nearby count most), give
 
-.. math:: \beta = (A + \lambda I)^{-1} b, \quad A = \sum z z^T, \quad b = \sum z y,
-          \qquad \hat y = \beta^T z, \quad R = \sum y^2 - b^T \beta.
+.. math:: \beta = (A + \lambda I)^{-1} b, \quad A = \sum w z z^T, \quad b = \sum w z y,
+          \qquad \hat y = \beta^T z, \quad R = \sum w y^2 - b^T \beta.
 
-The sums are of products of integers below :math:`2^{24}`, so float32 holds them exactly, whatever the order: they are
-kept running, a column of the window coming and another one going. The factorisation :math:`L D L^T` of the matrix with
-b and :math:`\sum y^2` as its last row gives both: its last row times :math:`L^{-1} z` is the prediction, its last pivot
-is R. It takes lanes of pixels side by side, in a fixed order. Nothing is fused: the same bits everywhere.
+The sums are of products of integers and stay below :math:`2^{24}`, so float32 holds them exactly, whatever the order:
+they are kept running, a column of each window coming and another one going. The factorisation :math:`L D L^T` of the
+matrix with b and :math:`\sum w y^2` as its last row gives both: its last row times :math:`L^{-1} z` is the prediction,
+its last pivot is R. It takes lanes of pixels side by side, in a fixed order; nothing is fused, so that the bits are the
+same everywhere.
 """
 
 from typing import Any, NamedTuple
@@ -21,25 +22,40 @@ from numba import cfunc, njit
 from pixelrnn.compiled import threads
 from pixelrnn.compiled.functions import log
 from pixelrnn.compiled.threads import TASK
-from pixelrnn.compiled.vectors import LANES, Address, Vector, clear, load, maximum, padded, pointer, splat, store, view
-from pixelrnn.masks import MOST_FITTED, RADIUS, WINDOW, fitted
+from pixelrnn.compiled.vectors import (
+    LANES,
+    Address,
+    Vector,
+    clear,
+    copy,
+    load,
+    maximum,
+    padded,
+    pointer,
+    splat,
+    store,
+    view,
+)
+from pixelrnn.masks import RADIUS, WINDOW, WINDOWS, fitted
 
-__all__ = ["BLOCK", "OF_A_CHANNEL", "Squares", "fit_images", "gather", "offsets_of", "predict", "slide"]
+__all__ = ["BLOCK", "STARTS", "Squares", "fit_images", "gather", "offsets_of", "predict", "slide"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-ROWS = MOST_FITTED + 1  # of a matrix: those of the differences, and of the target
-WIDTH = padded(ROWS)
-MATRIX = ROWS * WIDTH
-KEPT = 2 * WINDOW + 2  # columns of a window whose sums are kept
-OF_A_CHANNEL = (KEPT + 1) * MATRIX
-"""Floats that a window needs which moves along a row, for each channel."""
+COUNTS = np.array([len(fitted(channel)) for channel in range(4)])
+WIDTHS = np.array([padded(count + 1) for count in COUNTS])  # of a row of a matrix: of the differences, and the target
+MATRICES = (COUNTS + 1) * WIDTHS
+ROWS = COUNTS[-1] + 1
+RADII, WEIGHTS = np.array([radius for radius, _ in WINDOWS]), np.array([weight for _, weight in WINDOWS], np.float32)
+KEPT = 2 * WINDOW + 2  # columns whose sums are kept, as high as each window
+STARTS = np.concatenate([[0], ((1 + KEPT * len(WINDOWS)) * MATRICES).cumsum()])
+"""Where in the floats of windows that move along a row those of each channel begin; how many they are in all."""
 
 RIDGE = np.float32(32)  # levels squared
 BLOCK = (ROWS + 1 + ROWS * ROWS + 2 * ROWS) * LANES
-"""Floats for `predict`: differences, pixels of the windows, matrices, and pivots twice."""
+"""Floats for `predict`: differences, weights of the windows, matrices, and pivots twice."""
 
-# What is added to the sum of squared residuals: for each pixel, and as if there were so many of such a deviation.
+# What is added to the sum of squared residuals: for a weight of 1, and as if so many pixels had such a deviation.
 ROUNDING, PRIOR, DEVIATION = np.array([0.1, 2, 8], np.float32)
 _ZERO, _ONE, _HALF = np.array([0, 1, 0.5], np.float32)
 
@@ -63,27 +79,20 @@ class Squares(NamedTuple):
 
 
 def offsets_of(channels: int) -> Array:
-    """For each channel the number of differences, then of each its channel, rows up and columns to the right."""
+    """Of each difference of each channel its channel, rows up and columns to the right."""
     table = np.zeros((channels, ROWS, 3), np.int64)
     for channel in range(channels):
-        places = fitted(channel, channels)
-        table[channel, 0, 0] = len(places)
-        table[channel, 1 : len(places) + 1] = places
+        table[channel, : COUNTS[channel]] = fitted(channel)
     return table
-
-
-@njit
-def _count(sq: Squares, channel: int) -> Any:
-    return view(sq.offsets, np.int64)[3 * ROWS * channel]
 
 
 @njit
 def _differences(sq: Squares, channel: int, plain: int, row: int, column: int, to: Address, step: int) -> None:
     """Write the differences of a pixel, each `step` floats after the one before; the target comes last."""
-    offsets, values, count = view(sq.offsets, np.int64), view(plain, np.float32), _count(sq, channel)
+    offsets, values, count = view(sq.offsets, np.int64), view(plain, np.float32), COUNTS[channel]
     plane, here = sq.rows * sq.columns, (row + RADIUS) * sq.columns + column + RADIUS
     for i in range(count):
-        at = 3 * (ROWS * channel + 1 + i)
+        at = 3 * (ROWS * channel + i)
         of_channel = offsets[at] * plane + here
         value = values[of_channel - offsets[at + 1] * sq.columns + offsets[at + 2]] - values[of_channel - 1]
         to[i * step] = value
@@ -92,69 +101,98 @@ def _differences(sq: Squares, channel: int, plain: int, row: int, column: int, t
 
 
 @njit
-def _add_products(to: Address, z: Address, count: int, sign: Any) -> None:
-    """Add the products of all pairs of `count + 1` numbers, below and on the diagonal."""
-    for i in range(count + 1):
-        factor = splat(sign * z[i])
+def _add_products(channel: int, to: Address, z: Address, weight: Any) -> None:
+    """Add the weighted products of all pairs of differences, below and on the diagonal."""
+    width = WIDTHS[channel]
+    for i in range(COUNTS[channel] + 1):
+        factor = splat(weight * z[i])
         for j in range(0, i + 1, LANES):
-            store(to, i * WIDTH + j, load(to, i * WIDTH + j) + factor * load(z, j))
+            store(to, i * width + j, load(to, i * width + j) + factor * load(z, j))
 
 
 @njit
-def _add(to: Address, source: Address, count: int, sign: Any) -> None:
-    for i in range(count + 1):
-        for j in range(i * WIDTH, i * WIDTH + i + 1, LANES):
-            store(to, j, load(to, j) + splat(sign) * load(source, j))
+def _add(channel: int, to: Address, source: Address, weight: Any) -> None:
+    width, factor = WIDTHS[channel], splat(weight)
+    for i in range(COUNTS[channel] + 1):
+        for j in range(i * width, i * width + i + 1, LANES):
+            store(to, j, load(to, j) + factor * load(source, j))
 
 
 @njit
-def _add_column(sq: Squares, channel: int, plain: int, row: int, column: int, sums: Address, z: Address) -> None:
-    """Add the sums of a column of the rows above to a window, and keep them."""
-    kept, count = pointer(sums, (1 + column % KEPT) * MATRIX), _count(sq, channel)
-    clear(kept, (count + 1) * WIDTH)
-    for up in range(1, min(WINDOW, row) + 1):
-        _differences(sq, channel, plain, row - up, column, z, 1)
-        _add_products(kept, z, count, _ONE)
-    _add(sums, kept, count, _ONE)
+def _kept(channel: int, sums: Address, column: int, window: int) -> Address:
+    """The sums of a column of the rows above, as high as a window."""
+    return pointer(sums, (1 + column % KEPT * len(RADII) + window) * MATRICES[channel])
+
+
+@njit
+def _keep_column(sq: Squares, channel: int, plain: int, row: int, column: int, sums: Address, z: Address) -> None:
+    """Find the sums of a column of the rows above, window by window: each is higher than the one before."""
+    up = 0
+    for window in range(len(RADII)):
+        kept = _kept(channel, sums, column, window)
+        if window == 0:
+            clear(kept, MATRICES[channel])
+        else:
+            copy(kept, _kept(channel, sums, column, window - 1), MATRICES[channel])
+        while up < min(RADII[window], row):
+            up += 1
+            _differences(sq, channel, plain, row - up, column, z, 1)
+            _add_products(channel, kept, z, _ONE)
 
 
 @njit
 def slide(sq: Squares, plain: int, row: int, column: int, sums: int, room: Address) -> None:
-    """Move the window of a row to a pixel, whose window was at the pixel before or nowhere.
+    """Move the windows of a row to a pixel, which were at the pixel before or nowhere.
 
     Args:
         sq: Sizes.
         plain: Address of the float32 levels of an image with its borders.
         row: Of the pixel.
         column: Of the pixel.
-        sums: Address of the row's `OF_A_CHANNEL` floats for each channel.
-        room: `WIDTH` floats.
+        sums: Address of the row's floats, `STARTS[channels]`.
+        room: `WIDTHS[-1]` floats.
     """
     width = sq.columns - 2 * RADIUS
-    clear(room, WIDTH)
+    clear(room, WIDTHS[-1])
     for channel in range(sq.channels):
-        window, count = pointer(sums, channel * OF_A_CHANNEL), _count(sq, channel)
+        own = pointer(sums, STARTS[channel])
         if column == 0:
-            clear(window, (count + 1) * WIDTH)
-            for right in range(min(WINDOW, width)):
-                _add_column(sq, channel, plain, row, right, window, room)
+            _begin(sq, channel, plain, row, own, room)
         else:
             _differences(sq, channel, plain, row, column - 1, room, 1)
-            _add_products(window, room, count, _ONE)
-        if column > WINDOW:
-            gone = column - WINDOW - 1
-            _add(window, pointer(window, (1 + gone % KEPT) * MATRIX), count, -_ONE)
-            _differences(sq, channel, plain, row, gone, room, 1)
-            _add_products(window, room, count, -_ONE)
+            _add_products(channel, own, room, WEIGHTS.sum())
         if column + WINDOW < width:
-            _add_column(sq, channel, plain, row, column + WINDOW, window, room)
+            _keep_column(sq, channel, plain, row, column + WINDOW, own, room)
+        for window in range(len(RADII)):
+            coming, gone, weight = column + RADII[window], column - RADII[window] - 1, WEIGHTS[window]
+            if coming < width:
+                _add(channel, own, _kept(channel, own, coming, window), weight)
+            if gone >= 0:
+                _add(channel, own, _kept(channel, own, gone, window), -weight)
+                _differences(sq, channel, plain, row, gone, room, 1)
+                _add_products(channel, own, room, -weight)
 
 
 @njit
-def pixels_in_window(sq: Squares, row: int, column: int) -> Any:
-    """How many pixels the window of a pixel has."""
-    left, right = min(column, WINDOW), min(sq.columns - 2 * RADIUS - 1 - column, WINDOW)
-    return min(row, WINDOW) * (left + 1 + right) + left
+def _begin(sq: Squares, channel: int, plain: int, row: int, own: Address, room: Address) -> None:
+    """The windows of a row's first pixel, without their last columns."""
+    clear(own, MATRICES[channel])
+    for column in range(min(WINDOW, sq.columns - 2 * RADIUS)):
+        _keep_column(sq, channel, plain, row, column, own, room)
+        for window in range(len(RADII)):
+            if column < RADII[window]:
+                _add(channel, own, _kept(channel, own, column, window), WEIGHTS[window])
+
+
+@njit
+def weight_in_windows(sq: Squares, row: int, column: int) -> Any:
+    """The sum of the weights of the pixels in the windows of a pixel."""
+    weight = _ZERO
+    for window in range(len(RADII)):
+        radius = RADII[window]
+        left, right = min(column, radius), min(sq.columns - 2 * RADIUS - 1 - column, radius)
+        weight += WEIGHTS[window] * np.float32(min(row, radius) * (left + 1 + right) + left)
+    return weight
 
 
 @njit
@@ -189,9 +227,9 @@ def predict(sq: Squares, channel: int, room: Address) -> tuple[Vector, Vector]:
     Returns:
         In units of the scaled images, whose levels are spread over [-1, 1].
     """
-    count = _count(sq, channel)
+    count = COUNTS[channel]
     size = count + 1
-    z, pixels, matrix = room, load(room, ROWS * LANES), pointer(room, (ROWS + 1) * LANES)
+    z, weight, matrix = room, load(room, ROWS * LANES), pointer(room, (ROWS + 1) * LANES)
     pivots = pointer(matrix, ROWS * ROWS * LANES)
     for i in range(count):
         at = (i * size + i) * LANES
@@ -204,24 +242,24 @@ def predict(sq: Squares, channel: int, room: Address) -> tuple[Vector, Vector]:
             value = value - load(matrix, (i * size + k) * LANES) * load(z, k * LANES)
         store(z, i * LANES, value)
         prediction = prediction + value * load(matrix, (count * size + i) * LANES)
-    residual = load(pivots, count * LANES) + pixels * splat(ROUNDING) + splat(PRIOR * DEVIATION * DEVIATION)
+    residual = load(pivots, count * LANES) + weight * splat(ROUNDING) + splat(PRIOR * DEVIATION * DEVIATION)
     half = np.float32(sq.levels - 1) * _HALF
     bound = splat(np.float32(sq.levels - 1))
     prediction = splat(_ZERO) - maximum(splat(_ZERO) - maximum(prediction, splat(_ZERO) - bound), splat(_ZERO) - bound)
-    deviation = splat(_HALF) * log(residual / (pixels + splat(PRIOR)))
+    deviation = splat(_HALF) * log(residual / (weight + splat(PRIOR)))
     return prediction / splat(half), deviation - log(splat(half))
 
 
 @njit
 def gather(sq: Squares, channel: int, plain: int, row: int, column: int, sums: int, lane: int, room: Address) -> None:
     """Write differences and sums of a pixel into its lane, for `predict`."""
-    size = _count(sq, channel) + 1
+    size = COUNTS[channel] + 1
     _differences(sq, channel, plain, row, column, pointer(room, lane), LANES)
-    room[ROWS * LANES + lane] = np.float32(pixels_in_window(sq, row, column))
-    window, matrix = pointer(sums, channel * OF_A_CHANNEL), pointer(room, (ROWS + 1) * LANES)
+    room[ROWS * LANES + lane] = weight_in_windows(sq, row, column)
+    own, matrix, width = pointer(sums, STARTS[channel]), pointer(room, (ROWS + 1) * LANES), WIDTHS[channel]
     for i in range(size):
         for j in range(i + 1):
-            matrix[(i * size + j) * LANES + lane] = window[i * WIDTH + j]
+            matrix[(i * size + j) * LANES + lane] = own[i * width + j]
 
 
 class _Images(NamedTuple):
@@ -240,8 +278,8 @@ def _fit_rows(task: int, n: Any) -> None:
     blocks = (height + LANES - 1) // LANES
     image, top = task // blocks, task % blocks * LANES
     plain = of.plain + 4 * image * sq.channels * sq.rows * sq.columns
-    floats, found = sq.channels * OF_A_CHANNEL, view(of.found, np.float32)
-    sums, room, z = np.zeros(LANES * floats, np.float32), np.zeros(BLOCK, np.float32), np.zeros(WIDTH, np.float32)
+    floats, found = STARTS[sq.channels], view(of.found, np.float32)
+    sums, room, z = np.zeros(LANES * floats, np.float32), np.zeros(BLOCK, np.float32), np.zeros(WIDTHS[-1], np.float32)
     deviations = np.zeros(2 * LANES, np.float32)
     lanes = min(LANES, height - top)
     for column in range(width):

@@ -33,7 +33,6 @@ __all__ = [
     "KINDS",
     "Output",
     "Room",
-    "accumulate_weights",
     "choose",
     "compiled",
     "decide",
@@ -55,7 +54,6 @@ _ZERO, _HALF, _ONE = np.array([0, 0.5, 1], np.float32)
 _LOWEST = np.float32(-3.0e38)
 _SMALLEST = np.float32(1.2e-38)  # about the smallest normal float
 _SCALE_BOUND = np.float32(MAX_LOG_SCALE)
-_FOURTH, _STEEPEST = 4, np.float32(10)  # levels to an exponential, and inverse scales at most, in half levels
 _LOG_SQRT_2PI = np.float32(0.9189385332046727)
 
 
@@ -210,50 +208,6 @@ def prepare(output: Output, parameters: Address, room: Room) -> None:
         store(prepared, 2 * count * LANES + k, inverse)
     for k in range(0, output.copies * LANES, LANES):
         store(prepared, 3 * count * LANES + k, exp(load(points, k) - highest))
-
-
-@compiled
-def accumulate_weights(output: Output, parameters: Address, room: Room) -> None:
-    """Fill the table with the weight of each level and all below it, of a logistic mixture; the room is prepared.
-
-    Several times faster than `weigh`, and as good for a code, whose shares are multiples of 2^-24. An exponential is
-    computed for every fourth level, and multiplied for the three behind it: so that nothing overflows there, no scale
-    is taken to be less than a twentieth of a level.
-    """
-    count, levels, table = output.mixtures, output.levels, pointer(room.table, 0)
-    prepared, top = pointer(room.scale, 0), np.float32(output.levels - 1)
-    for j in range(0, levels * LANES, LANES):
-        store(table, j, splat(_ZERO))
-    _place_points(output, parameters, room)
-    for k in range(0, count * LANES, LANES):
-        share, mean = load(prepared, k), load(prepared, count * LANES + k)
-        inverse = load(prepared, 2 * count * LANES + k)
-        most = splat(top * _STEEPEST)
-        narrowing = minimum(inverse, most) / inverse
-        mean, inverse = mean * narrowing, inverse * narrowing
-        step = exp(splat(_ZERO) - inverse * splat(np.float32(2) / top))
-        for first in range(0, levels - 1, _FOURTH):
-            above = exp(mean - splat(np.float32(2 * first + 1) / top - _ONE) * inverse)
-            for level in range(first, min(first + _FOURTH, levels - 1)):
-                store(table, level * LANES, load(table, level * LANES) + share / (splat(_ONE) + above))
-                above = above * step
-        store(table, (levels - 1) * LANES, load(table, (levels - 1) * LANES) + share)
-
-
-@compiled
-def _place_points(output: Output, parameters: Address, room: Room) -> None:
-    """Write into an empty table the weights of the points at each level and below it."""
-    if output.copies == 0:
-        return
-    places, count = view(address(parameters), np.float32), output.mixtures
-    for m in range(output.copies):
-        for lane in range(LANES):
-            level = int(places[(3 * count + output.copies + m) * LANES + lane])
-            room.table[level * LANES + lane] += room.scale[(3 * count + m) * LANES + lane]
-    table, below = pointer(room.table, 0), splat(_ZERO)
-    for j in range(0, output.levels * LANES, LANES):
-        below = below + load(table, j)
-        store(table, j, below)
 
 
 @compiled

@@ -8,7 +8,6 @@ that of the raster. Either way each pixel gets the same bits.
 Within a step the order is by place, row and image. It is part of the file format, since the codec asks in this order.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,23 +18,31 @@ from pixelrnn.compiled.threads import TASK
 from pixelrnn.compiled.vectors import LANES, Address, address, pointer, view
 from pixelrnn.masks import RADIUS
 from pixelrnn.support import FREE, Forest
-from pixelrnn.walk.confine import Trees, follow, forced, only_level, weigh_within, write_shares_within
+from pixelrnn.walk.confine import Trees, follow, weigh_within
 from pixelrnn.walk.distributions import (
     Output,
     Room,
-    accumulate_weights,
     choose,
     make_room,
-    prepare,
     temperature_of,
     weigh,
 )
 from pixelrnn.walk.local import begin, find, tell
 from pixelrnn.walk.local_program import PIXEL, Local, LocalProgram, Pixels, layout, most
 from pixelrnn.walk.program import Array
-from pixelrnn.walk.tables import write_shares_of_sums
 
-__all__ = ["advance", "ask_front"]
+__all__ = [
+    "FIXED",
+    "Images",
+    "advance",
+    "go_on",
+    "integers_of",
+    "pixels_of",
+    "place_of",
+    "schedule",
+    "trees_of",
+    "unpack",
+]
 
 IMAGES = 8  # of a task
 
@@ -63,13 +70,14 @@ class Images(NamedTuple):
 
 
 @njit
-def _trees(of: Images) -> Trees:
+def trees_of(of: Images) -> Trees:
+    """The rows of levels that can occur."""
     return Trees(of.starts, of.entries, of.next)
 
 
 @njit
-def _unpack(n: Any) -> tuple[Local, Output, Images]:
-    """What the integers say that `_integers` writes."""
+def unpack(n: Any) -> tuple[Local, Output, Images]:
+    """What the integers say that `integers_of` writes."""
     net = Local(
         n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11], n[12], n[13], n[14], n[15]
     )  # fmt: skip
@@ -81,7 +89,7 @@ def _unpack(n: Any) -> tuple[Local, Output, Images]:
 
 
 @njit
-def _schedule(of: Images, first: int, count: int, sets: int, step: int, pixel: Any, block: Any) -> Any:
+def schedule(of: Images, first: int, count: int, sets: int, step: int, pixel: Any, block: Any) -> Any:
     """Fill in the pixels of a step (image, row, column, root) of some images, and their blocks (first, count, set).
 
     Returns:
@@ -107,7 +115,7 @@ def _schedule(of: Images, first: int, count: int, sets: int, step: int, pixel: A
 
 
 @njit
-def _place(net: Local, of: Images, pixels: Pixels, lane: int, channel: int) -> Any:
+def place_of(net: Local, of: Images, pixels: Pixels, lane: int, channel: int) -> Any:
     """Where in an array `(N, C, H, W)` a channel of a pixel lies."""
     where = view(pixels.pixel, np.int64)
     plane = where[PIXEL * lane] * net.channels + channel
@@ -123,7 +131,7 @@ def _know(net: Local, of: Images, pixels: Pixels, room: Room, channel: int) -> N
         room.target[lane], room.value[lane], room.rows[lane] = 0.5, 0, FREE
         if lane < pixels.lanes:
             room.rows[lane] = where[PIXEL * lane + 3]
-            at = _place(net, of, pixels, lane, channel)
+            at = place_of(net, of, pixels, lane, channel)
             if of.is_known and is_known[at]:
                 room.target[lane], room.value[lane] = -1, values[at]
             else:
@@ -137,7 +145,7 @@ def _note(net: Local, output: Output, of: Images, pixels: Pixels, room: Room, fo
     values, nats, shown = view(of.values, np.float32), view(of.log_prob, np.float32), view(of.found, np.float32)
     parameters = view(address(found), np.float32)
     for lane in range(pixels.lanes):
-        at = _place(net, of, pixels, lane, channel)
+        at = place_of(net, of, pixels, lane, channel)
         values[at] = room.value[lane]
         if of.log_prob:
             nats[at] = room.nats[lane]
@@ -149,7 +157,7 @@ def _note(net: Local, output: Output, of: Images, pixels: Pixels, room: Room, fo
 
 
 @njit
-def _pixels(net: Local, of: Images, block: Any, number: int, pixel: int, room: int) -> Pixels:
+def pixels_of(net: Local, of: Images, block: Any, number: int, pixel: int, room: int) -> Pixels:
     """One of the blocks of a step."""
     rows, columns = of.rows + RADIUS, of.columns + 2 * RADIUS
     place = pixel + 8 * PIXEL * block[number, 0]
@@ -157,138 +165,42 @@ def _pixels(net: Local, of: Images, block: Any, number: int, pixel: int, room: i
 
 
 @njit
-def _follow(of: Images, pixels: Pixels, room: Room) -> None:
+def go_on(of: Images, pixels: Pixels, room: Room) -> None:
     """Go on to the row behind the values of a block of pixels."""
     if of.roots:
         where = view(pixels.pixel, np.int64)
         for lane in range(pixels.lanes):
             at = PIXEL * lane + 3
-            where[at] = follow(_trees(of), where[at], int(room.value[lane]))
+            where[at] = follow(trees_of(of), where[at], int(room.value[lane]))
 
 
 @cfunc(TASK, cache=True)
 def advance_front(task: int, n: Any) -> None:
     """Walk some images through some steps."""
-    net, output, of = _unpack(n)
+    net, output, of = unpack(n)
     first = task * IMAGES
     count = min(IMAGES, of.images - first)
     at_once = most(count, of.rows, of.columns, of.lag, net.sets)
     pixel, block = np.empty((at_once[0], PIXEL), np.int64), np.empty((at_once[1], 3), np.int64)
     room, features = make_room(output), np.zeros(layout(net).end * LANES, np.float32)
     for step in range(of.first_step, of.end_step):
-        _, blocks = _schedule(of, first, count, net.sets, step, pixel, block)
+        _, blocks = schedule(of, first, count, net.sets, step, pixel, block)
         for number in range(blocks):
-            pixels = _pixels(net, of, block, number, pixel.ctypes.data, address(pointer(features, 0)))
+            pixels = pixels_of(net, of, block, number, pixel.ctypes.data, address(pointer(features, 0)))
             begin(net, pixels)
             for channel in range(net.channels):
                 found = find(net, pixels, channel)
                 _know(net, of, pixels, room, channel)
                 if of.roots:
-                    weigh_within(output, _trees(of), found, room, temperature_of(output))
+                    weigh_within(output, trees_of(of), found, room, temperature_of(output))
                 else:
                     weigh(output, found, room, temperature_of(output))
                 choose(output, found, room, of.log_prob != 0)
                 _note(net, output, of, pixels, room, found, channel)
-                _follow(of, pixels, room)
+                go_on(of, pixels, room)
                 tell(net, pixels, channel, pointer(room.value, 0))
     # Numba frees an array after the last line that names it.
     pixel[0, 0], features[0] = 0, 0
-
-
-@njit(nogil=True, cache=True)
-def _schedule_all(n: Any, pixel: Any, block: Any) -> tuple[int, int]:
-    """The pixels and blocks of the step `first_step`."""
-    net, _, of = _unpack(n)
-    pixels, blocks = _schedule(of, 0, of.images, net.sets, of.first_step, pixel, block)
-    return pixels, blocks
-
-
-@njit(nogil=True, cache=True)
-def _tabulate(
-    n: Any, pixel: Any, block: Any, features: Any, channel: int, place: Any, given: Any, image: Any, shares: Any
-) -> int:
-    """Take up the values of the channel before, and write what is to be asked for a channel of a step's pixels.
-
-    Args:
-        n: What `_integers` wrote.
-        pixel: Of the step.
-        block: Of the step.
-        features: Room for each block.
-        channel: Which; after the last one only its values are taken up.
-        place: int64: where among those asked for each pixel of the step is; -1 - level if only one level can occur.
-        given: float32: answers for the channel before, then the values there are.
-        image: int64: of which image each is that is asked for.
-        shares: float64 `(pixels, levels)`: of each that is asked for.
-
-    Returns:
-        How many are to be asked for.
-    """
-    net, output, of = _unpack(n)
-    room, asked, values = make_room(output), 0, view(of.values, np.float32)
-    if channel:
-        _take_up(net, of, pixel, channel - 1, place, given)
-    for number in range(len(block)):
-        first, start = block[number, 0], address(pointer(features, number * layout(net).end * LANES))
-        pixels = _pixels(net, of, block, number, pixel.ctypes.data, start)
-        if channel == 0:
-            begin(net, pixels)
-        else:
-            for lane in range(pixels.lanes):
-                room.value[lane] = values[_place(net, of, pixels, lane, channel - 1)]
-            _follow(of, pixels, room)
-            tell(net, pixels, channel - 1, pointer(room.value, 0))
-        if channel < net.channels:
-            asked = _write_block(net, output, of, pixels, room, channel, first, asked, place, given, image, shares)
-    return asked
-
-
-@njit
-def _write_block(
-    net: Local,
-    output: Output,
-    of: Images,
-    pixels: Pixels,
-    room: Room,
-    channel: int,
-    first: int,
-    asked: int,
-    place: Any,
-    given: Any,
-    image: Any,
-    shares: Any,
-) -> int:
-    """What is to be asked for the pixels of a block, `first` and so on of the step, behind `asked` that are there."""
-    where, trees, is_free = view(pixels.pixel, np.int64), _trees(of), False
-    parameters, values = find(net, pixels, channel), view(of.values, np.float32)
-    prepare(output, parameters, room)
-    for lane in range(pixels.lanes):
-        room.rows[lane] = where[PIXEL * lane + 3]
-        is_free |= room.rows[lane] == FREE
-    if is_free:
-        accumulate_weights(output, parameters, room)
-    for lane in range(pixels.lanes):
-        row = room.rows[lane]
-        if forced(trees, row):
-            place[first + lane] = -1 - only_level(trees, row)
-            continue
-        place[first + lane], image[asked] = asked, where[PIXEL * lane]
-        given[asked] = values[_place(net, of, pixels, lane, channel)]
-        to = shares.ctypes.data + 8 * asked * output.levels
-        if row == FREE:
-            write_shares_of_sums(room, to, lane)
-        else:
-            write_shares_within(output, trees, parameters, room, lane, to)
-        asked += 1
-    return asked
-
-
-@njit
-def _take_up(net: Local, of: Images, pixel: Any, channel: int, place: Any, given: Any) -> None:
-    """Write the answers for a channel, and what was not asked for, into the images."""
-    values = view(of.values, np.float32)
-    for number in range(len(pixel)):
-        at = ((pixel[number, 0] * net.channels + channel) * of.rows + pixel[number, 1]) * of.columns + pixel[number, 2]
-        values[at] = given[place[number]] if place[number] >= 0 else np.float32(-1 - place[number])
 
 
 def advance(
@@ -309,46 +221,14 @@ def advance(
     """
     values = arrays[1]
     assert values is not None
-    threads.run(advance_front, -(-len(values) // IMAGES), _integers(program, output, steps, arrays, support))
-
-
-def ask_front(
-    program: LocalProgram,
-    output: Output,
-    values: Array,
-    answer: Callable[[Array, Array, Array], Array],
-    *,
-    label: Array | None,
-    support: Forest | None,
-    callback: Callable[[int], None] | None,
-) -> None:
-    """See `pixelrnn.walk.visit.ask`."""
-    images, channels, rows, columns = values.shape
-    lag = program.lag
-    at_once, blocks = most(images, rows, columns, lag, program.sizes.sets)
-    pixel, block = np.zeros((at_once, PIXEL), np.int64), np.zeros((blocks, 3), np.int64)
-    features = np.zeros(blocks * program.floats * LANES, np.float32)
-    shares, given = np.zeros((at_once, output.levels)), np.zeros(at_once, np.float32)
-    place, image = np.zeros(at_once, np.int64), np.zeros(at_once, np.int64)
-    arrays = (program.states(images, rows, columns), values, None, None, None, None, label, None)
-    integers = _integers(program, output, (lag, 0, 0), arrays, support)
-    step_at = FIXED + Images._fields.index("first_step")
-    for step in range(lag * (rows - 1) + columns):
-        integers[step_at] = step
-        pixels, blocks = _schedule_all(integers, pixel, block)
-        of_step, of_blocks = pixel[:pixels], block[:blocks]
-        for channel in range(channels + 1):
-            asked = _tabulate(integers, of_step, of_blocks, features, channel, place, given, image, shares)
-            if asked:
-                given[:asked] = answer(given[:asked], shares[:asked], image[:asked])
-        if callback is not None:
-            callback(pixels * channels)
+    threads.run(advance_front, -(-len(values) // IMAGES), integers_of(program, output, steps, arrays, support))
 
 
 FIXED = len(Local._fields) + len(Output._fields)
+"""How many integers come before those of `Images`."""
 
 
-def _integers(
+def integers_of(
     program: LocalProgram,
     output: Output,
     steps: tuple[int, int, int],

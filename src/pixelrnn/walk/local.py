@@ -62,7 +62,7 @@ def _windows(net: Local, pixels: Pixels, lane: int) -> Any:
     where, planes = view(pixels.pixel, np.int64), net.channels * pixels.rows * pixels.columns
     image, row = where[PIXEL * lane], where[PIXEL * lane + 1]
     plain = pixels.around + 4 * (image * stride(net, pixels.rows, pixels.columns) + planes)
-    of_row = row % in_front(pixels.rows, pixels.columns) * net.channels * squares.OF_A_CHANNEL
+    of_row = row % in_front(pixels.rows, pixels.columns) * squares.STARTS[net.channels]
     return plain, plain + 4 * (planes + of_row)
 
 

@@ -184,7 +184,7 @@ def stride(net: Local, rows: int, columns: int) -> Any:
     """Floats of an image with its borders, and of all that is kept of it."""
     floats = net.channels * rows * columns
     if net.is_adaptive:
-        floats = 2 * floats + in_front(rows, columns) * net.channels * squares.OF_A_CHANNEL
+        floats = 2 * floats + in_front(rows, columns) * squares.STARTS[net.channels]
     return floats
 
 

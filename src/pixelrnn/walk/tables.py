@@ -50,16 +50,16 @@ def write_shares(room: Room, place: int, lanes: int) -> None:
 
 
 @compiled
-def write_shares_of_sums(room: Room, place: int, lane: int) -> None:
-    """Write the shares of one lane, as `write_shares`, of a table whose entries are the weights up to each level."""
+def write_shares_of_sums(room: Room, count: int, place: int, lane: int) -> None:
+    """Write the shares of one lane, as `write_shares`, of a table of so many entries: each with all before it."""
     shares: Any = view(place, np.float64)
-    table, levels = room.table, len(room.table) // LANES
-    total = np.float64(table[(levels - 1) * LANES + lane])
+    table = room.table
+    total = np.float64(table[(count - 1) * LANES + lane])
     factor, below = WHOLE / total if total > 0 else 0.0, 0.0
-    for entry in range(levels - 1):
+    for entry in range(count - 1):
         edge = np.floor(table[entry * LANES + lane] * factor)
         # Sums of float32 can fall in their last digit; and a network that has lost its numbers has none.
         edge = min(edge, WHOLE) if edge > below else below
         shares[entry] = (edge - below) * PART
         below = edge
-    shares[levels - 1] = (WHOLE - below) * PART
+    shares[count - 1] = (WHOLE - below) * PART

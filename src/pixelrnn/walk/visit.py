@@ -5,7 +5,6 @@ Coding asks from outside, sub-pixel by sub-pixel, what a value is (`ask`).
 
 import dataclasses
 from collections.abc import Callable, Collection
-from typing import Any
 
 import numpy as np
 
@@ -145,7 +144,8 @@ def ask(
 ) -> None:
     """Visit the sub-pixels of images, and have each value answered, given its distribution.
 
-    A network walks all images at once, sub-pixel by sub-pixel; a local one takes the sub-pixels of a front together.
+    A network walks all images at once, sub-pixel by sub-pixel. A local one takes the sub-pixels of a front together,
+    and asks for each level in two steps, which sixteen it is among and which of these; within a support, in one.
 
     The distributions depend on the values before only, bit by bit, whatever the other images and the processor. The
     calling thread works alone, so that several may.
@@ -154,7 +154,7 @@ def ask(
         program: Made for the height and width of the images.
         distribution: Of a sub-pixel, discrete, as it is (temperature 1).
         values: `(N, C, H, W)` float32, levels as they are; changed in place.
-        answer: Called with the values of M sub-pixels, `(M)`, the shares of their levels, float64 `(M, levels)` (see
+        answer: Called with the values of M sub-pixels, `(M)`, the shares of these, float64 `(M, values)` (see
             `tables.py`), and the numbers `(M)` of their images; returns the values `(M)`. Where only one level can
             occur it is not called.
         label: As for `walk`.
@@ -172,7 +172,8 @@ def ask(
     if isinstance(program, LocalProgram):
         assert is_given is None
         output = _output(distribution, settings)
-        _front().ask_front(program, output, values, answer, label=label, support=support, callback=callback)
+        questions = compiled_module("pixelrnn.walk.questions", "coding by local models")
+        questions.ask_front(program, output, values, answer, label=label, support=support, callback=callback)
         return
     assert support is None
     numbers = np.arange(images)
@@ -254,7 +255,8 @@ def _advance(
     """Some sub-pixels of a batch, or steps of a front with a lag of a line, on all threads."""
     settings = np.array([distribution.temperature, distribution.top_p], np.float64)
     if isinstance(program, LocalProgram):
-        _front().advance(program, _output(distribution, settings), (line, *visits), arrays, support)
+        front = compiled_module("pixelrnn.walk.front", "the walk of local models")
+        front.advance(program, _output(distribution, settings), (line, *visits), arrays, support)
         return
     assert support is None
     integers = _integers(program, distribution, settings, visits, arrays)
@@ -286,11 +288,6 @@ def _integers(
     )
     assert len(integers) == len(Walk._fields) + len(Output._fields)
     return np.array((*integers, *more), np.int64)
-
-
-def _front() -> Any:
-    """What walks local networks, compiled when it is first needed."""
-    return compiled_module("pixelrnn.walk.front", "the walk of local models")
 
 
 def _output(distribution: Distribution, settings: Array) -> Output:
