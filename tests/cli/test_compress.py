@@ -1,5 +1,6 @@
 """Folders into archives and back, from the command line."""
 
+import contextlib
 import json
 import os
 import signal
@@ -11,6 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pixelrnn.cli.console import progress
+from pixelrnn.cli.interrupt import insistent
 from tests.cli.test_cli import run
 
 
@@ -150,6 +153,18 @@ def test_an_interrupt_is_answered_once(capsys):
             assert capsys.readouterr().err == ""
     with _Stages(lambda: True, is_aside=False) as stages, pytest.raises(KeyboardInterrupt):
         stages.report("reading pictures", 0.1, "")  # nothing would be lost
+
+
+def test_an_interrupt_that_got_lost_comes_again():
+    """In a callback of a compiler it is printed, and the program goes on."""
+    with insistent(), progress("work") as report:
+        report(0.1)
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            report(0.2)
+        report(0.3)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_pack_tells_what_it_did_even_if_it_cannot_compare(digits, tmp_path, capsys, monkeypatch):

@@ -10,6 +10,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from pixelrnn.cli.interrupt import insist
+
 __all__ = ["Report", "is_first_process", "progress", "say", "show_json"]
 
 _out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
@@ -59,8 +61,13 @@ def progress(title: str, *, is_silent: bool = False) -> Iterator[Report]:
         ) as bar:
             task = bar.add_task(title, total=1.0, text="")
             _is_bar_shown = True
+
+            def report(share: float, text: str = "") -> None:
+                insist()
+                bar.update(task, completed=share, text=text)
+
             try:
-                yield lambda share, text="": bar.update(task, completed=share, text=text)
+                yield report
             finally:
                 _is_bar_shown = False
     else:
@@ -72,6 +79,7 @@ def _plain(title: str) -> Report:
 
     def report(share: float, text: str = "") -> None:
         nonlocal last
+        insist()
         now = time.monotonic()
         if now - last >= PLAIN_SECONDS:
             last = now

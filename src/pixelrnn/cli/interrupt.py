@@ -1,10 +1,41 @@
-"""Ctrl-C as a wish: long work that can use what it has so far ends in good order."""
+"""Ctrl-C that is not lost, and Ctrl-C as a wish: long work that can use what it has so far ends in good order."""
 
 import contextlib
 import signal
 from collections.abc import Callable, Iterator
 
-__all__ = ["stoppable"]
+__all__ = ["insist", "insistent", "stoppable"]
+
+_raised: list[int] = []
+
+
+def _raise(number: int, frame: object) -> None:
+    _raised.append(number)
+    raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def insistent() -> Iterator[None]:
+    """Within, an interrupt raises `KeyboardInterrupt`, and `insist` raises it again if that got lost.
+
+    Python can only print an exception that comes while a compiler's callback runs, and goes on.
+    """
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:  # somebody wants it otherwise
+        yield
+        return
+    signal.signal(signal.SIGINT, _raise)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        _raised.clear()
+
+
+def insist() -> None:
+    """Raise `KeyboardInterrupt` if it was raised, and we are still here."""
+    if _raised:
+        _raised.clear()
+        raise KeyboardInterrupt
 
 
 @contextlib.contextmanager
@@ -14,7 +45,7 @@ def stoppable() -> Iterator[Callable[[], bool]]:
 
     def handle(number: int, frame: object) -> None:
         if wishes:
-            raise KeyboardInterrupt
+            _raise(number, frame)
         wishes.append(number)
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -24,6 +24,7 @@ from pixelrnn.cli.decompress import Decompress
 from pixelrnn.cli.demo import Demo
 from pixelrnn.cli.evaluate import Evaluate
 from pixelrnn.cli.info import Info
+from pixelrnn.cli.interrupt import insistent
 from pixelrnn.cli.pack import Pack
 from pixelrnn.cli.sample import Sample
 from pixelrnn.cli.train import INTERRUPTED, Train
@@ -104,7 +105,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = _parse(arguments)
         if isinstance(command, Train):
             command.refuse_with_resume(arguments)
-        return command.run()
+        with insistent():
+            return command.run()
     except BrokenPipeError:
         # Whoever read our output has seen enough; nothing more can be flushed into it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -101,6 +101,12 @@ class ImageSet:
         """Number of images, or of patches."""
         return len(self.positions) * self.patches
 
+    def shape(self, item: int) -> tuple[int, int, int]:
+        """Channels, height and width of an image; only whole ones can differ."""
+        channels, height, width = self.pixels.shape(int(self.positions[item // self.patches]))
+        height, width = self.patch or (height, width)
+        return channels, -(-height // self.subsample), -(-width // self.subsample)
+
     def batch(self, items: Sequence[int], draw: int = 0) -> Tensor:
         """Some images.
 
