@@ -19,6 +19,7 @@ __all__ = [
     "save_bars",
     "save_curve",
     "save_growth",
+    "save_heat_map",
     "save_image",
     "sheet",
     "to_image",
@@ -186,6 +187,34 @@ def save_bars(path: Path, values: Mapping[str, int], unit: str, title: str) -> N
     axes.ticklabel_format(axis="x", style="plain")
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.spines[["top", "right"]].set_visible(False)
+    _save(path, figure)
+
+
+def save_heat_map(
+    path: Path, values: NDArray[np.float64], unit: str, title: str, *, picture: Image.Image | None = None, top: float
+) -> None:
+    """Draw numbers over the pixels of an image as colours, with a colour bar; beside the image, if it is given.
+
+    Args:
+        path: PNG to write.
+        values: `(H, W)`, 0 and above.
+        unit: Of the numbers.
+        title: Title of the figure.
+        picture: The image.
+        top: Value of the brightest colour; what is above it looks like it.
+    """
+    panels, (height, width) = 1 if picture is None else 2, values.shape
+    # As large as it takes to see the pixels, whatever the shape of the image.
+    tall, wide = (4.0, 4.0 * width / height) if height > width else (4.0 * height / width, 4.0)
+    figure = _figure(panels * max(wide, 1.5) + 1.3, max(tall, 1.5) + 0.6)
+    axes = figure.subplots(1, panels, squeeze=False)[0]
+    if picture is not None:
+        axes[0].imshow(np.asarray(picture.convert("RGBA")), interpolation="nearest")
+    shown = axes[-1].imshow(values, cmap="inferno", vmin=0, vmax=top, interpolation="nearest")
+    for each in axes:
+        each.set_axis_off()
+    figure.colorbar(shown, ax=axes[-1], label=unit, extend="max" if values.max() > top else "neither")
+    figure.suptitle(title, fontsize=9)
     _save(path, figure)
 
 

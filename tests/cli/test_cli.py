@@ -41,6 +41,8 @@ VERBS = [
     "decompress",
     "pack",
     "unpack",
+    "score",
+    "entropy",
     "info",
     "data",
     "demo",

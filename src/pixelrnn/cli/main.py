@@ -22,11 +22,13 @@ from pixelrnn.cli.console import is_first_process, say
 from pixelrnn.cli.data import DataCommand
 from pixelrnn.cli.decompress import Decompress
 from pixelrnn.cli.demo import Demo
+from pixelrnn.cli.entropy import Entropy
 from pixelrnn.cli.evaluate import Evaluate
 from pixelrnn.cli.info import Info
 from pixelrnn.cli.interrupt import insistent
 from pixelrnn.cli.pack import Pack
 from pixelrnn.cli.sample import Sample
+from pixelrnn.cli.score import Score
 from pixelrnn.cli.train import INTERRUPTED, Train
 from pixelrnn.cli.upscale import Upscale
 from pixelrnn.errors import ConfigError, PixelRNNError
@@ -42,7 +44,20 @@ Examples:
 """
 
 Command = (
-    Train | Evaluate | Sample | Complete | Upscale | Compress | Decompress | Pack | Info | DataCommand | Demo | Bench
+    Train
+    | Evaluate
+    | Sample
+    | Complete
+    | Upscale
+    | Compress
+    | Decompress
+    | Pack
+    | Score
+    | Entropy
+    | Info
+    | DataCommand
+    | Demo
+    | Bench
 )
 VERBS: dict[str, type[Command]] = {
     "train": Train,
@@ -54,6 +69,8 @@ VERBS: dict[str, type[Command]] = {
     "decompress": Decompress,
     "pack": Pack,
     "unpack": Decompress,
+    "score": Score,
+    "entropy": Entropy,
     "info": Info,
     "data": DataCommand,
     "demo": Demo,

@@ -41,9 +41,18 @@ def recorded_data(run_folder: Path, model: ModelConfig) -> DataConfig:
 
 
 def load_as_trained(
-    run_folder: Path, source: str | None, model: ModelConfig, *, packed: tuple[int, int] | None = None, **changes: Any
+    run_folder: Path,
+    source: str | None,
+    model: ModelConfig,
+    *,
+    packed: tuple[int, int] | None = None,
+    are_whole: bool = False,
+    **changes: Any,
 ) -> tuple["Data", bool]:
-    """The images of a source, or else of the run, read as in training; and whether they are those of the run."""
+    """The images of a source, or else of the run, read as in training; and whether they are those of the run.
+
+    If they are to be whole, patches are not cut.
+    """
     from pixelrnn.data.decode import CHANNELS
     from pixelrnn.data.sources import holds_files
     from pixelrnn.storage import read_json
@@ -60,6 +69,8 @@ def load_as_trained(
     changes["packed"] = packed or (config.packed if is_own else None)
     if config.channels == "auto" and model.shape[0] in CHANNELS and holds_files(source):
         changes["channels"] = CHANNELS[model.shape[0]]
+    if are_whole and config.crop == "random":
+        changes |= {"size": 1, "align": 1}  # no image is too small
     data = load(source, config, is_silent=not is_first_process(), **changes)
     if data.label_names and recorded.get("labels"):
         data = data.relabelled(recorded["labels"])
@@ -70,4 +81,4 @@ def load_as_trained(
             "images drawn for testing may have been trained on",
             is_aside=True,
         )
-    return data, is_own
+    return data.uncut() if are_whole else data, is_own

@@ -60,6 +60,10 @@ class DataConfig:
     """Let the model know which colours an image has, where they are few; the others get probability zero. Their own
     cost is not counted. For local models."""
 
+    perturb: float = 0.0
+    """Share of the pixels of training and validation images that are replaced by noise, drawn afresh each epoch: for a
+    background model, which learns what all images have in common (`pixelrnn score --against`)."""
+
     subsample: int = 1
     """Keep every n-th pixel of every n-th row."""
 
@@ -119,6 +123,9 @@ class DataConfig:
         )
         require(self.limit is None or self.limit >= 1, f"limit is {self.limit}; at least 1 is needed")
         require_choice("context", self.context, ContextKind)
+        require(0 <= self.perturb <= 1, f"perturb is {self.perturb}; it is a share, 0 to 1")
+        require(self.perturb == 0 or self.levels != 0, "perturb draws levels; images with levels 0 have none")
+        require(not (self.perturb and self.support), "perturb draws colours that the support would not have")
         require(self.subsample >= 1, f"subsample is {self.subsample}; at least 1 is needed")
         require(self.context != "given" or self.crop == "centre", "context 'given' does not go with crop 'random'")
 

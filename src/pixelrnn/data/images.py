@@ -77,6 +77,7 @@ class ImageSet:
         is_fixed: Whether every draw is the same (evaluation) or each draw is fresh (training).
         align: Patches begin at multiples of this.
         has_support: Whether images come with the colours that they have, if these are few.
+        perturb: Share of the pixels that are replaced by noise.
     """
 
     pixels: AbstractPixels
@@ -92,6 +93,7 @@ class ImageSet:
     is_fixed: bool = True
     align: int = 1
     has_support: bool = False
+    perturb: float = 0.0
 
     def __repr__(self) -> str:
         """How many images, not their values."""
@@ -125,7 +127,8 @@ class ImageSet:
             early = self.patch is not None and self.quantiser.binarize != "fixed"
             values = self._cut(values, item, draw) if early else values
             image = self.quantiser(values, self.pixels.offset(position), item, draw)
-            images.append(image if self.patch is None or early else self._cut(image, item, draw))
+            image = image if self.patch is None or early else self._cut(image, item, draw)
+            images.append(self._perturbed(image, item, draw) if self.perturb else image)
         return torch.from_numpy(np.stack(images)[..., :: self.subsample, :: self.subsample])
 
     def examples(self, items: Sequence[int], draw: int = 0) -> Examples:
@@ -172,6 +175,11 @@ class ImageSet:
         """A set of at most n of the images, evenly spaced, so that sorted classes all have their share."""
         return dataclasses.replace(self, positions=spaced(self.positions, n))
 
+    def _perturbed(self, image: NDArray[np.generic], item: int, draw: int) -> NDArray[np.generic]:
+        stream = np.random.Generator(np.random.Philox(key=self.seed, counter=[2, 0, item, draw]))
+        noise = stream.integers(0, self.quantiser.levels, image.shape).astype(image.dtype)
+        return np.where(stream.random(image.shape[1:]) < self.perturb, noise, image)
+
     def _cut(self, image: NDArray[np.generic], item: int, draw: int) -> NDArray[np.generic]:
         assert self.patch is not None
         height, width = self.patch
@@ -204,6 +212,7 @@ class Data:
         skipped: Files that could not be read, with the reason.
         label_names: Name of each label.
         has_splits: Whether the source itself separates test images from training images.
+        names: Of the files, if the images are files.
         source: What was read.
         config: How it was read.
     """
@@ -220,12 +229,18 @@ class Data:
     skipped: tuple[str, ...] = ()
     label_names: tuple[str, ...] = ()
     has_splits: bool = False
+    names: tuple[str, ...] = ()
     source: str = ""
     config: DataConfig = dataclasses.field(default_factory=DataConfig)
 
     def __repr__(self) -> str:
         """What was found and how it is read, not the values."""
         return f"Data({self.source}: {self.summary}; {self.protocol})"
+
+    def name(self, images: ImageSet, item: int) -> str:
+        """How to call one of the images of a split: its file, or its number in the source."""
+        position = int(images.positions[item // images.patches])
+        return self.names[position] if self.names else f"image {position}"
 
     @property
     def counts(self) -> dict[str, int]:
@@ -273,6 +288,10 @@ class Data:
         """A copy with every set of images changed."""
         splits: dict[str, Any] = {name: change(getattr(self, name)) for name in ("train", "valid", "test", "whole")}
         return dataclasses.replace(self, **splits, **fields)
+
+    def uncut(self) -> "Data":
+        """The same images whole, which may differ in size, where these are patches of them."""
+        return self._each(lambda images: dataclasses.replace(images, patch=None, patches=1))
 
     def at_scale(self, step: int, *, has_context: bool) -> "Data":
         """The data for one scale of a Multi-Scale model: every step-th pixel, given every second one of those."""

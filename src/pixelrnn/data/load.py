@@ -64,7 +64,7 @@ def load_data(
     patch = config.height_width if config.crop == "random" else None
     splits = complete_splits(found.splits, config, str(source))
 
-    def images(positions: NDArray[np.int64], *, is_fixed: bool) -> ImageSet:
+    def images(positions: NDArray[np.int64], *, is_fixed: bool, perturb: float = 0) -> ImageSet:
         return ImageSet(
             found.pixels,
             positions,
@@ -79,12 +79,13 @@ def load_data(
             is_fixed,
             config.align,
             config.support,
+            perturb,
         )
 
     everything = np.concatenate([found.splits[name] for name in (*SPLITS, "all") if name in found.splits])
     return Data(
-        train=images(spaced(splits["train"], config.limit), is_fixed=False),
-        valid=images(spaced(splits["valid"], config.limit), is_fixed=True),
+        train=images(spaced(splits["train"], config.limit), is_fixed=False, perturb=config.perturb),
+        valid=images(spaced(splits["valid"], config.limit), is_fixed=True, perturb=config.perturb),
         test=images(spaced(splits["test"], config.limit), is_fixed=True),
         whole=images(spaced(everything, config.limit), is_fixed=True),
         levels=levels,
@@ -95,6 +96,7 @@ def load_data(
         skipped=found.skipped,
         label_names=found.label_names,
         has_splits="test" in found.splits,
+        names=found.names,
         source=_absolute(str(source)),
         config=config,
     )
@@ -152,5 +154,6 @@ def _protocol(found: Source, config: DataConfig, levels: int) -> str:
     cut = f", patches {config.size}" if config.crop == "random" else ""
     thinned = f", one of {config.subsample} pixels and rows" if config.subsample > 1 else ""
     context = f", context {config.context}" if config.context != "none" else ""
+    noise = f", {config.perturb:.0%} of the pixels noise (not of test images)" if config.perturb else ""
     within = ", given the colours of each image that has few (which are not counted)" if config.support else ""
-    return f"{values}{cut}{thinned}{context}{within}; {splits}"
+    return f"{values}{cut}{thinned}{noise}{context}{within}; {splits}"

@@ -33,7 +33,7 @@ from pixelrnn.abstract import AbstractImageModel
 from pixelrnn.codec.pictures import saved
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.figures import MODES, to_image
-from pixelrnn.tasks.score import Images, batches, score
+from pixelrnn.tasks.score import Images, Scores, batches, score
 
 __all__ = [
     "METHODS",
@@ -65,26 +65,36 @@ class AbstractDetector(abc.ABC):
         self.usual_: Array | None = None
 
     @abc.abstractmethod
-    def score_samples(self, images: Images, *, callback: Callback = None) -> Array:
+    def _judge(self, lengths: Scores, images: Images, callback: Callback) -> Array:
+        """The score of images whose code lengths are known."""
+
+    def fit(self, images: Images, *, lengths: Scores | None = None, callback: Callback = None) -> Self:
+        """Learn what scores usual images have: images that the model was not trained on, such as those of validation.
+
+        Args:
+            images: Usual ones.
+            lengths: What `score` finds of them, if that is known already.
+            callback: Called with the finished share, 0 .. 1, of each pass through the images.
+
+        Raises:
+            DataError: If there are no images, or they do not fit the model.
+        """
+        self.usual_ = np.sort(self.score_samples(images, lengths=lengths, callback=callback))
+        return self
+
+    def score_samples(self, images: Images, *, lengths: Scores | None = None, callback: Callback = None) -> Array:
         """The score of each image, `(N,)` float64, in bits for a sub-pixel: the higher, the more usual.
+
+        Arguments as for `fit`.
 
         Raises:
             DataError: If there are no images, or they do not fit the model.
             ConfigError: If the score needs `fit` first.
         """
+        return self._judge(self._lengths(images, lengths, callback), images, callback)
 
-    def fit(self, images: Images, *, callback: Callback = None) -> Self:
-        """Learn what scores usual images have: images that the model was not trained on, such as those of validation.
-
-        Args:
-            images: Usual ones.
-            callback: Called with the finished share, 0 .. 1.
-
-        Raises:
-            DataError: If there are no images, or they do not fit the model.
-        """
-        self.usual_ = np.sort(self.score_samples(images, callback=callback))
-        return self
+    def _lengths(self, images: Images, lengths: Scores | None, callback: Callback) -> Scores:
+        return score(self.model, images, batch=self.batch, callback=callback) if lengths is None else lengths
 
     def p_values(self, scores: Array) -> Array:
         r"""How likely a usual image is to have a score as low as each of these, `(N,)`.
@@ -115,9 +125,8 @@ class AbstractDetector(abc.ABC):
 class Likelihood(AbstractDetector):
     """The likelihood itself: see the module; fails where unusual images are simpler than the usual ones."""
 
-    def score_samples(self, images: Images, *, callback: Callback = None) -> Array:
-        """See `AbstractDetector`."""
-        return -score(self.model, images, batch=self.batch, callback=callback).bits_per_dim
+    def _judge(self, lengths: Scores, images: Images, callback: Callback) -> Array:
+        return -lengths.bits_per_dim
 
 
 class LikelihoodRatio(AbstractDetector):
@@ -142,13 +151,9 @@ class LikelihoodRatio(AbstractDetector):
             )
         self.background = background
 
-    def score_samples(self, images: Images, *, callback: Callback = None) -> Array:
-        """See `AbstractDetector`."""
-        found = []
-        for number, model in enumerate((self.model, self.background)):
-            half = None if callback is None else lambda share, n=number: callback((n + share) / 2)
-            found.append(score(model, images, batch=self.batch, callback=half).bits_per_dim)
-        difference: Array = found[1] - found[0]
+    def _judge(self, lengths: Scores, images: Images, callback: Callback) -> Array:
+        others = score(self.background, images, batch=self.batch, callback=callback)
+        difference: Array = others.bits_per_dim - lengths.bits_per_dim
         return difference
 
 
@@ -167,13 +172,9 @@ class InputComplexity(AbstractDetector):
                 f"{model.config.levels or 'continuous'} levels"
             )
 
-    def score_samples(self, images: Images, *, callback: Callback = None) -> Array:
-        """See `AbstractDetector`."""
-        coded = np.concatenate(
-            [coded_bits(examples.images, self.model.config.levels) for examples in batches(images, self.batch)]
-        )
-        found = score(self.model, images, batch=self.batch, callback=callback)
-        difference: Array = coded / found.dims - found.bits_per_dim
+    def _judge(self, lengths: Scores, images: Images, callback: Callback) -> Array:
+        coded = [coded_bits(examples.images, self.model.config.levels) for examples in batches(images, self.batch)]
+        difference: Array = np.concatenate(coded) / lengths.dims - lengths.bits_per_dim
         return difference
 
 
@@ -184,18 +185,16 @@ class Typicality(AbstractDetector):
         entropy_: After `fit`, the mean code length of the usual images in bits for a sub-pixel.
     """
 
-    def fit(self, images: Images, *, callback: Callback = None) -> Self:
+    def fit(self, images: Images, *, lengths: Scores | None = None, callback: Callback = None) -> Self:
         """See `AbstractDetector`."""
-        self._lengths = score(self.model, images, batch=self.batch, callback=callback).bits_per_dim
-        self.entropy_ = float(self._lengths.mean())
-        self.usual_ = np.sort(-np.abs(self._lengths - self.entropy_))
+        self._usual_lengths = self._lengths(images, lengths, callback).bits_per_dim
+        self.entropy_ = float(self._usual_lengths.mean())
+        self.usual_ = np.sort(-np.abs(self._usual_lengths - self.entropy_))
         return self
 
-    def score_samples(self, images: Images, *, callback: Callback = None) -> Array:
-        """See `AbstractDetector`; needs `fit` first."""
+    def _judge(self, lengths: Scores, images: Images, callback: Callback) -> Array:
         self._fitted()
-        lengths = score(self.model, images, batch=self.batch, callback=callback).bits_per_dim
-        return -np.abs(lengths - self.entropy_)
+        return -np.abs(lengths.bits_per_dim - self.entropy_)
 
     def p_value_of_batch(self, images: Images, *, draws: int = 2_000, seed: int = 0) -> float:
         r"""How likely as many usual images are to be as far from typical together as these.
@@ -219,7 +218,7 @@ class Typicality(AbstractDetector):
         self._fitted()
         lengths = score(self.model, images, batch=self.batch).bits_per_dim
         distance, random = abs(lengths.mean() - self.entropy_), np.random.default_rng(seed)
-        drawn = np.array([random.choice(self._lengths, len(lengths)).mean() for _ in range(draws)])
+        drawn = np.array([random.choice(self._usual_lengths, len(lengths)).mean() for _ in range(draws)])
         return float((1 + (np.abs(drawn - self.entropy_) >= distance).sum()) / (1 + draws))
 
 

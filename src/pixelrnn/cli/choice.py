@@ -1,0 +1,78 @@
+"""Which images a command measures."""
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pixelrnn.cli.sources import load_as_trained
+from pixelrnn.config import ModelConfig
+from pixelrnn.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pixelrnn.data import Data, ImageSet
+
+__all__ = ["Choice"]
+
+Split = Literal["auto", "train", "valid", "test", "all"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Choice:
+    """Which images are measured, and how they are read where that differs from training."""
+
+    split: Split = "auto"
+    """auto: test images of the run's own source or of a source with splits, else all."""
+
+    batch: int = 64
+    """Images computed at once."""
+
+    limit: int | None = None
+    """Use at most this many images, evenly spaced."""
+
+    packed: tuple[int, int] | None = None
+    """Height and width of the images in bit-packed arrays, if not as in training."""
+
+    source_levels: int | None = None
+    """Values that an array's sub-pixels can take, if not as in training."""
+
+    skip_bad: bool = False
+    """Skip, count and list files that cannot be read."""
+
+    without_labels: bool = False
+    """Measure images without their labels, with a model that was trained with --label-dropout."""
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without torch."""
+        for name in ("batch", "limit"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ConfigError(f"{name} is {value}; at least 1 is needed")
+
+    def load(
+        self, run_folder: Path, source: str | None, model: ModelConfig, *, are_whole: bool = False
+    ) -> tuple["Data", str, "ImageSet"]:
+        """The data of a source, or else of the run, and of them what is to be measured, with its name.
+
+        Args:
+            run_folder: Of the model.
+            source: Of the images; None for that of the run.
+            model: What it takes.
+            are_whole: Measure whole images, of any size, where the model was trained on patches of them.
+        """
+        if self.without_labels and not model.classes:
+            raise ConfigError("--without-labels is given, but the model has no labels (it was trained without)")
+        data, is_own = load_as_trained(
+            run_folder,
+            source,
+            model,
+            packed=self.packed,
+            limit=self.limit,
+            skip_bad=self.skip_bad or None,
+            source_levels=self.source_levels,
+            labels=False if self.without_labels else None,
+            are_whole=are_whole,
+        )
+        split = self.split
+        if split == "auto":
+            split = "test" if is_own or data.has_splits else "all"
+        return data, split, {"train": data.train, "valid": data.valid, "test": data.test, "all": data.whole}[split]

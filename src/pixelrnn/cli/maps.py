@@ -1,0 +1,84 @@
+"""Pictures of where in images their bits are, and a page that shows them."""
+
+import dataclasses
+import html
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pixelrnn.abstract import AbstractImageModel
+    from pixelrnn.data import ImageSet
+
+__all__ = ["save_maps"]
+
+BRIGHTEST = 0.99  # quantile of the bits of all pixels that are shown
+
+
+def save_maps(
+    folder: Path,
+    name: str,
+    model: "AbstractImageModel",
+    images: "ImageSet",
+    rows: Sequence[Mapping[str, Any]],
+    groups: Mapping[str, Sequence[int]],
+) -> Path:
+    """Draw some images, each beside the bits that its pixels take, all with the same colours.
+
+    Args:
+        folder: Where the pictures and the page are written.
+        name: Of the model.
+        model: What to measure with.
+        images: A set of images.
+        rows: What is known of each of them: name, score, p_value, bits_per_dim.
+        groups: Which are drawn, in their order: the least usual ones, and the most.
+
+    Returns:
+        The page.
+    """
+    import numpy as np
+
+    from pixelrnn.figures import save_heat_map, to_image
+    from pixelrnn.storage import write_text
+    from pixelrnn.tasks.score import log_prob_maps
+
+    maps = {}
+    for item in (item for items in groups.values() for item in items):
+        one = dataclasses.replace(images, positions=images.positions[item : item + 1])
+        (found,) = log_prob_maps(model, one)
+        maps[item] = -found[0].sum(0).double().numpy() / math.log(2)
+    top = max(1e-3, float(np.quantile(np.concatenate([each.ravel() for each in maps.values()]), BRIGHTEST)))
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = []
+    for group, items in groups.items():
+        parts.append(f"<h2>{group} usual</h2>")
+        for place, item in enumerate(items, start=1):
+            row, file = rows[item], f"{group.lower()}-{place:02d}.png"
+            title = f"score {row['score']:.3f}, p-value {row['p_value']:.4f}, {row['bits_per_dim']:.3f} bits/dim"
+            picture = to_image(images.batch([item])[0], model.config.levels)
+            save_heat_map(folder / file, maps[item], "bits a pixel", title, picture=picture, top=top)
+            parts.append(FIGURE.format(file=file, name=html.escape(row["name"])))
+    title = html.escape(f"{len(rows):,} images by {name}")
+    write_text(folder / "index.html", PAGE.format(title=title, body="\n".join(parts)))
+    return folder / "index.html"
+
+
+FIGURE = '<figure><img src="{file}" alt="{name} and its bits"><figcaption>{name}</figcaption></figure>'
+
+PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>{title}</title>
+<style>
+body {{ font: 16px/1.4 sans-serif; margin: 2em; max-width: 90em }}
+figure {{ display: inline-block; margin: 0 1.5em 1.5em 0 }}
+img {{ max-width: 100%; display: block }}
+figcaption {{ overflow-wrap: anywhere; max-width: 32em }}
+</style>
+<h1>{title}</h1>
+<p>Where the right half of a picture is bright, the model did not expect what it saw: it takes many bits to say.</p>
+{body}
+</html>
+"""

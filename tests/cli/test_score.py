@@ -1,0 +1,109 @@
+"""Scores, maps and entropy from the command line."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.cli.test_cli import run
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Forty small pictures of two colours in patches of stripes, in a folder that a model was trained on."""
+    source, random = tmp_path_factory.mktemp("stripes"), np.random.default_rng(0)
+    for number in range(40):
+        pixels = np.repeat(random.integers(0, 2, (8, 1)) * 200, 8, axis=1) + random.integers(0, 9, (8, 8))
+        Image.fromarray(pixels.astype(np.uint8)).save(source / f"{number:02d}.png")
+    options = ["--architecture", "pixelcnn", "--layers", "1", "--hidden", "8", "--steps", "60", "--samples", "0"]
+    assert run("train", source, *options, "--output", "logistic-mixture", "--out", source / "run") == 0
+    noisy = ["--perturb", "0.3", "--out", source / "background"]
+    assert run("train", source, *options, "--output", "logistic-mixture", *noisy) == 0
+    return source
+
+
+@pytest.fixture
+def new(tmp_path):
+    """A usual picture and one of noise, whose name is markup."""
+    random, where = np.random.default_rng(9), tmp_path / "new"
+    where.mkdir()
+    stripes = np.repeat(random.integers(0, 2, (8, 1)) * 200, 8, axis=1) + random.integers(0, 9, (8, 8))
+    Image.fromarray(stripes.astype(np.uint8)).save(where / "stripes.png")
+    Image.fromarray(random.integers(0, 256, (8, 8), dtype=np.uint8)).save(where / "<b>noise.png")
+    return where
+
+
+@pytest.mark.parametrize("method", ["likelihood", "typicality", "complexity", "ratio"])
+def test_what_is_unusual_comes_first(folder, new, method, tmp_path, capsys):
+    against = ["--against", folder / "background"] if method == "ratio" else []
+    options = [*against, "--method", method, "--csv", tmp_path / "a.csv", "--json"]
+    assert run("score", folder / "run", new, *options) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["method"] == method
+    noise, stripes = said["images"]
+    assert (noise["name"], stripes["name"]) == ("<b>noise.png", "stripes.png")
+    if method != "complexity":  # noise has no order that PNG could use, and its header is half of these files
+        assert noise["score"] < stripes["score"]
+        assert noise["p_value"] < 0.3
+    assert noise["nats"] > stripes["nats"]
+    assert noise["rank"] <= stripes["rank"]  # there are four images to compare with
+    with (tmp_path / "a.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [{key: row[key] if key == "name" else float(row[key]) for key in row} for row in rows] == said["images"]
+
+
+def test_maps_and_a_page(folder, new, tmp_path, capsys):
+    assert run("score", folder / "run", new, "--maps", tmp_path / "maps", "--most", 1) == 0
+    said = capsys.readouterr().out
+    assert "maps/index.html shows the least and the most usual images" in said
+    page = (tmp_path / "maps" / "index.html").read_text()
+    assert "&lt;b&gt;noise.png" in page
+    assert "<b>" not in page
+    assert sorted(path.name for path in (tmp_path / "maps").iterdir()) == ["index.html", "least-01.png", "most-01.png"]
+    for name in ("least-01.png", "most-01.png"):
+        assert f'src="{name}"' in page
+        with Image.open(tmp_path / "maps" / name) as picture:
+            assert picture.width > 500
+
+
+def test_usual_images_from_elsewhere(folder, new, capsys):
+    assert run("score", folder / "run", new, "--usual", new, "--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["usual_images"] == 2
+    assert {row["p_value"] for row in said["images"]} == {2 / 3, 1.0}
+    assert {row["rank"] for row in said["images"]} == {0.25, 0.75}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--method", "ratio"], "--method ratio needs --against"),
+        (["--method", "typicality", "--against", "run"], "--against goes with --method ratio"),
+        (["--most", "0"], "most is 0; at least 1 is needed"),
+        (["--usual", "nowhere"], "nowhere"),
+        (["--maps", "background/config.json"], "is no folder; --maps names one"),
+    ],
+)
+def test_what_is_refused(folder, options, message, capsys, monkeypatch):
+    monkeypatch.chdir(folder)
+    assert run("score", "run", *options) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_entropy(folder, tmp_path, capsys):
+    assert run("entropy", folder / "run", "--map", tmp_path / "bits.png", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["interval"][0] < found["bits"] < found["interval"][1]
+    position = np.array(found["position"])
+    assert position.shape == (1, 8, 8)
+    assert position.sum() == pytest.approx(found["bits"])
+    assert position[0, :, 0].sum() > position.sum() / 8  # the first of a row of one colour tells the colour
+    with Image.open(tmp_path / "bits.png") as picture:
+        assert picture.width > 300
+    assert run("evaluate", folder / "run", "--json") == 0
+    nats = json.loads(capsys.readouterr().out)["nats"]
+    assert found["bits"] == pytest.approx(nats / np.log(2))
+    assert run("entropy", folder / "run", "--confidence", 1) == 2
+    assert "confidence is 1.0; it lies above 0 and below 1" in capsys.readouterr().err
