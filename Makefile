@@ -10,7 +10,7 @@ demo: install
 	$(BIN)/pixelrnn demo $(DEMO)
 
 test: install lint
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --dist loadfile
 
 lint: install
 	$(BIN)/ruff check src tests conftest.py
