@@ -83,10 +83,10 @@ def draw(points: list[Point], path: Path) -> None:
 
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
-    for point in points:
+    for number, point in enumerate(points):
         axes.plot(point.speed, point.bits, "o", color="C0" if point.weights else "C7")
-        # To the sides by kind, so that names of models with like figures do not overlap.
-        is_left = point.name.endswith("adaptive")
+        # On either side in turn, so that names of models with like figures do not overlap.
+        is_left = number % 2 == 0 and point.weights > 0
         axes.annotate(
             point.name,
             (point.speed, point.bits),
