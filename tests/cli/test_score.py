@@ -107,3 +107,31 @@ def test_entropy(folder, tmp_path, capsys):
     assert found["bits"] == pytest.approx(nats / np.log(2))
     assert run("entropy", folder / "run", "--confidence", 1) == 2
     assert "confidence is 1.0; it lies above 0 and below 1" in capsys.readouterr().err
+
+
+def test_whole_images_after_a_training_on_patches(tmp_path, capsys):
+    """The run's own images are split as they were for training; others may be smaller than a patch."""
+    random = np.random.default_rng(0)
+    for number in range(24):
+        size = (5, 9) if number == 3 else (12 + number % 3, 10)
+        (tmp_path / "photos").mkdir(exist_ok=True)
+        pixels = random.integers(0, 256, size, dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "photos" / f"{number:02d}.png")
+    options = ["--size", 8, "--crop", "random", "--skip-bad", "--architecture", "local", "--steps", 5, "--samples", 0]
+    assert run("train", tmp_path / "photos", *options, "--out", tmp_path / "run") == 0
+    counts = json.loads((tmp_path / "run" / "config.json").read_text())["images"]
+    capsys.readouterr()
+    assert run("score", tmp_path / "run", "--json") == 0
+    said = capsys.readouterr()
+    assert "warning" not in said.err
+    found = json.loads(said.out)
+    assert (len(found["images"]), found["usual_images"]) == (counts["test"], counts["valid"])
+    assert "whole images" in found["protocol"]
+    dims = [row["nats"] / row["bits_per_dim"] / np.log(2) for row in found["images"]]
+    assert all(round(each) in (120, 130, 140) for each in dims)
+    (tmp_path / "small").mkdir()
+    Image.fromarray(random.integers(0, 256, (3, 4), dtype=np.uint8)).save(tmp_path / "small" / "a.png")
+    assert run("score", tmp_path / "run", tmp_path / "small", "--json", "--limit", 1) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [row["name"] for row in found["images"]] == ["a.png"]
+    assert found["usual_images"] == counts["valid"]

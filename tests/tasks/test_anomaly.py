@@ -17,7 +17,7 @@ from pixelrnn.tasks.anomaly import (
     area_under_curve,
     detector,
 )
-from pixelrnn.tasks.score import score
+from pixelrnn.tasks.score import Scores, score
 from tests.conftest import all_images, build
 
 SHAPE, LEVELS = (1, 2, 3), 3
@@ -98,6 +98,24 @@ def test_usual_images_are_refused_as_often_as_was_asked(method):
     refused = (found.predict(model.sample(600, seed=1), alpha=0.1) == -1).mean()
     assert 0.05 < refused < 0.15
     assert found.p_values(np.array([-np.inf, np.inf])).tolist() == [1 / 601, 1.0]
+
+
+def test_what_cannot_occur_is_as_unusual_as_can_be(counted):
+    model, x, _ = counted
+    lengths = score(model, x[:3])
+    impossible = Scores(np.array([np.inf, *lengths.nats[1:]]), lengths.dims)
+    for method in METHODS:
+        found = detector(method, model, model if method == "ratio" else None)
+        found.fit(x[:3], lengths=lengths)
+        scores = found.score_samples(x[:3], lengths=impossible)
+        assert np.isneginf(scores[0])
+        assert np.isfinite(scores[1:]).all()
+        assert found.p_values(scores)[0] == 1 / 4
+        lost = Scores(np.array([np.nan, 1.0, 1.0]), lengths.dims)
+        with pytest.raises(DataError, match="it has lost its numbers in training"):
+            found.score_samples(x[:3], lengths=lost)
+    with pytest.raises(DataError, match="a usual image has probability zero"):
+        Typicality(model).fit(x[:3], lengths=impossible)
 
 
 def test_methods_by_name(counted):

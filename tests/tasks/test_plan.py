@@ -80,6 +80,23 @@ def test_the_cross_entropy_method_finds_what_shooting_does_not():
     assert method.mean() > 14 > shooting.mean()
 
 
+def test_more_rollouts_are_not_lucky():
+    """A gamble that pays 3 once in four times, and a safe way that pays 1."""
+
+    def gamble(frames, actions, seed):
+        drawn = torch.rand(len(frames), generator=torch.Generator().manual_seed(seed))
+        return torch.where(actions == 0, torch.where(drawn < 0.25, 3, 0), 1)[:, None, None, None]
+
+    frame, chosen = torch.zeros(1, 1, 1, dtype=torch.int64), {}
+    for rollouts in (1, 1000):
+        search = Search(actions=2, horizon=1, sequences=40, rollouts=rollouts)
+        chosen[rollouts] = [
+            random_shooting(gamble, lambda frames: frames.flatten(), frame, search, seed=seed) for seed in range(10)
+        ]
+    assert all(plan.actions.item() == 0 and plan.value == 3 for plan in chosen[1])
+    assert all(plan.actions.item() == 1 and plan.value == 1 for plan in chosen[1000])
+
+
 def test_what_is_refused(model):
     with pytest.raises(ConfigError, match="this one has context None for images"):
         dynamics_of(build(shape=SHAPE, levels=2))

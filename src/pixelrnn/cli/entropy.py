@@ -68,6 +68,8 @@ class Entropy:
         if self.draws < 1:
             raise ConfigError(f"draws is {self.draws}; at least 1 is needed")
         require_seed("seed", self.seed)
+        if self.map is not None and self.map.is_dir():
+            raise ConfigError(f"{self.map} is a folder; --map names a file")
 
     def run(self) -> int:
         """Estimate, and show."""
@@ -85,8 +87,6 @@ class Entropy:
                 batch=self.choice.batch,
                 callback=report,
             )
-        if self.map is not None:
-            self._draw(found.position.sum(0))
         protocol = f"{name} images of {data.source}; {data.protocol}"
         if self.json:
             facts = dataclasses.asdict(found)
@@ -94,10 +94,18 @@ class Entropy:
             show_json(facts | {"protocol": protocol, "model": str(self.run_folder)})
         else:
             low, high = found.interval
-            say(f"at most {found.bits:.2f} bits an image, {found.bits_per_dim:.4f} bits/dim")
+            config = model.config
+            known = ("label", bool(config.classes)), ("context", bool(config.context)), ("colours", data.config.support)
+            given = " and ".join(name for name, is_given in known if is_given)
+            say(
+                f"at most {found.bits:.2f} bits an image{f', given its {given}' if given else ''}; "
+                f"{found.bits_per_dim:.4f} bits/dim"
+            )
             say(f"{self.confidence:.0%} interval of the mean code length: {low:.2f} to {high:.2f} bits")
             say(f"{found.images:,} images, {self.draws:,} bootstrap draws with seed {self.seed}")
             say(f"protocol: {protocol}")
+        if self.map is not None:
+            self._draw(found.position.sum(0))
         return 0
 
     def _draw(self, bits: "NDArray[np.float64]") -> None:

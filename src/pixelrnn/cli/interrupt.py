@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+import threading
 from collections.abc import Callable, Iterator
 
 __all__ = ["insist", "insistent", "stoppable"]
@@ -20,12 +21,14 @@ def insistent() -> Iterator[None]:
 
     Python can only print an exception that comes while a compiler's callback runs, and goes on.
     """
-    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:  # somebody wants it otherwise
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:  # somebody wants it otherwise
         yield
         return
     signal.signal(signal.SIGINT, _raise)
     try:
         yield
+        insist()
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         _raised.clear()

@@ -1,6 +1,5 @@
 """Pictures of where in images their bits are, and a page that shows them."""
 
-import dataclasses
 import html
 import math
 from collections.abc import Mapping, Sequence
@@ -41,14 +40,14 @@ def save_maps(
 
     from pixelrnn.figures import save_heat_map, to_image
     from pixelrnn.storage import write_text
-    from pixelrnn.tasks.score import log_prob_maps
+    from pixelrnn.tasks.score import log_prob_map
 
     maps = {}
     for item in (item for items in groups.values() for item in items):
-        one = dataclasses.replace(images, positions=images.positions[item : item + 1])
-        (found,) = log_prob_maps(model, one)
-        maps[item] = -found[0].sum(0).double().numpy() / math.log(2)
-    top = max(1e-3, float(np.quantile(np.concatenate([each.ravel() for each in maps.values()]), BRIGHTEST)))
+        found = log_prob_map(model, images.examples([item]))
+        maps[item] = -found[0].double().sum(0).numpy() / math.log(2)
+    bits = np.concatenate([each.ravel() for each in maps.values()])
+    top = max(1e-3, float(np.quantile(bits[np.isfinite(bits)], BRIGHTEST))) if np.isfinite(bits).any() else 1.0
     folder.mkdir(parents=True, exist_ok=True)
     parts = []
     for group, items in groups.items():

@@ -95,6 +95,8 @@ class Score:
             raise ConfigError(f"--against goes with --method ratio; --method {self.method} has no background")
         if self.maps is not None and self.maps.exists() and not self.maps.is_dir():
             raise ConfigError(f"{self.maps} is no folder; --maps names one")
+        if self.csv is not None and self.csv.is_dir():
+            raise ConfigError(f"{self.csv} is a folder; --csv names a file")
 
     def run(self) -> int:
         """Score, and show."""
@@ -104,6 +106,8 @@ class Score:
         device = self.machine.prepare()
         model = open_model(self.run_folder, device)
         background = None if self.against is None else open_model(self.against, device)
+        if self.maps is not None and model.config.levels == 0:
+            raise ConfigError("--maps shows bits; a continuous model gives densities")
         method = self._method(model)
         found = detector(method, model, background, batch=self.choice.batch)
         data, name, images = self.choice.load(self.run_folder, self.source, model.config, are_whole=True)
@@ -122,13 +126,13 @@ class Score:
             for each, *numbers in zip(names, *columns, strict=True)
         ]
         order = sorted(range(len(rows)), key=lambda item: rows[item]["score"])
-        if self.csv is not None:
-            self._write(rows)
         facts = {"method": method, "usual_images": len(usual), "protocol": f"{name} images; {data.protocol}"}
         if self.json:
-            show_json(facts | {"images": rows})
+            show_json(facts | {"images": [{key: _plain(value) for key, value in row.items()} for row in rows]})
         else:
             self._show(rows, order, facts)
+        if self.csv is not None:
+            self._write(rows)
         if self.maps is not None:
             least, most = order[: self.most], order[self.most :][: -self.most - 1 : -1]
             page = save_maps(self.maps, self.run_folder.name, model, images, rows, {"Least": least, "Most": most})
@@ -147,7 +151,7 @@ class Score:
         if self.usual is not None:
             choice = dataclasses.replace(self.choice, split="all", limit=None)
             return choice.load(self.run_folder, self.usual, model.config, are_whole=True)[2]
-        if self.source is None:
+        if self.source is None and self.choice.limit is None:
             own = data
         else:
             choice = dataclasses.replace(self.choice, limit=None, packed=None, source_levels=None)
@@ -182,3 +186,8 @@ class Score:
             f"{unusual:,} of {len(rows):,} images have p-values up to {ALPHA}; of as many usual ones about "
             f"{expected:,} would (compared with {facts['usual_images']:,})"
         )
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it, which knows no infinity."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value

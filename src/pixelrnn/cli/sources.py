@@ -69,8 +69,8 @@ def load_as_trained(
     changes["packed"] = packed or (config.packed if is_own else None)
     if config.channels == "auto" and model.shape[0] in CHANNELS and holds_files(source):
         changes["channels"] = CHANNELS[model.shape[0]]
-    if are_whole and config.crop == "random":
-        changes |= {"size": 1, "align": 1}  # no image is too small
+    if are_whole and config.crop == "random" and not is_own and config.context == "none":
+        changes |= {"size": 1, "align": 1}  # no image is too small; the run's own are split as they were
     data = load(source, config, is_silent=not is_first_process(), **changes)
     if data.label_names and recorded.get("labels"):
         data = data.relabelled(recorded["labels"])

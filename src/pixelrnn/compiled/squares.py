@@ -165,12 +165,12 @@ def slide(sq: Squares, plain: int, row: int, column: int, sums: int, room: Addre
             _keep_column(sq, channel, plain, row, column + WINDOW, own, room)
         for window in range(len(RADII)):
             coming, gone, weight = column + RADII[window], column - RADII[window] - 1, WEIGHTS[window]
-            if coming < width:
-                _add(channel, own, _kept(channel, own, coming, window), weight)
-            if gone >= 0:
+            if gone >= 0:  # before another one comes, so that the sums stay small
                 _add(channel, own, _kept(channel, own, gone, window), -weight)
                 _differences(sq, channel, plain, row, gone, room, 1)
                 _add_products(channel, own, room, -weight)
+            if coming < width:
+                _add(channel, own, _kept(channel, own, coming, window), weight)
 
 
 @njit

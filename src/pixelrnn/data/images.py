@@ -291,7 +291,8 @@ class Data:
 
     def uncut(self) -> "Data":
         """The same images whole, which may differ in size, where these are patches of them."""
-        return self._each(lambda images: dataclasses.replace(images, patch=None, patches=1))
+        protocol = self.protocol.replace(f", patches {self.config.size}", ", whole images")
+        return self._each(lambda images: dataclasses.replace(images, patch=None, patches=1), protocol=protocol)
 
     def at_scale(self, step: int, *, has_context: bool) -> "Data":
         """The data for one scale of a Multi-Scale model: every step-th pixel, given every second one of those."""

@@ -8,15 +8,15 @@ for what is more usual, in bits for a sub-pixel (C H W of them):
     .. math:: s(x) = \log_2 p(x) / CHW
 
 `LikelihoodRatio`, against a model of the background that all images share, trained on perturbed images (Ren et al.,
-*Likelihood Ratios for Out-of-Distribution Detection*, NeurIPS 2019, equation 3)
+*Likelihood Ratios for Out-of-Distribution Detection*, NeurIPS 2019, section 3)
     .. math:: s(x) = (\log_2 p(x) - \log_2 p_0(x)) / CHW
 
 `InputComplexity`, against what an ordinary lossless format needs, L(x) bits (Serra et al., *Input Complexity and
-Out-of-distribution Detection with Likelihood-based Generative Models*, ICLR 2020, equation 1, with the other sign)
+Out-of-distribution Detection with Likelihood-based Generative Models*, ICLR 2020, section 4, with the other sign)
     .. math:: s(x) = (\log_2 p(x) + L(x)) / CHW
 
 `Typicality`, how near the code length is to the entropy of the usual images, from either side (Nalisnick et al.,
-*Detecting Out-of-Distribution Inputs to Deep Generative Models Using Typicality*, 2019, equation 3, the other sign)
+*Detecting Out-of-Distribution Inputs to Deep Generative Models Using Typicality*, 2019, section 3, with the other sign)
     .. math:: s(x) = -\left| -\log_2 p(x) / CHW - \hat H \right|
 
 The words are those of scikit-learn's detectors: `fit`, `score_samples` and `predict`.
@@ -30,9 +30,11 @@ import numpy as np
 from torch import Tensor
 
 from pixelrnn.abstract import AbstractImageModel
+from pixelrnn.codec.examine import MOST_WEBP
 from pixelrnn.codec.pictures import saved
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.figures import MODES, to_image
+from pixelrnn.tasks.entropy import require_draws
 from pixelrnn.tasks.score import Images, Scores, batches, score
 
 __all__ = [
@@ -88,10 +90,14 @@ class AbstractDetector(abc.ABC):
         Arguments as for `fit`.
 
         Raises:
-            DataError: If there are no images, or they do not fit the model.
+            DataError: If there are no images, or they do not fit the model, or it gives one of them no number.
             ConfigError: If the score needs `fit` first.
         """
-        return self._judge(self._lengths(images, lengths, callback), images, callback)
+        lengths = self._lengths(images, lengths, callback)
+        if np.isnan(lengths.nats).any():
+            raise DataError("the model gives an image no likelihood at all: it has lost its numbers in training")
+        # What cannot occur is as unusual as can be, whatever it is compared with.
+        return np.where(np.isinf(lengths.nats), -np.inf, self._judge(lengths, images, callback))
 
     def _lengths(self, images: Images, lengths: Scores | None, callback: Callback) -> Scores:
         return score(self.model, images, batch=self.batch, callback=callback) if lengths is None else lengths
@@ -153,7 +159,8 @@ class LikelihoodRatio(AbstractDetector):
 
     def _judge(self, lengths: Scores, images: Images, callback: Callback) -> Array:
         others = score(self.background, images, batch=self.batch, callback=callback)
-        difference: Array = others.bits_per_dim - lengths.bits_per_dim
+        with np.errstate(invalid="ignore"):  # of two infinities, which `score_samples` sees to
+            difference: Array = others.bits_per_dim - lengths.bits_per_dim
         return difference
 
 
@@ -166,7 +173,7 @@ class InputComplexity(AbstractDetector):
 
     def __init__(self, model: AbstractImageModel, *, batch: int = 64) -> None:
         super().__init__(model, batch=batch)
-        if model.config.levels == 0 or model.config.shape[0] not in MODES:
+        if not 2 <= model.config.levels <= 256 or model.config.shape[0] not in MODES:
             raise ConfigError(
                 f"complexity compares with PNG and WebP; they have no images of {model.config.shape[0]} channels and "
                 f"{model.config.levels or 'continuous'} levels"
@@ -187,9 +194,12 @@ class Typicality(AbstractDetector):
 
     def fit(self, images: Images, *, lengths: Scores | None = None, callback: Callback = None) -> Self:
         """See `AbstractDetector`."""
-        self._usual_lengths = self._lengths(images, lengths, callback).bits_per_dim
-        self.entropy_ = float(self._usual_lengths.mean())
-        self.usual_ = np.sort(-np.abs(self._usual_lengths - self.entropy_))
+        self._usual_lengths = usual = self._lengths(images, lengths, callback).bits_per_dim
+        if not np.isfinite(usual).all():
+            raise DataError("a usual image has probability zero; then there is no typical code length")
+        self.entropy_ = float(usual.mean())
+        # Each against the mean of the others, as an image that is not among them will be.
+        self.usual_ = np.sort(-np.abs(usual - self.entropy_) * (len(usual) / max(1, len(usual) - 1)))
         return self
 
     def _judge(self, lengths: Scores, images: Images, callback: Callback) -> Array:
@@ -201,8 +211,9 @@ class Typicality(AbstractDetector):
 
         .. math:: \hat\epsilon = \left| \frac1M \sum_m -\log_2 p(x_m) / CHW - \hat H \right|
 
-        against its values for batches of M that are drawn from the images of `fit` with replacement: the bootstrap of
-        the paper, section 3.1. The more images, the smaller the deviation that is found.
+        against its values for batches of M that are drawn from the images of `fit` with replacement. (The paper takes
+        the entropy from training images, and draws from validation images; here both are those of `fit`.) The more
+        images, the smaller the deviation that is found.
 
         Args:
             images: M of them.
@@ -259,8 +270,10 @@ def coded_bits(images: Tensor, levels: int) -> Array:
     sizes = []
     for image in images:
         picture = to_image(image, levels)
-        webp = saved(picture.convert("RGBA" if picture.mode == "RGBA" else "RGB"), "WEBP", **WEBP)
-        sizes.append(8 * min(len(saved(picture, "PNG", optimize=True)), len(webp)))
+        files = [saved(picture, "PNG", optimize=True)]
+        if max(picture.size) <= MOST_WEBP:
+            files.append(saved(picture.convert("RGBA" if picture.mode == "RGBA" else "RGB"), "WEBP", **WEBP))
+        sizes.append(8 * min(map(len, files)))
     return np.array(sizes, np.float64)
 
 
@@ -295,6 +308,7 @@ def area_under_curve(
 
     Raises:
         DataError: If one of them is empty.
+        ConfigError: If `confidence` or `draws` is out of range.
 
     Example:
         >>> area_under_curve(np.array([2.0, 3.0, 4.0]), np.array([1.0, 2.0])).area
@@ -302,6 +316,7 @@ def area_under_curve(
     """
     if len(usual) == 0 or len(unusual) == 0:
         raise DataError(f"{len(usual)} usual and {len(unusual)} unusual images; at least one of each is needed")
+    require_draws(confidence, draws)
     random = np.random.default_rng(seed)
     found = [_area(random.choice(usual, len(usual)), random.choice(unusual, len(unusual))) for _ in range(draws)]
     low, high = np.quantile(found, [(1 - confidence) / 2, (1 + confidence) / 2])

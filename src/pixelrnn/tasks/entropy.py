@@ -5,7 +5,8 @@ For a source with distribution q, the mean code length of its images by a model 
 .. math:: H(q, p) = -E_q[\log_2 p(x)] = H(q) + KL(q \,\|\, p) \ge H(q),
 
 so what is measured on images that the model was not trained on bounds the entropy rate H(q), in bits an image, from
-above; the better the model, the closer. By the chain rule the same holds of each sub-pixel given the earlier ones.
+above; the better the model, the closer. By the chain rule the same holds of each sub-pixel given the earlier ones. Of a
+model that is given labels, contexts or the colours of an image, it is all conditional on these.
 """
 
 import dataclasses
@@ -19,7 +20,7 @@ from pixelrnn.abstract import AbstractImageModel
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.tasks.score import Images, log_prob_maps
 
-__all__ = ["Entropy", "bootstrap", "entropy"]
+__all__ = ["Entropy", "bootstrap", "entropy", "require_draws"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -47,6 +48,18 @@ class Entropy:
     position_error: Array
 
 
+def require_draws(confidence: float, draws: int) -> None:
+    """Check the numbers of a bootstrap.
+
+    Raises:
+        ConfigError: If one is out of range.
+    """
+    if not 0 < confidence < 1:
+        raise ConfigError(f"confidence is {confidence}; it lies above 0 and below 1")
+    if draws < 1:
+        raise ConfigError(f"draws is {draws}; at least 1 is needed")
+
+
 def bootstrap(
     values: Array,
     statistic: Callable[[Array], float] = lambda sample: float(sample.mean()),
@@ -71,10 +84,7 @@ def bootstrap(
         >>> bootstrap(np.array([1.0, 2.0, 3.0, 4.0]), seed=0)
         (1.5, 3.5)
     """
-    if not 0 < confidence < 1:
-        raise ConfigError(f"confidence is {confidence}; it lies above 0 and below 1")
-    if draws < 1:
-        raise ConfigError(f"draws is {draws}; at least 1 is needed")
+    require_draws(confidence, draws)
     random, count = np.random.default_rng(seed), len(values)
     found = [statistic(values[random.integers(0, count, count)]) for _ in range(draws)]
     low, high = np.quantile(found, [(1 - confidence) / 2, (1 + confidence) / 2])

@@ -8,7 +8,8 @@ Count-Based Exploration and Intrinsic Motivation*, NeurIPS 2016, equation 2)
           \qquad PG = \ln \rho' - \ln \rho
 
 with the prediction gain PG. A network's gains do not fall as fast as those of counts, so they are scaled (Ostrovski et
-al., *Count-Based Exploration with Neural Density Models*, ICML 2017, section 4)
+al., *Count-Based Exploration with Neural Density Models*, ICML 2017; they leave out :math:`\rho'`, which is next to
+nothing for images)
 
 .. math:: \hat N = \frac{1 - \rho'}{\exp(c \, n^{-1/2} \max(PG, 0)) - 1},
 
@@ -129,19 +130,19 @@ class PseudoCounts:
             label: If the model knows labels: of an action, say.
 
         Raises:
-            DataError: If the frame does not fit the model.
+            DataError: If the frame does not fit the model, or the model has lost its numbers.
         """
         x = frame[None]
-        self.frames += 1
         log_prob = self.model.log_prob(x, label)[0]
-        if not bool(log_prob.isfinite()):
-            raise DataError("the model has lost its numbers; a smaller learning_rate helps")
         self._optimiser.zero_grad()
         (-log_prob / x.numel()).backward()  # type: ignore[no-untyped-call]
         self._optimiser.step()
         with torch.no_grad():
             after = self.model.log_prob(x, label)[0].item()
         before = log_prob.item()
+        if not (math.isfinite(before) and math.isfinite(after)):
+            raise DataError("the model has lost its numbers; a smaller learning_rate helps")
+        self.frames += 1
         count = pseudo_count(before, after, scale=self.gain_scale / math.sqrt(self.frames))
         return Novelty(before, after - before, count, self.bonus_scale * bonus(count))
 
@@ -159,18 +160,21 @@ def frame_of(observation: Array, *, side: int = 42, levels: int = 8) -> Tensor:
 
     Raises:
         DataError: If the observation is no such image.
+        ConfigError: If `side` or `levels` is out of range.
 
     Example:
         >>> frame_of(np.full((210, 160, 3), 255, np.uint8)).unique()
         tensor([7], dtype=torch.uint8)
     """
+    if side < 1 or not 2 <= levels <= 256:
+        raise ConfigError(f"side is {side}, levels is {levels}; at least 1, and 2 to 256, are allowed")
     if observation.dtype != np.uint8 or observation.ndim not in (2, 3) or observation.shape[2:] not in ((), (3,)):
         raise DataError(
             f"an observation is {observation.dtype} {observation.shape}; uint8 (H, W) or (H, W, 3) is needed"
         )
     values = torch.from_numpy(observation.astype(np.float32))
     if values.ndim == 3:
-        values = values @ torch.tensor([0.299, 0.587, 0.114])  # ITU-R BT.601
+        values = values @ torch.tensor([299.0, 587.0, 114.0]) / 1000  # ITU-R BT.601, in exact sums
     if min(values.shape) < side:
         raise DataError(f"an observation has {observation.shape[1]}x{observation.shape[0]} pixels; side is {side}")
     small = torch.nn.functional.adaptive_avg_pool2d(values[None], side)

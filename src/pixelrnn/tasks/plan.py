@@ -35,7 +35,7 @@ class Plan(NamedTuple):
 
     Attributes:
         actions: `(T,)` int64.
-        value: Its worth.
+        value: Its worth in the rollouts that it was chosen by; of chance, the best of many is too good.
     """
 
     actions: Tensor
@@ -50,6 +50,7 @@ class Search:
         actions: How many there are.
         horizon: Steps T of a plan.
         sequences: Tried at once.
+        rollouts: Of each; the more, the less a plan is worth by luck alone.
         discount: Of rewards, for each step.
         rounds: Of the cross-entropy method.
         elite: Share of the sequences that it learns from.
@@ -59,6 +60,7 @@ class Search:
     actions: int
     horizon: int
     sequences: int = 128
+    rollouts: int = 1
     discount: float = 1.0
     rounds: int = 4
     elite: float = 0.1
@@ -66,7 +68,7 @@ class Search:
 
     def __post_init__(self) -> None:
         """Check every field."""
-        for name in ("actions", "horizon", "sequences", "rounds"):
+        for name in ("actions", "horizon", "sequences", "rollouts", "rounds"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; at least 1 is needed")
         if not 0 < self.discount <= 1:
@@ -162,9 +164,10 @@ def random_shooting(dynamics: Dynamics, reward: Reward, frame: Tensor, search: S
         search: How.
         seed: Of all draws.
     """
+    require_seed("seed", seed)
     random = np.random.default_rng([seed, 0])
     tried = torch.from_numpy(random.integers(0, search.actions, (search.sequences, search.horizon)))
-    values = worth(dynamics, reward, frame, tried, discount=search.discount, seed=seed)
+    values = _mean_worth(dynamics, reward, frame, tried, search, seed)
     best = int(values.argmax())
     return Plan(tried[best], float(values[best]))
 
@@ -182,12 +185,13 @@ def cross_entropy_method(dynamics: Dynamics, reward: Reward, frame: Tensor, sear
         search: How.
         seed: Of all draws.
     """
+    require_seed("seed", seed)
     random = np.random.default_rng([seed, 1])
     chances = np.full((search.horizon, search.actions), 1 / search.actions)
     best = Plan(torch.zeros(search.horizon, dtype=torch.int64), -math.inf)
     for number, own in enumerate(np.random.SeedSequence(seed).generate_state(search.rounds)):
         tried = _draw(chances, search.sequences, random)
-        values = worth(dynamics, reward, frame, tried, discount=search.discount, seed=int(own))
+        values = _mean_worth(dynamics, reward, frame, tried, search, int(own))
         order = values.argsort(descending=True, stable=True)
         if number == 0 or float(values[order[0]]) > best.value:
             best = Plan(tried[order[0]], float(values[order[0]]))
@@ -195,6 +199,15 @@ def cross_entropy_method(dynamics: Dynamics, reward: Reward, frame: Tensor, sear
         found = torch.nn.functional.one_hot(elite, search.actions).double().mean(0).numpy()
         chances = search.smoothing * chances + (1 - search.smoothing) * found
     return best
+
+
+def _mean_worth(
+    dynamics: Dynamics, reward: Reward, frame: Tensor, actions: Tensor, search: Search, seed: int
+) -> Tensor:
+    """The mean worth of sequences `(K, T)` in so many rollouts of each."""
+    repeated = actions.repeat_interleave(search.rollouts, dim=0)
+    values = worth(dynamics, reward, frame, repeated, discount=search.discount, seed=seed)
+    return values.view(-1, search.rollouts).mean(1)
 
 
 def _draw(chances: Array, sequences: int, random: np.random.Generator) -> Tensor:

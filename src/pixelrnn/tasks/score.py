@@ -16,9 +16,11 @@ from pixelrnn.abstract import AbstractImageModel
 from pixelrnn.data.images import Examples, ImageSet
 from pixelrnn.errors import ConfigError, DataError
 
-__all__ = ["Images", "Scores", "batches", "log_prob_maps", "score"]
+__all__ = ["Images", "Scores", "batches", "log_prob_map", "log_prob_maps", "score"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+MOST_SUBPIXELS = 2**21  # of a batch: whole photographs take a gigabyte of memory then
 
 Images = ImageSet | Tensor
 """A set of images, or images as a model takes them, `(N, C, H, W)`."""
@@ -74,14 +76,26 @@ def batches(images: Images, batch: int) -> Iterator[Examples]:
         return
     items: list[int] = []
     for item in range(len(images)):
-        if items and (len(items) == batch or images.shape(items[0]) != images.shape(item)):
+        shape = images.shape(item)
+        if items and (len(items) >= _at_once(shape, batch) or images.shape(items[0]) != shape):
             yield images.examples(items)
             items = []
         items.append(item)
     yield images.examples(items)
 
 
+def _at_once(shape: tuple[int, int, int], batch: int) -> int:
+    return max(1, min(batch, MOST_SUBPIXELS // math.prod(shape)))
+
+
 @torch.no_grad()
+def log_prob_map(model: AbstractImageModel, examples: Examples) -> Tensor:
+    """`model.log_prob_map` of images, given the labels, contexts and supports that it takes; on the CPU."""
+    x, label, context, support = examples
+    label, support = label if model.config.classes else None, support if model.config.takes_support else None
+    return model.log_prob_map(x, label, context, support=support).cpu()
+
+
 def log_prob_maps(
     model: AbstractImageModel, images: Images, *, batch: int = 64, callback: Callable[[float], None] | None = None
 ) -> Iterator[Tensor]:
@@ -100,10 +114,9 @@ def log_prob_maps(
     if isinstance(images, ImageSet) and images.quantiser.levels != model.config.levels:
         raise DataError(f"the images have {images.quantiser.levels} levels; the model has {model.config.levels}")
     done = 0
-    for x, label, context, support in batches(images, batch):
-        label, support = label if model.config.classes else None, support if model.config.takes_support else None
-        yield model.log_prob_map(x, label, context, support=support).cpu()
-        done += len(x)
+    for examples in batches(images, batch):
+        yield log_prob_map(model, examples)
+        done += len(examples.images)
         if callback is not None:
             callback(done / len(images))
 
