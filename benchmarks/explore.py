@@ -42,6 +42,7 @@ def main(
         out: Folder to write to.
     """
     out.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)  # one small frame at a time has no work for two
     config = ModelConfig(
         architecture="pixelcnn", shape=(1, SIDE, SIDE), levels=LEVELS, layers=layers, hidden=hidden, head=hidden
     )
@@ -85,7 +86,7 @@ def draw(path: Path, points: list[tuple[int, int, float]], slope: float) -> None
         title=f"Six scenes, in one stream: slope {slope:.2f}",
     )  # fmt: skip
     axes.grid(alpha=0.3)
-    axes.legend(markerscale=3)
+    axes.legend(markerscale=3, loc="upper left", fontsize=8)
     figure.savefig(path, dpi=120)
 
 
