@@ -27,7 +27,6 @@ from pixelrnn.compiled.vectors import (
     Address,
     Vector,
     clear,
-    copy,
     load,
     maximum,
     padded,
@@ -48,10 +47,15 @@ MATRICES = (COUNTS + 1) * WIDTHS
 ROWS = COUNTS[-1] + 1
 RADII, WEIGHTS = np.array([radius for radius, _ in WINDOWS]), np.array([weight for _, weight in WINDOWS], np.float32)
 KEPT = 2 * WINDOW + 2  # columns whose sums are kept, as high as each window
-STARTS = np.concatenate([[0], ((1 + KEPT * len(WINDOWS)) * MATRICES).cumsum()])
+# What is kept are triangles, row after row: a window moves along faster if it is small. The last row has a whole width.
+TRIANGLES = np.array([padded(count * (count + 1) // 2 + padded(count + 1)) for count in COUNTS])
+STARTS = np.concatenate([[0], ((1 + KEPT * len(WINDOWS)) * TRIANGLES).cumsum()])
 """Where in the floats of windows that move along a row those of each channel begin; how many they are in all."""
 
 RIDGE = np.float32(32)  # levels squared
+ROOM = WIDTHS[-1] + MATRICES[-1] + TRIANGLES[-1]
+"""Floats for `slide`: differences, a matrix and a triangle."""
+
 BLOCK = (ROWS + 1 + ROWS * ROWS + 2 * ROWS) * LANES
 """Floats for `predict`: differences, weights of the windows, matrices, and pivots twice."""
 
@@ -112,32 +116,38 @@ def _add_products(channel: int, to: Address, z: Address, weight: Any) -> None:
 
 @njit
 def _add(channel: int, to: Address, source: Address, weight: Any) -> None:
-    width, factor = WIDTHS[channel], splat(weight)
+    """Add a weighted triangle to another."""
+    factor = splat(weight)
+    for j in range(0, TRIANGLES[channel], LANES):
+        store(to, j, load(to, j) + factor * load(source, j))
+
+
+@njit
+def _pack(channel: int, to: Address, matrix: Address) -> None:
+    """Make a triangle of a matrix; what a row writes too much the next one writes over."""
+    width = WIDTHS[channel]
     for i in range(COUNTS[channel] + 1):
-        for j in range(i * width, i * width + i + 1, LANES):
-            store(to, j, load(to, j) + factor * load(source, j))
+        for j in range(0, i + 1, LANES):
+            store(to, i * (i + 1) // 2 + j, load(matrix, i * width + j))
 
 
 @njit
 def _kept(channel: int, sums: Address, column: int, window: int) -> Address:
     """The sums of a column of the rows above, as high as a window."""
-    return pointer(sums, (1 + column % KEPT * len(RADII) + window) * MATRICES[channel])
+    return pointer(sums, (1 + column % KEPT * len(RADII) + window) * TRIANGLES[channel])
 
 
 @njit
 def _keep_column(sq: Squares, channel: int, plain: int, row: int, column: int, sums: Address, z: Address) -> None:
     """Find the sums of a column of the rows above, window by window: each is higher than the one before."""
-    up = 0
+    up, matrix = 0, pointer(z, WIDTHS[-1])
+    clear(matrix, MATRICES[channel])
     for window in range(len(RADII)):
-        kept = _kept(channel, sums, column, window)
-        if window == 0:
-            clear(kept, MATRICES[channel])
-        else:
-            copy(kept, _kept(channel, sums, column, window - 1), MATRICES[channel])
         while up < min(RADII[window], row):
             up += 1
             _differences(sq, channel, plain, row - up, column, z, 1)
-            _add_products(channel, kept, z, _ONE)
+            _add_products(channel, matrix, z, _ONE)
+        _pack(channel, _kept(channel, sums, column, window), matrix)
 
 
 @njit
@@ -150,33 +160,37 @@ def slide(sq: Squares, plain: int, row: int, column: int, sums: int, room: Addre
         row: Of the pixel.
         column: Of the pixel.
         sums: Address of the row's floats, `STARTS[channels]`.
-        room: `WIDTHS[-1]` floats.
+        room: `ROOM` floats.
     """
-    width = sq.columns - 2 * RADIUS
-    clear(room, WIDTHS[-1])
+    width, matrix = sq.columns - 2 * RADIUS, pointer(room, WIDTHS[-1])
+    packed = pointer(matrix, MATRICES[-1])
     for channel in range(sq.channels):
         own = pointer(sums, STARTS[channel])
+        clear(room, WIDTHS[-1])
         if column == 0:
             _begin(sq, channel, plain, row, own, room)
-        else:
-            _differences(sq, channel, plain, row, column - 1, room, 1)
-            _add_products(channel, own, room, WEIGHTS.sum())
         if column + WINDOW < width:
             _keep_column(sq, channel, plain, row, column + WINDOW, own, room)
+        clear(matrix, MATRICES[channel])  # of the pixels of the row itself
+        if column > 0:
+            _differences(sq, channel, plain, row, column - 1, room, 1)
+            _add_products(channel, matrix, room, WEIGHTS.sum())
         for window in range(len(RADII)):
             coming, gone, weight = column + RADII[window], column - RADII[window] - 1, WEIGHTS[window]
             if gone >= 0:  # before another one comes, so that the sums stay small
                 _add(channel, own, _kept(channel, own, gone, window), -weight)
                 _differences(sq, channel, plain, row, gone, room, 1)
-                _add_products(channel, own, room, -weight)
+                _add_products(channel, matrix, room, -weight)
             if coming < width:
                 _add(channel, own, _kept(channel, own, coming, window), weight)
+        _pack(channel, packed, matrix)
+        _add(channel, own, packed, _ONE)
 
 
 @njit
 def _begin(sq: Squares, channel: int, plain: int, row: int, own: Address, room: Address) -> None:
     """The windows of a row's first pixel, without their last columns."""
-    clear(own, MATRICES[channel])
+    clear(own, TRIANGLES[channel])
     for column in range(min(WINDOW, sq.columns - 2 * RADIUS)):
         _keep_column(sq, channel, plain, row, column, own, room)
         for window in range(len(RADII)):
@@ -256,10 +270,10 @@ def gather(sq: Squares, channel: int, plain: int, row: int, column: int, sums: i
     size = COUNTS[channel] + 1
     _differences(sq, channel, plain, row, column, pointer(room, lane), LANES)
     room[ROWS * LANES + lane] = weight_in_windows(sq, row, column)
-    own, matrix, width = pointer(sums, STARTS[channel]), pointer(room, (ROWS + 1) * LANES), WIDTHS[channel]
+    own, matrix = pointer(sums, STARTS[channel]), pointer(room, (ROWS + 1) * LANES)
     for i in range(size):
         for j in range(i + 1):
-            matrix[(i * size + j) * LANES + lane] = own[i * width + j]
+            matrix[(i * size + j) * LANES + lane] = own[i * (i + 1) // 2 + j]
 
 
 class _Images(NamedTuple):
@@ -279,7 +293,7 @@ def _fit_rows(task: int, n: Any) -> None:
     image, top = task // blocks, task % blocks * LANES
     plain = of.plain + 4 * image * sq.channels * sq.rows * sq.columns
     floats, found = STARTS[sq.channels], view(of.found, np.float32)
-    sums, room, z = np.zeros(LANES * floats, np.float32), np.zeros(BLOCK, np.float32), np.zeros(WIDTHS[-1], np.float32)
+    sums, room, z = np.zeros(LANES * floats, np.float32), np.zeros(BLOCK, np.float32), np.zeros(ROOM, np.float32)
     deviations = np.zeros(2 * LANES, np.float32)
     lanes = min(LANES, height - top)
     for column in range(width):
