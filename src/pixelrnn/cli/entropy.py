@@ -10,7 +10,7 @@ from pixelrnn.cli.choice import Choice
 from pixelrnn.cli.console import progress, say, show_json
 from pixelrnn.cli.machine import Machine
 from pixelrnn.cli.models import open_model
-from pixelrnn.config import require_run, require_seed, require_source
+from pixelrnn.config import require_draws, require_run, require_seed, require_source
 from pixelrnn.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -63,10 +63,7 @@ class Entropy:
         require_run(self.run_folder)
         if self.source is not None:
             require_source(self.source)
-        if not 0 < self.confidence < 1:
-            raise ConfigError(f"confidence is {self.confidence}; it lies above 0 and below 1")
-        if self.draws < 1:
-            raise ConfigError(f"draws is {self.draws}; at least 1 is needed")
+        require_draws(self.confidence, self.draws)
         require_seed("seed", self.seed)
         if self.map is not None and self.map.is_dir():
             raise ConfigError(f"{self.map} is a folder; --map names a file")

@@ -174,8 +174,8 @@ class Score:
     def _show(self, rows: list[dict[str, Any]], order: list[int], facts: dict[str, Any]) -> None:
         say(f"{'score':>9}{'p-value':>9}{'rank':>7}{'nats':>12}{'bits/dim':>10}  {facts['method']}")
         least, others = order[: self.most], order[self.most :]
-        for item in least + others[-self.most :]:
-            if others and item == others[-self.most :][0] and len(others) > self.most:
+        for place, item in enumerate(least + others[-self.most :]):
+            if place == self.most < len(others):
                 say(f"{'...':>9}")
             row = rows[item]
             numbers = f"{row['score']:>9.3f}{row['p_value']:>9.4f}{row['rank']:>7.3f}{row['nats']:>12.1f}"

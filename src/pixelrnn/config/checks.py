@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 from pixelrnn.errors import ConfigError, DataError, RunError
 
-__all__ = ["require", "require_choice", "require_run", "require_seed", "require_source"]
+__all__ = ["require", "require_choice", "require_draws", "require_run", "require_seed", "require_source"]
 
 MAX_SEED = 2**63
 
@@ -24,6 +24,12 @@ def require_choice(name: str, value: str, choices: Any) -> None:
 def require_seed(name: str, value: int) -> None:
     """Check that a seed can be one; raises `ConfigError` with its name if not."""
     require(0 <= value < MAX_SEED, f"{name} is {value}; 0 to 2^63 - 1 are allowed")
+
+
+def require_draws(confidence: float, draws: int) -> None:
+    """Check the numbers of a bootstrap; raises `ConfigError` if one is out of range."""
+    require(0 < confidence < 1, f"confidence is {confidence}; it lies above 0 and below 1")
+    require(draws >= 1, f"draws is {draws}; at least 1 is needed")
 
 
 def require_source(source: str) -> None:

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pixelrnn.config import ContextKind, DataConfig
+from pixelrnn.config import ContextKind, DataConfig, ModelConfig
 from pixelrnn.data.contexts import context_shape, derive
 from pixelrnn.data.pixels import AbstractPixels
 from pixelrnn.data.quantise import Quantiser
@@ -38,6 +38,14 @@ class Examples(NamedTuple):
     label: Tensor | None = None
     context: Tensor | None = None
     support: tuple[Support | None, ...] | None = None
+
+    def given(self, model: ModelConfig) -> dict[str, Any]:
+        """What of this, beside the images, a model takes: arguments of its likelihoods."""
+        return {
+            "label": self.label if model.classes else None,
+            "context": self.context,
+            "support": self.support if model.takes_support else None,
+        }
 
     def to(self, device: torch.device) -> "Examples":
         """The same on a device."""

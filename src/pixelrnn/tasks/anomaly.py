@@ -34,8 +34,8 @@ from pixelrnn.codec.examine import MOST_WEBP
 from pixelrnn.codec.pictures import saved
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.figures import MODES, to_image
-from pixelrnn.tasks.entropy import require_draws
-from pixelrnn.tasks.score import Images, Scores, batches, score
+from pixelrnn.tasks.entropy import bootstrap
+from pixelrnn.tasks.score import Images, Scores, batches, score, share_below
 
 __all__ = [
     "METHODS",
@@ -316,14 +316,9 @@ def area_under_curve(
     """
     if len(usual) == 0 or len(unusual) == 0:
         raise DataError(f"{len(usual)} usual and {len(unusual)} unusual images; at least one of each is needed")
-    require_draws(confidence, draws)
-    random = np.random.default_rng(seed)
-    found = [_area(random.choice(usual, len(usual)), random.choice(unusual, len(unusual))) for _ in range(draws)]
-    low, high = np.quantile(found, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return AreaUnderCurve(_area(usual, unusual), (float(low), float(high)))
+    interval = bootstrap(usual, unusual, statistic=_area, confidence=confidence, draws=draws, seed=seed)
+    return AreaUnderCurve(_area(usual, unusual), interval)
 
 
 def _area(usual: Array, unusual: Array) -> float:
-    ordered = np.sort(unusual)
-    below, up_to = np.searchsorted(ordered, usual, "left"), np.searchsorted(ordered, usual, "right")
-    return float((below + up_to).mean() / 2 / len(unusual))
+    return float(share_below(usual, unusual).mean())

@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 
 from pixelrnn.abstract import AbstractImageModel
+from pixelrnn.config import require_draws
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.tasks.score import Images, log_prob_maps
 
-__all__ = ["Entropy", "bootstrap", "entropy", "require_draws"]
+__all__ = ["Entropy", "bootstrap", "entropy"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -48,22 +49,9 @@ class Entropy:
     position_error: Array
 
 
-def require_draws(confidence: float, draws: int) -> None:
-    """Check the numbers of a bootstrap.
-
-    Raises:
-        ConfigError: If one is out of range.
-    """
-    if not 0 < confidence < 1:
-        raise ConfigError(f"confidence is {confidence}; it lies above 0 and below 1")
-    if draws < 1:
-        raise ConfigError(f"draws is {draws}; at least 1 is needed")
-
-
 def bootstrap(
-    values: Array,
-    statistic: Callable[[Array], float] = lambda sample: float(sample.mean()),
-    *,
+    *samples: Array,
+    statistic: Callable[..., float] = np.mean,
     confidence: float = 0.95,
     draws: int = 2_000,
     seed: int = 0,
@@ -71,8 +59,8 @@ def bootstrap(
     """Percentile bootstrap interval of a statistic (Efron & Tibshirani 1993, chapter 13).
 
     Args:
-        values: `(N, ...)`: what was observed; drawn from with replacement.
-        statistic: Of N values.
+        samples: `(N, ...)` each: what was observed; drawn from with replacement, each apart.
+        statistic: Of as many samples; the mean of one if not given.
         confidence: Share of the draws that lies within, above 0 and below 1.
         draws: How many.
         seed: Of the draws.
@@ -85,8 +73,8 @@ def bootstrap(
         (1.5, 3.5)
     """
     require_draws(confidence, draws)
-    random, count = np.random.default_rng(seed), len(values)
-    found = [statistic(values[random.integers(0, count, count)]) for _ in range(draws)]
+    random = np.random.default_rng(seed)
+    found = [statistic(*(random.choice(sample, len(sample)) for sample in samples)) for _ in range(draws)]
     low, high = np.quantile(found, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
 

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from pixelrnn.abstract import AbstractImageModel
+from pixelrnn.data.contexts import derive
 from pixelrnn.errors import ConfigError, DataError
 
 __all__ = ["Novelty", "PseudoCounts", "bonus", "frame_of", "pseudo_count"]
@@ -174,7 +175,7 @@ def frame_of(observation: Array, *, side: int = 42, levels: int = 8) -> Tensor:
         )
     values = torch.from_numpy(observation.astype(np.float32))
     if values.ndim == 3:
-        values = values @ torch.tensor([299.0, 587.0, 114.0]) / 1000  # ITU-R BT.601, in exact sums
+        values = derive("grey", values.movedim(2, 0)[None])[0, 0]
     if min(values.shape) < side:
         raise DataError(f"an observation has {observation.shape[1]}x{observation.shape[0]} pixels; side is {side}")
     small = torch.nn.functional.adaptive_avg_pool2d(values[None], side)

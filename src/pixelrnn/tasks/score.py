@@ -16,7 +16,7 @@ from pixelrnn.abstract import AbstractImageModel
 from pixelrnn.data.images import Examples, ImageSet
 from pixelrnn.errors import ConfigError, DataError
 
-__all__ = ["Images", "Scores", "batches", "log_prob_map", "log_prob_maps", "score"]
+__all__ = ["Images", "Scores", "batches", "log_prob_map", "log_prob_maps", "score", "share_below"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -53,10 +53,15 @@ class Scores:
             >>> Scores(nats=np.array([0.5, 3.0, 9.0]), dims=np.full(3, 8)).rank_within(usual).tolist()
             [1.0, 0.375, 0.0]
         """
-        ordered, own = np.sort(reference.bits_per_dim), self.bits_per_dim
-        below, up_to = np.searchsorted(ordered, own, "left"), np.searchsorted(ordered, own, "right")
-        shares: Array = 1 - (below + up_to) / 2 / len(ordered)
-        return shares
+        return 1 - share_below(self.bits_per_dim, reference.bits_per_dim)
+
+
+def share_below(values: Array, reference: Array) -> Array:
+    """The share of the reference values that are below each of these, equal ones counting half."""
+    ordered = np.sort(reference)
+    below, up_to = np.searchsorted(ordered, values, "left"), np.searchsorted(ordered, values, "right")
+    shares: Array = (below + up_to) / 2 / len(ordered)
+    return shares
 
 
 def batches(images: Images, batch: int) -> Iterator[Examples]:
@@ -91,9 +96,7 @@ def _at_once(shape: tuple[int, int, int], batch: int) -> int:
 @torch.no_grad()
 def log_prob_map(model: AbstractImageModel, examples: Examples) -> Tensor:
     """`model.log_prob_map` of images, given the labels, contexts and supports that it takes; on the CPU."""
-    x, label, context, support = examples
-    label, support = label if model.config.classes else None, support if model.config.takes_support else None
-    return model.log_prob_map(x, label, context, support=support).cpu()
+    return model.log_prob_map(examples.images, **examples.given(model.config)).cpu()
 
 
 def log_prob_maps(

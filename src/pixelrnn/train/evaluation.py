@@ -70,10 +70,9 @@ def evaluate(
     """
     start = time.perf_counter()
     sums = torch.zeros(3, dtype=torch.float64)  # of nats, of their squares, of sub-pixels
-    for x, label, context, support in _batches(model, images, batch, callback):
-        given = {"label": label if model.config.classes else None, "context": context}
-        within = support if model.config.takes_support else None
-        nats = -model.log_prob(x, **given, support=within).cpu().double()
+    for examples in _batches(model, images, batch, callback):
+        x = examples.images
+        nats = -model.log_prob(x, **examples.given(model.config)).cpu().double()
         sums += torch.stack([nats.sum(), nats.square().sum(), torch.tensor(float(x.numel()), dtype=torch.float64)])
     total, squares, dims = processes.sum_over_processes(sums, model.device).tolist()
     count = len(images)

@@ -20,7 +20,7 @@ __all__ = ["DIGIT", "high_digits", "low_digits", "weigh_high", "weigh_low"]
 DIGIT = 16
 """Levels that are told from one another in the second step."""
 
-_ZERO, _HALF, _ONE, _TWO = np.array([0, 0.5, 1, 2], np.float32)
+_ZERO, _HALF, _ONE = np.array([0, 0.5, 1], np.float32)
 _FLOOR = np.float32(2.0**-26)  # of a level, in the second step: sums of float32 differ by more where little is left
 
 
