@@ -59,10 +59,14 @@ def row_lstm(
         >>> row_lstm(torch.zeros(1, 2, 3, 5), None, weights, is_residual=True)[0].shape
         torch.Size([1, 2, 3, 5])
     """
+    states = _scan_rows(row_gates(x, weights, context), weights.state)
+    return project(x, skips, states, weights, is_residual)
+
+
+def row_gates(x: Tensor, weights: Weights, context: Tensor | None) -> Tensor:
+    """What the gates of a Row LSTM are without any states, `(N, 4h, H, W)`."""
     taps = weights.input.shape[2]
-    gates = _conditions(weights, context, F.conv2d(F.pad(x, (taps - 1, 0)), weights.input[:, :, None]))
-    states = _scan_rows(gates, weights.state)
-    return _project(x, skips, states, weights, is_residual)
+    return _conditions(weights, context, F.conv2d(F.pad(x, (taps - 1, 0)), weights.input[:, :, None]))
 
 
 def _conditions(weights: Weights, context: Tensor | None, gates: Tensor) -> Tensor:
@@ -73,9 +77,10 @@ def _conditions(weights: Weights, context: Tensor | None, gates: Tensor) -> Tens
     return gates + F.conv2d(context, weights.context.reshape(gates.shape[1], -1, 1, 1))
 
 
-def _project(
+def project(
     x: Tensor, skips: Tensor | None, states: Tensor, weights: Weights, is_residual: bool
 ) -> tuple[Tensor, Tensor | None]:
+    """What a layer returns, from its hidden states `(N, h, H, W)`."""
     up = F.conv2d(states, weights.up[:, :, None, None], weights.up_bias)
     if skips is not None and weights.skip is not None:
         skips = skips + F.conv2d(states, weights.skip[:, :, None, None])
@@ -151,10 +156,19 @@ def diagonal_bilstm(
         >>> diagonal_bilstm(torch.zeros(1, 2, 3, 5), None, weights, is_residual=True)[0].shape
         torch.Size([1, 2, 3, 5])
     """
+    states = both(*_scan_diagonals(diagonal_gates(x, weights, context), weights.state).unbind(1))
+    return project(x, skips, states, weights, is_residual)
+
+
+def diagonal_gates(x: Tensor, weights: Weights, context: Tensor | None) -> Tensor:
+    """What the gates of both directions are without any states, `(N, 2, 4h, H, W)`."""
     gates = _conditions(weights, context, F.conv2d(x, weights.input.flatten(0, 1)[:, :, None, None]))
-    left_to_right, right_to_left = _scan_diagonals(gates.view(len(x), 2, -1, *x.shape[2:]), weights.state).unbind(1)
-    states = left_to_right + F.pad(right_to_left, (0, 0, 1, -1))
-    return _project(x, skips, states, weights, is_residual)
+    return gates.view(len(x), 2, -1, *x.shape[2:])
+
+
+def both(left_to_right: Tensor, right_to_left: Tensor) -> Tensor:
+    """The sum of the states of both directions, the second a row further down."""
+    return left_to_right + F.pad(right_to_left, (0, 0, 1, -1))
 
 
 def _scan_diagonals(gates: Tensor, weight: Tensor) -> Tensor:

@@ -1,0 +1,130 @@
+"""The recurrent layers on CUDA: Triton kernels for the recurrence, torch for what goes into it and comes out.
+
+Differentiable once. The recurrence itself is computed in float32, whatever the maps around it are.
+"""
+
+from typing import Any, NamedTuple
+
+import torch
+import triton
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from pixelrnn.scan import cuda_kernels, reference
+from pixelrnn.scan.weights import Weights
+
+__all__ = ["diagonal_bilstm", "row_lstm"]
+
+LEAST = 16  # lines and units: what a product of tiles takes
+
+
+class _Kernels(NamedTuple):
+    """The kernels of a layer.
+
+    Attributes:
+        forward: Kernel.
+        backward: Kernel.
+        lines: Cells of the longest front.
+        offsets: Rows and columns from a cell to each of the cells whose states it reads, for each direction.
+        options: Further constants.
+    """
+
+    forward: Any
+    backward: Any
+    lines: int
+    offsets: list[list[tuple[int, int]]]
+    options: dict[str, int]
+
+
+def row_lstm(
+    x: Tensor, skips: Tensor | None, weights: Weights, context: Tensor | None = None, *, is_residual: bool
+) -> tuple[Tensor, Tensor | None]:
+    """`pixelrnn.scan.reference.row_lstm`, by kernels."""
+    taps = weights.state.shape[2]
+    offsets = [[(-1, tap - taps // 2) for tap in range(taps)]]
+    kernels = _Kernels(cuda_kernels.row_forward, cuda_kernels.row_backward, x.shape[3], offsets, {"TAPS": taps})
+    gates = reference.row_gates(x, _unit_by_unit(weights, 0), context)
+    state = _by_unit(weights.state, 0).permute(2, 1, 0)[None]  # (1, K, h, 4h)
+    (states,) = _scan(gates[:, None], state, kernels)
+    return reference.project(x, skips, states, weights, is_residual)
+
+
+def diagonal_bilstm(
+    x: Tensor, skips: Tensor | None, weights: Weights, context: Tensor | None = None, *, is_residual: bool
+) -> tuple[Tensor, Tensor | None]:
+    """`pixelrnn.scan.reference.diagonal_bilstm`, by kernels."""
+    offsets = [[(0, -1), (-1, 0)], [(0, 1), (-1, 0)]]
+    kernels = _Kernels(cuda_kernels.diagonal_forward, cuda_kernels.diagonal_backward, x.shape[2], offsets, {})
+    gates = reference.diagonal_gates(x, _unit_by_unit(weights, 1), context)
+    state = _by_unit(weights.state, 1).mT.unflatten(1, (2, -1))  # (2, 2, h, 4h)
+    states = reference.both(*_scan(gates, state, kernels))
+    return reference.project(x, skips, states, weights, is_residual)
+
+
+def _unit_by_unit(weights: Weights, axis: int) -> Weights:
+    """Weights of what does not depend on states, whose gates are those of the first unit, of the second, and so on."""
+    context = None if weights.context is None else _by_unit(weights.context, axis)
+    bias = _by_unit(weights.bias, weights.bias.ndim - 1)
+    return weights._replace(input=_by_unit(weights.input, axis), bias=bias, context=context)
+
+
+def _by_unit(weight: Tensor, axis: int) -> Tensor:
+    return weight.unflatten(axis, (4, -1)).transpose(axis, axis + 1).flatten(axis, axis + 1)
+
+
+def _scan(gates: Tensor, weight: Tensor, kernels: _Kernels) -> Tensor:
+    """Hidden states `(D, N, h, H, W)` from the input-to-state terms `(N, D, 4h, H, W)`."""
+    gates = gates.permute(0, 3, 4, 1, 2).float().contiguous()
+    states: Tensor = _Scan.apply(gates, weight.float().contiguous(), kernels)  # type: ignore[no-untyped-call]
+    return states.permute(3, 0, 4, 1, 2)
+
+
+class _Scan(torch.autograd.Function):
+    """States `(N, H, W, D, h)` from gates `(N, H, W, D, 4h)` and weights `(D, K, h, 4h)`."""
+
+    @staticmethod
+    def forward(ctx: Any, gates: Tensor, weight: Tensor, kernels: _Kernels) -> Tensor:
+        images, rows, columns, directions, _ = gates.shape
+        states = gates.new_empty(images, rows, columns, directions, weight.shape[2])
+        saves = any(ctx.needs_input_grad)
+        saved, memory = (torch.empty_like(gates), torch.empty_like(states)) if saves else (gates, states)
+        kernels.forward[images, directions](
+            gates, saved, weight, memory, states, ROWS=rows, COLUMNS=columns, SAVES=saves, **_constants(weight, kernels)
+        )
+        ctx.kernels = kernels
+        ctx.save_for_backward(saved, weight, memory, states)
+        return states
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, d_states: Tensor) -> tuple[Tensor, Tensor, None]:
+        saved, weight, memory, states = ctx.saved_tensors
+        images, rows, columns, directions, _ = saved.shape
+        d_gates = torch.empty_like(saved)
+        d_states = d_states.clone(memory_format=torch.contiguous_format)
+        ctx.kernels.backward[images, directions](
+            saved, weight, memory, d_states, d_gates, ROWS=rows, COLUMNS=columns, **_constants(weight, ctx.kernels)
+        )
+        return d_gates, _weight_gradient(states, d_gates, ctx.kernels.offsets), None
+
+
+def _constants(weight: Tensor, kernels: _Kernels) -> dict[str, int]:
+    hidden = weight.shape[2]
+    units, lines = (max(LEAST, triton.next_power_of_2(size)) for size in (hidden, kernels.lines))
+    return {"HIDDEN": hidden, "UNITS": units, "LINES": lines, "num_warps": units * lines // 128, **kernels.options}
+
+
+def _weight_gradient(states: Tensor, d_gates: Tensor, offsets: list[list[tuple[int, int]]]) -> Tensor:
+    """Gradient of the weights: for each offset the product of the states there and the gradients of the gates."""
+    _, rows, columns, _, hidden = states.shape
+    directions = []
+    for direction, pairs in enumerate(offsets):
+        products = []
+        for row, column in pairs:
+            width, height = max(0, columns - abs(column)), rows + row
+            source, target = max(0, column), max(0, -column)
+            read = states[:, :height, source : source + width, direction].reshape(-1, hidden)
+            written = d_gates[:, -row:, target : target + width, direction].reshape(-1, 4 * hidden)
+            products.append(read.mT @ written)
+        directions.append(torch.stack(products))
+    return torch.stack(directions)

@@ -1,0 +1,120 @@
+"""The CUDA kernels against the reference: on a GPU, or where there is none by Triton's interpreter, as NumPy would."""
+
+import os
+
+import pytest
+import torch
+from tests.test_scan import LAYERS, SIZES, conditioned, each, row_weights, run
+
+from pixelrnn import ConfigError, ImageModel, ModelConfig, scan
+from pixelrnn.scan import reference
+
+HAS_GPU = torch.cuda.is_available()
+DEVICE = "cuda" if HAS_GPU else "cpu"
+if not HAS_GPU:
+    os.environ["TRITON_INTERPRET"] = "1"  # read when triton is imported, and when a kernel is decorated
+
+pytest.importorskip("triton", reason="needs the package triton")
+from pixelrnn.scan import cuda  # noqa: E402
+
+
+def assert_agree(layer, x, weights, context=None, *, has_skips=True, is_residual=True):
+    """The kernels in float32 against the reference in float64: 1e-5 of each tensor's largest element."""
+    skips = torch.randn_like(x) if has_skips else None
+    weights = weights if has_skips else weights._replace(skip=None)
+    d_out, d_skips = torch.randn_like(x), torch.randn_like(x) if has_skips else None
+    arguments = [x, skips, weights, context, d_out, d_skips]
+    exact = run(reference, layer, torch.float64, *arguments, is_residual=is_residual)
+    on_device = [each(lambda t: t.to(DEVICE), a) if a is weights else None if a is None else a.to(DEVICE) for a in arguments]
+    fast = run(cuda, layer, torch.float32, *on_device, is_residual=is_residual)
+    assert exact.keys() == fast.keys()
+    for name, value in exact.items():
+        torch.testing.assert_close(
+            fast[name].cpu(), value, rtol=0, atol=1e-5 * max(1.0, value.abs().max().item()), msg=name
+        )
+
+
+@pytest.fixture(autouse=True)
+def no_tf32(monkeypatch):
+    """Outside of the kernels as well."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize(
+    ("rows", "columns", "hidden"), [*((*size, 5) for size in SIZES), (4, 3, 1), (3, 4, 16), (4, 3, 17), (2, 18, 3)]
+)
+def test_kernels_agree_with_the_reference(layer, rows, columns, hidden):
+    x = torch.randn(2, 2 * hidden, rows, columns, dtype=torch.float64)
+    assert_agree(layer, x, LAYERS[layer](2 * hidden, hidden))
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("is_residual", [True, False])
+@pytest.mark.parametrize("has_skips", [True, False])
+def test_conditions_and_connections_agree(layer, is_residual, has_skips):
+    x, context = torch.randn(2, 12, 3, 4, dtype=torch.float64), torch.randn(2, 4, 3, 4, dtype=torch.float64)
+    weights = conditioned(LAYERS[layer](12, 6), 2, 4)
+    assert_agree(layer, x, weights, context, is_residual=is_residual, has_skips=has_skips)
+
+
+@pytest.mark.parametrize(("taps", "width"), [(1, 1), (3, 5), (4, 3)])
+@pytest.mark.parametrize("columns", [1, 2, 7])
+def test_row_kernel_of_other_widths(taps, width, columns):
+    x = torch.randn(2, 12, 3, columns, dtype=torch.float64)
+    assert_agree("row_lstm", x, row_weights(12, 6, taps, width))
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_kernels_give_the_same_without_gradients(layer):
+    x, skips = torch.randn(2, 2, 12, 4, 3, device=DEVICE)
+    weights = each(lambda t: t.float().to(DEVICE), LAYERS[layer](12, 6))
+    function = getattr(cuda, layer)
+    saved = function(x.clone().requires_grad_(), skips, weights, is_residual=True)
+    unsaved = function(x, skips, weights, is_residual=True)
+    assert all(torch.equal(a, b) for a, b in zip(saved, unsaved, strict=True))
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_kernels_differentiate_twice_over_a_kept_graph(layer):
+    x = torch.randn(1, 12, 3, 4, device=DEVICE, requires_grad=True)
+    weights = each(lambda t: t.float().to(DEVICE), LAYERS[layer](12, 6))
+    out, _ = getattr(cuda, layer)(x, None, weights, is_residual=True)
+    first = torch.autograd.grad(out.sum(), x, retain_graph=True)[0]
+    assert torch.equal(first, torch.autograd.grad(out.sum(), x)[0])
+
+
+@pytest.mark.filterwarnings("ignore:.*(overflow|invalid value)")  # as NumPy calls what is meant
+@pytest.mark.parametrize("layer", LAYERS)
+def test_saturated_gates_stay_finite_and_not_a_number_is_not_hidden(layer):
+    weights = each(lambda t: t.float().to(DEVICE), LAYERS[layer](12, 6))
+    x = 1e30 * torch.randn(1, 12, 3, 4, device=DEVICE)
+    assert getattr(cuda, layer)(x, torch.zeros_like(x), weights, is_residual=False)[1].isfinite().all()
+    x = torch.zeros(1, 12, 3, 3, device=DEVICE)
+    x[0, 4, 1, 1] = torch.nan
+    skips = getattr(cuda, layer)(x, torch.zeros_like(x), weights, is_residual=True)[1]
+    assert skips[0, :, 1, 1].isnan().all()
+    assert skips[0, :, 0].isfinite().all()
+
+
+def test_cuda_is_refused_where_it_cannot_be(monkeypatch):
+    x, weights = torch.randn(1, 12, 2, 2), each(lambda t: t.float(), row_weights(12, 6))
+    monkeypatch.setenv("PIXELRNN_SCAN", "cuda")
+    with pytest.raises(ConfigError, match=r"PIXELRNN_SCAN is 'cuda', which .*; this is torch\.float32 on cpu, 6 units"):
+        scan.row_lstm(x, None, weights, is_residual=True)
+
+
+@pytest.mark.skipif(not HAS_GPU, reason="needs a CUDA GPU")
+@pytest.mark.parametrize("architecture", ["row-lstm", "diagonal-bilstm"])
+@pytest.mark.parametrize("hidden", [9, 16, 24, 32])
+def test_models_agree_on_cuda(architecture, hidden, monkeypatch):
+    model = ImageModel(ModelConfig(architecture=architecture, shape=(1, 28, 28), levels=2, hidden=hidden), seed=0)
+    x = torch.randint(0, 2, (4, 1, 28, 28))
+    gradients = []
+    for device, choice in (("cpu", "reference"), ("cuda", "cuda")):
+        monkeypatch.setenv("PIXELRNN_SCAN", choice)
+        model.to(device).zero_grad()
+        model.log_prob(x.to(device)).sum().backward()
+        gradients.append({name: parameter.grad.cpu() for name, parameter in model.named_parameters()})
+    for name, gradient in gradients[0].items():
+        torch.testing.assert_close(gradients[1][name], gradient, rtol=0, atol=2e-5 * gradient.abs().max().item())
