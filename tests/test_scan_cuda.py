@@ -25,7 +25,9 @@ def assert_agree(layer, x, weights, context=None, *, has_skips=True, is_residual
     d_out, d_skips = torch.randn_like(x), torch.randn_like(x) if has_skips else None
     arguments = [x, skips, weights, context, d_out, d_skips]
     exact = run(reference, layer, torch.float64, *arguments, is_residual=is_residual)
-    on_device = [each(lambda t: t.to(DEVICE), a) if a is weights else None if a is None else a.to(DEVICE) for a in arguments]
+    on_device = [
+        each(lambda t: t.to(DEVICE), a) if a is weights else None if a is None else a.to(DEVICE) for a in arguments
+    ]
     fast = run(cuda, layer, torch.float32, *on_device, is_residual=is_residual)
     assert exact.keys() == fast.keys()
     for name, value in exact.items():

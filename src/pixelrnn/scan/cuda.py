@@ -1,6 +1,7 @@
 """The recurrent layers on CUDA: Triton kernels for the recurrence, torch for what goes into it and comes out.
 
-Differentiable once. The recurrence itself is computed in float32, whatever the maps around it are.
+Differentiable once. The recurrence itself is computed in float32, whatever the maps around it are; its products are
+TF32's where torch may use these (under autocast, or as `torch.set_float32_matmul_precision` says), else float32's.
 """
 
 from typing import Any, NamedTuple
@@ -86,12 +87,14 @@ class _Scan(torch.autograd.Function):
     def forward(ctx: Any, gates: Tensor, weight: Tensor, kernels: _Kernels) -> Tensor:
         images, rows, columns, directions, _ = gates.shape
         states = gates.new_empty(images, rows, columns, directions, weight.shape[2])
-        saves = any(ctx.needs_input_grad)
+        saves, is_reduced = any(ctx.needs_input_grad), torch.is_autocast_enabled("cuda")
+        is_reduced = is_reduced or torch.get_float32_matmul_precision() != "highest"
+        constants = _constants(weight, kernels) | {"PRECISION": "tf32" if is_reduced else "tf32x3"}
         saved, memory = (torch.empty_like(gates), torch.empty_like(states)) if saves else (gates, states)
         kernels.forward[images, directions](
-            gates, saved, weight, memory, states, ROWS=rows, COLUMNS=columns, SAVES=saves, **_constants(weight, kernels)
+            gates, saved, weight, memory, states, ROWS=rows, COLUMNS=columns, SAVES=saves, **constants
         )
-        ctx.kernels = kernels
+        ctx.kernels, ctx.constants = kernels, constants
         ctx.save_for_backward(saved, weight, memory, states)
         return states
 
@@ -103,15 +106,21 @@ class _Scan(torch.autograd.Function):
         d_gates = torch.empty_like(saved)
         d_states = d_states.clone(memory_format=torch.contiguous_format)
         ctx.kernels.backward[images, directions](
-            saved, weight, memory, d_states, d_gates, ROWS=rows, COLUMNS=columns, **_constants(weight, ctx.kernels)
+            saved, weight, memory, d_states, d_gates, ROWS=rows, COLUMNS=columns, **ctx.constants
         )
         return d_gates, _weight_gradient(states, d_gates, ctx.kernels.offsets), None
 
 
-def _constants(weight: Tensor, kernels: _Kernels) -> dict[str, int]:
+def _constants(weight: Tensor, kernels: _Kernels) -> dict[str, Any]:
     hidden = weight.shape[2]
     units, lines = (max(LEAST, triton.next_power_of_2(size)) for size in (hidden, kernels.lines))
-    return {"HIDDEN": hidden, "UNITS": units, "LINES": lines, "num_warps": units * lines // 128, **kernels.options}
+    return {
+        "HIDDEN": hidden,
+        "UNITS": units,
+        "LINES": lines,
+        "num_warps": max(1, units * lines // 256),
+        **kernels.options,
+    }
 
 
 def _weight_gradient(states: Tensor, d_gates: Tensor, offsets: list[list[tuple[int, int]]]) -> Tensor:

@@ -10,7 +10,8 @@ Maps are channels-last, D directions (1 or 2) of h units beside one another:
 - memory, states: `(N, H, W, D, h)`; d_states is overwritten
 - weight: from the states to the gates, `(D, K, h, 4h)`
 
-`HIDDEN` is h, `UNITS` the power of two of at least 16 that holds it, `LINES` that of the longest front.
+`HIDDEN` is h, `UNITS` the power of two of at least 16 that holds it, `LINES` that of the longest front; `PRECISION` is
+that of the products.
 """
 
 from typing import Any
@@ -19,9 +20,6 @@ import triton
 import triton.language as tl
 
 __all__ = ["diagonal_backward", "diagonal_forward", "row_backward", "row_forward"]
-
-# Products of three TF32 products each: float32's precision on tensor cores.
-PRECISION = tl.constexpr("tf32x3")
 
 
 @triton.jit
@@ -93,7 +91,7 @@ def _diagonal(number, image, direction, ROWS: tl.constexpr, COLUMNS: tl.constexp
 @triton.jit
 def diagonal_forward(
     gates, saved, weight, memory, states, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
-    HIDDEN: tl.constexpr, UNITS: tl.constexpr, LINES: tl.constexpr, SAVES: tl.constexpr,
+    HIDDEN: tl.constexpr, UNITS: tl.constexpr, LINES: tl.constexpr, PRECISION: tl.constexpr, SAVES: tl.constexpr,
 ):  # fmt: skip
     """Memory and states of the Diagonal BiLSTM from the input-to-state terms; `saved` with `SAVES`."""
     image, direction = tl.program_id(0).to(tl.int64), tl.program_id(1)
@@ -125,7 +123,7 @@ def diagonal_forward(
 @triton.jit
 def diagonal_backward(
     saved, weight, memory, d_states, d_gates, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
-    HIDDEN: tl.constexpr, UNITS: tl.constexpr, LINES: tl.constexpr,
+    HIDDEN: tl.constexpr, UNITS: tl.constexpr, LINES: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
     """Gradients of the pre-activations from those of the states."""
     image, direction = tl.program_id(0).to(tl.int64), tl.program_id(1)
@@ -154,7 +152,8 @@ def diagonal_backward(
 @triton.jit
 def row_forward(
     gates, saved, weight, memory, states, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
-    HIDDEN: tl.constexpr, UNITS: tl.constexpr, LINES: tl.constexpr, SAVES: tl.constexpr, TAPS: tl.constexpr,
+    HIDDEN: tl.constexpr, UNITS: tl.constexpr, LINES: tl.constexpr, PRECISION: tl.constexpr, SAVES: tl.constexpr,
+    TAPS: tl.constexpr,
 ):  # fmt: skip
     """Memory and states of the Row LSTM from the input-to-state terms; `saved` with `SAVES`."""
     image, columns = tl.program_id(0).to(tl.int64), tl.arange(0, LINES)
@@ -181,7 +180,7 @@ def row_forward(
 @triton.jit
 def row_backward(
     saved, weight, memory, d_states, d_gates, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
-    HIDDEN: tl.constexpr, UNITS: tl.constexpr, LINES: tl.constexpr, TAPS: tl.constexpr,
+    HIDDEN: tl.constexpr, UNITS: tl.constexpr, LINES: tl.constexpr, PRECISION: tl.constexpr, TAPS: tl.constexpr,
 ):  # fmt: skip
     """Gradients of the pre-activations from those of the states."""
     image, columns = tl.program_id(0).to(tl.int64), tl.arange(0, LINES)
