@@ -117,6 +117,6 @@ def test_models_agree_on_cuda(architecture, hidden, monkeypatch):
         monkeypatch.setenv("PIXELRNN_SCAN", choice)
         model.to(device).zero_grad()
         model.log_prob(x.to(device)).sum().backward()
-        gradients.append({name: parameter.grad.cpu() for name, parameter in model.named_parameters()})
+        gradients.append({name: parameter.grad.cpu().clone() for name, parameter in model.named_parameters()})
     for name, gradient in gradients[0].items():
         torch.testing.assert_close(gradients[1][name], gradient, rtol=0, atol=2e-5 * gradient.abs().max().item())
