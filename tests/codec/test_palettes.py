@@ -38,6 +38,17 @@ def test_colours_come_back(channels, count, seed):
     assert len(content) >= least_bytes(counts)
 
 
+def test_the_first_come_back_alone():
+    """However many they are: tables grow with all that was packed, not with what is wanted."""
+    palettes = [support.colours for support in supports_of(300, 3)]
+    counts = [len(palette) for palette in palettes]
+    assert sum(counts) > 2**13
+    content = pack_palettes(palettes)
+    for first in (1, 150, 300):
+        found = unpack_palettes(content, counts, 3, first)
+        assert all((one == other).all() for one, other in zip(found, palettes[:first], strict=True))
+
+
 def test_what_is_common_to_pictures_costs_little():
     colours = np.random.default_rng(0).integers(0, 256, (60, 4))
     one, many = len(pack_palettes([colours])), len(pack_palettes([colours] * 50))

@@ -42,12 +42,12 @@ def supports_of(
         return {}
     if not config.takes_support:
         raise ArchiveError("it holds colours of pictures, which its model does not know of")
-    channels = config.shape[0]
-    counts = [index.members[number].colours for number in numbers]
-    supports = [Support(palette) for palette in unpack_palettes(read(int(index.has_model)), counts, channels)]
+    counts = [index.members[number].colours for number in index.with_colours]
+    palettes = unpack_palettes(read(int(index.has_model)), counts, config.shape[0], len(numbers))
+    supports = [Support(palette) for palette in palettes]
     if any(
-        len(support) != count or support.colours.max() >= config.levels
-        for support, count in zip(supports, counts, strict=True)
+        len(support) != index.members[number].colours or support.colours.max() >= config.levels
+        for number, support in zip(numbers, supports, strict=True)
     ):
         raise ArchiveError("the colours of its pictures are damaged")
     return dict(zip(numbers, supports, strict=True))
@@ -62,8 +62,8 @@ def orders_of(index: Index, read: Callable[[int], bytes], needed: AbstractSet[in
     numbers = _up_to(index.with_order, needed)
     if not numbers:
         return {}
-    counts = [index.members[number].order for number in numbers]
-    orders = unpack_palettes(read(index.has_model + bool(index.with_colours)), counts, 1)
+    counts = [index.members[number].order for number in index.with_order]
+    orders = unpack_palettes(read(index.has_model + bool(index.with_colours)), counts, 1, len(numbers))
     return {number: order.astype(np.uint8).tobytes() for number, order in zip(numbers, orders, strict=True)}
 
 

@@ -90,13 +90,14 @@ def pack_palettes(palettes: Sequence[Array]) -> bytes:
     return content.ljust(least_bytes(counts.tolist()), b"\0")
 
 
-def unpack_palettes(content: bytes, counts: Sequence[int], channels: int) -> list[Array]:
+def unpack_palettes(content: bytes, counts: Sequence[int], channels: int, first: int | None = None) -> list[Array]:
     """The rows again, int64.
 
     Args:
         content: What `pack_palettes` returned.
-        counts: Rows of each array, at least 1.
+        counts: Rows of each array that was packed, at least 1.
         channels: Of them.
+        first: Only so many arrays are unpacked, at least 1; all if not given.
 
     Raises:
         ArchiveError: If the bytes cannot be those.
@@ -104,16 +105,16 @@ def unpack_palettes(content: bytes, counts: Sequence[int], channels: int) -> lis
     if len(content) % WORD.itemsize or len(content) < least_bytes(counts) or not all(counts):
         raise ArchiveError(f"{len(content)} bytes cannot hold the colours of {len(counts)} pictures")
     decoder = constriction.stream.queue.RangeDecoder(np.frombuffer(content, WORD).astype(np.uint32))
-    values = np.zeros((sum(counts), channels), np.int64)
+    values = np.zeros((sum(counts), channels), np.int64)  # of all: their number decides the size of the tables
     machine, chance = _machine(np.array(counts, np.int64), values)
     _begin(machine)
-    model = constriction.stream.model.Bernoulli
+    model, wanted = constriction.stream.model.Bernoulli, counts[:first]
     try:
-        for _ in range(values.size * BITS):
+        for _ in range(sum(wanted) * channels * BITS):
             _step(machine, decoder.decode(model(float(chance[0]), perfect=False)))
     except AssertionError as error:  # the library's word for it
         raise ArchiveError("the colours of its pictures are damaged") from error
-    return np.split(values, np.cumsum(counts)[:-1])
+    return np.split(values[: sum(wanted)], np.cumsum(wanted)[:-1])
 
 
 class _Kept(np.ndarray[Any, np.dtype[Any]]):
