@@ -4,10 +4,10 @@ import os
 
 import pytest
 import torch
-from tests.test_scan import LAYERS, SIZES, conditioned, each, row_weights, run
 
 from pixelrnn import ConfigError, ImageModel, ModelConfig, scan
 from pixelrnn.scan import reference
+from tests.test_scan import LAYERS, SIZES, conditioned, each, row_weights, run
 
 HAS_GPU = torch.cuda.is_available()
 DEVICE = "cuda" if HAS_GPU else "cpu"

@@ -4,7 +4,7 @@ Every class here is a `ValueError`, so library users catch what they expect; the
 the sentence alone and exits with 2. Invariants of our own code are `assert`, never one of these.
 """
 
-__all__ = ["ArchiveError", "ConfigError", "DataError", "PixelRNNError", "RunError", "RunExistsError"]
+__all__ = ["ArchiveError", "ConfigError", "DataError", "PixelRNNError", "RunError", "RunExistsError", "SizesError"]
 
 
 class PixelRNNError(ValueError):
@@ -17,6 +17,14 @@ class ConfigError(PixelRNNError):
 
 class DataError(PixelRNNError):
     """A source or an array of images cannot be used; the message says which and why."""
+
+
+class SizesError(DataError):
+    """Images that must have one size have several; `what` says so without the advice."""
+
+    def __init__(self, what: str, advice: str) -> None:
+        super().__init__(f"{what}; {advice}")
+        self.what = what
 
 
 class RunError(PixelRNNError):

@@ -68,6 +68,29 @@ def test_maps_and_a_page(folder, new, tmp_path, capsys):
             assert picture.width > 500
 
 
+def test_maps_of_an_earlier_run_do_not_stay(folder, new, tmp_path):
+    for most in (2, 1):
+        assert run("score", folder / "run", folder, "--maps", tmp_path, "--most", most) == 0
+        pictures = {path.name for path in tmp_path.glob("*.png")}
+        assert pictures == {f"{group}-{place:02d}.png" for group in ("least", "most") for place in range(1, most + 1)}
+
+
+def test_few_usual_images_are_no_proof(folder, new, capsys):
+    """With four of them nothing can be rarer than one in five."""
+    assert run("score", folder / "run", new) == 0
+    said = capsys.readouterr().out
+    assert "compared with 4 usual images, no p-value can be below 0.20" in said
+    assert "of as many usual ones" not in said
+
+
+def test_images_of_several_sizes_are_refused_with_the_reason(folder, tmp_path, capsys):
+    for side in (8, 9):
+        Image.new("L", (side, side)).save(tmp_path / f"{side}.png")
+    for command in ("score", "entropy", "evaluate"):
+        assert run(command, folder / "run", tmp_path) == 2
+        assert "run was trained on images of one size, so these need one too" in capsys.readouterr().err
+
+
 def test_usual_images_from_elsewhere(folder, new, capsys):
     assert run("score", folder / "run", new, "--usual", new, "--json") == 0
     said = json.loads(capsys.readouterr().out)
@@ -105,6 +128,8 @@ def test_entropy(folder, tmp_path, capsys):
     assert run("evaluate", folder / "run", "--json") == 0
     nats = json.loads(capsys.readouterr().out)["nats"]
     assert found["bits"] == pytest.approx(nats / np.log(2))
+    assert run("entropy", folder / "run", "--map", tmp_path / "bits.jpg") == 2
+    assert "--map names a file that ends in .png" in capsys.readouterr().err
     assert run("entropy", folder / "run", "--confidence", 1) == 2
     assert "confidence is 1.0; it lies above 0 and below 1" in capsys.readouterr().err
 

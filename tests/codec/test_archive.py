@@ -324,6 +324,8 @@ def test_nothing_is_overwritten(grey, folder, tmp_path):
         decompress(archive, grey, tmp_path)
         with pytest.raises(ArchiveError, match=r"004\.png exists"):
             decompress(archive, grey, tmp_path)
+        with pytest.raises(ArchiveError, match=r"a\.pxr is a file; out \(--out\) names a folder"):
+            decompress(archive, grey, out)
         decompress(archive, grey, tmp_path, overwrite=True)
 
 

@@ -50,7 +50,7 @@ def test_a_dangling_link_is_named(tmp_path):
 def test_mixed_sizes(tmp_path):
     picture(size=(4, 5)).save(tmp_path / "a.png")
     picture(size=(6, 5)).save(tmp_path / "b.png")
-    refuse(r"images differ in size: a\.png has 4x5 pixels, b\.png has 6x5; give --size", tmp_path)
+    refuse(r"images differ in size: a\.png has 4x5 pixels, b\.png has 6x5; give size \(--size\)", tmp_path)
 
 
 def test_patches_larger_than_an_image(tmp_path):

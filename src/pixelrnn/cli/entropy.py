@@ -65,8 +65,8 @@ class Entropy:
             require_source(self.source)
         require_draws(self.confidence, self.draws)
         require_seed("seed", self.seed)
-        if self.map is not None and self.map.is_dir():
-            raise ConfigError(f"{self.map} is a folder; --map names a file")
+        if self.map is not None and (self.map.suffix.lower() != ".png" or self.map.is_dir()):
+            raise ConfigError(f"map is {self.map}; --map names a file that ends in .png")
 
     def run(self) -> int:
         """Estimate, and show."""

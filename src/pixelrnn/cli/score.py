@@ -67,10 +67,10 @@ class Score:
     """How many of the least usual images are shown, and drawn with --maps, and as many of the most usual ones."""
 
     maps: Path | None = None
-    """Folder for pictures of where in an image its bits are, and a page that shows them."""
+    """Folder for pictures of where in an image its bits are, and a page that shows them; those there are replaced."""
 
     csv: Path | None = None
-    """File for the numbers of all images."""
+    """File for the numbers of all images; one that is there is replaced."""
 
     json: bool = False
     """Print JSON: the numbers of all images."""
@@ -144,7 +144,9 @@ class Score:
             return self.method
         if self.against is not None:
             return "ratio"
-        return "complexity" if model.config.levels and model.config.shape[0] != 2 else "typicality"
+        from pixelrnn.tasks.anomaly import InputComplexity
+
+        return "complexity" if InputComplexity.takes(model.config) else "typicality"
 
     def _usual(self, model: "AbstractImageModel", data: "Data") -> "ImageSet":
         """Images that scores are compared with."""
@@ -180,6 +182,13 @@ class Score:
             row = rows[item]
             numbers = f"{row['score']:>9.3f}{row['p_value']:>9.4f}{row['rank']:>7.3f}{row['nats']:>12.1f}"
             say(f"{numbers}{row['bits_per_dim']:>10.4f}  {row['name']}")
+        least_value = 1 / (1 + facts["usual_images"])
+        if least_value > ALPHA:
+            say(
+                f"compared with {facts['usual_images']} usual images, no p-value can be below {least_value:.2f}: the "
+                "order tells more than they do; give more of them with --usual"
+            )
+            return
         unusual = sum(row["p_value"] <= ALPHA for row in rows)
         expected = math.floor(ALPHA * len(rows))
         say(

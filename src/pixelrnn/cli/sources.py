@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pixelrnn.cli.console import is_first_process, progress, say
 from pixelrnn.config import DataConfig, ModelConfig, require_source
-from pixelrnn.errors import ConfigError
+from pixelrnn.errors import ConfigError, SizesError
 
 if TYPE_CHECKING:
     from pixelrnn.data import Data
@@ -71,7 +71,12 @@ def load_as_trained(
         changes["channels"] = CHANNELS[model.shape[0]]
     if are_whole and config.crop == "random" and not is_own and config.context == "none":
         changes |= {"size": 1, "align": 1}  # no image is too small; the run's own are split as they were
-    data = load(source, config, is_silent=not is_first_process(), **changes)
+    try:
+        data = load(source, config, is_silent=not is_first_process(), **changes)
+    except SizesError as error:
+        raise SizesError(
+            error.what, f"{run_folder} was trained on images of one size, so these need one too"
+        ) from error
     if data.label_names and recorded.get("labels"):
         data = data.relabelled(recorded["labels"])
     is_whole = is_own and "limit" not in changes and config.limit is None

@@ -92,6 +92,8 @@ def decompress(
         RunError: If a file cannot be written, or has come there meanwhile.
     """
     out, damaged = Path(out), list[str]()
+    if out.exists() and not out.is_dir():
+        raise ArchiveError(f"{out} is a file; out (--out) names a folder")
     numbers = range(len(archive.members)) if wanted is None else sorted(wanted)
     paths = {number: _path(archive, out, number) for number in numbers}
     there = {number for number, path in paths.items() if path.is_file()} if not overwrite else set[int]()

@@ -14,7 +14,7 @@ from pixelrnn.data.images import Data, ImageSet, spaced
 from pixelrnn.data.quantise import Quantiser
 from pixelrnn.data.sources import Source, find
 from pixelrnn.data.split import SPLITS, complete_splits
-from pixelrnn.errors import DataError
+from pixelrnn.errors import DataError, SizesError
 
 __all__ = ["load_data"]
 
@@ -119,9 +119,10 @@ def _shape(found: Source, config: DataConfig) -> tuple[int, int, int]:
                     f"{found.name(position)} is {shape[2]}x{shape[1]} pixels, less than a patch of {size[1]}x{size[0]}"
                 )
         elif shape != first:
-            raise DataError(
+            raise SizesError(
                 f"images differ in size: {found.name(0)} has {first[2]}x{first[1]} pixels, "
-                f"{found.name(position)} has {shape[2]}x{shape[1]}; give --size"
+                f"{found.name(position)} has {shape[2]}x{shape[1]}",
+                "give size (--size), to which all are brought",
             )
     if config.crop == "random" and size is not None:
         return (first[0], *size)

@@ -1,7 +1,7 @@
 """The two recurrent layers of the paper: Row LSTM and Diagonal BiLSTM, by whatever implementation is fastest.
 
-`PIXELRNN_SCAN` chooses: `reference` (plain torch), `cpu` (compiled, float32 on the CPU only), `cuda` (compiled, on CUDA)
-or `auto`, the default: compiled where it can be. The compiled layers can be differentiated once, by `backward` or
+`PIXELRNN_SCAN` chooses: `reference` (plain torch), `cpu` (compiled, float32 on the CPU only), `cuda` (compiled, on
+CUDA) or `auto`, the default: compiled where it can be. The compiled layers can be differentiated once, by `backward` or
 `torch.autograd.grad`; for double gradients and for `torch.func` choose the reference.
 """
 
@@ -60,7 +60,7 @@ def _implementation(
         return importlib.import_module("pixelrnn.scan.cuda")
     if choice == "cuda":
         raise ConfigError(
-            f"PIXELRNN_SCAN is 'cuda', which takes up to {TILE[0]} units, {TILE[1]} with those of all cells of a front, "
+            f"PIXELRNN_SCAN is 'cuda', which takes up to {TILE[0]} units, {TILE[1]} for the cells of a front together, "
             f"in single or lower precision, and the package triton; {_found(tensors)}, {weights.up.shape[1]} units"
         )
     return reference

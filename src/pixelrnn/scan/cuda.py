@@ -57,7 +57,8 @@ def diagonal_bilstm(
     offsets = [[(0, -1), (-1, 0)], [(0, 1), (-1, 0)]]
     kernels = _Kernels(cuda_kernels.diagonal_forward, cuda_kernels.diagonal_backward, x.shape[2], offsets, {})
     gates = reference.diagonal_gates(x, _unit_by_unit(weights, 1), context)
-    state = _by_unit(weights.state, 1).mT.unflatten(1, (2, -1))  # (2, 2, h, 4h)
+    state = _by_unit(weights.state, 1).mT  # (2, 2h, 4h)
+    state = state.reshape(2, 2, -1, state.shape[2])
     states = reference.both(*_scan(gates, state, kernels))
     return reference.project(x, skips, states, weights, is_residual)
 
@@ -70,7 +71,8 @@ def _unit_by_unit(weights: Weights, axis: int) -> Weights:
 
 
 def _by_unit(weight: Tensor, axis: int) -> Tensor:
-    return weight.unflatten(axis, (4, -1)).transpose(axis, axis + 1).flatten(axis, axis + 1)
+    before, gates, after = weight.shape[:axis], weight.shape[axis], weight.shape[axis + 1 :]
+    return weight.reshape(*before, 4, gates // 4, *after).transpose(axis, axis + 1).reshape(weight.shape)
 
 
 def _scan(gates: Tensor, weight: Tensor, kernels: _Kernels) -> Tensor:
@@ -99,7 +101,7 @@ class _Scan(torch.autograd.Function):
         return states
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, d_states: Tensor) -> tuple[Tensor, Tensor, None]:
         saved, weight, memory, states = ctx.saved_tensors
         images, rows, columns, directions, _ = saved.shape

@@ -14,8 +14,6 @@ Maps are channels-last, D directions (1 or 2) of h units beside one another:
 that of the products.
 """
 
-from typing import Any
-
 import triton
 import triton.language as tl
 

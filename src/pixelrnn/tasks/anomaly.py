@@ -32,6 +32,7 @@ from torch import Tensor
 from pixelrnn.abstract import AbstractImageModel
 from pixelrnn.codec.examine import MOST_WEBP
 from pixelrnn.codec.pictures import saved
+from pixelrnn.config import ModelConfig
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.figures import MODES, to_image
 from pixelrnn.tasks.entropy import bootstrap
@@ -173,11 +174,16 @@ class InputComplexity(AbstractDetector):
 
     def __init__(self, model: AbstractImageModel, *, batch: int = 64) -> None:
         super().__init__(model, batch=batch)
-        if not 2 <= model.config.levels <= 256 or model.config.shape[0] not in MODES:
+        if not self.takes(model.config):
             raise ConfigError(
                 f"complexity compares with PNG and WebP; they have no images of {model.config.shape[0]} channels and "
                 f"{model.config.levels or 'continuous'} levels"
             )
+
+    @staticmethod
+    def takes(config: ModelConfig) -> bool:
+        """Whether PNG and WebP have images as a model of this configuration takes them."""
+        return 2 <= config.levels <= 256 and config.shape[0] in MODES
 
     def _judge(self, lengths: Scores, images: Images, callback: Callback) -> Array:
         coded = [coded_bits(examples.images, self.model.config.levels) for examples in batches(images, self.batch)]

@@ -1,0 +1,188 @@
+"""Does training end well, whatever the seed? A PixelRNN and a small GAN on the same images, in the same time.
+
+    python benchmarks/stability.py mnist.npz --minutes 3 --out benchmarks/out
+
+Each seed trains a Diagonal BiLSTM by likelihood and a DCGAN (Radford et al. 2016, with two convolutions on each side,
+for 28x28) by the usual game, both on digits of 8 grey levels, and draws 2,000 images. They are measured by a classifier
+that was trained on the same images: the Frechet distance of its features from those of test images, as FID measures
+(Heusel et al. 2017), and how many of the ten classes are less than 1% of what is drawn. Samples that are there already
+are not drawn again.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+import tyro
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+import pixelrnn
+from pixelrnn.figures import grid, save_image
+
+LEVELS, CLASSES, LATENT, BATCH = 8, 10, 64, 64
+SAMPLES, SHOWN = 2_000, 12
+LOST = 0.01  # share of a class below which it counts as lost
+
+
+class Classifier(nn.Module):
+    """Digits to features and scores of the classes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers = [nn.Conv2d(1, 16, 5, 2, 2), nn.ReLU(), nn.Conv2d(16, 32, 5, 2, 2), nn.ReLU(), nn.Flatten()]
+        self.features = nn.Sequential(*layers, nn.Linear(32 * 49, 64), nn.ReLU())
+        self.last = nn.Linear(64, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.features(x))
+
+
+def scaled(images: Tensor) -> Tensor:
+    """Levels to -1 .. 1."""
+    return images.float() / (LEVELS - 1) * 2 - 1
+
+
+def batches(images: Tensor, random: np.random.Generator, passes: int | None = None):
+    """Places of images, for ever or for so many passes."""
+    done = 0
+    while passes is None or done < passes:
+        yield from torch.from_numpy(random.permutation(len(images))).split(BATCH)
+        done += 1
+
+
+def train_classifier(images: Tensor, labels: Tensor) -> Classifier:
+    """Two passes."""
+    torch.manual_seed(0)
+    model = Classifier()
+    optimiser = torch.optim.Adam(model.parameters(), 1e-3)
+    for places in batches(images, np.random.default_rng(0), passes=2):
+        optimiser.zero_grad()
+        F.cross_entropy(model(scaled(images[places])), labels[places]).backward()
+        optimiser.step()
+    return model.eval()
+
+
+def pixelrnn_samples(data: pixelrnn.Data, seed: int, minutes: float) -> Tensor:
+    """Of a Diagonal BiLSTM."""
+    config = pixelrnn.ModelConfig(shape=(1, 28, 28), levels=LEVELS, layers=5, hidden=16)
+    model = pixelrnn.build_model(config, seed=seed)
+    pixelrnn.fit(model, data, pixelrnn.TrainConfig(minutes=minutes, seed=seed, samples=0, evaluations=4))
+    return model.sample(SAMPLES, seed=seed)
+
+
+def gan_samples(data: pixelrnn.Data, seed: int, minutes: float) -> Tensor:
+    """Of a DCGAN: learning rates, momentum and first weights are those of its paper."""
+    torch.manual_seed(seed)
+    up = {"kernel_size": 4, "stride": 2, "padding": 1}
+    generator = nn.Sequential(
+        nn.Linear(LATENT, 64 * 49), nn.Unflatten(1, (64, 7, 7)), nn.BatchNorm2d(64), nn.ReLU(),
+        nn.ConvTranspose2d(64, 32, **up), nn.BatchNorm2d(32), nn.ReLU(), nn.ConvTranspose2d(32, 1, **up), nn.Tanh(),
+    )  # fmt: skip
+    discriminator = nn.Sequential(
+        nn.Conv2d(1, 32, **up), nn.LeakyReLU(0.2), nn.Conv2d(32, 64, **up), nn.BatchNorm2d(64), nn.LeakyReLU(0.2),
+        nn.Flatten(), nn.Linear(64 * 49, 1),
+    )  # fmt: skip
+    for layer in (*generator, *discriminator):
+        if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(layer.weight, 0, 0.02)
+    rules = [torch.optim.Adam(each.parameters(), 2e-4, betas=(0.5, 0.999)) for each in (generator, discriminator)]
+    images, end = data.train.batch(range(len(data.train))), time.perf_counter() + 60 * minutes
+    for places in batches(images, np.random.default_rng(seed)):
+        if time.perf_counter() > end:
+            break
+        fake = generator(torch.randn(len(places), LATENT))
+        real_score, fake_score = discriminator(scaled(images[places])), discriminator(fake.detach())
+        rules[1].zero_grad()
+        (F.softplus(-real_score) + F.softplus(fake_score)).mean().backward()
+        rules[1].step()
+        rules[0].zero_grad()
+        F.softplus(-discriminator(fake)).mean().backward()
+        rules[0].step()
+    generator.eval()
+    with torch.no_grad():
+        drawn = generator(torch.randn(SAMPLES, LATENT))
+    return ((drawn + 1) / 2 * LEVELS).floor().clamp(0, LEVELS - 1).to(torch.uint8)
+
+
+def frechet(one: Tensor, other: Tensor) -> float:
+    """|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)) of two sets of features."""
+    one, other = one.double(), other.double()
+    first, second = torch.cov(one.T), torch.cov(other.T)
+    root = torch.linalg.eigvals(first @ second).sqrt().real.sum()
+    distance = (one.mean(0) - other.mean(0)).square().sum() + first.trace() + second.trace() - 2 * root
+    return float(distance)
+
+
+def draw(found: dict[str, list[dict]], floor: float, minutes: float, path: Path) -> None:
+    """A point for each seed, and the shares of the classes."""
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for place, (name, runs) in enumerate(found.items()):
+        left.plot([run["distance"] for run in runs], [place] * len(runs), "o", alpha=0.7)
+        shares = np.array([run["shares"] for run in runs])
+        for offset, row in enumerate(shares):
+            at = np.arange(CLASSES) + 0.35 * place - 0.17 + 0.04 * (offset - len(shares) / 2)
+            right.plot(at, row, "o", color=f"C{place}", markersize=3, label=name if offset == 0 else None)
+    left.axvline(floor, color="grey", linestyle=":", label="training images")
+    left.set(xscale="log", xlabel="Frechet distance from test images", yticks=range(len(found)))
+    left.set_yticklabels(list(found))
+    left.set(ylim=(-0.6, len(found) - 0.4), title=f"{len(runs)} seeds, {minutes:g} minutes each")
+    left.legend()
+    right.axhline(LOST, color="grey", linestyle=":")
+    right.set(xlabel="class", ylabel="share of the samples", xticks=range(CLASSES), ylim=(0, None))
+    right.legend()
+    figure.savefig(path, dpi=120)
+
+
+def main(source: str, /, minutes: float = 3, seeds: int = 5, out: Path = Path("benchmarks/out")) -> None:
+    """Train, measure, print and draw.
+
+    Args:
+        source: MNIST with labels.
+        minutes: Of each training.
+        seeds: Of each kind.
+        out: Folder to write to.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)
+    data = pixelrnn.load_data(source, levels=LEVELS)
+    labelled = pixelrnn.load_data(source, levels=LEVELS, labels=True)
+    train, test = (each.examples(range(len(each))) for each in (labelled.train, labelled.test))
+    classifier = train_classifier(train.images, train.label)
+    with torch.no_grad():
+        accuracy = (classifier(scaled(test.images)).argmax(1) == test.label).double().mean()
+        real = classifier.features(scaled(test.images))
+        floor = frechet(classifier.features(scaled(train.images[:SAMPLES])), real)
+    print(f"the classifier finds {accuracy:.1%} of the test labels; training images have distance {floor:.2f}")
+    kinds: dict[str, Callable[[pixelrnn.Data, int, float], Tensor]]
+    kinds = {"PixelRNN": pixelrnn_samples, "GAN": gan_samples}
+    found: dict[str, list[dict]] = {name: [] for name in kinds}
+    for seed in range(seeds):
+        for name, samples in kinds.items():
+            file = out / f"stability-{name}-{seed}-{minutes:g}.pt"
+            if not file.exists():
+                torch.save(samples(data, seed, minutes), file)
+            images = torch.load(file)
+            with torch.no_grad():
+                shares = torch.bincount(classifier(scaled(images)).argmax(1), minlength=CLASSES) / len(images)
+                distance = frechet(classifier.features(scaled(images)), real)
+            lost = int((shares < LOST).sum())
+            found[name].append({"seed": seed, "distance": distance, "lost": lost, "shares": shares.tolist()})
+            print(f"{name}, seed {seed}: distance {distance:.2f}, {lost} classes lost", flush=True)
+    for name, runs in found.items():
+        distances = np.array([run["distance"] for run in runs])
+        print(f"{name}: {distances.mean():.2f} +- {distances.std(ddof=1):.2f}, worst {distances.max():.2f}")
+        files = [out / f"stability-{name}-{seed}-{minutes:g}.pt" for seed in range(seeds)]
+        shown = torch.cat([torch.load(file)[:SHOWN] for file in files])
+        save_image(out / f"stability-{name}.png", grid(shown, LEVELS, columns=SHOWN))
+    (out / "stability.json").write_text(json.dumps({"minutes": minutes, "training_images": floor, **found}, indent=1))
+    draw(found, floor, minutes, out / "stability.png")
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
