@@ -170,7 +170,7 @@ def test_a_model_that_diverges_is_out_of_the_race(tmp_path, monkeypatch):
     assert "row-lstm 4x16" not in " ".join(stage.what for stage in result.tried)
     training = training_of(material(tmp_path / "bits"))
     model = build(architecture="row-lstm", shape=(1, 6, 7), levels=2).float()
-    assert training.train(model, 0.01, "training") == 0
+    assert training.train(model, 0.01, "training") is None
     assert all(parameter.isfinite().all() for parameter in model.parameters())
     diverging += ["diagonal-bilstm", "local"]
     with pytest.raises(RunError, match="no model could be trained"):

@@ -10,6 +10,7 @@ beginning but by where it would be in the end.
 import copy
 import dataclasses
 import itertools
+import math
 import time
 from collections.abc import Callable
 
@@ -33,7 +34,9 @@ LOCAL_SIZES = ((1, 24), (2, 48), (3, 96))
 LOCAL_MIXTURES = 6
 COPIES, GRID = 6, 8
 PART = 2**16  # sub-pixels of a step of training, about
-EVALUATIONS = 4  # of the weights in a training
+EVALUATIONS = 4  # of the weights in the last training; a trial has one, at its end
+MEASURED_IN_FULL = 20.0  # minutes; with fewer, as much less is measured, or measuring would take longer than training
+LEAST_MEASURED = 2**15  # sub-pixels
 EXPONENT = -0.5  # of the time, in the course of the loss
 BITS = 7  # of a weight, in the sum of a trial
 LEAST_BITS = 3  # of a weight, when all that can be saved there is
@@ -115,7 +118,7 @@ class Training:
         report: Report,
         tried: Callable[[Stage], None],
     ) -> None:
-        self.material, self.seed, self.minutes, self.device = material, seed, minutes, device
+        self.material, self.seed, self.minutes, self.device = _measured(material, minutes), seed, minutes, device
         self.is_stopped = False
         self.stages: list[Stage] = []
         self.report = report
@@ -132,11 +135,13 @@ class Training:
         self.stages.append(stage)
         self._tried(stage)
 
-    def train(self, model: AbstractImageModel, minutes: float, what: str) -> float:
+    def train(
+        self, model: AbstractImageModel, minutes: float, what: str, evaluations: int = EVALUATIONS
+    ) -> _Measured | None:
         """Train a model in place, until the callback has had enough; a model that diverges stays as it was.
 
         Returns:
-            Minutes that it took; 0 if the model is as it was.
+            What came of it; None if the model is as it was.
         """
         before, minutes_used = copy.deepcopy(model.state_dict()), 0.0
 
@@ -147,13 +152,20 @@ class Training:
             return self.is_stopped
 
         batch = min(32, max(1, PART // self.material.data.dims))
-        config = TrainConfig(minutes=minutes, seed=self.seed, batch=batch, samples=0, evaluations=EVALUATIONS)
+        data = self.material.data
+        config = TrainConfig(
+            minutes=minutes, seed=self.seed, batch=batch, samples=0, evaluations=evaluations,
+            valid_images=len(data.valid),
+        )  # fmt: skip
         try:
-            fit(model, self.material.data, config, callback=show)
+            run = fit(model, data, config, callback=show)
         except RunError:  # its loss is no longer finite
             model.load_state_dict(before)
-            return 0.0
-        return minutes_used
+            return None
+        if math.isinf(run.best):  # stopped before anything was measured
+            return _Measured(minutes_used, bytes_of_pictures(model, self.material))
+        bits = run.best / math.log(2) / data.dims
+        return _Measured(minutes_used, _bytes_of_pictures(model, self.material, bits))
 
     def trial(self, candidates: list[_Candidate], shares: tuple[float, ...], count: int) -> list[_Candidate]:
         """Train candidates for shares of the time; of those that were measured, the ones with the smallest sums."""
@@ -171,10 +183,9 @@ class Training:
     def _extend(self, candidate: _Candidate, minutes: float) -> None:
         if self.is_stopped:
             return
-        used = self.train(candidate.model, minutes, f"trying {words(candidate.model.config)}")
-        if used:
-            pictures = bytes_of_pictures(candidate.model, self.material)
-            candidate.measured.append(_Measured(candidate.minutes + used, pictures))
+        found = self.train(candidate.model, minutes, f"trying {words(candidate.model.config)}", evaluations=1)
+        if found is not None:
+            candidate.measured.append(_Measured(candidate.minutes + found.minutes, found.pictures))
 
 
 def choose(training: Training) -> AbstractImageModel:
@@ -226,8 +237,20 @@ def words(config: ModelConfig) -> str:
 
 def bytes_of_pictures(model: AbstractImageModel, material: Material) -> int:
     """Bytes of all pictures, by those that are measured."""
+    return _bytes_of_pictures(model, material, evaluate(model, material.data.valid).bits_per_dim)
+
+
+def _bytes_of_pictures(model: AbstractImageModel, material: Material, bits_per_dim: float) -> int:
     colours = material.palettes if model.config.takes_support else 0
-    return round(evaluate(model, material.data.valid).bits_per_dim * material.subpixels / 8) + colours
+    return round(bits_per_dim * material.subpixels / 8) + colours
+
+
+def _measured(material: Material, minutes: float) -> Material:
+    """The material, with less to measure by if there is little time."""
+    data = material.data
+    share = min(1.0, minutes / MEASURED_IN_FULL)
+    count = max(math.ceil(share * len(data.valid)), math.ceil(LEAST_MEASURED / data.dims))
+    return dataclasses.replace(material, data=dataclasses.replace(data, valid=data.valid.spaced(count)))
 
 
 def _kinds(material: Material, size: int) -> list[ModelConfig]:
