@@ -13,8 +13,8 @@ test: install lint
 	$(BIN)/pytest --numprocesses auto --dist loadfile
 
 lint: install
-	$(BIN)/ruff check src tests conftest.py
-	$(BIN)/ruff format --check src tests conftest.py
+	$(BIN)/ruff check src tests examples benchmarks conftest.py
+	$(BIN)/ruff format --check src tests examples benchmarks conftest.py
 	$(BIN)/mypy
 
 install: $(VENV)/.installed

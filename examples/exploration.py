@@ -87,7 +87,7 @@ def draw(found: dict[str, NDArray[np.float64]], path: Path) -> None:
     """Means over the seeds and their standard errors, and each seed."""
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     for axes, column, label in zip(
-        figure.subplots(1, 2), (0, 1), ("places seen", "share of the seeds that have reached the goal"), strict=True
+        figure.subplots(1, 2), (0, 1), ("places seen", "share of the seeds at the goal so far"), strict=True
     ):
         for number, (name, runs) in enumerate(found.items()):
             each = runs[:, :, column] if column == 0 else np.maximum.accumulate(runs[:, :, column], axis=1)
@@ -97,7 +97,7 @@ def draw(found: dict[str, NDArray[np.float64]], path: Path) -> None:
             axes.fill_between(at, mean - error, mean + error, alpha=0.25, color=f"C{number}", linewidth=0)
             if column == 0:
                 axes.plot(at, each.T, color=f"C{number}", alpha=0.25, linewidth=0.7)
-        axes.set(xlabel="episode", ylabel=label, ylim=(0, None))
+        axes.set(xlabel="episode", ylabel=label, ylim=(-0.02 * (column or 15), None))
         axes.grid(alpha=0.3)
         axes.legend()
     figure.suptitle(f"A corridor of 31 places, {len(runs)} seeds")

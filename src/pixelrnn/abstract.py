@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pixelrnn import conditions, storage
+from pixelrnn import conditions, storage, zoo
 from pixelrnn.announce import compiled_module
 from pixelrnn.conditions import Supports
 from pixelrnn.config import ModelConfig, require_seed
@@ -413,13 +413,16 @@ class AbstractImageModel(nn.Module, abc.ABC):
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> Self:
-        """Read a model that `save_pretrained` or a training run wrote.
+        """Read a model that `save_pretrained` or a training run wrote, or one that is shipped with the package.
+
+        Args:
+            folder: Of the model, or the name of a shipped one (`pixelrnn models` lists them).
 
         Raises:
             RunError: If the folder holds no model, or one that is damaged or does not fit its configuration.
             ConfigError: If it holds a model of the other kind, of one or of several scales.
         """
-        folder = Path(folder)
+        folder = zoo.find(folder)
         model = cls(storage.read_config(folder, ModelConfig), seed=0)
         storage.load_tensors(folder / MODEL, model)
         return model.eval()

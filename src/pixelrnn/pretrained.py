@@ -1,8 +1,8 @@
-"""From a configuration, or from a folder, to a model of the right kind."""
+"""From a configuration, from a folder, or from the name of a shipped model, to a model of the right kind."""
 
 from pathlib import Path
 
-from pixelrnn import storage
+from pixelrnn import storage, zoo
 from pixelrnn.abstract import AbstractImageModel
 from pixelrnn.config import ModelConfig
 from pixelrnn.model import ImageModel
@@ -22,10 +22,14 @@ def build_model(config: ModelConfig, *, seed: int | None = None) -> AbstractImag
 
 
 def load_model(folder: str | Path) -> AbstractImageModel:
-    """The model of a run or model folder, of whichever kind it is.
+    """The model of a run or model folder, or a shipped one by its name, of whichever kind it is.
+
+    Example:
+        >>> load_model("mnist-row-lstm").config.architecture
+        'row-lstm'
 
     Raises:
         RunError: If the folder holds no model, or one that is damaged or does not fit its configuration.
     """
-    kind = ImageModel if storage.read_config(Path(folder), ModelConfig).scales == 1 else MultiScaleModel
+    kind = ImageModel if storage.read_config(zoo.find(folder), ModelConfig).scales == 1 else MultiScaleModel
     return kind.from_pretrained(folder)

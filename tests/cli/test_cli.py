@@ -44,6 +44,7 @@ VERBS = [
     "score",
     "entropy",
     "info",
+    "models",
     "data",
     "demo",
     "bench",

@@ -11,7 +11,7 @@ from pixelrnn.cli.conditions import label_number, read_contexts
 from pixelrnn.cli.console import progress, say, show_json
 from pixelrnn.cli.draw import Draw
 from pixelrnn.cli.machine import Machine
-from pixelrnn.cli.models import open_model
+from pixelrnn.cli.model_folder import ModelFolder, home, open_model
 from pixelrnn.cli.regions import Region
 from pixelrnn.cli.sources import load_as_trained, recorded_data
 from pixelrnn.config import IMAGE_SUFFIXES, require_run, require_source
@@ -41,8 +41,8 @@ class Complete:
     trained with.
     """
 
-    run_folder: tyro.conf.Positional[Path]
-    """Run or model folder."""
+    run_folder: tyro.conf.Positional[ModelFolder]
+    """Run or model folder, or the name of a shipped model."""
 
     source: tyro.conf.Positional[str | None] = None
     """An image file, or a source as for train; test images of the run if not given."""
@@ -186,7 +186,7 @@ class Complete:
         """A strip for each image: occluded, its completions, the original if that is known; and every completion."""
         from pixelrnn import figures
 
-        levels, out = model.config.levels, self.out or self.run_folder / f"completions-{self.draw.seed}"
+        levels, out = model.config.levels, self.out or home(self.run_folder) / f"completions-{self.draw.seed}"
         pictures, files = [], []
         for index, image in enumerate(images):
             mine = result.images[index * self.number : (index + 1) * self.number]

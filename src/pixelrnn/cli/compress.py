@@ -8,7 +8,7 @@ import tyro
 from pixelrnn.cli.archives import Writing, rate, say_compressed
 from pixelrnn.cli.console import show_json
 from pixelrnn.cli.machine import Machine
-from pixelrnn.cli.models import open_model
+from pixelrnn.cli.model_folder import ModelFolder, open_model
 from pixelrnn.config import require_run
 from pixelrnn.errors import ConfigError
 
@@ -29,8 +29,8 @@ class Compress:
     are. The archive needs the model again: keep the run (pixelrnn pack puts a model of its own into the archive).
     """
 
-    run_folder: tyro.conf.Positional[Path]
-    """Run or model folder."""
+    run_folder: tyro.conf.Positional[ModelFolder]
+    """Run or model folder, or the name of a shipped model."""
 
     source: tyro.conf.Positional[Path]
     """A folder, with everything below it, or a file."""

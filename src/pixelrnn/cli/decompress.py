@@ -10,7 +10,7 @@ import tyro
 from pixelrnn.cli.archives import plural, rate, size_text
 from pixelrnn.cli.console import say, show_json
 from pixelrnn.cli.machine import Machine
-from pixelrnn.cli.models import open_model
+from pixelrnn.cli.model_folder import ModelFolder, open_model
 from pixelrnn.config import require_run
 from pixelrnn.errors import ArchiveError, ConfigError
 
@@ -39,8 +39,8 @@ class Decompress:
     path: tyro.conf.Positional[Path]
     """The archive."""
 
-    model: Path | None = None
-    """Run or model folder that it was compressed with; not needed if the archive holds its model."""
+    model: ModelFolder | None = None
+    """Run or model folder, or shipped model, that it was compressed with; not needed if the archive holds its model."""
 
     out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
     """Folder to write into; the archive's name without .pxr, in the current folder, if not given."""

@@ -9,7 +9,7 @@ import tyro
 from pixelrnn.cli.choice import Choice
 from pixelrnn.cli.console import progress, say, show_json
 from pixelrnn.cli.machine import Machine
-from pixelrnn.cli.models import open_model
+from pixelrnn.cli.model_folder import ModelFolder, open_model
 from pixelrnn.config import require_draws, require_run, require_seed, require_source
 from pixelrnn.errors import ConfigError
 
@@ -33,8 +33,8 @@ class Entropy:
     images that the model was trained on.
     """
 
-    run_folder: tyro.conf.Positional[Path]
-    """Run or model folder."""
+    run_folder: tyro.conf.Positional[ModelFolder]
+    """Run or model folder, or the name of a shipped model."""
 
     source: tyro.conf.Positional[str | None] = None
     """Images to measure; those of the run if not given."""

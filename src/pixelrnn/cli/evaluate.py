@@ -1,14 +1,13 @@
 """`pixelrnn evaluate`."""
 
 import dataclasses
-from pathlib import Path
 
 import tyro
 
 from pixelrnn.cli.choice import Choice
 from pixelrnn.cli.console import is_first_process, progress, say, show_json
 from pixelrnn.cli.machine import Machine
-from pixelrnn.cli.models import open_model
+from pixelrnn.cli.model_folder import ModelFolder, open_model
 from pixelrnn.config import require_run, require_source
 from pixelrnn.errors import ConfigError
 
@@ -28,8 +27,8 @@ class Evaluate:
     Images are read with the options that the model was trained with.
     """
 
-    run_folder: tyro.conf.Positional[Path]
-    """Run or model folder."""
+    run_folder: tyro.conf.Positional[ModelFolder]
+    """Run or model folder, or the name of a shipped model."""
 
     source: tyro.conf.Positional[str | None] = None
     """Images to measure; those of the run if not given."""

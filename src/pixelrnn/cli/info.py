@@ -1,12 +1,11 @@
 """`pixelrnn info`."""
 
 import dataclasses
-from pathlib import Path
 
 import tyro
 
 from pixelrnn.cli.console import say, show_json
-from pixelrnn.cli.models import open_model
+from pixelrnn.cli.model_folder import ModelFolder, open_model
 from pixelrnn.config import require_run
 
 __all__ = ["Info"]
@@ -20,8 +19,8 @@ class Info:
         pixelrnn info runs/digits-diagonal-bilstm
     """
 
-    run_folder: tyro.conf.Positional[Path]
-    """Run or model folder."""
+    run_folder: tyro.conf.Positional[ModelFolder]
+    """Run or model folder, or the name of a shipped model."""
 
     json: bool = False
     """Print JSON: configurations and the journal's last validation."""

@@ -26,6 +26,7 @@ from pixelrnn.cli.entropy import Entropy
 from pixelrnn.cli.evaluate import Evaluate
 from pixelrnn.cli.info import Info
 from pixelrnn.cli.interrupt import insistent
+from pixelrnn.cli.models import Models
 from pixelrnn.cli.pack import Pack
 from pixelrnn.cli.sample import Sample
 from pixelrnn.cli.score import Score
@@ -55,6 +56,7 @@ Command = (
     | Score
     | Entropy
     | Info
+    | Models
     | DataCommand
     | Demo
     | Bench
@@ -72,6 +74,7 @@ VERBS: dict[str, type[Command]] = {
     "score": Score,
     "entropy": Entropy,
     "info": Info,
+    "models": Models,
     "data": DataCommand,
     "demo": Demo,
     "bench": Bench,

@@ -1,31 +1,35 @@
-"""Loading a model for a command."""
+"""`pixelrnn models`."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+import dataclasses
 
-from pixelrnn.cli.console import is_first_process, say
+from pixelrnn import zoo
+from pixelrnn.cli.console import say, show_json
 
-if TYPE_CHECKING:
-    import torch
-
-    from pixelrnn.abstract import AbstractImageModel
-
-__all__ = ["open_model"]
+__all__ = ["Models"]
 
 
-def open_model(run_folder: Path, device: "torch.device | str" = "cpu") -> "AbstractImageModel":
-    """The model of a folder, with a warning if some of its scales have not been trained to their end."""
-    from pixelrnn.pretrained import load_model
-    from pixelrnn.storage import read_json
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Models:
+    """List the trained models that are shipped: what each is, its figure, data, licence, and the command that made it.
 
-    model = load_model(run_folder).to(device)
-    training = read_json(run_folder / "config.json").get("train") or {}
-    is_finished = not training.get("separately") or (run_folder / "metrics.jsonl").exists()
-    if not is_finished and is_first_process():
-        done = ", ".join(sorted(path.name for path in run_folder.glob("scale-*"))) or "none"
-        say(
-            f"warning: the scales of {run_folder} are not all trained yet (begun: {done}); "
-            f"go on with: pixelrnn train --resume {run_folder}",
-            is_aside=True,
-        )
-    return model
+    Examples:
+        pixelrnn models
+        pixelrnn sample mnist-diagonal-bilstm -n 64
+
+    Their names can be given wherever a run or model folder can, in Python too: `pixelrnn.load_model("mnist-row-lstm")`.
+    """
+
+    json: bool = False
+    """Print JSON."""
+
+    def run(self) -> int:
+        """Read the cards and print them."""
+        cards = {name: dataclasses.asdict(zoo.card(name)) | {"bytes": zoo.size(name)} for name in zoo.names()}
+        if self.json:
+            show_json(cards)
+            return 0
+        for name, card in cards.items():
+            say(f"{name}: {card['what']}, {card['figure']}; {card['bytes'] / 1e6:.1f} MB")
+            for key in ("data", "protocol", "licence", "command", "made"):
+                say(f"    {key:<9} {card[key]}")
+        return 0

@@ -12,7 +12,7 @@ from pixelrnn.cli.archives import Writing, say_compressed, size_text
 from pixelrnn.cli.console import Report, progress, say, show_json
 from pixelrnn.cli.interrupt import stoppable
 from pixelrnn.cli.machine import Machine
-from pixelrnn.cli.models import open_model
+from pixelrnn.cli.model_folder import ModelFolder, open_model
 from pixelrnn.config import require_run, require_seed
 from pixelrnn.errors import ArchiveError, ConfigError, PixelRNNError
 
@@ -46,8 +46,8 @@ class Pack:
     minutes: float = 20.0
     """Time for choosing and training the model; reading, rounding and compressing come on top."""
 
-    start: Path | None = None
-    """Run or model folder to train further, instead of a new model."""
+    start: ModelFolder | None = None
+    """Run or model folder, or shipped model, to train further, instead of a new model."""
 
     seed: int = 0
     """Seed of the model's first weights and of all that is drawn."""

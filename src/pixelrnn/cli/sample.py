@@ -10,7 +10,7 @@ from pixelrnn.cli.conditions import label_number, read_contexts
 from pixelrnn.cli.console import progress, say, show_json
 from pixelrnn.cli.draw import Draw
 from pixelrnn.cli.machine import Machine
-from pixelrnn.cli.models import open_model
+from pixelrnn.cli.model_folder import ModelFolder, home, open_model
 from pixelrnn.config import require_run
 from pixelrnn.errors import ConfigError
 
@@ -36,8 +36,8 @@ class Sample:
     Image i depends on the seed and on i alone: the same pictures come at any batch size.
     """
 
-    run_folder: tyro.conf.Positional[Path]
-    """Run or model folder."""
+    run_folder: tyro.conf.Positional[ModelFolder]
+    """Run or model folder, or the name of a shipped model."""
 
     number: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 16
     """How many images."""
@@ -82,7 +82,7 @@ class Sample:
                 **self.draw.arguments,
                 callback=report,
             )
-        out, levels = self.out or self.run_folder / f"samples-{self.draw.seed}", model.config.levels
+        out, levels = self.out or home(self.run_folder) / f"samples-{self.draw.seed}", model.config.levels
         paths = [out / f"seed-{self.draw.seed}-{index:06d}.png" for index in range(total)]
         for path, image in zip(paths, images, strict=True):
             figures.save_image(path, figures.to_image(image, levels))

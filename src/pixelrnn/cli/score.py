@@ -13,7 +13,7 @@ from pixelrnn.cli.choice import Choice
 from pixelrnn.cli.console import progress, say, show_json
 from pixelrnn.cli.machine import Machine
 from pixelrnn.cli.maps import save_maps
-from pixelrnn.cli.models import open_model
+from pixelrnn.cli.model_folder import ModelFolder, open_model
 from pixelrnn.config import require_run, require_source
 from pixelrnn.errors import ConfigError
 
@@ -48,8 +48,8 @@ class Score:
     are less likely: 0 none, 1 all. Both compare with the validation images of the run.
     """
 
-    run_folder: tyro.conf.Positional[Path]
-    """Run or model folder."""
+    run_folder: tyro.conf.Positional[ModelFolder]
+    """Run or model folder, or the name of a shipped model."""
 
     source: tyro.conf.Positional[str | None] = None
     """Images to score, whole, of any size if the model takes any; those of the run if not given."""
@@ -57,7 +57,7 @@ class Score:
     method: Method = "auto"
     """auto: ratio with --against; else complexity, or typicality where that is not possible."""
 
-    against: Path | None = None
+    against: ModelFolder | None = None
     """Run or model folder of a background model."""
 
     usual: str | None = None

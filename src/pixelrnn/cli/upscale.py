@@ -10,7 +10,7 @@ from pixelrnn.cli.conditions import label_number
 from pixelrnn.cli.console import progress, say, show_json
 from pixelrnn.cli.draw import Draw
 from pixelrnn.cli.machine import Machine
-from pixelrnn.cli.models import open_model
+from pixelrnn.cli.model_folder import ModelFolder, home, open_model
 from pixelrnn.cli.sources import recorded_data
 from pixelrnn.config import require_run
 from pixelrnn.errors import ConfigError
@@ -30,8 +30,8 @@ class Upscale:
     was trained with), or one trained with --context shrunk, which takes them for means.
     """
 
-    run_folder: tyro.conf.Positional[Path]
-    """Run or model folder."""
+    run_folder: tyro.conf.Positional[ModelFolder]
+    """Run or model folder, or the name of a shipped model."""
 
     small: tyro.conf.Positional[Path]
     """Image file, at the small size."""
@@ -81,7 +81,7 @@ class Upscale:
                 **self.draw.arguments,
                 callback=report,
             )
-        out = self.out or self.run_folder / f"upscaled-{self.draw.seed}"
+        out = self.out or home(self.run_folder) / f"upscaled-{self.draw.seed}"
         paths = [out / f"seed-{self.draw.seed}-{index:06d}.png" for index in range(self.number)]
         pictures = [figures.to_image(image, levels) for image in images]
         for path, picture in zip(paths, pictures, strict=True):

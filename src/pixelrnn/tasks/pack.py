@@ -20,7 +20,7 @@ from pixelrnn.codec.material import Material, gather
 from pixelrnn.codec.weights import BITS, pack_model, unpack_model
 from pixelrnn.config import ModelConfig
 from pixelrnn.errors import ArchiveError, ConfigError
-from pixelrnn.tasks.trials import Report, Stage, Training, bytes_of_pictures, choose, least_weights
+from pixelrnn.tasks.trials import Report, Stage, Training, bytes_of_pictures, choose, least_weights, measured_in
 
 __all__ = ["Packed", "Stage", "pack"]
 
@@ -89,7 +89,7 @@ def pack(
     reading = functools.partial(_report, report, "reading pictures", "files")
     material = gather(files, skip_bad=skip_bad, callback=reading)
     training = Training(
-        material,
+        measured_in(material, minutes),
         seed=seed,
         minutes=minutes,
         device=torch.device(device),

@@ -23,7 +23,7 @@ from pixelrnn.errors import RunError
 from pixelrnn.pretrained import build_model
 from pixelrnn.train import Progress, evaluate, fit
 
-__all__ = ["Report", "Stage", "Training", "bytes_of_pictures", "choose", "least_weights", "words"]
+__all__ = ["Report", "Stage", "Training", "bytes_of_pictures", "choose", "least_weights", "measured_in", "words"]
 
 # Shares of the time: for each kind; for each size, in two parts; for each of the best sizes; for the best in the end.
 KIND, SIZE, BEST, LAST = 0.025, (0.02, 0.04), 0.1, 0.5
@@ -118,7 +118,7 @@ class Training:
         report: Report,
         tried: Callable[[Stage], None],
     ) -> None:
-        self.material, self.seed, self.minutes, self.device = _measured(material, minutes), seed, minutes, device
+        self.material, self.seed, self.minutes, self.device = material, seed, minutes, device
         self.is_stopped = False
         self.stages: list[Stage] = []
         self.report = report
@@ -245,7 +245,7 @@ def _bytes_of_pictures(model: AbstractImageModel, material: Material, bits_per_d
     return round(bits_per_dim * material.subpixels / 8) + colours
 
 
-def _measured(material: Material, minutes: float) -> Material:
+def measured_in(material: Material, minutes: float) -> Material:
     """The material, with less to measure by if there is little time."""
     data = material.data
     share = min(1.0, minutes / MEASURED_IN_FULL)

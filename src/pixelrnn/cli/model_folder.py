@@ -1,0 +1,52 @@
+"""Finding and loading the model of a command."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from pixelrnn import zoo
+from pixelrnn.cli.console import is_first_process, say
+
+if TYPE_CHECKING:
+    import torch
+
+    from pixelrnn.abstract import AbstractImageModel
+
+__all__ = ["ModelFolder", "home", "open_model"]
+
+
+ModelFolder = Annotated[
+    Path,
+    tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="MODEL",
+        instance_from_str=lambda words: zoo.find(words[0]),
+        is_instance=lambda value: isinstance(value, Path),
+        str_from_instance=lambda path: [str(path)],
+    ),
+]
+"""An argument that names a run or model folder, or a shipped model."""
+
+
+def home(model: Path) -> Path:
+    """Where what a command makes with a model is kept: with a run, but for shipped models in the working folder."""
+    return Path(model.name) if zoo.is_shipped(model) else model
+
+
+def open_model(run_folder: Path, device: "torch.device | str" = "cpu") -> "AbstractImageModel":
+    """The model of a folder, with a warning if some of its scales have not been trained to their end."""
+    from pixelrnn.pretrained import load_model
+    from pixelrnn.storage import read_json
+
+    model = load_model(run_folder).to(device)
+    training = read_json(run_folder / "config.json").get("train") or {}
+    is_finished = not training.get("separately") or (run_folder / "metrics.jsonl").exists()
+    if not is_finished and is_first_process():
+        done = ", ".join(sorted(path.name for path in run_folder.glob("scale-*"))) or "none"
+        say(
+            f"warning: the scales of {run_folder} are not all trained yet (begun: {done}); "
+            f"go on with: pixelrnn train --resume {run_folder}",
+            is_aside=True,
+        )
+    return model

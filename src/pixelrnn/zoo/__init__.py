@@ -1,0 +1,70 @@
+"""Trained models that are shipped with the package, each in a folder of its name.
+
+A folder holds `config.json` and `model.safetensors`, as every model folder does, and `card.json`: where the model comes
+from and what it is worth.
+"""
+
+import dataclasses
+import json
+from pathlib import Path
+
+__all__ = ["Card", "card", "find", "is_shipped", "names", "size"]
+
+FOLDER = Path(__file__).parent
+CARD = "card.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Card:
+    """What there is to know of a shipped model.
+
+    Attributes:
+        what: It in a few words.
+        data: What it was trained on, and where that comes from.
+        protocol: How the data became values, and what the figure is over.
+        figure: What it was measured to be.
+        licence: Of the weights.
+        command: What made it.
+        made: Where and when.
+    """
+
+    what: str
+    data: str
+    protocol: str
+    figure: str
+    licence: str
+    command: str
+    made: str
+
+
+def names() -> list[str]:
+    """The names of the shipped models."""
+    return sorted(path.parent.name for path in FOLDER.glob(f"*/{CARD}"))
+
+
+def card(name: str) -> Card:
+    """The card of a shipped model.
+
+    Example:
+        >>> card("mnist-diagonal-bilstm").what
+        'binarised MNIST, Diagonal BiLSTM'
+    """
+    return Card(**json.loads((FOLDER / name / CARD).read_text(encoding="utf-8")))
+
+
+def find(model: str | Path) -> Path:
+    """The folder of a model: the one named, if it holds a model, or else the shipped one of that name."""
+    folder = Path(model)
+    if not (folder / "config.json").exists() and str(model) in names():
+        return FOLDER / str(model)
+    return folder
+
+
+def size(name: str) -> int:
+    """Bytes of the weights of a shipped model."""
+    return (FOLDER / name / "model.safetensors").stat().st_size
+
+
+def is_shipped(folder: Path) -> bool:
+    """Whether a folder is that of a shipped model, where nothing else should be written."""
+    return folder.parent == FOLDER

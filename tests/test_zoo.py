@@ -1,0 +1,63 @@
+"""The shipped models: small, described, and as good as their cards say."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from pixelrnn import ImageModel, RunError, load_data, load_model, zoo
+from pixelrnn.train import evaluate
+from tests.cli.test_cli import run
+
+MOST, MOST_IN_ALL = 2_000_000, 10_000_000
+BINARIZED = Path(os.environ.get("PIXELRNN_DATA", "data")) / "mnist_binarized.npz"
+
+
+def test_they_are_small():
+    assert zoo.names()
+    assert max(map(zoo.size, zoo.names())) <= MOST
+    assert sum(map(zoo.size, zoo.names())) <= MOST_IN_ALL
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_a_card_says_everything(name):
+    card = zoo.card(name)
+    assert all(vars(card).values())
+    assert card.command.startswith("pixelrnn train ")
+
+
+@pytest.mark.skipif(not BINARIZED.exists(), reason="needs mnist_binarized.npz in the folder PIXELRNN_DATA")
+@pytest.mark.parametrize("name", zoo.names())
+def test_the_figure_is_true(name):
+    """On every tenth test image; the mean of those lies within four standard errors of that of all."""
+    found = re.match(r"([0-9.]+) \+- ([0-9.]+) nats an image", zoo.card(name).figure)
+    data = load_data(BINARIZED, packed=(28, 28))
+    result = evaluate(load_model(name), data.test.spaced(1_000))
+    assert abs(result.nats - float(found[1])) < 4 * result.standard_error
+    assert result.standard_error == pytest.approx(float(found[2]) * 10**0.5, rel=0.1)
+
+
+def test_names_stand_for_folders(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run("sample", "mnist-row-lstm", "-n", "2") == 0
+    assert (tmp_path / "mnist-row-lstm" / "samples-0" / "grid.png").exists()
+    assert (
+        run("info", "mnist-row-lstm") == 0
+    )  # still the shipped one: there is no model in the folder that has its name
+    assert "row-lstm, 7 layers" in capsys.readouterr().out
+    load_model("mnist-diagonal-bilstm").save_pretrained("mnist-row-lstm")
+    assert ImageModel.from_pretrained("mnist-row-lstm").config.architecture == "diagonal-bilstm"
+
+
+def test_they_are_listed(capsys):
+    assert run("models") == 0
+    said = capsys.readouterr().out
+    assert all(f"{name}: {zoo.card(name).what}" in said for name in zoo.names())
+
+
+def test_an_unknown_name_is_told_what_there_is(capsys):
+    assert run("info", "mnist-rwo-lstm") == 2
+    assert "shipped models: " + ", ".join(zoo.names()) in capsys.readouterr().err
+    with pytest.raises(RunError, match=r"mnist-rwo-lstm: no config\.json here"):
+        load_model("mnist-rwo-lstm")
