@@ -82,14 +82,18 @@ def true_dynamics(world: GridWorld) -> Dynamics:
     return step
 
 
-def is_at_goal(frames: Tensor) -> Tensor:
-    """What a frame is worth: 1 where the agent hides the goal."""
-    return (~(frames == GOAL).flatten(1).any(1)).double()
-
-
 def planner(dynamics: Dynamics) -> Policy:
-    """Take the first step of the best plan."""
-    return lambda frame, seed: int(cross_entropy_method(dynamics, is_at_goal, frame, SEARCH, seed=seed).actions[0])
+    """Take the first step of the best plan: a frame is worth 1 where the agent is at the place of the goal."""
+
+    def act(frame: Tensor, seed: int) -> int:
+        row, column = (frame[0] == GOAL).nonzero()[0].tolist()
+
+        def reward(frames: Tensor) -> Tensor:
+            return (frames[:, 0, row, column] == AGENT).double()
+
+        return int(cross_entropy_method(dynamics, reward, frame, SEARCH, seed=seed).actions[0])
+
+    return act
 
 
 def at_random(frame: Tensor, seed: int) -> int:

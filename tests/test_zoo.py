@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from pixelrnn import ImageModel, RunError, load_data, load_model, zoo
+from pixelrnn import DataConfig, ImageModel, RunError, load_data, load_model, zoo
+from pixelrnn.storage import read_config
 from pixelrnn.train import evaluate
 from tests.cli.test_cli import run
 
 MOST, MOST_IN_ALL = 2_000_000, 10_000_000
-BINARIZED = Path(os.environ.get("PIXELRNN_DATA", "data")) / "mnist_binarized.npz"
+DATA = Path(os.environ.get("PIXELRNN_DATA", "data"))
 
 
 def test_they_are_small():
@@ -27,15 +28,23 @@ def test_a_card_says_everything(name):
     assert card.command.startswith("pixelrnn train ")
 
 
-@pytest.mark.skipif(not BINARIZED.exists(), reason="needs mnist_binarized.npz in the folder PIXELRNN_DATA")
-@pytest.mark.parametrize("name", zoo.names())
-def test_the_figure_is_true(name):
-    """On every tenth test image; the mean of those lies within four standard errors of that of all."""
-    found = re.match(r"([0-9.]+) \+- ([0-9.]+) nats an image", zoo.card(name).figure)
-    data = load_data(BINARIZED, packed=(28, 28))
-    result = evaluate(load_model(name), data.test.spaced(1_000))
-    assert abs(result.nats - float(found[1])) < 4 * result.standard_error
-    assert result.standard_error == pytest.approx(float(found[2]) * 10**0.5, rel=0.1)
+@pytest.mark.skipif(not (DATA / "emoji.zip").exists(), reason="needs the data of results.md in the folder PIXELRNN_DATA")
+@pytest.mark.parametrize(
+    ("name", "source", "count"),
+    [
+        ("mnist-diagonal-bilstm", "mnist_binarized.npz", 1_000),
+        ("mnist-row-lstm", "mnist_binarized.npz", 1_000),
+        ("emoji", "emoji.zip", 150),
+    ],
+)
+def test_the_figure_is_true(name, source, count):
+    """On every tenth test image: the mean of those lies within four standard errors of that of all."""
+    said = float(re.search(r"([0-9.]+) bits/dim", zoo.card(name).figure)[1])
+    data = load_data(DATA / source, read_config(zoo.find(name), DataConfig))
+    result = evaluate(load_model(name), data.test.spaced(count))
+    error = result.standard_error * result.bits_per_dim / result.nats
+    assert error < 0.1 * said
+    assert abs(result.bits_per_dim - said) < 4 * error
 
 
 def test_names_stand_for_folders(tmp_path, monkeypatch, capsys):
