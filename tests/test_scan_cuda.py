@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pixelrnn import ConfigError, ImageModel, ModelConfig, scan
-from pixelrnn.scan import reference
+from pixelrnn.scan import reference, tiles
 from tests.test_scan import LAYERS, SIZES, conditioned, each, row_weights, run
 
 HAS_GPU = torch.cuda.is_available()
@@ -102,8 +102,41 @@ def test_saturated_gates_stay_finite_and_not_a_number_is_not_hidden(layer):
 def test_cuda_is_refused_where_it_cannot_be(monkeypatch):
     x, weights = torch.randn(1, 12, 2, 2), each(lambda t: t.float(), row_weights(12, 6))
     monkeypatch.setenv("PIXELRNN_SCAN", "cuda")
-    with pytest.raises(ConfigError, match=r"PIXELRNN_SCAN is 'cuda', which .*; this is torch\.float32 on cpu, 6 units"):
+    with pytest.raises(ConfigError, match=r"PIXELRNN_SCAN is 'cuda', which takes .*; this is torch\.float32 on cpu"):
         scan.row_lstm(x, None, weights, is_residual=True)
+
+
+@pytest.mark.parametrize(
+    ("hidden", "side", "has_kernels"), [(1, 1, True), (32, 32, True), (16, 64, True), (17, 33, False), (33, 8, False)]
+)
+def test_which_layers_have_kernels(hidden, side, has_kernels):
+    x = torch.empty(1, 1, side, side)
+    for tile in (tiles.of_rows(x, hidden), tiles.of_diagonals(x, hidden)):
+        assert tile.units >= hidden
+        assert tile.lines >= side
+        assert (tiles.why_no_kernels(tile) is None) == has_kernels
+    wide = torch.empty(1, 1, 8, 128)
+    assert tiles.why_no_kernels(tiles.of_diagonals(wide, 16)) is None
+    assert "tiles of 16 units x 128 cells" in tiles.why_no_kernels(tiles.of_rows(wide, 16))
+
+
+def test_without_a_compiler_there_are_no_kernels(monkeypatch):
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setenv("PATH", "")
+    assert tiles.why_no_kernels(tiles.Tile(16, 16)) == "no C compiler, which triton needs"
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_lower_precision_gives_what_the_reference_gives(layer, dtype):
+    x, skips = torch.randn(2, 2, 12, 3, 4, device=DEVICE, dtype=dtype)
+    weights = each(lambda t: t.to(DEVICE, dtype), LAYERS[layer](12, 6))
+    found, expected = (
+        getattr(implementation, layer)(x, skips, weights, is_residual=True) for implementation in (cuda, reference)
+    )
+    for one, other in zip(found, expected, strict=True):
+        assert one.dtype == other.dtype == dtype
+        torch.testing.assert_close(one, other, rtol=0.05, atol=0.05)
 
 
 @pytest.mark.skipif(not HAS_GPU, reason="needs a CUDA GPU")

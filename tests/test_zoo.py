@@ -28,7 +28,9 @@ def test_a_card_says_everything(name):
     assert card.command.startswith("pixelrnn train ")
 
 
-@pytest.mark.skipif(not (DATA / "emoji.zip").exists(), reason="needs the data of results.md in the folder PIXELRNN_DATA")
+@pytest.mark.skipif(
+    not (DATA / "emoji.zip").exists(), reason="needs the data of results.md in the folder PIXELRNN_DATA"
+)
 @pytest.mark.parametrize(
     ("name", "source", "count"),
     [
@@ -51,9 +53,8 @@ def test_names_stand_for_folders(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert run("sample", "mnist-row-lstm", "-n", "2") == 0
     assert (tmp_path / "mnist-row-lstm" / "samples-0" / "grid.png").exists()
-    assert (
-        run("info", "mnist-row-lstm") == 0
-    )  # still the shipped one: there is no model in the folder that has its name
+    # Still the shipped one: there is no model in the folder that has its name.
+    assert run("info", "mnist-row-lstm") == 0
     assert "row-lstm, 7 layers" in capsys.readouterr().out
     load_model("mnist-diagonal-bilstm").save_pretrained("mnist-row-lstm")
     assert ImageModel.from_pretrained("mnist-row-lstm").config.architecture == "diagonal-bilstm"
@@ -67,6 +68,7 @@ def test_they_are_listed(capsys):
 
 def test_an_unknown_name_is_told_what_there_is(capsys):
     assert run("info", "mnist-rwo-lstm") == 2
-    assert "shipped models: " + ", ".join(zoo.names()) in capsys.readouterr().err
+    names = ", ".join(zoo.names())
+    assert f"mnist-rwo-lstm is neither a folder nor one of the shipped models {names}" in capsys.readouterr().err
     with pytest.raises(RunError, match=r"mnist-rwo-lstm: no config\.json here"):
         load_model("mnist-rwo-lstm")

@@ -23,8 +23,11 @@ class SizesError(DataError):
     """Images that must have one size have several; `what` says so without the advice."""
 
     def __init__(self, what: str, advice: str) -> None:
-        super().__init__(f"{what}; {advice}")
-        self.what = what
+        super().__init__(what, advice)  # as given: so that it can be pickled
+        self.what, self.advice = what, advice
+
+    def __str__(self) -> str:
+        return f"{self.what}; {self.advice}"
 
 
 class RunError(PixelRNNError):

@@ -14,6 +14,7 @@ from pixelrnn.codec.archive import Archive
 from pixelrnn.codec.choice import support_for
 from pixelrnn.codec.compress import compress
 from pixelrnn.codec.container import Index, Kind, Member, Piece
+from pixelrnn.codec.decoder import orders_of
 from pixelrnn.codec.decoder import supports_of as supports_of_file
 from pixelrnn.codec.palettes import least_bytes, pack_palettes, unpack_palettes
 from pixelrnn.codec.restore import decompress
@@ -199,6 +200,25 @@ def test_colours_that_are_none_of_the_model_are_refused(fields, message):
     index = Index(b"01234567", (8, 8), False, (member,), (1,), (Piece.of(colours), Piece.of(bytes(4))))
     with pytest.raises(ArchiveError, match=message):
         supports_of_file(index, small_model(**fields).config, lambda number: colours, {0})
+
+
+@pytest.mark.parametrize("needed", [{0}, {3, 70}, {199}])
+def test_parts_of_an_archive_of_many_colours_come_back(needed):
+    """Of many members that share a piece those up to the last that is needed, colours as well as orders."""
+    random = np.random.default_rng(0)
+    supports = [Support(random.integers(0, 256, (60, 4))) for _ in range(200)]
+    orders = [random.permutation(200)[:, None] for _ in range(200)]
+    pieces = pack_palettes([support.colours for support in supports]), pack_palettes(orders)
+    members = tuple(
+        Member(name=f"{number:03d}", kind=Kind.CODED, form=6, height=4, width=4, colours=len(support), order=200)
+        for number, support in enumerate(supports)
+    )
+    index = Index(b"01234567", (8, 8), False, members, (1,), tuple(map(Piece.of, pieces)))
+    found = supports_of_file(index, small_model().config, pieces.__getitem__, needed)
+    assert set(found) == set(range(max(needed) + 1))
+    assert all((found[number].colours == supports[number].colours).all() for number in found)
+    palettes = orders_of(index, pieces.__getitem__, needed)
+    assert all(palettes[number] == orders[number].astype(np.uint8).tobytes() for number in needed)
 
 
 def test_tensors_are_coded_within_their_colours():

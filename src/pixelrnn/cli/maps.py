@@ -51,8 +51,9 @@ def save_maps(
     folder.mkdir(parents=True, exist_ok=True)
     parts = []
     for group, items in groups.items():
-        for earlier in folder.glob(f"{group.lower()}-[0-9][0-9].png"):  # there may be fewer now
-            earlier.unlink()
+        for earlier in folder.glob(f"{group.lower()}-*.png"):
+            if earlier.stem.rpartition("-")[2].isdecimal():  # ours: there may be fewer now
+                earlier.unlink()
         parts.append(f"<h2>{group} usual</h2>")
         for place, item in enumerate(items, start=1):
             row, file = rows[item], f"{group.lower()}-{place:02d}.png"

@@ -7,6 +7,7 @@ import tyro
 
 from pixelrnn import zoo
 from pixelrnn.cli.console import is_first_process, say
+from pixelrnn.errors import RunError
 
 if TYPE_CHECKING:
     import torch
@@ -16,12 +17,19 @@ if TYPE_CHECKING:
 __all__ = ["ModelFolder", "home", "open_model"]
 
 
+def _find(model: str) -> Path:
+    folder = zoo.find(model)
+    if not folder.exists():
+        raise RunError(f"{model} is neither a folder nor one of the shipped models {', '.join(zoo.names())}")
+    return folder
+
+
 ModelFolder = Annotated[
     Path,
     tyro.constructors.PrimitiveConstructorSpec(
         nargs=1,
         metavar="MODEL",
-        instance_from_str=lambda words: zoo.find(words[0]),
+        instance_from_str=lambda words: _find(words[0]),
         is_instance=lambda value: isinstance(value, Path),
         str_from_instance=lambda path: [str(path)],
     ),

@@ -74,9 +74,7 @@ def load_as_trained(
     try:
         data = load(source, config, is_silent=not is_first_process(), **changes)
     except SizesError as error:
-        raise SizesError(
-            error.what, f"{run_folder} was trained on images of one size, so these need one too"
-        ) from error
+        raise SizesError(error.what, "images that are measured together need one size") from error
     if data.label_names and recorded.get("labels"):
         data = data.relabelled(recorded["labels"])
     is_whole = is_own and "limit" not in changes and config.limit is None

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any, get_args
 
-from pixelrnn import zoo
 from pixelrnn.errors import ConfigError, DataError, RunError
 
 __all__ = ["require", "require_choice", "require_draws", "require_run", "require_seed", "require_source"]
@@ -54,6 +53,4 @@ def require_run(folder: Path) -> None:
         RunError: If it has no `config.json`.
     """
     if not (folder / "config.json").exists():
-        raise RunError(
-            f"{folder}: no config.json here; is this a run or model folder? (shipped models: {', '.join(zoo.names())})"
-        )
+        raise RunError(f"{folder}: no config.json here; is this a run or model folder?")

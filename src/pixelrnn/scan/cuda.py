@@ -7,16 +7,15 @@ TF32's where torch may use these (under autocast, or as `torch.set_float32_matmu
 from typing import Any, NamedTuple
 
 import torch
-import triton
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from pixelrnn.scan import cuda_kernels, reference
+from pixelrnn.scan import cuda_kernels, reference, tiles
 from pixelrnn.scan.weights import Weights
 
 __all__ = ["diagonal_bilstm", "row_lstm"]
 
-LEAST = 16  # lines and units: what a product of tiles takes
+NUMBERS_OF_A_WARP = 256  # of a tile: measured on an H200
 
 
 class _Kernels(NamedTuple):
@@ -25,14 +24,14 @@ class _Kernels(NamedTuple):
     Attributes:
         forward: Kernel.
         backward: Kernel.
-        lines: Cells of the longest front.
+        tile: Units, and cells at once.
         offsets: Rows and columns from a cell to each of the cells whose states it reads, for each direction.
         options: Further constants.
     """
 
     forward: Any
     backward: Any
-    lines: int
+    tile: tiles.Tile
     offsets: list[list[tuple[int, int]]]
     options: dict[str, int]
 
@@ -43,11 +42,12 @@ def row_lstm(
     """`pixelrnn.scan.reference.row_lstm`, by kernels."""
     taps = weights.state.shape[2]
     offsets = [[(-1, tap - taps // 2) for tap in range(taps)]]
-    kernels = _Kernels(cuda_kernels.row_forward, cuda_kernels.row_backward, x.shape[3], offsets, {"TAPS": taps})
+    tile = tiles.of_rows(x, weights.up.shape[1])
+    kernels = _Kernels(cuda_kernels.row_forward, cuda_kernels.row_backward, tile, offsets, {"TAPS": taps})
     gates = reference.row_gates(x, _unit_by_unit(weights, 0), context)
     state = _by_unit(weights.state, 0).permute(2, 1, 0)[None]  # (1, K, h, 4h)
     (states,) = _scan(gates[:, None], state, kernels)
-    return reference.project(x, skips, states, weights, is_residual)
+    return reference.project(x, skips, states.to(weights.up.dtype), weights, is_residual)
 
 
 def diagonal_bilstm(
@@ -55,11 +55,12 @@ def diagonal_bilstm(
 ) -> tuple[Tensor, Tensor | None]:
     """`pixelrnn.scan.reference.diagonal_bilstm`, by kernels."""
     offsets = [[(0, -1), (-1, 0)], [(0, 1), (-1, 0)]]
-    kernels = _Kernels(cuda_kernels.diagonal_forward, cuda_kernels.diagonal_backward, x.shape[2], offsets, {})
+    tile = tiles.of_diagonals(x, weights.up.shape[1])
+    kernels = _Kernels(cuda_kernels.diagonal_forward, cuda_kernels.diagonal_backward, tile, offsets, {})
     gates = reference.diagonal_gates(x, _unit_by_unit(weights, 1), context)
     state = _by_unit(weights.state, 1).mT  # (2, 2h, 4h)
     state = state.reshape(2, 2, -1, state.shape[2])
-    states = reference.both(*_scan(gates, state, kernels))
+    states = reference.add_directions(*_scan(gates, state, kernels)).to(weights.up.dtype)
     return reference.project(x, skips, states, weights, is_residual)
 
 
@@ -93,9 +94,11 @@ class _Scan(torch.autograd.Function):
         is_reduced = is_reduced or torch.get_float32_matmul_precision() != "highest"
         constants = _constants(weight, kernels) | {"PRECISION": "tf32" if is_reduced else "tf32x3"}
         saved, memory = (torch.empty_like(gates), torch.empty_like(states)) if saves else (gates, states)
-        kernels.forward[images, directions](
-            gates, saved, weight, memory, states, ROWS=rows, COLUMNS=columns, SAVES=saves, **constants
-        )
+        # Triton launches on the current device. (For the backward pass torch makes it that of the tensors.)
+        with torch.cuda.device_of(gates):  # type: ignore[no-untyped-call]
+            kernels.forward[images, directions](
+                gates, saved, weight, memory, states, ROWS=rows, COLUMNS=columns, SAVES=saves, **constants
+            )
         ctx.kernels, ctx.constants = kernels, constants
         ctx.save_for_backward(saved, weight, memory, states)
         return states
@@ -114,15 +117,9 @@ class _Scan(torch.autograd.Function):
 
 
 def _constants(weight: Tensor, kernels: _Kernels) -> dict[str, Any]:
-    hidden = weight.shape[2]
-    units, lines = (max(LEAST, triton.next_power_of_2(size)) for size in (hidden, kernels.lines))
-    return {
-        "HIDDEN": hidden,
-        "UNITS": units,
-        "LINES": lines,
-        "num_warps": max(1, units * lines // 256),
-        **kernels.options,
-    }
+    units, lines = kernels.tile
+    warps = max(1, units * lines // NUMBERS_OF_A_WARP)
+    return {"HIDDEN": weight.shape[2], "UNITS": units, "LINES": lines, "num_warps": warps, **kernels.options}
 
 
 def _weight_gradient(states: Tensor, d_gates: Tensor, offsets: list[list[tuple[int, int]]]) -> Tensor:

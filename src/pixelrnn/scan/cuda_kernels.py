@@ -10,7 +10,7 @@ Maps are channels-last, D directions (1 or 2) of h units beside one another:
 - memory, states: `(N, H, W, D, h)`; d_states is overwritten
 - weight: from the states to the gates, `(D, K, h, 4h)`
 
-`HIDDEN` is h, `UNITS` the power of two of at least 16 that holds it, `LINES` that of the longest front; `PRECISION` is
+`HIDDEN` is h, `UNITS` and `LINES` are those of the tile (`tiles.py`); `PRECISION` is
 that of the products.
 """
 

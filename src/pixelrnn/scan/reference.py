@@ -21,7 +21,7 @@ from torch import Tensor
 
 from pixelrnn.scan.weights import Weights
 
-__all__ = ["diagonal_bilstm", "row_lstm"]
+__all__ = ["add_directions", "diagonal_bilstm", "diagonal_gates", "project", "row_gates", "row_lstm"]
 
 
 def _cell(gates: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
@@ -156,7 +156,7 @@ def diagonal_bilstm(
         >>> diagonal_bilstm(torch.zeros(1, 2, 3, 5), None, weights, is_residual=True)[0].shape
         torch.Size([1, 2, 3, 5])
     """
-    states = both(*_scan_diagonals(diagonal_gates(x, weights, context), weights.state).unbind(1))
+    states = add_directions(*_scan_diagonals(diagonal_gates(x, weights, context), weights.state).unbind(1))
     return project(x, skips, states, weights, is_residual)
 
 
@@ -166,8 +166,8 @@ def diagonal_gates(x: Tensor, weights: Weights, context: Tensor | None) -> Tenso
     return gates.view(len(x), 2, -1, *x.shape[2:])
 
 
-def both(left_to_right: Tensor, right_to_left: Tensor) -> Tensor:
-    """The sum of the states of both directions, the second a row further down."""
+def add_directions(left_to_right: Tensor, right_to_left: Tensor) -> Tensor:
+    """The sum of the states of both directions, the second moved down by one row: it knows the future of its own."""
     return left_to_right + F.pad(right_to_left, (0, 0, 1, -1))
 
 

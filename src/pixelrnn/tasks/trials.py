@@ -137,11 +137,12 @@ class Training:
 
     def train(
         self, model: AbstractImageModel, minutes: float, what: str, evaluations: int = EVALUATIONS
-    ) -> _Measured | None:
+    ) -> tuple[float, float] | None:
         """Train a model in place, until the callback has had enough; a model that diverges stays as it was.
 
         Returns:
-            What came of it; None if the model is as it was.
+            Minutes that it took, and bits a sub-pixel of what is measured, infinite if it was stopped before that; None
+            if the model is as it was.
         """
         before, minutes_used = copy.deepcopy(model.state_dict()), 0.0
 
@@ -162,10 +163,7 @@ class Training:
         except RunError:  # its loss is no longer finite
             model.load_state_dict(before)
             return None
-        if math.isinf(run.best):  # stopped before anything was measured
-            return _Measured(minutes_used, bytes_of_pictures(model, self.material))
-        bits = run.best / math.log(2) / data.dims
-        return _Measured(minutes_used, _bytes_of_pictures(model, self.material, bits))
+        return minutes_used, run.best / math.log(2) / data.dims
 
     def trial(self, candidates: list[_Candidate], shares: tuple[float, ...], count: int) -> list[_Candidate]:
         """Train candidates for shares of the time; of those that were measured, the ones with the smallest sums."""
@@ -184,8 +182,14 @@ class Training:
         if self.is_stopped:
             return
         found = self.train(candidate.model, minutes, f"trying {words(candidate.model.config)}", evaluations=1)
-        if found is not None:
-            candidate.measured.append(_Measured(candidate.minutes + found.minutes, found.pictures))
+        if found is None:
+            return
+        minutes, bits = found
+        if math.isinf(bits):
+            pictures = bytes_of_pictures(candidate.model, self.material)
+        else:
+            pictures = _bytes_of_pictures(candidate.model, self.material, bits)
+        candidate.measured.append(_Measured(candidate.minutes + minutes, pictures))
 
 
 def choose(training: Training) -> AbstractImageModel:
