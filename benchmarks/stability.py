@@ -1,18 +1,19 @@
 """Does training end well, whatever the seed? A PixelRNN and a small GAN on the same images, in the same time.
 
-    python benchmarks/stability.py mnist.npz --minutes 3 --out benchmarks/out
+    python benchmarks/stability.py mnist.npz --minutes 1.5 --out benchmarks/out
 
 Each seed trains a Diagonal BiLSTM by likelihood and a DCGAN (Radford et al. 2016, with two convolutions on each side)
 by the usual game, both on digits of 14x14 pixels (every second one) and 4 grey levels, and draws 2,000 images: small,
 so that both get somewhere in minutes on one core. They are measured by a classifier
 that was trained on the same images: the Frechet distance of its features from those of test images, as FID measures
-(Heusel et al. 2017), and how many of the ten classes are less than 1% of what is drawn. Samples that are there already
-are not drawn again.
+(Heusel et al. 2017), and how many of the ten classes are less than 1% of what is drawn.
+
+The minutes become steps by the speed of a first quarter of a minute of each kind, so that all seeds of a kind are trained
+alike, whatever else the machine has to do. Samples that are there already are not drawn again.
 """
 
 import json
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from pixelrnn.figures import grid, save_image
 
 SIDE, LEVELS, CLASSES, LATENT, BATCH = 14, 4, 10, 64, 64
 SAMPLES, SHOWN = 2_000, 12
+FIRST = 0.25  # minutes in which the speed is measured
 LOST = 0.01  # share of a class below which it counts as lost
 
 
@@ -69,16 +71,16 @@ def train_classifier(images: Tensor, labels: Tensor) -> Classifier:
     return model.eval()
 
 
-def pixelrnn_samples(data: pixelrnn.Data, seed: int, minutes: float) -> Tensor:
-    """Of a Diagonal BiLSTM."""
+def train_pixelrnn(data: pixelrnn.Data, seed: int, **budget: float) -> tuple[int, Tensor]:
+    """Steps of a Diagonal BiLSTM, and its samples."""
     config = pixelrnn.ModelConfig(shape=(1, SIDE, SIDE), levels=LEVELS, layers=5, hidden=16)
     model = pixelrnn.build_model(config, seed=seed)
-    pixelrnn.fit(model, data, pixelrnn.TrainConfig(minutes=minutes, seed=seed, samples=0, evaluations=4))
-    return model.sample(SAMPLES, seed=seed)
+    run = pixelrnn.fit(model, data, pixelrnn.TrainConfig(**budget, seed=seed, samples=0, evaluations=4))
+    return run.step, model.sample(SAMPLES, seed=seed)
 
 
-def gan_samples(data: pixelrnn.Data, seed: int, minutes: float) -> Tensor:
-    """Of a DCGAN: learning rates, momentum and first weights are those of its paper."""
+def train_gan(data: pixelrnn.Data, seed: int, minutes: float = np.inf, steps: float = np.inf) -> tuple[int, Tensor]:
+    """Steps of a DCGAN, and its samples: learning rates, momentum and first weights are those of its paper."""
     torch.manual_seed(seed)
     twice = {"kernel_size": 4, "stride": 2, "padding": 1}
     same = {"kernel_size": 3, "padding": 1}
@@ -95,8 +97,8 @@ def gan_samples(data: pixelrnn.Data, seed: int, minutes: float) -> Tensor:
             nn.init.normal_(layer.weight, 0, 0.02)
     rules = [torch.optim.Adam(each.parameters(), 2e-4, betas=(0.5, 0.999)) for each in (generator, discriminator)]
     images, end = data.train.batch(range(len(data.train))), time.perf_counter() + 60 * minutes
-    for places in batches(images, np.random.default_rng(seed)):
-        if time.perf_counter() > end:
+    for step, places in enumerate(batches(images, np.random.default_rng(seed))):
+        if step >= steps or time.perf_counter() > end:
             break
         fake = generator(torch.randn(len(places), LATENT))
         real_score, fake_score = discriminator(scaled(images[places])), discriminator(fake.detach())
@@ -109,7 +111,7 @@ def gan_samples(data: pixelrnn.Data, seed: int, minutes: float) -> Tensor:
     generator.eval()
     with torch.no_grad():
         drawn = generator(torch.randn(SAMPLES, LATENT))
-    return ((drawn + 1) / 2 * (LEVELS - 1)).round().to(torch.uint8)
+    return step, ((drawn + 1) / 2 * (LEVELS - 1)).round().to(torch.uint8)
 
 
 def frechet(one: Tensor, other: Tensor) -> float:
@@ -142,12 +144,12 @@ def draw(found: dict[str, list[dict]], floor: float, minutes: float, path: Path)
     figure.savefig(path, dpi=120)
 
 
-def main(source: str, /, minutes: float = 3, seeds: int = 5, out: Path = Path("benchmarks/out")) -> None:
+def main(source: str, /, minutes: float = 1.5, seeds: int = 5, out: Path = Path("benchmarks/out")) -> None:
     """Train, measure, print and draw.
 
     Args:
         source: MNIST with labels.
-        minutes: Of each training.
+        minutes: Of each training, on this machine as it is at the start.
         seeds: Of each kind.
         out: Folder to write to.
     """
@@ -162,14 +164,18 @@ def main(source: str, /, minutes: float = 3, seeds: int = 5, out: Path = Path("b
         real = classifier.features(scaled(test.images))
         floor = frechet(classifier.features(scaled(train.images[:SAMPLES])), real)
     print(f"the classifier finds {accuracy:.1%} of the test labels; training images have distance {floor:.2f}")
-    kinds: dict[str, Callable[[pixelrnn.Data, int, float], Tensor]]
-    kinds = {"PixelRNN": pixelrnn_samples, "GAN": gan_samples}
+    kinds = {"PixelRNN": train_pixelrnn, "GAN": train_gan}
     found: dict[str, list[dict]] = {name: [] for name in kinds}
+    steps = {}
+    for name, train_kind in kinds.items():
+        train_kind(data, 0, minutes=0.01)  # compiles
+        steps[name] = round(train_kind(data, 0, minutes=FIRST)[0] * minutes / FIRST)
+        print(f"{name}: {steps[name]:,} steps in {minutes:g} minutes", flush=True)
     for seed in range(seeds):
-        for name, samples in kinds.items():
-            file = out / f"stability-{name}-{seed}-{minutes:g}.pt"
+        for name, train_kind in kinds.items():
+            file = out / f"stability-{name}-{seed}.pt"
             if not file.exists():
-                torch.save(samples(data, seed, minutes), file)
+                torch.save(train_kind(data, seed, steps=steps[name])[1], file)
             images = torch.load(file)
             with torch.no_grad():
                 shares = torch.bincount(classifier(scaled(images)).argmax(1), minlength=CLASSES) / len(images)
@@ -180,10 +186,10 @@ def main(source: str, /, minutes: float = 3, seeds: int = 5, out: Path = Path("b
     for name, runs in found.items():
         distances = np.array([run["distance"] for run in runs])
         print(f"{name}: {distances.mean():.2f} +- {distances.std(ddof=1):.2f}, worst {distances.max():.2f}")
-        files = [out / f"stability-{name}-{seed}-{minutes:g}.pt" for seed in range(seeds)]
+        files = [out / f"stability-{name}-{seed}.pt" for seed in range(seeds)]
         shown = torch.cat([torch.load(file)[:SHOWN] for file in files])
         save_image(out / f"stability-{name}.png", grid(shown, LEVELS, columns=SHOWN))
-    (out / "stability.json").write_text(json.dumps({"minutes": minutes, "training_images": floor, **found}, indent=1))
+    (out / "stability.json").write_text(json.dumps({"steps": steps, "training_images": floor, **found}, indent=1))
     draw(found, floor, minutes, out / "stability.png")
 
 

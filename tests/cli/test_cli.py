@@ -1,6 +1,7 @@
 """The command line as people meet it: help, refusals, results."""
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -271,8 +272,13 @@ def test_demo(capsys, tmp_path):
         "Diagonal BiLSTM",
         "give it more --minutes",
         "then try:",
+        "as WebP. Decoded again, they are the same pixels.",
     ):
         assert part in text
+    page = (tmp_path / "demo" / "index.html").read_text()
+    shown = re.findall(r'src="([^"]+)"', page)
+    assert len(shown) == 6
+    assert all((tmp_path / "demo" / name).stat().st_size > 1_000 for name in shown)
     with Image.open(tmp_path / "demo" / "samples.png") as image:
         assert image.width > 100
     assert (tmp_path / "demo" / "curve.png").exists()

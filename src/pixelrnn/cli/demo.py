@@ -4,23 +4,33 @@ import dataclasses
 import math
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pixelrnn.cli.console import progress, say
 from pixelrnn.cli.machine import Machine
+from pixelrnn.cli.tour import Exhibit
+from pixelrnn.cli.train import INTERRUPTED
 from pixelrnn.config import ModelConfig, TrainConfig
 from pixelrnn.errors import RunError
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["Demo"]
 
 MARK = "DEMO.txt"
+HEADING = "PixelRNN: image models with exact probability"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Demo:
-    """Train a small Diagonal BiLSTM on the built-in handwritten digits and show what it learned.
+    """Show what shipped models can do, then train a small one on the built-in handwritten digits.
 
     Example:
         pixelrnn demo --minutes 1
+
+    Samples, completions, a file that is smaller than PNG or WebP make it, what is unusual in an image, and what half a
+    minute of training gives: `index.html` in the folder shows it all.
     """
 
     out: Path = Path("demo")
@@ -35,26 +45,49 @@ class Demo:
     machine: Machine = dataclasses.field(default_factory=Machine)
 
     def run(self) -> int:
-        """Train, compare, draw, and say what to try next."""
+        """Show what is shipped; train, compare, draw; and say what to try next."""
+        from pixelrnn.cli.tour import tour, write_page
+
+        device, folder = self.machine.prepare(), self._folder()
+        with progress("showing what is shipped") as report:
+            exhibits = tour(self.out, self.seed, report)
+        for each in exhibits:
+            say(f"{self.out / each.file}: {each.text}")
+        write_page(self.out / "index.html", exhibits, HEADING)
+        learned = self._train(device, folder)
+        if not learned:
+            return INTERRUPTED
+        write_page(self.out / "index.html", [*exhibits, *learned], HEADING)
+        say(f"\nopen {self.out / 'index.html'}, then try:")
+        say("  pixelrnn models")
+        say(f"  pixelrnn sample {folder} -n 100 --temperature 0.8")
+        say(f"  pixelrnn evaluate {folder}")
+        say("  pixelrnn train YOUR-IMAGES/ --size 32")
+        return 0
+
+    def _train(self, device: "torch.device", folder: Path) -> list[Exhibit]:
+        """Train on the digits, and draw what was learned; nothing if it was interrupted."""
         from pixelrnn import figures
-        from pixelrnn.cli.train import INTERRUPTED, train_with_progress
+        from pixelrnn.cli.train import train_with_progress
         from pixelrnn.data import load_data
         from pixelrnn.model import ImageModel
         from pixelrnn.tasks.baseline import histogram_bits_per_dim
         from pixelrnn.train import evaluate
 
         config = TrainConfig(minutes=self.minutes, seed=self.seed, samples=0, learning_rate=6e-3, weight_decay=0.3)
-        device = self.machine.prepare()
         data = load_data("digits")
-        say("UCI handwritten digits (Alpaydin, Kaynak 1998; CC BY 4.0), built in: " + data.summary + ", 17 grey levels")
+        say(
+            "\nUCI handwritten digits (Alpaydin, Kaynak 1998; CC BY 4.0), built in: "
+            + data.summary
+            + ", 17 grey levels"
+        )
         model = ImageModel(ModelConfig(shape=data.shape, levels=data.levels, layers=3, hidden=32), seed=self.seed).to(
             device
         )
         say(model.extra_repr())
-        folder = self._folder()
         run = train_with_progress(model, data, config, folder=folder)
         if not run.is_finished:
-            return INTERRUPTED
+            return []
 
         result = evaluate(model, data.test)
         lines = {
@@ -72,11 +105,14 @@ class Demo:
         say(f"  Diagonal BiLSTM      {result.bits_per_dim:.3f}   ({nats})")
         if result.bits_per_dim > lines["per-pixel histogram"]:
             say("\nworse than the histogram: it has hardly begun to learn; give it more --minutes")
-        say(f"\nlook at {self.out / 'samples.png'} (64 new digits) and {self.out / 'curve.png'}, then try:")
-        say(f"  pixelrnn sample {folder} -n 100 --temperature 0.8")
-        say(f"  pixelrnn evaluate {folder}")
-        say("  pixelrnn train YOUR-IMAGES/ --size 32")
-        return 0
+        text = (
+            f"64 new digits, by a model that {self.minutes:g} minutes of training made of {len(data.train):,} of them."
+        )
+        curve = (
+            f"{result.bits_per_dim:.3f} bits a pixel on {result.images} test images, where a histogram of each pixel "
+            f"needs {lines['per-pixel histogram']:.3f}."
+        )
+        return [Exhibit("samples.png", "Learned here", text), Exhibit("curve.png", "How it learned", curve)]
 
     def _folder(self) -> Path:
         """Where to train: an earlier demo there is removed, anything else is left alone."""

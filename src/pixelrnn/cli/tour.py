@@ -1,0 +1,147 @@
+"""What the shipped models can do, in seconds: pictures and numbers for the demo, and the page that shows them."""
+
+import html
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pixelrnn.abstract import AbstractImageModel
+
+__all__ = ["Exhibit", "tour", "write_page"]
+
+MODEL, OTHER = "mnist-diagonal-bilstm", "mnist-row-lstm"
+SHOWN, COMPLETED, GUESSES, CODED = 64, 6, 6, 256
+SPOT = slice(4, 7)  # rows and columns of the flaw that is to be found: nothing is drawn there otherwise
+
+
+class Exhibit(NamedTuple):
+    """A picture with what it shows.
+
+    Attributes:
+        file: Its name.
+        title: In a few words.
+        text: What to see in it.
+    """
+
+    file: str
+    title: str
+    text: str
+
+
+def tour(out: Path, seed: int, report: Callable[[float], None]) -> list[Exhibit]:
+    """Draw samples, completions, sizes of files and an anomaly map with a shipped model.
+
+    Args:
+        out: Folder for the pictures.
+        seed: Of all draws.
+        report: Called with the finished share.
+    """
+    from pixelrnn.figures import grid, save_image
+    from pixelrnn.pretrained import load_model
+
+    model = load_model(MODEL)
+    # Digits that the model has not seen, by another model: the package ships no images of MNIST.
+    digits = load_model(OTHER).sample(CODED, seed=seed)
+    report(0.2)
+    save_image(out / "shipped-samples.png", grid(model.sample(SHOWN, seed=seed), 2))
+    report(0.3)
+    exhibits = [
+        Exhibit(
+            "shipped-samples.png",
+            "Samples",
+            f"{SHOWN} digits by the shipped model {MODEL}, drawn pixel by pixel.",
+        )
+    ]
+    for part, end in ((_completions, 0.4), (_files, 0.9), (_anomaly, 1.0)):
+        exhibits.append(part(model, digits, out, seed))
+        report(end)
+    return exhibits
+
+
+def _completions(model: "AbstractImageModel", digits: "Tensor", out: Path, seed: int) -> Exhibit:
+    import torch
+
+    from pixelrnn.figures import occluded, save_image, sheet, to_image
+
+    known = torch.zeros(28, 28, dtype=torch.bool)
+    known[:14] = True
+    given = digits[:COMPLETED]
+    drawn = model.complete(given.repeat_interleave(GUESSES, dim=0), known, seed=seed).images
+    pictures = []
+    for number, digit in enumerate(given):
+        guesses = drawn[number * GUESSES : (number + 1) * GUESSES]
+        pictures += [occluded(to_image(digit, 2), known.numpy()), *(to_image(guess, 2) for guess in guesses)]
+    save_image(out / "completions.png", sheet([each.convert("RGB") for each in pictures], columns=1 + GUESSES))
+    return Exhibit("completions.png", "Completions", "Left: the upper half that is given. Right: how it could go on.")
+
+
+def _files(model: "AbstractImageModel", digits: "Tensor", out: Path, seed: int) -> Exhibit:
+    import torch
+    from PIL import Image
+
+    from pixelrnn.codec import Codec
+    from pixelrnn.codec.pictures import saved
+    from pixelrnn.figures import save_bars
+
+    content = Codec(model).encode(digits)
+    is_same = torch.equal(Codec(model).decode(content), digits)
+    bits = Image.fromarray((digits.reshape(-1, 28).numpy() * 255).astype("uint8")).convert("1")  # all in one picture
+    sizes = {
+        "PNG": len(saved(bits, "PNG", optimize=True)),
+        "WebP": len(saved(bits.convert("RGB"), "WEBP", lossless=True, quality=100, method=6)),
+        "PixelRNN": len(content),
+    }
+    save_bars(out / "sizes.png", sizes, "bytes", f"{len(digits)} digits as one file each")
+    (out / "digits.pxr").write_bytes(content)
+    kept = "the same pixels" if is_same else "OTHER PIXELS, which is a bug"
+    text = (
+        f"{len(digits)} digits, drawn by another model ({OTHER}), in one lossless file: {sizes['PixelRNN']:,} bytes; "
+        f"{sizes['PNG']:,} as PNG, {sizes['WebP']:,} as WebP. Decoded again, they are {kept}."
+    )
+    return Exhibit("sizes.png", "A smaller file", text)
+
+
+def _anomaly(model: "AbstractImageModel", digits: "Tensor", out: Path, seed: int) -> Exhibit:
+    from pixelrnn.figures import save_heat_map, to_image
+
+    flawed = digits[:1].clone()
+    flawed[0, 0, SPOT, SPOT] = 1 - flawed[0, 0, SPOT, SPOT]
+    before, after = (-model.log_prob_map(x).detach()[0, 0].double().numpy() / math.log(2) for x in (digits[:1], flawed))
+    title = f"a flaw of 3x3 pixels: {before.sum():.0f} bits without it, {after.sum():.0f} with it"
+    save_heat_map(out / "anomaly.png", after, "bits a pixel", title, picture=to_image(flawed[0], 2), top=16.0)
+    text = "Where the model did not expect what it sees, it is bright: each pixel's surprise, -log2 p, in bits."
+    return Exhibit("anomaly.png", "What is unusual", text)
+
+
+def write_page(path: Path, exhibits: Sequence[Exhibit], heading: str) -> None:
+    """Write a page of pictures that lie beside it."""
+    from pixelrnn.storage import write_text
+
+    parts = [
+        f'<figure><h2>{html.escape(each.title)}</h2><img src="{each.file}" alt="{html.escape(each.title)}">'
+        f"<figcaption>{html.escape(each.text)}</figcaption></figure>"
+        for each in exhibits
+    ]
+    write_text(path, PAGE.format(title=html.escape(heading), body="\n".join(parts)))
+
+
+PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>{title}</title>
+<style>
+body {{ font: 16px/1.4 sans-serif; margin: 2em; max-width: 90em }}
+figure {{ display: inline-block; margin: 0 2em 2em 0; vertical-align: top; max-width: 42em }}
+img {{ max-width: 100%; display: block; image-rendering: pixelated }}
+h2 {{ font-size: 1.1em; margin: 0 0 0.5em }}
+figcaption {{ margin-top: 0.5em }}
+</style>
+<h1>{title}</h1>
+{body}
+</html>
+"""
