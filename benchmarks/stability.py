@@ -8,8 +8,8 @@ so that both get somewhere in minutes on one core. They are measured by a classi
 that was trained on the same images: the Frechet distance of its features from those of test images, as FID measures
 (Heusel et al. 2017), and how many of the ten classes are less than 1% of what is drawn.
 
-The minutes become steps by the speed of a first quarter of a minute of each kind, so that all seeds of a kind are trained
-alike, whatever else the machine has to do. Samples that are there already are not drawn again.
+The minutes become steps by the speed of a first quarter of a minute of each kind, so that all seeds of a kind are
+trained alike, whatever else the machine has to do. Samples that are there already are not drawn again.
 """
 
 import json

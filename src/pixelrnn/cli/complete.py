@@ -11,10 +11,10 @@ from pixelrnn.cli.conditions import label_number, read_contexts
 from pixelrnn.cli.console import progress, say, show_json
 from pixelrnn.cli.draw import Draw
 from pixelrnn.cli.machine import Machine
-from pixelrnn.cli.model_folder import ModelFolder, home, open_model
+from pixelrnn.cli.model_folder import ModelFolder, home, open_model, require_model
 from pixelrnn.cli.regions import Region
 from pixelrnn.cli.sources import load_as_trained, recorded_data
-from pixelrnn.config import IMAGE_SUFFIXES, require_run, require_source
+from pixelrnn.config import IMAGE_SUFFIXES, require_source
 from pixelrnn.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Complete:
 
     def __post_init__(self) -> None:
         """Check what can be checked without torch."""
-        require_run(self.run_folder)
+        require_model(self.run_folder)
         if self.source is not None:
             require_source(self.source)
         for option, value in (("-n", self.number), ("--particles", self.particles), ("--limit", self.limit)):

@@ -8,8 +8,7 @@ import tyro
 from pixelrnn.cli.archives import Writing, rate, say_compressed
 from pixelrnn.cli.console import show_json
 from pixelrnn.cli.machine import Machine
-from pixelrnn.cli.model_folder import ModelFolder, open_model
-from pixelrnn.config import require_run
+from pixelrnn.cli.model_folder import ModelFolder, open_model, require_model
 from pixelrnn.errors import ConfigError
 
 __all__ = ["Compress"]
@@ -46,7 +45,7 @@ class Compress:
 
     def __post_init__(self) -> None:
         """Check what can be checked without torch."""
-        require_run(self.run_folder)
+        require_model(self.run_folder)
         self.writing.archive(self.source)
         if self.tile is not None and min(self.tile) < 1:
             raise ConfigError(f"--tile is {self.tile}; sides of 1 or more are allowed")

@@ -10,8 +10,7 @@ import tyro
 from pixelrnn.cli.archives import plural, rate, size_text
 from pixelrnn.cli.console import say, show_json
 from pixelrnn.cli.machine import Machine
-from pixelrnn.cli.model_folder import ModelFolder, open_model
-from pixelrnn.config import require_run
+from pixelrnn.cli.model_folder import ModelFolder, open_model, require_model
 from pixelrnn.errors import ArchiveError, ConfigError
 
 if TYPE_CHECKING:
@@ -70,7 +69,7 @@ class Decompress:
         if not self.path.exists():
             raise ArchiveError(f"{self.path}: no such file")
         if self.model is not None:
-            require_run(self.model)
+            require_model(self.model)
         chosen = [name for name in ("list", "check", "overwrite", "skip_existing") if getattr(self, name)]
         if len(chosen) > 1:
             first, second = (f"--{name.replace('_', '-')}" for name in chosen[:2])

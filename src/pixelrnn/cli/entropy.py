@@ -9,8 +9,8 @@ import tyro
 from pixelrnn.cli.choice import Choice
 from pixelrnn.cli.console import progress, say, show_json
 from pixelrnn.cli.machine import Machine
-from pixelrnn.cli.model_folder import ModelFolder, open_model
-from pixelrnn.config import require_draws, require_run, require_seed, require_source
+from pixelrnn.cli.model_folder import ModelFolder, open_model, require_model
+from pixelrnn.config import require_draws, require_seed, require_source
 from pixelrnn.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Entropy:
 
     def __post_init__(self) -> None:
         """Check what can be checked without torch."""
-        require_run(self.run_folder)
+        require_model(self.run_folder)
         if self.source is not None:
             require_source(self.source)
         require_draws(self.confidence, self.draws)

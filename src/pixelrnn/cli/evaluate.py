@@ -7,8 +7,8 @@ import tyro
 from pixelrnn.cli.choice import Choice
 from pixelrnn.cli.console import is_first_process, progress, say, show_json
 from pixelrnn.cli.machine import Machine
-from pixelrnn.cli.model_folder import ModelFolder, open_model
-from pixelrnn.config import require_run, require_source
+from pixelrnn.cli.model_folder import ModelFolder, open_model, require_model
+from pixelrnn.config import require_source
 from pixelrnn.errors import ConfigError
 
 __all__ = ["Evaluate"]
@@ -45,7 +45,7 @@ class Evaluate:
 
     def __post_init__(self) -> None:
         """Check what can be checked without torch."""
-        require_run(self.run_folder)
+        require_model(self.run_folder)
         if self.source is not None:
             require_source(self.source)
         if self.classify and self.choice.without_labels:

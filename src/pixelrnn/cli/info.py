@@ -5,8 +5,7 @@ import dataclasses
 import tyro
 
 from pixelrnn.cli.console import say, show_json
-from pixelrnn.cli.model_folder import ModelFolder, open_model
-from pixelrnn.config import require_run
+from pixelrnn.cli.model_folder import ModelFolder, open_model, require_model
 
 __all__ = ["Info"]
 
@@ -27,7 +26,7 @@ class Info:
 
     def __post_init__(self) -> None:
         """Check what can be checked without torch."""
-        require_run(self.run_folder)
+        require_model(self.run_folder)
 
     def run(self) -> int:
         """Read and print."""

@@ -7,6 +7,7 @@ import tyro
 
 from pixelrnn import zoo
 from pixelrnn.cli.console import is_first_process, say
+from pixelrnn.config import require_run
 from pixelrnn.errors import RunError
 
 if TYPE_CHECKING:
@@ -14,14 +15,7 @@ if TYPE_CHECKING:
 
     from pixelrnn.abstract import AbstractImageModel
 
-__all__ = ["ModelFolder", "home", "open_model"]
-
-
-def _find(model: str) -> Path:
-    folder = zoo.find(model)
-    if not folder.exists():
-        raise RunError(f"{model} is neither a folder nor one of the shipped models {', '.join(zoo.names())}")
-    return folder
+__all__ = ["ModelFolder", "home", "open_model", "require_model"]
 
 
 ModelFolder = Annotated[
@@ -29,12 +23,19 @@ ModelFolder = Annotated[
     tyro.constructors.PrimitiveConstructorSpec(
         nargs=1,
         metavar="MODEL",
-        instance_from_str=lambda words: _find(words[0]),
+        instance_from_str=lambda words: zoo.find(words[0]),
         is_instance=lambda value: isinstance(value, Path),
         str_from_instance=lambda path: [str(path)],
     ),
 ]
 """An argument that names a run or model folder, or a shipped model."""
+
+
+def require_model(folder: Path) -> None:
+    """Check, without torch, that an argument names a model; raises `RunError` if not."""
+    if not folder.exists():
+        raise RunError(f"{folder} is neither a folder nor one of the shipped models {', '.join(zoo.names())}")
+    require_run(folder)
 
 
 def home(model: Path) -> Path:

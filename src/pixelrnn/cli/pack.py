@@ -12,8 +12,8 @@ from pixelrnn.cli.archives import Writing, say_compressed, size_text
 from pixelrnn.cli.console import Report, progress, say, show_json
 from pixelrnn.cli.interrupt import stoppable
 from pixelrnn.cli.machine import Machine
-from pixelrnn.cli.model_folder import ModelFolder, open_model
-from pixelrnn.config import require_run, require_seed
+from pixelrnn.cli.model_folder import ModelFolder, open_model, require_model
+from pixelrnn.config import require_seed
 from pixelrnn.errors import ArchiveError, ConfigError, PixelRNNError
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Pack:
         """Check what can be checked without torch."""
         require_seed("seed", self.seed)
         if self.start is not None:
-            require_run(self.start)
+            require_model(self.start)
         chart = _chart(self.writing.archive(self.source))
         if self.compare and chart.exists() and not self.writing.overwrite:
             raise ArchiveError(f"{chart} exists; choose another name with --out, or give --overwrite or --no-compare")

@@ -10,8 +10,7 @@ from pixelrnn.cli.conditions import label_number, read_contexts
 from pixelrnn.cli.console import progress, say, show_json
 from pixelrnn.cli.draw import Draw
 from pixelrnn.cli.machine import Machine
-from pixelrnn.cli.model_folder import ModelFolder, home, open_model
-from pixelrnn.config import require_run
+from pixelrnn.cli.model_folder import ModelFolder, home, open_model, require_model
 from pixelrnn.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ class Sample:
 
     def __post_init__(self) -> None:
         """Check what can be checked without torch."""
-        require_run(self.run_folder)
+        require_model(self.run_folder)
         if self.number < 1:
             raise ConfigError(f"-n is {self.number}; at least 1 is needed")
 

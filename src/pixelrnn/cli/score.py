@@ -13,8 +13,8 @@ from pixelrnn.cli.choice import Choice
 from pixelrnn.cli.console import progress, say, show_json
 from pixelrnn.cli.machine import Machine
 from pixelrnn.cli.maps import save_maps
-from pixelrnn.cli.model_folder import ModelFolder, open_model
-from pixelrnn.config import require_run, require_source
+from pixelrnn.cli.model_folder import ModelFolder, open_model, require_model
+from pixelrnn.config import require_source
 from pixelrnn.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -81,9 +81,9 @@ class Score:
 
     def __post_init__(self) -> None:
         """Check what can be checked without torch."""
-        require_run(self.run_folder)
+        require_model(self.run_folder)
         if self.against is not None:
-            require_run(self.against)
+            require_model(self.against)
         for source in (self.source, self.usual):
             if source is not None:
                 require_source(source)

@@ -10,9 +10,8 @@ from pixelrnn.cli.conditions import label_number
 from pixelrnn.cli.console import progress, say, show_json
 from pixelrnn.cli.draw import Draw
 from pixelrnn.cli.machine import Machine
-from pixelrnn.cli.model_folder import ModelFolder, home, open_model
+from pixelrnn.cli.model_folder import ModelFolder, home, open_model, require_model
 from pixelrnn.cli.sources import recorded_data
-from pixelrnn.config import require_run
 from pixelrnn.errors import ConfigError
 
 __all__ = ["Upscale"]
@@ -56,7 +55,7 @@ class Upscale:
 
     def __post_init__(self) -> None:
         """Check what can be checked without torch."""
-        require_run(self.run_folder)
+        require_model(self.run_folder)
         for option, value in (("-n", self.number), ("--doublings", self.doublings)):
             if value is not None and value < 1:
                 raise ConfigError(f"{option} is {value}; at least 1 is needed")
