@@ -121,7 +121,7 @@ def draw(found: dict[str, list[float]], model: pixelrnn.ImageModel, path: Path) 
     for number, rates in enumerate(found.values()):
         left.bar(number, np.mean(rates), color=f"C{number}", alpha=0.5)
         left.plot(np.full(len(rates), number), rates, "o", color=f"C{number}", markersize=4)
-    left.set(xticks=range(len(found)), ylabel="episodes that reach the goal", ylim=(0, 1))
+    left.set(xticks=range(len(found)), ylabel="episodes that reach the goal", ylim=(0, 1.04))
     left.set_title(f"{len(rates)} seeds, a model each")
     left.set_xticklabels([name.replace(" ", "\n") for name in found])
     world = room()

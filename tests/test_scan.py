@@ -361,7 +361,7 @@ def test_choice_of_the_implementation(monkeypatch):
     with pytest.raises(ConfigError, match=r"takes float32 on the CPU; this is torch\.float64"):
         scan.row_lstm(doubles[0], None, doubles[1], is_residual=True)
     monkeypatch.setenv("PIXELRNN_SCAN", "gpu")
-    with pytest.raises(ConfigError, match="PIXELRNN_SCAN is 'gpu'; one of auto, cpu, reference is allowed"):
+    with pytest.raises(ConfigError, match="PIXELRNN_SCAN is 'gpu'; one of auto, cpu, cuda, reference is allowed"):
         scan.row_lstm(x, None, weights, is_residual=True)
 
 
