@@ -220,7 +220,7 @@ def test_pack_as_json_from_a_model(model, digits, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["compress", "nowhere", "x"], "no config.json here"),
+        (["compress", "nowhere", "x"], "is neither a folder nor one of the shipped models"),
         (["compress", "MODEL", "nowhere"], "nowhere: no such file or folder"),
         (
             ["compress", "MODEL", "there.txt", "-o", "b.pxr", "--tile", "0", "4"],
@@ -233,7 +233,7 @@ def test_pack_as_json_from_a_model(model, digits, capsys):
         (["decompress", "there.pxr"], "there.pxr: it ends too early"),
         (["decompress", "there.txt"], "there.txt: it is no .pxr file"),
         (["decompress", "empty"], "empty cannot be opened (Is a directory)"),
-        (["decompress", "there.pxr", "--model", "nowhere"], "no config.json here"),
+        (["decompress", "there.pxr", "--model", "nowhere"], "is neither a folder nor one of the shipped models"),
         (["unpack", "there.txt", "--list"], "there.txt: it is no .pxr file"),
         (["unpack", "there.pxr", "--list", "--check"], "--list and --check are both given; give one"),
         (["unpack", "there.pxr", "--overwrite", "--skip-existing"], "--overwrite and --skip-existing are both given"),
@@ -242,7 +242,7 @@ def test_pack_as_json_from_a_model(model, digits, capsys):
         (["pack", "there.txt", "-o", "b.pxr", "--minutes", "0"], "--minutes is 0.0; it must be above 0 and finite"),
         (["pack", "there.txt", "-o", "b.pxr"], "there are no pictures that a model could learn"),
         (["pack", "empty"], "empty: there are no files to compress"),
-        (["pack", "there.txt", "-o", "b.pxr", "--start", "nowhere"], "no config.json here"),
+        (["pack", "there.txt", "-o", "b.pxr", "--start", "nowhere"], "is neither a folder nor one of the shipped models"),
     ],
 )
 def test_refusals(arguments, message, model, tmp_path, capsys):
