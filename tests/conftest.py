@@ -5,6 +5,7 @@ import itertools
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -18,6 +19,8 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 # The models here are tiny: a second thread costs more than it brings.
 torch.set_num_threads(1)
+
+DATA = Path(os.environ.get("PIXELRNN_DATA", "data"))  # the data of docs/results.md, where they are
 
 ARCHITECTURES = ["diagonal-bilstm", "row-lstm", "pixelcnn", "gated-pixelcnn"]
 

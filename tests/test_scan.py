@@ -150,7 +150,10 @@ def run(implementation, layer, dtype, x, skips, weights, context, d_out, d_skips
     return {name: tensor.double() for name, tensor in found.items()}
 
 
-def assert_agree(layer, x, weights, context=None, *, with_out=True, with_skips=True, has_skips=True, is_residual=True):
+def assert_agree(
+    layer, x, weights, context=None, *, with_out=True, with_skips=True, has_skips=True, is_residual=True,
+    implementation=cpu, device="cpu",
+):  # fmt: skip
     """The kernels in float32 against the reference in float64: 1e-5 of each tensor's largest element."""
     skips = torch.randn_like(x) if has_skips else None
     weights = weights if has_skips else weights._replace(skip=None)
@@ -158,10 +161,13 @@ def assert_agree(layer, x, weights, context=None, *, with_out=True, with_skips=T
     d_skips = torch.randn_like(x) if with_skips and has_skips else None
     arguments = (x, skips, weights, context, d_out, d_skips)
     exact = run(reference, layer, torch.float64, *arguments, is_residual=is_residual)
-    fast = run(cpu, layer, torch.float32, *arguments, is_residual=is_residual)
+    x, skips, context, d_out, d_skips = (t if t is None else t.to(device) for t in (x, skips, context, d_out, d_skips))
+    arguments = (x, skips, each(lambda t: t.to(device), weights), context, d_out, d_skips)
+    fast = run(implementation, layer, torch.float32, *arguments, is_residual=is_residual)
     assert exact.keys() == fast.keys()
     for name, value in exact.items():
-        torch.testing.assert_close(fast[name], value, rtol=0, atol=1e-5 * max(1.0, value.abs().max().item()), msg=name)
+        atol = 1e-5 * max(1.0, value.abs().max().item())
+        torch.testing.assert_close(fast[name].cpu(), value, rtol=0, atol=atol, msg=name)
 
 
 @pytest.mark.parametrize("layer", LAYERS)
@@ -215,9 +221,12 @@ def test_kernels_take_any_strides(layer, features):
 @pytest.mark.parametrize("layer", LAYERS)
 def test_kernels_give_the_same_without_gradients(layer):
     """Another path in the kernels: nothing is saved."""
-    x, skips = torch.randn(2, 5, 12, 6, 7)
-    weights = each(lambda t: t.float(), LAYERS[layer](12, 6))
-    function = getattr(cpu, layer)
+    assert_same_without_gradients(cpu, layer, *torch.randn(2, 5, 12, 6, 7))
+
+
+def assert_same_without_gradients(implementation, layer, x, skips):
+    weights = each(lambda t: t.float().to(x.device), LAYERS[layer](12, 6))
+    function = getattr(implementation, layer)
     saved = function(x.clone().requires_grad_(), skips, weights, is_residual=True)
     unsaved = function(x, skips, weights, is_residual=True)
     assert all(torch.equal(a, b) for a, b in zip(saved, unsaved, strict=True))
@@ -225,9 +234,12 @@ def test_kernels_give_the_same_without_gradients(layer):
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_kernels_differentiate_twice_over_a_kept_graph(layer):
-    x = torch.randn(2, 12, 4, 4, requires_grad=True)
-    weights = each(lambda t: t.float(), LAYERS[layer](12, 6))
-    out, _ = getattr(cpu, layer)(x, None, weights, is_residual=True)
+    assert_differentiates_twice(cpu, layer, torch.randn(2, 12, 4, 4, requires_grad=True))
+
+
+def assert_differentiates_twice(implementation, layer, x):
+    weights = each(lambda t: t.float().to(x.device), LAYERS[layer](12, 6))
+    out, _ = getattr(implementation, layer)(x, None, weights, is_residual=True)
     first = torch.autograd.grad(out.sum(), x, retain_graph=True)[0]
     assert torch.equal(first, torch.autograd.grad(out.sum(), x)[0])
 

@@ -1,5 +1,6 @@
 """The CUDA kernels against the reference: on a GPU, or where there is none by Triton's interpreter, as NumPy would."""
 
+import functools
 import os
 
 import pytest
@@ -7,7 +8,16 @@ import torch
 
 from pixelrnn import ConfigError, ImageModel, ModelConfig, scan
 from pixelrnn.scan import reference, tiles
-from tests.test_scan import LAYERS, SIZES, conditioned, each, row_weights, run
+from tests import test_scan
+from tests.test_scan import (
+    LAYERS,
+    SIZES,
+    assert_differentiates_twice,
+    assert_same_without_gradients,
+    conditioned,
+    each,
+    row_weights,
+)
 
 HAS_GPU = torch.cuda.is_available()
 DEVICE = "cuda" if HAS_GPU else "cpu"
@@ -17,23 +27,7 @@ if not HAS_GPU:
 pytest.importorskip("triton", reason="needs the package triton")
 from pixelrnn.scan import cuda  # noqa: E402
 
-
-def assert_agree(layer, x, weights, context=None, *, has_skips=True, is_residual=True):
-    """The kernels in float32 against the reference in float64: 1e-5 of each tensor's largest element."""
-    skips = torch.randn_like(x) if has_skips else None
-    weights = weights if has_skips else weights._replace(skip=None)
-    d_out, d_skips = torch.randn_like(x), torch.randn_like(x) if has_skips else None
-    arguments = [x, skips, weights, context, d_out, d_skips]
-    exact = run(reference, layer, torch.float64, *arguments, is_residual=is_residual)
-    on_device = [
-        each(lambda t: t.to(DEVICE), a) if a is weights else None if a is None else a.to(DEVICE) for a in arguments
-    ]
-    fast = run(cuda, layer, torch.float32, *on_device, is_residual=is_residual)
-    assert exact.keys() == fast.keys()
-    for name, value in exact.items():
-        torch.testing.assert_close(
-            fast[name].cpu(), value, rtol=0, atol=1e-5 * max(1.0, value.abs().max().item()), msg=name
-        )
+assert_agree = functools.partial(test_scan.assert_agree, implementation=cuda, device=DEVICE)
 
 
 @pytest.fixture(autouse=True)
@@ -69,21 +63,12 @@ def test_row_kernel_of_other_widths(taps, width, columns):
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_kernels_give_the_same_without_gradients(layer):
-    x, skips = torch.randn(2, 2, 12, 4, 3, device=DEVICE)
-    weights = each(lambda t: t.float().to(DEVICE), LAYERS[layer](12, 6))
-    function = getattr(cuda, layer)
-    saved = function(x.clone().requires_grad_(), skips, weights, is_residual=True)
-    unsaved = function(x, skips, weights, is_residual=True)
-    assert all(torch.equal(a, b) for a, b in zip(saved, unsaved, strict=True))
+    assert_same_without_gradients(cuda, layer, *torch.randn(2, 2, 12, 4, 3, device=DEVICE))
 
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_kernels_differentiate_twice_over_a_kept_graph(layer):
-    x = torch.randn(1, 12, 3, 4, device=DEVICE, requires_grad=True)
-    weights = each(lambda t: t.float().to(DEVICE), LAYERS[layer](12, 6))
-    out, _ = getattr(cuda, layer)(x, None, weights, is_residual=True)
-    first = torch.autograd.grad(out.sum(), x, retain_graph=True)[0]
-    assert torch.equal(first, torch.autograd.grad(out.sum(), x)[0])
+    assert_differentiates_twice(cuda, layer, torch.randn(1, 12, 3, 4, device=DEVICE, requires_grad=True))
 
 
 @pytest.mark.filterwarnings("ignore:.*(overflow|invalid value)")  # as NumPy calls what is meant
@@ -121,6 +106,7 @@ def test_which_layers_have_kernels(hidden, side, has_kernels):
 
 
 def test_without_a_compiler_there_are_no_kernels(monkeypatch):
+    monkeypatch.setattr(tiles, "_what_is_missing", tiles._what_is_missing.__wrapped__)  # what is asked is not kept
     monkeypatch.delenv("CC", raising=False)
     monkeypatch.setenv("PATH", "")
     assert tiles.why_no_kernels(tiles.Tile(16, 16)) == "no C compiler, which triton needs"

@@ -1,8 +1,6 @@
 """The shipped models: small, described, and as good as their cards say."""
 
-import os
 import re
-from pathlib import Path
 
 import pytest
 
@@ -10,9 +8,9 @@ from pixelrnn import DataConfig, ImageModel, RunError, load_data, load_model, zo
 from pixelrnn.storage import read_config
 from pixelrnn.train import evaluate
 from tests.cli.test_cli import run
+from tests.conftest import DATA
 
 MOST, MOST_IN_ALL = 2_000_000, 10_000_000
-DATA = Path(os.environ.get("PIXELRNN_DATA", "data"))
 
 
 def test_they_are_small():

@@ -242,7 +242,10 @@ def test_pack_as_json_from_a_model(model, digits, capsys):
         (["pack", "there.txt", "-o", "b.pxr", "--minutes", "0"], "--minutes is 0.0; it must be above 0 and finite"),
         (["pack", "there.txt", "-o", "b.pxr"], "there are no pictures that a model could learn"),
         (["pack", "empty"], "empty: there are no files to compress"),
-        (["pack", "there.txt", "-o", "b.pxr", "--start", "nowhere"], "is neither a folder nor one of the shipped models"),
+        (
+            ["pack", "there.txt", "-o", "b.pxr", "--start", "nowhere"],
+            "is neither a folder nor one of the shipped models",
+        ),
     ],
 )
 def test_refusals(arguments, message, model, tmp_path, capsys):

@@ -1,16 +1,12 @@
 """From source values to model values."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from pixelrnn import DataError
 from pixelrnn.data import load_data
 from pixelrnn.data.quantise import Quantiser, fixed_bits
-
-DATA = Path(os.environ.get("PIXELRNN_DATA", "data"))
+from tests.conftest import DATA
 
 
 def quantise(values, source_levels, levels, binarize="none", **place):

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from pixelrnn.cli.console import progress, say
 from pixelrnn.cli.machine import Machine
-from pixelrnn.cli.tour import Exhibit
-from pixelrnn.cli.train import INTERRUPTED
+from pixelrnn.cli.tour import Exhibit, tour, write_exhibits
+from pixelrnn.cli.train import INTERRUPTED, train_with_progress
 from pixelrnn.config import ModelConfig, TrainConfig
 from pixelrnn.errors import RunError
 
@@ -46,18 +46,16 @@ class Demo:
 
     def run(self) -> int:
         """Show what is shipped; train, compare, draw; and say what to try next."""
-        from pixelrnn.cli.tour import tour, write_page
-
         device, folder = self.machine.prepare(), self._folder()
         with progress("showing what is shipped") as report:
             exhibits = tour(self.out, self.seed, report)
         for each in exhibits:
             say(f"{self.out / each.file}: {each.text}")
-        write_page(self.out / "index.html", exhibits, HEADING)
+        write_exhibits(self.out / "index.html", exhibits, HEADING)
         learned = self._train(device, folder)
         if not learned:
             return INTERRUPTED
-        write_page(self.out / "index.html", [*exhibits, *learned], HEADING)
+        write_exhibits(self.out / "index.html", [*exhibits, *learned], HEADING)
         say(f"\nopen {self.out / 'index.html'}, then try:")
         say("  pixelrnn models")
         say(f"  pixelrnn sample {folder} -n 100 --temperature 0.8")
@@ -68,7 +66,6 @@ class Demo:
     def _train(self, device: "torch.device", folder: Path) -> list[Exhibit]:
         """Train on the digits, and draw what was learned; nothing if it was interrupted."""
         from pixelrnn import figures
-        from pixelrnn.cli.train import train_with_progress
         from pixelrnn.data import load_data
         from pixelrnn.model import ImageModel
         from pixelrnn.tasks.baseline import histogram_bits_per_dim

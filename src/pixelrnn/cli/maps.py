@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pixelrnn.cli.page import write_page
+
 if TYPE_CHECKING:
     from pixelrnn.abstract import AbstractImageModel
     from pixelrnn.data import ImageSet
@@ -39,7 +41,6 @@ def save_maps(
     import numpy as np
 
     from pixelrnn.figures import save_heat_map, to_image
-    from pixelrnn.storage import write_text
     from pixelrnn.tasks.score import log_prob_map
 
     maps = {}
@@ -61,26 +62,15 @@ def save_maps(
             picture = to_image(images.batch([item])[0], model.config.levels)
             save_heat_map(folder / file, maps[item], "bits a pixel", title, picture=picture, top=top)
             parts.append(FIGURE.format(file=file, name=html.escape(row["name"])))
-    title = html.escape(f"{len(rows):,} images by {name}")
-    write_text(folder / "index.html", PAGE.format(title=title, body="\n".join(parts)))
+    write_page(folder / "index.html", f"{len(rows):,} images by {name}", STYLE, [LEGEND, *parts])
     return folder / "index.html"
 
 
 FIGURE = '<figure><img src="{file}" alt="{name} and its bits"><figcaption>{name}</figcaption></figure>'
 
-PAGE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>{title}</title>
-<style>
-body {{ font: 16px/1.4 sans-serif; margin: 2em; max-width: 90em }}
-figure {{ display: inline-block; margin: 0 1.5em 1.5em 0 }}
-img {{ max-width: 100%; display: block }}
-figcaption {{ overflow-wrap: anywhere; max-width: 32em }}
-</style>
-<h1>{title}</h1>
-<p>Where the right half of a picture is bright, the model did not expect what it saw: it takes many bits to say.</p>
-{body}
-</html>
-"""
+STYLE = """figure { display: inline-block; margin: 0 1.5em 1.5em 0 }
+img { max-width: 100%; display: block }
+figcaption { overflow-wrap: anywhere; max-width: 32em }"""
+
+LEGEND = """<p>Where the right half of a picture is bright, the model did not expect what it saw: it takes many bits to
+say.</p>"""

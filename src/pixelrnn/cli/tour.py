@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from pixelrnn.cli.page import write_page
+
 if TYPE_CHECKING:
     from torch import Tensor
 
     from pixelrnn.abstract import AbstractImageModel
 
-__all__ = ["Exhibit", "tour", "write_page"]
+__all__ = ["Exhibit", "tour", "write_exhibits"]
 
 MODEL, OTHER = "mnist-diagonal-bilstm", "mnist-row-lstm"
 SHOWN, COMPLETED, GUESSES, CODED = 64, 6, 6, 256
@@ -75,7 +77,7 @@ def _completions(model: "AbstractImageModel", digits: "Tensor", out: Path, seed:
     for number, digit in enumerate(given):
         guesses = drawn[number * GUESSES : (number + 1) * GUESSES]
         pictures += [occluded(to_image(digit, 2), known.numpy()), *(to_image(guess, 2) for guess in guesses)]
-    save_image(out / "completions.png", sheet([each.convert("RGB") for each in pictures], columns=1 + GUESSES))
+    save_image(out / "completions.png", sheet(pictures, columns=1 + GUESSES))
     return Exhibit("completions.png", "Completions", "Left: the upper half that is given. Right: how it could go on.")
 
 
@@ -117,31 +119,17 @@ def _anomaly(model: "AbstractImageModel", digits: "Tensor", out: Path, seed: int
     return Exhibit("anomaly.png", "What is unusual", text)
 
 
-def write_page(path: Path, exhibits: Sequence[Exhibit], heading: str) -> None:
+def write_exhibits(path: Path, exhibits: Sequence[Exhibit], heading: str) -> None:
     """Write a page of pictures that lie beside it."""
-    from pixelrnn.storage import write_text
-
     parts = [
         f'<figure><h2>{html.escape(each.title)}</h2><img src="{each.file}" alt="{html.escape(each.title)}">'
         f"<figcaption>{html.escape(each.text)}</figcaption></figure>"
         for each in exhibits
     ]
-    write_text(path, PAGE.format(title=html.escape(heading), body="\n".join(parts)))
+    write_page(path, heading, STYLE, parts)
 
 
-PAGE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>{title}</title>
-<style>
-body {{ font: 16px/1.4 sans-serif; margin: 2em; max-width: 90em }}
-figure {{ display: inline-block; margin: 0 2em 2em 0; vertical-align: top; max-width: 42em }}
-img {{ max-width: 100%; display: block; image-rendering: pixelated }}
-h2 {{ font-size: 1.1em; margin: 0 0 0.5em }}
-figcaption {{ margin-top: 0.5em }}
-</style>
-<h1>{title}</h1>
-{body}
-</html>
-"""
+STYLE = """figure { display: inline-block; margin: 0 2em 2em 0; vertical-align: top; max-width: 42em }
+img { max-width: 100%; display: block; image-rendering: pixelated }
+h2 { font-size: 1.1em; margin: 0 0 0.5em }
+figcaption { margin-top: 0.5em }"""

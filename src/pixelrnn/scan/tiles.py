@@ -1,5 +1,6 @@
 """The tiles of the CUDA kernels, and whether there are kernels: decided without Triton, which not every machine has."""
 
+import functools
 import importlib.util
 import os
 import shutil
@@ -41,6 +42,11 @@ def why_no_kernels(tile: Tile) -> str | None:
             f"tiles of {tile.units} units x {tile.lines} cells; up to {MOST_UNITS} units and {MOST_NUMBERS} numbers "
             "are possible"
         )
+    return _what_is_missing()
+
+
+@functools.cache  # asked for by each layer of each batch, and it looks through folders
+def _what_is_missing() -> str | None:
     if importlib.util.find_spec("triton") is None:
         return "no package triton"
     # Triton builds its launcher with it.
