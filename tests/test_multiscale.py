@@ -19,8 +19,8 @@ from pixelrnn import (
     load_data,
     load_model,
 )
+from pixelrnn.storage import read_metrics
 from pixelrnn.tasks.upscale import upscale
-from pixelrnn.train.journal import read_metrics
 from tests.conftest import ARCHITECTURES, all_images, build
 
 FAST = TrainConfig(steps=12, batch=8, evaluations=2, valid_images=20, samples=2)

@@ -9,6 +9,7 @@ Shapes: N images, C channels, H rows, W columns. Logarithms are natural (nats).
 import abc
 import dataclasses
 import math
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, Self
@@ -25,9 +26,7 @@ from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.shares import part
 from pixelrnn.support import Forest
 
-__all__ = ["MODEL", "AbstractImageModel", "AbstractWalker", "Completion", "Drawing", "Group"]
-
-MODEL = "model.safetensors"
+__all__ = ["AbstractImageModel", "AbstractWalker", "Completion", "Drawing", "Group"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -409,14 +408,36 @@ class AbstractImageModel(nn.Module, abc.ABC):
     def save_pretrained(self, folder: str | Path) -> None:
         """Write `config.json` and `model.safetensors` into a folder, made if needed."""
         storage.write_json(Path(folder) / "config.json", storage.describe(None, model=self.config))
-        storage.write_tensors(Path(folder) / MODEL, self.state_dict())
+        storage.write_tensors(Path(folder) / storage.MODEL, self.state_dict())
+
+    def push_to_hub(self, name: str, *, private: bool = False, licence: str | None = None) -> str:
+        """Put the model on the Hugging Face hub, with a card; `hf:owner/name` then stands for it (extra `hub`).
+
+        The card of a run says more, of its data and its validation: `pixelrnn push`, or `pixelrnn.model_card.push`.
+
+        Args:
+            name: `owner/name`; the repository is made if there is none.
+            private: Whether only you can see a repository that is made.
+            licence: Of the weights, an identifier that the hub knows: mit, cc-by-4.0.
+
+        Returns:
+            The address of the commit.
+
+        Raises:
+            RunError: If the extra is not installed, nobody is logged in, or the hub refuses.
+        """
+        from pixelrnn import model_card
+
+        with tempfile.TemporaryDirectory() as folder:
+            self.save_pretrained(folder)
+            return model_card.push(Path(folder), name, private=private, licence=licence)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> Self:
-        """Read a model that `save_pretrained` or a training run wrote, or one that is shipped with the package.
+        """Read a model that `save_pretrained` or a training run wrote, a shipped one, or one of the Hugging Face hub.
 
         Args:
-            folder: Of the model, or the name of a shipped one (`pixelrnn models` lists them).
+            folder: Of the model; the name of a shipped one (`pixelrnn models` lists them); or `hf:owner/name`.
 
         Raises:
             RunError: If the folder holds no model, or one that is damaged or does not fit its configuration.
@@ -424,7 +445,7 @@ class AbstractImageModel(nn.Module, abc.ABC):
         """
         folder = zoo.find(folder)
         model = cls(storage.read_config(folder, ModelConfig), seed=0)
-        storage.load_tensors(folder / MODEL, model)
+        storage.load_tensors(folder / storage.MODEL, model)
         return model.eval()
 
     def extra_repr(self) -> str:

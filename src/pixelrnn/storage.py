@@ -20,12 +20,15 @@ from pixelrnn.config import Config, DataConfig, ModelConfig, TrainConfig, from_j
 from pixelrnn.errors import RunError
 
 __all__ = [
+    "METRICS",
+    "MODEL",
     "TEMPORARY",
     "atomic_write",
     "describe",
     "load_tensors",
     "read_config",
     "read_json",
+    "read_metrics",
     "read_tensors",
     "write_json",
     "write_tensors",
@@ -33,6 +36,8 @@ __all__ = [
 ]
 
 FORMAT = 1
+MODEL = "model.safetensors"  # the weights of a run or model folder
+METRICS = "metrics.jsonl"  # the journal of a run
 TEMPORARY = ".pixelrnn-"  # how the names of files begin that are not whole yet
 
 
@@ -97,6 +102,18 @@ def read_json(path: Path) -> Any:
         raise RunError(f"{path.parent}: no {path.name} here; is this a run or model folder?") from error
     except (OSError, ValueError) as error:
         raise RunError(f"{path}: not readable as JSON ({error})") from error
+
+
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
+    """The lines of a run's journal; a last line that was cut short is left out."""
+    path = folder / METRICS
+    lines = []
+    for text in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+        try:
+            lines.append(json.loads(text))
+        except ValueError:
+            break
+    return lines
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], about: Any = None) -> None:

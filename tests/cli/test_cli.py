@@ -46,6 +46,7 @@ VERBS = [
     "entropy",
     "info",
     "models",
+    "push",
     "data",
     "demo",
     "bench",
@@ -310,6 +311,18 @@ def test_progress_without_a_terminal_is_plain_lines(capsys, monkeypatch):
     assert "working: 50%" in text
     assert "s left, busy" in text
     assert "\r" not in text
+
+
+def test_the_time_left_of_what_is_resumed(capsys, monkeypatch):
+    """A quarter in ten seconds, after half that was done before: ten more for the last quarter."""
+    from pixelrnn.cli import console
+
+    clock = iter([0.0, 30.0, 40.0])
+    monkeypatch.setattr(console.time, "monotonic", lambda: next(clock))
+    with console.progress("working") as report:
+        report(0.5)
+        report(0.75)
+    assert "working: 75%, 10 s left" in capsys.readouterr().err
 
 
 BENCH = ("bench", "--layers", 1, "--hidden", 4, "--side", 6, "--batch", 2, "--runs", 1)

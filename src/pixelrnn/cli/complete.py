@@ -42,7 +42,7 @@ class Complete:
     """
 
     run_folder: tyro.conf.Positional[ModelFolder]
-    """Run or model folder, or the name of a shipped model."""
+    """Run or model folder, name of a shipped model, or hf:owner/name."""
 
     source: tyro.conf.Positional[str | None] = None
     """An image file, or a source as for train; test images of the run if not given."""

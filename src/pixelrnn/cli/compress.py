@@ -29,7 +29,7 @@ class Compress:
     """
 
     run_folder: tyro.conf.Positional[ModelFolder]
-    """Run or model folder, or the name of a shipped model."""
+    """Run or model folder, name of a shipped model, or hf:owner/name."""
 
     source: tyro.conf.Positional[Path]
     """A folder, with everything below it, or a file."""

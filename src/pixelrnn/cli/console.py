@@ -75,16 +75,19 @@ def progress(title: str, *, is_silent: bool = False) -> Iterator[Report]:
 
 
 def _plain(title: str) -> Report:
-    begun = last = time.monotonic()
+    last = time.monotonic()
+    start: tuple[float, float] | None = None  # time and share: what is resumed does not begin at 0
 
     def report(share: float, text: str = "") -> None:
-        nonlocal last
+        nonlocal last, start
         insist()
         now = time.monotonic()
+        start = (now, share) if start is None else start
         if now - last >= PLAIN_SECONDS:
             last = now
             # Of the first moments no time can be told: a start takes longer than what follows.
-            left = f", {(now - begun) * (1 - share) / share:.0f} s left" if 0.005 <= share < 1 else ""
+            seconds, done = now - start[0], share - start[1]
+            left = f", {seconds * (1 - share) / done:.0f} s left" if done >= 0.005 and share < 1 else ""
             say(f"{title}: {share:.0%}{left}{f', {text}' if text else ''}", is_aside=True)
 
     return report

@@ -34,7 +34,7 @@ class Entropy:
     """
 
     run_folder: tyro.conf.Positional[ModelFolder]
-    """Run or model folder, or the name of a shipped model."""
+    """Run or model folder, name of a shipped model, or hf:owner/name."""
 
     source: tyro.conf.Positional[str | None] = None
     """Images to measure; those of the run if not given."""

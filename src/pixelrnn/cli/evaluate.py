@@ -28,7 +28,7 @@ class Evaluate:
     """
 
     run_folder: tyro.conf.Positional[ModelFolder]
-    """Run or model folder, or the name of a shipped model."""
+    """Run or model folder, name of a shipped model, or hf:owner/name."""
 
     source: tyro.conf.Positional[str | None] = None
     """Images to measure; those of the run if not given."""

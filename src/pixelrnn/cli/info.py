@@ -19,7 +19,7 @@ class Info:
     """
 
     run_folder: tyro.conf.Positional[ModelFolder]
-    """Run or model folder, or the name of a shipped model."""
+    """Run or model folder, name of a shipped model, or hf:owner/name."""
 
     json: bool = False
     """Print JSON: configurations and the journal's last validation."""
@@ -30,8 +30,7 @@ class Info:
 
     def run(self) -> int:
         """Read and print."""
-        from pixelrnn.storage import read_json
-        from pixelrnn.train.journal import read_metrics
+        from pixelrnn.storage import read_json, read_metrics
 
         model = open_model(self.run_folder)
         recorded = read_json(self.run_folder / "config.json")

@@ -28,6 +28,7 @@ from pixelrnn.cli.info import Info
 from pixelrnn.cli.interrupt import insistent
 from pixelrnn.cli.models import Models
 from pixelrnn.cli.pack import Pack
+from pixelrnn.cli.push import Push
 from pixelrnn.cli.sample import Sample
 from pixelrnn.cli.score import Score
 from pixelrnn.cli.train import INTERRUPTED, Train
@@ -57,6 +58,7 @@ Command = (
     | Entropy
     | Info
     | Models
+    | Push
     | DataCommand
     | Demo
     | Bench
@@ -75,6 +77,7 @@ VERBS: dict[str, type[Command]] = {
     "entropy": Entropy,
     "info": Info,
     "models": Models,
+    "push": Push,
     "data": DataCommand,
     "demo": Demo,
     "bench": Bench,

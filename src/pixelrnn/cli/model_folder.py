@@ -1,11 +1,13 @@
 """Finding and loading the model of a command."""
 
+import contextlib
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from pixelrnn import zoo
+from pixelrnn import hub, zoo
 from pixelrnn.cli.console import is_first_process, say
 from pixelrnn.config import require_run
 from pixelrnn.errors import RunError
@@ -18,29 +20,39 @@ if TYPE_CHECKING:
 __all__ = ["ModelFolder", "home", "open_model", "require_model"]
 
 
+def _find(words: list[str]) -> Path:
+    # What the parser prints is held back until its errors are known; the progress of a download is for now.
+    with contextlib.redirect_stderr(sys.__stderr__):
+        return zoo.find(words[0])
+
+
 ModelFolder = Annotated[
     Path,
     tyro.constructors.PrimitiveConstructorSpec(
         nargs=1,
         metavar="MODEL",
-        instance_from_str=lambda words: zoo.find(words[0]),
+        instance_from_str=_find,
         is_instance=lambda value: isinstance(value, Path),
         str_from_instance=lambda path: [str(path)],
     ),
 ]
-"""An argument that names a run or model folder, or a shipped model."""
+"""An argument that names a run or model folder, a shipped model, or one of the Hugging Face hub."""
 
 
 def require_model(folder: Path) -> None:
     """Check, without torch, that an argument names a model; raises `RunError` if not."""
     if not folder.exists():
-        raise RunError(f"{folder} is neither a folder nor one of the shipped models {', '.join(zoo.names())}")
+        shipped = ", ".join(zoo.names())
+        raise RunError(f"{folder} is neither a folder nor one of the shipped models {shipped} (nor hf:owner/name)")
     require_run(folder)
 
 
 def home(model: Path) -> Path:
-    """Where what a command makes with a model is kept: with a run, but for shipped models in the working folder."""
-    return Path(model.name) if zoo.is_shipped(model) else model
+    """Where what a command makes with a model is kept: with a run; in the working folder if it is from elsewhere."""
+    if zoo.is_shipped(model):
+        return Path(model.name)
+    fetched = hub.name_of(model)
+    return Path(fetched) if fetched else model
 
 
 def open_model(run_folder: Path, device: "torch.device | str" = "cpu") -> "AbstractImageModel":

@@ -17,6 +17,7 @@ class Models:
         pixelrnn sample mnist-diagonal-bilstm -n 64
 
     Their names can be given wherever a run or model folder can, in Python too: `pixelrnn.load_model("mnist-row-lstm")`.
+    So can models of the Hugging Face hub, as hf:owner/name (pip install 'pixelrnn[hub]'), where `push` puts them.
     """
 
     json: bool = False

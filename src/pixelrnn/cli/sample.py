@@ -36,7 +36,7 @@ class Sample:
     """
 
     run_folder: tyro.conf.Positional[ModelFolder]
-    """Run or model folder, or the name of a shipped model."""
+    """Run or model folder, name of a shipped model, or hf:owner/name."""
 
     number: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 16
     """How many images."""

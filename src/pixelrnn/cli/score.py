@@ -49,7 +49,7 @@ class Score:
     """
 
     run_folder: tyro.conf.Positional[ModelFolder]
-    """Run or model folder, or the name of a shipped model."""
+    """Run or model folder, name of a shipped model, or hf:owner/name."""
 
     source: tyro.conf.Positional[str | None] = None
     """Images to score, whole, of any size if the model takes any; those of the run if not given."""

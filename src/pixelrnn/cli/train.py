@@ -88,8 +88,8 @@ class Train:
     def run(self) -> int:
         """Train, draw samples, and say what to do with the result."""
         from pixelrnn.pretrained import build_model, load_model
+        from pixelrnn.storage import read_metrics
         from pixelrnn.train import processes
-        from pixelrnn.train.journal import read_metrics
 
         device = self.machine.prepare()
         is_silent = not is_first_process()

@@ -30,7 +30,7 @@ class Upscale:
     """
 
     run_folder: tyro.conf.Positional[ModelFolder]
-    """Run or model folder, or the name of a shipped model."""
+    """Run or model folder, name of a shipped model, or hf:owner/name."""
 
     small: tyro.conf.Positional[Path]
     """Image file, at the small size."""

@@ -11,11 +11,11 @@ from typing import Any
 
 import filelock
 
-from pixelrnn.abstract import MODEL, AbstractImageModel
+from pixelrnn.abstract import AbstractImageModel
 from pixelrnn.config import TrainConfig
 from pixelrnn.data.images import Data
 from pixelrnn.errors import ConfigError, RunError, RunExistsError
-from pixelrnn.storage import describe, read_json, write_json, write_tensors
+from pixelrnn.storage import MODEL, describe, read_json, write_json, write_tensors
 from pixelrnn.train import optimiser as rules
 from pixelrnn.train.checkpoint import Counters, save_state
 

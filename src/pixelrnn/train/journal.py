@@ -5,21 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from pixelrnn import figures
-from pixelrnn.storage import write_text
+from pixelrnn.storage import METRICS, read_metrics, write_text
 
-__all__ = ["Journal", "read_metrics"]
-
-
-def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """The lines of a run's journal; a last line that was cut short is left out."""
-    path = folder / "metrics.jsonl"
-    lines = []
-    for text in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
-        try:
-            lines.append(json.loads(text))
-        except ValueError:
-            break
-    return lines
+__all__ = ["Journal"]
 
 
 class Journal:
@@ -37,14 +25,14 @@ class Journal:
         self.events: Any = None
         if folder is not None:
             text = "".join(json.dumps(line) + "\n" for line in self.lines)
-            write_text(folder / "metrics.jsonl", text)
+            write_text(folder / METRICS, text)
             self.events = _event_writer(folder, step) if tensorboard else None
 
     def add(self, line: dict[str, Any]) -> None:
         """Add a line of numbers; it is on disk when this returns."""
         self.lines.append(line)
         if self.folder is not None:
-            with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
+            with (self.folder / METRICS).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
         if self.events is not None:
             for name, value in line.items():

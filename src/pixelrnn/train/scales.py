@@ -6,12 +6,11 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
-from pixelrnn.abstract import MODEL
 from pixelrnn.config import TrainConfig
 from pixelrnn.data.images import Data
 from pixelrnn.errors import ConfigError
 from pixelrnn.multiscale import MultiScaleModel
-from pixelrnn.storage import write_tensors
+from pixelrnn.storage import MODEL, write_tensors
 from pixelrnn.train import processes
 from pixelrnn.train.folder import RunFolder
 from pixelrnn.train.journal import Journal

@@ -8,6 +8,8 @@ import dataclasses
 import json
 from pathlib import Path
 
+from pixelrnn import hub
+
 __all__ = ["Card", "card", "find", "is_shipped", "names", "size"]
 
 FOLDER = Path(__file__).parent
@@ -53,7 +55,12 @@ def card(name: str) -> Card:
 
 
 def find(model: str | Path) -> Path:
-    """The folder of a model: the one named, if it holds a model, or else the shipped one of that name."""
+    """The folder of a model: the one named, if it holds a model, or else the shipped one of that name.
+
+    A model of the Hugging Face hub, `hf:owner/name`, is fetched.
+    """
+    if str(model).startswith(hub.PREFIX):
+        return hub.fetch(str(model))
     folder = Path(model)
     if not (folder / "config.json").exists() and str(model) in names():
         return FOLDER / str(model)

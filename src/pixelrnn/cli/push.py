@@ -1,0 +1,46 @@
+"""`pixelrnn push`."""
+
+import dataclasses
+
+import tyro
+
+from pixelrnn.cli.console import say
+from pixelrnn.cli.model_folder import ModelFolder, require_model
+
+__all__ = ["Push"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Push:
+    """Put a model on the Hugging Face hub, with a card that says what it is, was trained on, and is worth.
+
+    Examples:
+        hf auth login
+        pixelrnn push runs/photos-diagonal-bilstm me/photos --licence cc-by-4.0
+        pixelrnn sample hf:me/photos -n 64
+
+    Needs the extra: pip install 'pixelrnn[hub]'. Weights and settings are pushed, no images.
+    """
+
+    run_folder: tyro.conf.Positional[ModelFolder]
+    """Run or model folder."""
+
+    name: tyro.conf.Positional[str]
+    """Owner and name on the hub, as owner/name; the repository is made if there is none."""
+
+    private: bool = False
+    """Let only yourself see a repository that is made."""
+
+    licence: str | None = None
+    """Licence of the weights, an identifier that the hub knows: mit, cc-by-4.0."""
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without torch."""
+        require_model(self.run_folder)
+
+    def run(self) -> int:
+        """Write the card, push, and say where it is."""
+        from pixelrnn.model_card import push
+
+        say(push(self.run_folder, self.name, private=self.private, licence=self.licence))
+        return 0
