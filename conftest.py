@@ -8,11 +8,12 @@ from typing import Any
 
 import torch
 from sybil import Sybil
-from sybil.parsers.markdown import PythonCodeBlockParser
+from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
 from sybil.parsers.rest import DocTestParser
 
 from pixelrnn.config import ModelConfig
 from pixelrnn.masks import groups
+from tests.pages import prepare, run_commands
 
 FLAGS = ELLIPSIS | NORMALIZE_WHITESPACE
 
@@ -25,6 +26,11 @@ def _setup(namespace: dict[str, Any]) -> None:
     os.chdir(namespace["_folder"].name)
 
 
+def _setup_page(namespace: dict[str, Any]) -> None:
+    _setup(namespace)
+    prepare(Path.cwd())
+
+
 def _teardown(namespace: dict[str, Any]) -> None:
     os.chdir(namespace["_before"])
     namespace["_folder"].cleanup()
@@ -32,9 +38,9 @@ def _teardown(namespace: dict[str, Any]) -> None:
 
 _docstrings = Sybil([DocTestParser(FLAGS)], path="src", pattern="**/*.py", setup=_setup, teardown=_teardown)
 _pages = Sybil(
-    [PythonCodeBlockParser(doctest_optionflags=FLAGS)],
+    [PythonCodeBlockParser(doctest_optionflags=FLAGS), CodeBlockParser("bash", run_commands)],
     patterns=["README.md", "docs/*.md"],
-    setup=_setup,
+    setup=_setup_page,
     teardown=_teardown,
 )
 pytest_collect_file = (_docstrings + _pages).pytest()
