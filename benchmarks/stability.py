@@ -9,7 +9,7 @@ that was trained on the same images: the Frechet distance of its features from t
 (Heusel et al. 2017), and how many of the ten classes are less than 1% of what is drawn.
 
 The minutes become steps by the speed of a first quarter of a minute of each kind, so that all seeds of a kind are
-trained alike, whatever else the machine has to do. Samples that are there already are not drawn again.
+trained alike, whatever else the machine has to do. What is in the folder already is not measured or drawn again.
 """
 
 import json
@@ -114,6 +114,29 @@ def train_gan(data: pixelrnn.Data, seed: int, minutes: float = np.inf, steps: fl
     return step, ((drawn + 1) / 2 * (LEVELS - 1)).round().to(torch.uint8)
 
 
+class Judge:
+    """Measures samples by the features of a classifier that was trained on the same images."""
+
+    def __init__(self, source: str) -> None:
+        labelled = pixelrnn.load_data(source, levels=LEVELS, subsample=2, labels=True)
+        train, test = (each.examples(range(len(each))) for each in (labelled.train, labelled.test))
+        self.classifier = train_classifier(train.images, train.label)
+        found, self.real = self._look(test.images)
+        self.accuracy = float((found == test.label).double().mean())
+        self.floor = self.measure(train.images[:SAMPLES])[0]
+
+    def measure(self, images: Tensor) -> tuple[float, list[float]]:
+        """Frechet distance from the test images, and the share of each class."""
+        found, features = self._look(images)
+        shares = torch.bincount(found, minlength=CLASSES) / len(images)
+        return frechet(features, self.real), shares.tolist()
+
+    @torch.no_grad()
+    def _look(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        x = scaled(images)
+        return self.classifier(x).argmax(1), self.classifier.features(x)
+
+
 def frechet(one: Tensor, other: Tensor) -> float:
     """|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)) of two sets of features."""
     one, other = one.double(), other.double()
@@ -121,6 +144,28 @@ def frechet(one: Tensor, other: Tensor) -> float:
     root = torch.linalg.eigvals(first @ second).sqrt().real.sum()
     distance = (one.mean(0) - other.mean(0)).square().sum() + first.trace() + second.trace() - 2 * root
     return float(distance)
+
+
+KINDS = {"PixelRNN": train_pixelrnn, "GAN": train_gan}
+
+
+def steps_in(data: pixelrnn.Data, minutes: float, file: Path) -> dict[str, int]:
+    """How many steps each kind makes in so many minutes, measured once."""
+    if not file.exists():
+        steps = {}
+        for name, train in KINDS.items():
+            train(data, 0, minutes=0.01)  # compiles
+            steps[name] = round(train(data, 0, minutes=FIRST)[0] * minutes / FIRST)
+        file.write_text(json.dumps(steps))
+    return json.loads(file.read_text())
+
+
+def samples_of(name: str, data: pixelrnn.Data, seed: int, steps: int, out: Path) -> Tensor:
+    """Samples of one training, drawn once."""
+    file = out / f"stability-{name}-{seed}.pt"
+    if not file.exists():
+        torch.save(KINDS[name](data, seed, steps=steps)[1], file)
+    return torch.load(file)
 
 
 def draw(found: dict[str, list[dict]], floor: float, minutes: float, path: Path) -> None:
@@ -134,13 +179,13 @@ def draw(found: dict[str, list[dict]], floor: float, minutes: float, path: Path)
             at = np.arange(CLASSES) + 0.35 * place - 0.17 + 0.04 * (offset - len(shares) / 2)
             right.plot(at, row, "o", color=f"C{place}", markersize=3, label=name if offset == 0 else None)
     left.axvline(floor, color="grey", linestyle=":", label="training images")
-    left.set(xscale="log", xlabel="Frechet distance from test images", yticks=range(len(found)))
+    left.set(xlabel="Frechet distance from test images", yticks=range(len(found)), xlim=(0, None))
     left.set_yticklabels(list(found))
     left.set(ylim=(-0.6, len(found) - 0.4), title=f"{len(runs)} seeds, {minutes:g} minutes each")
-    left.legend()
+    left.legend(loc="lower right")
     right.axhline(LOST, color="grey", linestyle=":")
     right.set(xlabel="class", ylabel="share of the samples", xticks=range(CLASSES), ylim=(0, None))
-    right.legend()
+    right.legend(loc="upper center", bbox_to_anchor=(0.5, 1.12), ncols=len(found), frameon=False)
     figure.savefig(path, dpi=120)
 
 
@@ -156,41 +201,26 @@ def main(source: str, /, minutes: float = 1.5, seeds: int = 5, out: Path = Path(
     out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     data = pixelrnn.load_data(source, levels=LEVELS, subsample=2)
-    labelled = pixelrnn.load_data(source, levels=LEVELS, subsample=2, labels=True)
-    train, test = (each.examples(range(len(each))) for each in (labelled.train, labelled.test))
-    classifier = train_classifier(train.images, train.label)
-    with torch.no_grad():
-        accuracy = (classifier(scaled(test.images)).argmax(1) == test.label).double().mean()
-        real = classifier.features(scaled(test.images))
-        floor = frechet(classifier.features(scaled(train.images[:SAMPLES])), real)
-    print(f"the classifier finds {accuracy:.1%} of the test labels; training images have distance {floor:.2f}")
-    kinds = {"PixelRNN": train_pixelrnn, "GAN": train_gan}
-    found: dict[str, list[dict]] = {name: [] for name in kinds}
-    steps = {}
-    for name, train_kind in kinds.items():
-        train_kind(data, 0, minutes=0.01)  # compiles
-        steps[name] = round(train_kind(data, 0, minutes=FIRST)[0] * minutes / FIRST)
-        print(f"{name}: {steps[name]:,} steps in {minutes:g} minutes", flush=True)
+    judge = Judge(source)
+    print(f"{judge.accuracy:.1%} of the test labels found; training images have distance {judge.floor:.2f}")
+    steps = steps_in(data, minutes, out / "stability-steps.json")
+    print(f"steps in {minutes:g} minutes: {steps}", flush=True)
+    found: dict[str, list[dict]] = {name: [] for name in KINDS}
+    shown: dict[str, list[Tensor]] = {name: [] for name in KINDS}
     for seed in range(seeds):
-        for name, train_kind in kinds.items():
-            file = out / f"stability-{name}-{seed}.pt"
-            if not file.exists():
-                torch.save(train_kind(data, seed, steps=steps[name])[1], file)
-            images = torch.load(file)
-            with torch.no_grad():
-                shares = torch.bincount(classifier(scaled(images)).argmax(1), minlength=CLASSES) / len(images)
-                distance = frechet(classifier.features(scaled(images)), real)
-            lost = int((shares < LOST).sum())
-            found[name].append({"seed": seed, "distance": distance, "lost": lost, "shares": shares.tolist()})
+        for name in KINDS:
+            images = samples_of(name, data, seed, steps[name], out)
+            distance, shares = judge.measure(images)
+            lost = sum(share < LOST for share in shares)
+            found[name].append({"seed": seed, "distance": distance, "lost": lost, "shares": shares})
+            shown[name].append(images[:SHOWN])
             print(f"{name}, seed {seed}: distance {distance:.2f}, {lost} classes lost", flush=True)
     for name, runs in found.items():
         distances = np.array([run["distance"] for run in runs])
         print(f"{name}: {distances.mean():.2f} +- {distances.std(ddof=1):.2f}, worst {distances.max():.2f}")
-        files = [out / f"stability-{name}-{seed}.pt" for seed in range(seeds)]
-        shown = torch.cat([torch.load(file)[:SHOWN] for file in files])
-        save_image(out / f"stability-{name}.png", grid(shown, LEVELS, columns=SHOWN))
-    (out / "stability.json").write_text(json.dumps({"steps": steps, "training_images": floor, **found}, indent=1))
-    draw(found, floor, minutes, out / "stability.png")
+        save_image(out / f"stability-{name}.png", grid(torch.cat(shown[name]), LEVELS, columns=SHOWN))
+    (out / "stability.json").write_text(json.dumps({"steps": steps, "training_images": judge.floor, **found}, indent=1))
+    draw(found, judge.floor, minutes, out / "stability.png")
 
 
 if __name__ == "__main__":
