@@ -19,15 +19,19 @@ FLAGS = ELLIPSIS | NORMALIZE_WHITESPACE
 
 
 def _setup(namespace: dict[str, Any]) -> None:
-    torch.manual_seed(0)
-    # An example sees the names of its module, and these.
+    # An example in a docstring sees the names of its module, and these.
     namespace.update(torch=torch, ModelConfig=ModelConfig, groups=groups)
+    _enter(namespace)
+
+
+def _enter(namespace: dict[str, Any]) -> None:
+    torch.manual_seed(0)
     namespace["_folder"], namespace["_before"] = TemporaryDirectory(), Path.cwd()
     os.chdir(namespace["_folder"].name)
 
 
 def _setup_page(namespace: dict[str, Any]) -> None:
-    _setup(namespace)
+    _enter(namespace)
     prepare(Path.cwd())
 
 

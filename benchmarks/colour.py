@@ -3,15 +3,16 @@
     python benchmarks/colour.py photos photos-small.zip --minutes 40 --out benchmarks/out
     python benchmarks/colour.py cifar cifar10-jpeg.tar.xz --minutes 40 --out benchmarks/out
 
-Each model is trained for so many minutes on one thread, and measured on all test images. What was trained or measured
-before is not done again, and a training that was interrupted goes on, so that `--only` can do one at a time.
+Each model is trained for so many minutes on one thread, and measured on all test images. What was measured before is
+not done again, and a training that was interrupted goes on (not that of the plain model): `--only` does one at a time.
 """
 
 import dataclasses
+import itertools
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -19,7 +20,7 @@ import numpy as np
 import torch
 import tyro
 from PIL import Image
-from plain_pixelcnn import PlainPixelCNN, train, with_weights
+from plain_pixelcnn import train, with_weights
 from torch import Tensor
 
 import pixelrnn
@@ -66,18 +67,17 @@ def ours(name: str, data: pixelrnn.Data, minutes: float, folder: Path) -> Figure
     batch = BATCH[config.architecture]
     settings = pixelrnn.TrainConfig(minutes=minutes, batch=batch, valid_images=500, samples=0)
     run = pixelrnn.fit(model, data, settings, folder=folder, resume=folder.exists())
-    found = pixelrnn.evaluate(model, data.test)
     save_image(folder / "drawn.png", grid(model.sample(SHOWN, seed=0), 256))
-    error = found.standard_error * found.bits_per_dim / found.nats
     weights = sum(parameter.numel() for parameter in model.parameters())
-    return Figure(name, weights, run.step * batch, found.bits_per_dim, error, minutes)
+    bits, error = measured(lambda x: -model.log_prob(x), data.test)
+    return Figure(name, weights, run.step * batch, bits, error, minutes)
 
 
 def plain(data: pixelrnn.Data, weights: int, minutes: float) -> Figure:
     """Train the plain model, as large as another."""
     torch.manual_seed(0)
     model = with_weights(weights, PLAIN_BLOCKS)
-    passes = iter(range(1_000_000))
+    passes = itertools.count()
 
     def batches(random: np.random.Generator) -> Iterator[Tensor]:
         order, epoch = random.permutation(len(data.train)), next(passes)
@@ -85,17 +85,17 @@ def plain(data: pixelrnn.Data, weights: int, minutes: float) -> Figure:
             yield data.train.batch(order[start : start + PLAIN_BATCH].tolist(), epoch)
 
     steps = train(model, batches, minutes)
-    nats = measured(model, data.test)
-    bits = nats / math.log(2) / math.prod(data.shape)
     size = sum(parameter.numel() for parameter in model.parameters())
-    return Figure(PLAIN, size, steps * PLAIN_BATCH, bits.mean(), bits.std(ddof=1) / math.sqrt(len(bits)), minutes)
+    return Figure(PLAIN, size, steps * PLAIN_BATCH, *measured(model.nats, data.test), minutes)
 
 
 @torch.no_grad()
-def measured(model: PlainPixelCNN, images: pixelrnn.ImageSet) -> np.ndarray:
-    """-log p of every image in nats."""
+def measured(nats_of: Callable[[Tensor], Tensor], images: pixelrnn.ImageSet) -> tuple[float, float]:
+    """Bits a sub-pixel, and the standard error over images, whose patches are not independent."""
     places = np.array_split(np.arange(len(images)), -(-len(images) // 64))
-    return np.concatenate([model.nats(images.batch(part.tolist())).double().numpy() for part in places])
+    nats = torch.cat([nats_of(images.batch(part.tolist())) for part in places]).double()
+    bits = nats.reshape(-1, images.patches).mean(1) / math.log(2) / (3 * SIDE * SIDE)
+    return float(bits.mean()), float(bits.std() / math.sqrt(len(bits)))
 
 
 def jpeg_xl(images: pixelrnn.ImageSet) -> dict[str, float]:
@@ -134,6 +134,8 @@ def main(
     data = pixelrnn.load_data(source, **SETS[kind])
     print(f"{len(data.train):,} training, {len(data.test):,} test images")
     names = [name for name in (*MODELS, PLAIN, "JPEG XL") if kind == "cifar" or name != OF_JPEG]
+    if only is not None and only not in names:
+        raise SystemExit(f"{only!r} is none of {', '.join(names)}")
     for name in names if only is None else [only]:
         folder = out / f"colour-{kind}" / name.lower().replace(",", "").replace(" ", "-")
         file = folder / "figure.json"

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 import pixelrnn
 from pixelrnn.figures import grid, save_image
+from pixelrnn.storage import read_tensors, write_json, write_tensors
 
 SIDE, LEVELS, CLASSES, LATENT, BATCH = 14, 4, 10, 64, 64
 SAMPLES, SHOWN = 2_000, 12
@@ -156,16 +157,16 @@ def steps_in(data: pixelrnn.Data, minutes: float, file: Path) -> dict[str, int]:
         for name, train in KINDS.items():
             train(data, 0, minutes=0.01)  # compiles
             steps[name] = round(train(data, 0, minutes=FIRST)[0] * minutes / FIRST)
-        file.write_text(json.dumps(steps))
+        write_json(file, steps)
     return json.loads(file.read_text())
 
 
 def samples_of(name: str, data: pixelrnn.Data, seed: int, steps: int, out: Path) -> Tensor:
     """Samples of one training, drawn once."""
-    file = out / f"stability-{name}-{seed}.pt"
+    file = out / f"stability-{name}-{steps}-{seed}.safetensors"
     if not file.exists():
-        torch.save(KINDS[name](data, seed, steps=steps)[1], file)
-    return torch.load(file)
+        write_tensors(file, {"images": KINDS[name](data, seed, steps=steps)[1]})
+    return read_tensors(file)[0]["images"]
 
 
 def draw(found: dict[str, list[dict]], floor: float, minutes: float, path: Path) -> None:
@@ -203,7 +204,7 @@ def main(source: str, /, minutes: float = 1.5, seeds: int = 5, out: Path = Path(
     data = pixelrnn.load_data(source, levels=LEVELS, subsample=2)
     judge = Judge(source)
     print(f"{judge.accuracy:.1%} of the test labels found; training images have distance {judge.floor:.2f}")
-    steps = steps_in(data, minutes, out / "stability-steps.json")
+    steps = steps_in(data, minutes, out / f"stability-steps-{minutes:g}.json")
     print(f"steps in {minutes:g} minutes: {steps}", flush=True)
     found: dict[str, list[dict]] = {name: [] for name in KINDS}
     shown: dict[str, list[Tensor]] = {name: [] for name in KINDS}
@@ -219,7 +220,7 @@ def main(source: str, /, minutes: float = 1.5, seeds: int = 5, out: Path = Path(
         distances = np.array([run["distance"] for run in runs])
         print(f"{name}: {distances.mean():.2f} +- {distances.std(ddof=1):.2f}, worst {distances.max():.2f}")
         save_image(out / f"stability-{name}.png", grid(torch.cat(shown[name]), LEVELS, columns=SHOWN))
-    (out / "stability.json").write_text(json.dumps({"steps": steps, "training_images": judge.floor, **found}, indent=1))
+    write_json(out / "stability.json", {"steps": steps, "training_images": judge.floor, **found})
     draw(found, judge.floor, minutes, out / "stability.png")
 
 

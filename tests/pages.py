@@ -1,5 +1,6 @@
 """What the commands in README and docs find when they are run: pictures, a small run; and how they are run."""
 
+import atexit
 import functools
 import shlex
 import shutil
@@ -10,8 +11,8 @@ import numpy as np
 from PIL import Image, ImageFilter
 from sybil import Example
 
-from pixelrnn import ImageModel, ModelConfig, TrainConfig, fit, load_data, load_model
-from pixelrnn.cli.main import VERBS, main
+from pixelrnn import ImageModel, ModelConfig, TrainConfig, fit, hub, load_data, load_model
+from pixelrnn.cli.main import main, parse
 
 OUTSIDE = ("make", "pip", "hf", "python", "torchrun")  # of these a page may speak; they are not run
 SHORT = {
@@ -65,6 +66,7 @@ def _save(image: Image.Image, path: Path) -> None:
 def _run() -> Path:
     """A run on some pictures, made once."""
     folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder)
     for number in range(12):
         _save(picture("RGB", (32, 32), number), folder / "pictures" / f"{number}.png")
     data = load_data(folder / "pictures")
@@ -74,14 +76,14 @@ def _run() -> Path:
 
 
 def run_commands(example: Example) -> None:
-    """Run the commands of a block in this process, with budgets of a moment; those of the hub are only looked up."""
+    """Run the commands of a block in this process, with budgets of a moment; those of the hub are parsed."""
     for line in example.parsed.replace("\\\n", " ").splitlines():
         words = shlex.split(line, comments=True)
         if not words or words[0] in OUTSIDE:
             continue
         assert words[0] == "pixelrnn", line
-        assert words[1] in VERBS, line
-        if words[1] == "push" or any(word.startswith("hf:") for word in words):
+        if words[1] == "push" or any(hub.is_there(word) for word in words):
+            parse(words[1:])
             continue
         assert main(shortened(words[1:])) == 0, line
 

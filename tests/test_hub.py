@@ -12,7 +12,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from pixelrnn import ImageModel, ModelConfig, RunError, TrainConfig, fit, load_data, load_model
+from pixelrnn import (
+    ImageModel,
+    ModelConfig,
+    MultiScaleModel,
+    RunError,
+    TrainConfig,
+    fit,
+    fit_scales,
+    load_data,
+    load_model,
+    push_to_hub,
+)
 from pixelrnn.cli.model_folder import home
 from pixelrnn.model_card import model_card
 from tests.cli.test_cli import run
@@ -38,6 +49,8 @@ class Hub(BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.server.refuses and self.server.refuses in self.path:
+            return self.answer_json({"error": "no"}, status=403)
         if self.path == "/api/repos/create":
             self.answer_json({"url": f"http://{self.headers['Host']}/me/digits"})
         elif self.path.endswith("/preupload/main"):
@@ -88,11 +101,15 @@ class Hub(BaseHTTPRequestHandler):
         pass
 
 
+class Server(ThreadingHTTPServer):
+    refuses = ""  # part of the paths that are answered by a refusal
+
+
 @pytest.fixture
 def hub(tmp_path):
-    """The files of the server, and a function that runs a command which takes it for the hub."""
+    """The server, its files, and a function that runs a command which takes it for the hub."""
     files: dict[str, bytes] = {}
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Hub,), {"files": files}))
+    server = Server(("127.0.0.1", 0), type("Handler", (Hub,), {"files": files}))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     environment = os.environ | {
         "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}",
@@ -107,7 +124,7 @@ def hub(tmp_path):
             env=environment, cwd=tmp_path, capture_output=True, text=True, check=False,
         )  # fmt: skip
 
-    yield files, command
+    yield server, files, command
     server.shutdown()
     server.server_close()
 
@@ -122,7 +139,7 @@ def trained(tmp_path_factory):
 
 
 def test_what_is_pushed_can_be_fetched(trained, hub, tmp_path):
-    files, command = hub
+    _, files, command = hub
     config = json.loads((trained / "config.json").read_text())
     (trained / "config.json").write_text(json.dumps(config | {"source": "/home/someone/secret/digits.zip"}))
     pushed = command("push", trained, "me/digits", "--licence", "mit")
@@ -142,16 +159,46 @@ def test_what_is_pushed_can_be_fetched(trained, hub, tmp_path):
     assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors"]
     # What is made with it is kept in the working folder, not in the cache of the library.
     assert command("sample", f"hf:me/digits@{COMMIT}", "-n", 2).returncode == 0
-    assert (tmp_path / "digits" / "samples-0" / "grid.png").exists()
-    assert home(folder).name == "digits"
+    assert (tmp_path / "me--digits" / "samples-0" / "grid.png").exists()
+    assert home(folder).name == "me--digits"
+    # Where the images were is not where they would be here.
+    assert json.loads(files["config.json"])["source"] is None
+    said = command("evaluate", "hf:me/digits")
+    assert said.returncode == 2
+    assert "names no source of images; give one" in said.stderr
+
+
+def is_a_line(said, begin, end=""):
+    assert (said.returncode, said.stdout) == (2, "")
+    *_, last = said.stderr.splitlines()  # before it the library may tell of its work
+    assert last.startswith(f"pixelrnn: {begin}"), said.stderr
+    assert last.endswith(end)
+    assert "Traceback" not in said.stderr
 
 
 def test_a_model_that_is_not_there(hub):
-    _, command = hub
-    said = command("info", "hf:me/nothing")
-    assert (said.returncode, said.stdout) == (2, "")
-    assert said.stderr.startswith("pixelrnn: hf:me/nothing cannot be fetched (")
-    assert len(said.stderr.splitlines()) == 1
+    _, files, command = hub
+    is_a_line(command("info", "hf:me/nothing"), "hf:me/nothing cannot be fetched (")
+    files["README.md"] = b"of another kind"
+    is_a_line(command("info", "hf:me/digits"), "hf:me/digits is no model of this package: it has no config.json")
+
+
+def test_refusals(trained, hub):
+    server, files, command = hub
+    server.refuses = "/commit/"
+    said = command("push", trained, "me/digits")
+    is_a_line(said, "me/digits cannot be filled; the repository is there, and as it was (", "to log in: hf auth login")
+    server.refuses = "/repos/create"
+    is_a_line(command("push", trained, "me/digits"), "me/digits cannot be made (", "to log in: hf auth login")
+    assert not files
+
+
+def test_no_network(trained, hub):
+    server, _, command = hub
+    server.shutdown()
+    server.server_close()
+    is_a_line(command("push", trained, "me/digits"), "me/digits cannot be made (")
+    is_a_line(command("info", "hf:me/digits"), "hf:me/digits cannot be fetched (")
 
 
 def test_the_card(trained):
@@ -180,7 +227,22 @@ def test_a_model_without_a_run_is_pushed(monkeypatch):
     assert json.loads(pushed["config.json"])["source"] is None
 
 
-@pytest.mark.parametrize("name", ["digits", "me/a/b", "me/", "me/a b"])
+def test_scales_trained_one_after_the_other(tmp_path, monkeypatch):
+    monkeypatch.setattr("pixelrnn.hub.upload", lambda folder, name, *, private: "address")
+    data = load_data("digits", labels=True)
+    config = ModelConfig(**data.model_fields, architecture="pixelcnn", layers=1, hidden=4, scales=2)
+    train = TrainConfig(steps=2, batch=4, evaluations=1, valid_images=20, samples=0, separately=True)
+    fit_scales(MultiScaleModel(config, seed=0), data, train, folder=tmp_path / "run")
+    assert push_to_hub(tmp_path / "run", "me/scales") == "address"
+    card = model_card(tmp_path / "run", "me/scales")
+    assert "pixelrnn sample hf:me/scales -n 8 --label each" in card
+    assert "pipeline_tag" not in card
+    (tmp_path / "run" / "metrics.jsonl").unlink()  # as long as a scale is not trained
+    with pytest.raises(RunError, match="is not trained yet; go on with: pixelrnn train --resume"):
+        push_to_hub(tmp_path / "run", "me/scales")
+
+
+@pytest.mark.parametrize("name", ["digits", "me/a/b", "me", "me/a b"])
 def test_names_of_another_form(name, capsys):
     said = f"{name!r} is no name of a model on the hub; it has the form owner/name"
     with pytest.raises(RunError, match=re.escape(said)):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pixelrnn.codec import Codec
     from pixelrnn.data import Data, ImageSet, load_data
     from pixelrnn.model import ImageModel
+    from pixelrnn.model_card import push_to_hub
     from pixelrnn.multiscale import MultiScaleModel
     from pixelrnn.pretrained import build_model, load_model
     from pixelrnn.support import Support
@@ -48,6 +49,7 @@ __all__ = [
     "fit_scales",
     "load_data",
     "load_model",
+    "push_to_hub",
     "upscale",
 ]
 
@@ -59,6 +61,7 @@ _LAZY = {
     "MultiScaleModel": "pixelrnn.multiscale",
     "Codec": "pixelrnn.codec",
     **dict.fromkeys(("build_model", "load_model"), "pixelrnn.pretrained"),
+    "push_to_hub": "pixelrnn.model_card",
     "Support": "pixelrnn.support",
     "upscale": "pixelrnn.tasks.upscale",
     **dict.fromkeys(("Data", "ImageSet", "load_data"), "pixelrnn.data"),

@@ -23,6 +23,8 @@ from pixelrnn.announce import compiled_module
 from pixelrnn.conditions import Supports
 from pixelrnn.config import ModelConfig, require_seed
 from pixelrnn.errors import ConfigError, DataError
+from pixelrnn.model_card import push_to_hub
+from pixelrnn.names import CONFIG, MODEL
 from pixelrnn.shares import part
 from pixelrnn.support import Forest
 
@@ -407,30 +409,18 @@ class AbstractImageModel(nn.Module, abc.ABC):
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write `config.json` and `model.safetensors` into a folder, made if needed."""
-        storage.write_json(Path(folder) / "config.json", storage.describe(None, model=self.config))
-        storage.write_tensors(Path(folder) / storage.MODEL, self.state_dict())
+        storage.write_json(Path(folder) / CONFIG, storage.describe(None, model=self.config))
+        storage.write_tensors(Path(folder) / MODEL, self.state_dict())
 
     def push_to_hub(self, name: str, *, private: bool = False, licence: str | None = None) -> str:
         """Put the model on the Hugging Face hub, with a card; `hf:owner/name` then stands for it (extra `hub`).
 
-        The card of a run says more, of its data and its validation: `pixelrnn push`, or `pixelrnn.model_card.push`.
-
-        Args:
-            name: `owner/name`; the repository is made if there is none.
-            private: Whether only you can see a repository that is made.
-            licence: Of the weights, an identifier that the hub knows: mit, cc-by-4.0.
-
-        Returns:
-            The address of the commit.
-
-        Raises:
-            RunError: If the extra is not installed, nobody is logged in, or the hub refuses.
+        The card of a run says more, of its data and its validation: see `pixelrnn.push_to_hub`, whose arguments these
+        are.
         """
-        from pixelrnn import model_card
-
         with tempfile.TemporaryDirectory() as folder:
             self.save_pretrained(folder)
-            return model_card.push(Path(folder), name, private=private, licence=licence)
+            return push_to_hub(folder, name, private=private, licence=licence)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> Self:
@@ -445,7 +435,7 @@ class AbstractImageModel(nn.Module, abc.ABC):
         """
         folder = zoo.find(folder)
         model = cls(storage.read_config(folder, ModelConfig), seed=0)
-        storage.load_tensors(folder / storage.MODEL, model)
+        storage.load_tensors(folder / MODEL, model)
         return model.eval()
 
     def extra_repr(self) -> str:

@@ -6,15 +6,33 @@ from pathlib import Path
 from types import ModuleType
 
 from pixelrnn.errors import RunError
+from pixelrnn.names import CONFIG, MODEL
 
-__all__ = ["PREFIX", "card_head", "fetch", "name_of", "upload"]
+__all__ = ["PREFIX", "card_head", "fetch", "is_there", "name_of", "require_name", "split", "upload"]
 
 PREFIX = "hf:"
-FILES = ["config.json", "model.safetensors"]  # all that a model is made of; nothing in them is run
 NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-def fetch(model: str) -> Path:
+def is_there(model: str | Path) -> bool:
+    """Whether what stands for a model names one of the hub."""
+    return _plain(model).startswith(PREFIX)
+
+
+def require_name(name: str) -> None:
+    """Check the form of a name on the hub, `owner/name`; raises `RunError` if it has another."""
+    if not NAME.fullmatch(name):
+        raise RunError(f"{name!r} is no name of a model on the hub; it has the form owner/name")
+
+
+def split(model: str | Path) -> tuple[str, str | None]:
+    """Name and version of `hf:owner/name` or `hf:owner/name@revision`; raises `RunError` if it has another form."""
+    name, _, revision = _plain(model).removeprefix(PREFIX).partition("@")
+    require_name(name)
+    return name, revision or None
+
+
+def fetch(model: str | Path) -> Path:
     """The folder with the files of a model, fetched unless they are there already.
 
     Args:
@@ -23,18 +41,23 @@ def fetch(model: str) -> Path:
     Raises:
         RunError: If the extra is not installed, there is no such model, or it cannot be fetched.
     """
-    name, _, revision = model.removeprefix(PREFIX).partition("@")
-    hub = _hub(name)
+    name, revision = split(model)
+    hub = _library()
     try:
-        return Path(hub.snapshot_download(name, revision=revision or None, allow_patterns=FILES))
-    except (OSError, ValueError) as error:
-        raise RunError(f"{model} cannot be fetched ({_reason(error)})") from error
+        # All that a model is made of; nothing in these files is run.
+        folder = Path(hub.snapshot_download(name, revision=revision, allow_patterns=[CONFIG, MODEL]))
+    except Exception as error:  # the library raises errors of many kinds where a name or the network is not there
+        raise RunError(f"{_plain(model)} cannot be fetched ({_reason(error)})") from error
+    if not all((folder / file).exists() for file in (CONFIG, MODEL)):
+        raise RunError(f"{_plain(model)} is no model of this package: it has no {CONFIG} or no {MODEL}")
+    return folder
 
 
 def name_of(folder: Path) -> str | None:
-    """The name, without its owner, of the model that was fetched into a folder; None for any other folder."""
+    """`owner--name` of the model that was fetched into a folder; None for any other folder."""
     kept = folder.parent.parent.name
-    return kept.split("--")[-1] if folder.parent.name == "snapshots" and kept.startswith("models--") else None
+    is_fetched = folder.parent.name == "snapshots" and kept.startswith("models--")
+    return kept.removeprefix("models--") if is_fetched else None
 
 
 def upload(folder: Path, name: str, *, private: bool) -> str:
@@ -51,31 +74,37 @@ def upload(folder: Path, name: str, *, private: bool) -> str:
     Raises:
         RunError: If the extra is not installed, nobody is logged in, or the hub refuses.
     """
-    hub = _hub(name)
+    require_name(name)
+    hub = _library()
+    doing = "made"
     try:
         api = hub.HfApi(library_name="pixelrnn")
         api.create_repo(name, private=private, exist_ok=True)
+        doing = "filled; the repository is there, and as it was"
         return str(api.upload_folder(repo_id=name, folder_path=folder, commit_message="Model by PixelRNN"))
-    except (OSError, ValueError) as error:
-        raise RunError(f"{name} cannot be pushed ({_reason(error)}); to log in: hf auth login") from error
+    except Exception as error:  # as in fetch
+        is_refused = getattr(getattr(error, "response", None), "status_code", None) in (401, 403)
+        advice = "; to log in: hf auth login" if is_refused else ""
+        raise RunError(f"{name} cannot be {doing} ({_reason(error)}){advice}") from error
 
 
 def card_head(
-    name: str, *, licence: str | None, source: str | None, figures: Mapping[str, float], tags: Sequence[str]
+    name: str, *, task: str | None, licence: str | None, source: str, figures: Mapping[str, float], tags: Sequence[str]
 ) -> str:
     """The head of a model card in YAML, as the hub reads it.
 
     Args:
         name: `owner/name`.
+        task: One that the hub knows.
         licence: An identifier that the hub knows.
         source: The name of the data.
         figures: Values by their units, measured on validation images.
         tags: What to find it by.
     """
-    hub = _hub(name)
-    task = "unconditional-image-generation"
+    require_name(name)
+    hub = _library()
     results = [
-        hub.EvalResult(task, "images", source or "images", unit, value, dataset_split="validation")
+        hub.EvalResult("density-estimation", "images", source, unit, value, dataset_split="validation")
         for unit, value in figures.items()
     ]
     data = hub.ModelCardData(
@@ -89,15 +118,16 @@ def card_head(
     return str(data.to_yaml())
 
 
-def _hub(name: str) -> ModuleType:
-    """The library, if it is installed and the name could be one."""
-    if not NAME.fullmatch(name):
-        raise RunError(f"{name!r} is no name of a model on the hub; it has the form owner/name")
+def _library() -> ModuleType:
     try:
         import huggingface_hub
     except ImportError as error:
         raise RunError("the hub needs the huggingface_hub package: pip install 'pixelrnn[hub]'") from error
     return huggingface_hub
+
+
+def _plain(model: str | Path) -> str:
+    return model if isinstance(model, str) else model.as_posix()
 
 
 def _reason(error: Exception) -> str:

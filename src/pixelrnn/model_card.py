@@ -6,15 +6,25 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from pixelrnn import hub, storage
+from pixelrnn import hub, storage, zoo
 from pixelrnn.config import DataConfig, ModelConfig, TrainConfig
+from pixelrnn.errors import RunError
+from pixelrnn.names import CONFIG, MODEL, STATE
 
-__all__ = ["model_card", "push"]
+__all__ = ["model_card", "push_to_hub", "sample_command"]
 
 TITLES = {"model": "Network", "data": "How images became values", "train": "Training"}
+KINDS = {"model": ModelConfig, "data": DataConfig, "train": TrainConfig}
 
 
-def model_card(folder: Path, name: str, licence: str | None = None) -> str:
+def sample_command(model: str | Path, config: ModelConfig) -> str:
+    """The command that draws from a model, given what it has to be given."""
+    options = " --context IMAGE" if config.context else ""
+    options += " --label each" if config.classes else ""
+    return f"pixelrnn sample {model} -n {8 if options else 64}{options}"
+
+
+def model_card(folder: str | Path, name: str, licence: str | None = None) -> str:
     """The card of a model as the hub reads it: Markdown with a head in YAML.
 
     What is known of its data and training comes from the folder: a run's `config.json` and journal. The figure is the
@@ -28,19 +38,15 @@ def model_card(folder: Path, name: str, licence: str | None = None) -> str:
     Raises:
         RunError: If the folder holds no model, or `huggingface_hub` is not installed.
     """
-    recorded = storage.read_json(folder / "config.json")
-    config = storage.read_config(folder, ModelConfig)
-    weights = sum(tensor.numel() for tensor in storage.read_tensors(folder / storage.MODEL)[0].values())
-    source = _last(recorded.get("source"))
-    best = min(
-        (line for line in storage.read_metrics(folder) if "valid_nats" in line),
-        key=lambda line: float(line["valid_nats"]),
-        default=None,
-    )
+    folder = zoo.find(folder)
+    recorded, config = storage.read_json(folder / CONFIG), storage.read_config(folder, ModelConfig)
+    weights = sum(tensor.numel() for tensor in storage.read_tensors(folder / MODEL)[0].values())
+    best, source = storage.best_validation(folder), _last(recorded.get("source"))
     head = hub.card_head(
         name,
+        task=_task(config),
         licence=licence,
-        source=source,
+        source=source or "images",
         figures={"nats": best["valid_nats"], "bits/dim": best["valid_bits_per_dim"]} if best else {},
         tags=["pixelrnn", "autoregressive", "density-estimation", config.architecture],
     )
@@ -50,42 +56,71 @@ def model_card(folder: Path, name: str, licence: str | None = None) -> str:
         f"An image model with exact probability: {config.architecture}, layers: {config.layers}, h={config.hidden}, "
         f"{weights:,} weights; images of {size} (channels, height, width), "
         f"{f'{config.levels} levels' if config.levels else 'continuous values'}, output {config.resolved_output}.",
-        *("", "    pip install 'pixelrnn[hub]'", f"    pixelrnn sample hf:{name} -n 64", ""),
+        *("", "    pip install 'pixelrnn[hub]'", f"    {sample_command(f'hf:{name}', config)}", ""),
         *("```python", "import pixelrnn", "", f'model = pixelrnn.load_model("hf:{name}")', "```", ""),
     ]
     if best is not None:
+        error = f" +- {best['valid_standard_error']:.3f} (standard error)" if "valid_standard_error" in best else ""
         lines += [
-            f"Best validation: **{best['valid_nats']:.3f} nats** an image +- {best['valid_standard_error']:.3f} "
-            f"(mean +- standard error), {best['valid_bits_per_dim']:.4f} bits a sub-pixel; "
+            f"Best validation: **{best['valid_nats']:.3f} nats** an image{error}, "
+            f"{best['valid_bits_per_dim']:.4f} bits a sub-pixel; "
             f"{best['images']:,} training images seen, {best['seconds'] / 60:.1f} minutes.",
             "",
         ]
     if source:
         lines += [f"Trained on `{source}`.", ""]
-    for key, kind in (("model", ModelConfig), ("data", DataConfig), ("train", TrainConfig)):
+    for key, title in TITLES.items():
         if key in recorded:
-            lines += [f"{TITLES[key]} (all else as by default):", "", *_changed(recorded[key], kind), ""]
+            lines += [f"{title} (all else as by default):", "", *_changed(recorded[key], KINDS[key]), ""]
     return "\n".join(lines)
 
 
-def push(folder: Path, name: str, *, private: bool = False, licence: str | None = None) -> str:
-    """Put the model of a run or model folder on the hub, with its card; see `AbstractImageModel.push_to_hub`.
+def push_to_hub(folder: str | Path, name: str, *, private: bool = False, licence: str | None = None) -> str:
+    """Put the model of a run or model folder on the Hugging Face hub, with a card (extra `hub`).
 
-    Of where the images lay only the last part of the path goes with it.
+    What leaves the machine are weights, configurations, names of labels, numbers of images, the best validation and,
+    in the card alone, the last part of the path where the images lay.
+
+    Args:
+        folder: Of the run or model.
+        name: `owner/name`; the repository is made if there is none.
+        private: Whether only you can see a repository that is made.
+        licence: Of the weights, an identifier that the hub knows: mit, cc-by-4.0.
+
+    Returns:
+        The address of the commit; `hf:owner/name` then stands for the model.
+
+    Raises:
+        RunError: If the folder holds no model, or a run without any validation or with scales not trained; if the
+            extra is not installed, nobody is logged in, or the hub refuses.
     """
+    folder = zoo.find(folder)
+    is_run = (folder / STATE).exists() or any(folder.glob("scale-*"))
+    if is_run and storage.best_validation(folder) is None:
+        raise RunError(f"{folder} is not trained yet; go on with: pixelrnn train --resume {folder}")
     card = model_card(folder, name, licence)
     with tempfile.TemporaryDirectory() as temporary:
         copy = Path(temporary)
-        recorded = storage.read_json(folder / "config.json")
-        storage.write_json(copy / "config.json", recorded | {"source": _last(recorded.get("source"))})
-        shutil.copyfile(folder / storage.MODEL, copy / storage.MODEL)
+        recorded = storage.read_json(folder / CONFIG)
+        source = recorded.get("source")
+        # Elsewhere a path would be that of other images, or of none.
+        kept = source if source == "digits" or hub.is_there(source or "") else None
+        storage.write_json(copy / CONFIG, recorded | {"source": kept})
+        shutil.copyfile(folder / MODEL, copy / MODEL)
         storage.write_text(copy / "README.md", card)
         return hub.upload(copy, name, private=private)
 
 
+def _task(config: ModelConfig) -> str | None:
+    """The task by which the hub files a model."""
+    if config.context:
+        return "image-to-image"
+    return None if config.classes else "unconditional-image-generation"
+
+
 def _last(source: str | None) -> str | None:
     """The last part of a path, or a name on the hub as it is."""
-    return source if source is None or source.startswith(hub.PREFIX) else Path(source).name
+    return source if source is None or hub.is_there(source) else Path(source).name
 
 
 def _changed(fields: dict[str, Any], kind: type[ModelConfig | DataConfig | TrainConfig]) -> list[str]:

@@ -1,4 +1,4 @@
-"""From a configuration, from a folder, or from the name of a shipped model, to a model of the right kind."""
+"""From a configuration, a folder, or a name (of a shipped model, of one of the hub), to a model of the right kind."""
 
 from pathlib import Path
 
@@ -22,14 +22,16 @@ def build_model(config: ModelConfig, *, seed: int | None = None) -> AbstractImag
 
 
 def load_model(folder: str | Path) -> AbstractImageModel:
-    """The model of a run or model folder, or a shipped one by its name, of whichever kind it is.
+    """The model of a run or model folder, a shipped one by its name, or `hf:owner/name` of the hub, of either kind.
 
     Example:
         >>> load_model("mnist-row-lstm").config.architecture
         'row-lstm'
 
     Raises:
-        RunError: If the folder holds no model, or one that is damaged or does not fit its configuration.
+        RunError: If the folder holds no model, or one that is damaged or does not fit its configuration; or if a model
+            of the hub cannot be fetched.
     """
-    kind = ImageModel if storage.read_config(zoo.find(folder), ModelConfig).scales == 1 else MultiScaleModel
+    folder = zoo.find(folder)
+    kind = ImageModel if storage.read_config(folder, ModelConfig).scales == 1 else MultiScaleModel
     return kind.from_pretrained(folder)

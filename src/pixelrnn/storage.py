@@ -18,12 +18,12 @@ from torch import Tensor, nn
 
 from pixelrnn.config import Config, DataConfig, ModelConfig, TrainConfig, from_json, to_json
 from pixelrnn.errors import RunError
+from pixelrnn.names import CONFIG, METRICS
 
 __all__ = [
-    "METRICS",
-    "MODEL",
     "TEMPORARY",
     "atomic_write",
+    "best_validation",
     "describe",
     "load_tensors",
     "read_config",
@@ -36,8 +36,6 @@ __all__ = [
 ]
 
 FORMAT = 1
-MODEL = "model.safetensors"  # the weights of a run or model folder
-METRICS = "metrics.jsonl"  # the journal of a run
 TEMPORARY = ".pixelrnn-"  # how the names of files begin that are not whole yet
 
 
@@ -105,15 +103,28 @@ def read_json(path: Path) -> Any:
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """The lines of a run's journal; a last line that was cut short is left out."""
+    """The lines of a run's journal, none if there is no journal; a last line that was cut short is left out."""
     path = folder / METRICS
-    lines = []
-    for text in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+    lines: list[dict[str, Any]] = []
+    try:
+        texts = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path}: not readable as lines of JSON ({error})") from error
+    for text in texts:
         try:
-            lines.append(json.loads(text))
+            line = json.loads(text)
         except ValueError:
             break
+        if not isinstance(line, dict):
+            break
+        lines.append(line)
     return lines
+
+
+def best_validation(folder: Path) -> dict[str, Any] | None:
+    """The line of a run's journal with the lowest validation loss; None if nothing was validated."""
+    lines = [line for line in read_metrics(folder) if "valid_nats" in line]
+    return min(lines, key=lambda line: float(line["valid_nats"]), default=None)
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], about: Any = None) -> None:
@@ -159,7 +170,7 @@ def describe(source: str | None, **configs: ModelConfig | DataConfig | TrainConf
 
 def read_config(folder: Path, kind: type[Config]) -> Config:
     """The configuration of one kind from a folder's `config.json`."""
-    path = folder / "config.json"
+    path = folder / CONFIG
     content = read_json(path)
     name = kind.__name__.removesuffix("Config").lower()
     if not isinstance(content, dict) or name not in content:

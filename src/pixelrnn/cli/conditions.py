@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pixelrnn.cli.sources import recorded_data
 from pixelrnn.config import DataConfig
 from pixelrnn.errors import ConfigError
+from pixelrnn.names import CONFIG
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,7 +27,7 @@ def label_number(text: str | None, run_folder: Path, model: "ModelConfig") -> in
 
     if text is None:
         return None
-    names = read_json(run_folder / "config.json").get("labels") or []
+    names = read_json(run_folder / CONFIG).get("labels") or []
     if text in names:
         return int(names.index(text))
     if re.fullmatch(r"-?[0-9]+", text):

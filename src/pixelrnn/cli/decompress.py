@@ -39,7 +39,8 @@ class Decompress:
     """The archive."""
 
     model: ModelFolder | None = None
-    """Run or model folder, or shipped model, that it was compressed with; not needed if the archive holds its model."""
+    """Run or model folder, name of a shipped model, or hf:owner/name, that it was compressed with; not needed if the
+    archive holds its model."""
 
     out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
     """Folder to write into; the archive's name without .pxr, in the current folder, if not given."""

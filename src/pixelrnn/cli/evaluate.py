@@ -10,6 +10,7 @@ from pixelrnn.cli.machine import Machine
 from pixelrnn.cli.model_folder import ModelFolder, open_model, require_model
 from pixelrnn.config import require_source
 from pixelrnn.errors import ConfigError
+from pixelrnn.names import CONFIG
 
 __all__ = ["Evaluate"]
 
@@ -60,7 +61,7 @@ class Evaluate:
         is_silent = not is_first_process()
         with processes.joined(device):
             model = open_model(self.run_folder, device)
-            recorded = read_json(self.run_folder / "config.json")
+            recorded = read_json(self.run_folder / CONFIG)
             data, name, images = self.choice.load(self.run_folder, self.source, model.config)
             with progress("evaluating", is_silent=is_silent) as report:
                 result = evaluate(model, images, batch=self.choice.batch, callback=report)

@@ -6,6 +6,7 @@ import tyro
 
 from pixelrnn.cli.console import say, show_json
 from pixelrnn.cli.model_folder import ModelFolder, open_model, require_model
+from pixelrnn.names import CONFIG
 
 __all__ = ["Info"]
 
@@ -30,12 +31,12 @@ class Info:
 
     def run(self) -> int:
         """Read and print."""
-        from pixelrnn.storage import read_json, read_metrics
+        from pixelrnn.storage import best_validation, read_json, read_metrics
 
         model = open_model(self.run_folder)
-        recorded = read_json(self.run_folder / "config.json")
+        recorded = read_json(self.run_folder / CONFIG)
         validated = [line for line in read_metrics(self.run_folder) if "valid_nats" in line]
-        best = min(validated, key=lambda line: line["valid_nats"], default=None)
+        best = best_validation(self.run_folder)
         if self.json:
             weights = sum(p.numel() for p in model.parameters())
             show_json({**recorded, "weights": weights, "best": best, "last": validated[-1] if validated else None})

@@ -26,6 +26,7 @@ from pixelrnn.cli.entropy import Entropy
 from pixelrnn.cli.evaluate import Evaluate
 from pixelrnn.cli.info import Info
 from pixelrnn.cli.interrupt import insistent
+from pixelrnn.cli.model_folder import fetched
 from pixelrnn.cli.models import Models
 from pixelrnn.cli.pack import Pack
 from pixelrnn.cli.push import Push
@@ -35,7 +36,7 @@ from pixelrnn.cli.train import INTERRUPTED, Train
 from pixelrnn.cli.upscale import Upscale
 from pixelrnn.errors import ConfigError, PixelRNNError
 
-__all__ = ["main"]
+__all__ = ["main", "parse"]
 
 DESCRIPTION = """Image models with exact probability: train, measure, sample, complete, upscale, compress.
 
@@ -84,7 +85,7 @@ VERBS: dict[str, type[Command]] = {
 }
 
 
-def _parse(arguments: Sequence[str]) -> Command:
+def parse(arguments: Sequence[str]) -> Command:
     """The command that the arguments name.
 
     Raises:
@@ -125,11 +126,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 0, 2 for what the user can mend, 130 after Ctrl-C."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        command = _parse(arguments)
+        command = parse(arguments)
         if isinstance(command, Train):
             command.refuse_with_resume(arguments)
         with insistent():
-            return command.run()
+            return fetched(command).run()
     except BrokenPipeError:
         # Whoever read our output has seen enough; nothing more can be flushed into it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,9 +1,8 @@
 """Finding and loading the model of a command."""
 
-import contextlib
-import sys
+import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import tyro
 
@@ -11,19 +10,22 @@ from pixelrnn import hub, zoo
 from pixelrnn.cli.console import is_first_process, say
 from pixelrnn.config import require_run
 from pixelrnn.errors import RunError
+from pixelrnn.names import CONFIG, METRICS
 
 if TYPE_CHECKING:
     import torch
 
     from pixelrnn.abstract import AbstractImageModel
 
-__all__ = ["ModelFolder", "home", "open_model", "require_model"]
+__all__ = ["ModelFolder", "fetched", "home", "open_model", "require_model"]
+
+
+Command = TypeVar("Command")
 
 
 def _find(words: list[str]) -> Path:
-    # What the parser prints is held back until its errors are known; the progress of a download is for now.
-    with contextlib.redirect_stderr(sys.__stderr__):
-        return zoo.find(words[0])
+    # A model of the hub is fetched when all else is known to be right: `fetched`.
+    return Path(words[0]) if hub.is_there(words[0]) else zoo.find(words[0])
 
 
 ModelFolder = Annotated[
@@ -41,18 +43,30 @@ ModelFolder = Annotated[
 
 def require_model(folder: Path) -> None:
     """Check, without torch, that an argument names a model; raises `RunError` if not."""
+    if hub.is_there(folder):
+        hub.split(folder)
+        return
     if not folder.exists():
         shipped = ", ".join(zoo.names())
         raise RunError(f"{folder} is neither a folder nor one of the shipped models {shipped} (nor hf:owner/name)")
     require_run(folder)
 
 
+def fetched(command: Command) -> Command:
+    """A command whose models of the hub are folders: those it names are fetched."""
+    values = {field.name: getattr(command, field.name) for field in dataclasses.fields(command)}  # type: ignore[arg-type]
+    found: dict[str, Any] = {
+        name: hub.fetch(value) for name, value in values.items() if isinstance(value, Path) and hub.is_there(value)
+    }
+    return dataclasses.replace(command, **found) if found else command  # type: ignore[type-var]
+
+
 def home(model: Path) -> Path:
     """Where what a command makes with a model is kept: with a run; in the working folder if it is from elsewhere."""
     if zoo.is_shipped(model):
         return Path(model.name)
-    fetched = hub.name_of(model)
-    return Path(fetched) if fetched else model
+    name = hub.name_of(model)
+    return Path(name) if name else model
 
 
 def open_model(run_folder: Path, device: "torch.device | str" = "cpu") -> "AbstractImageModel":
@@ -61,9 +75,9 @@ def open_model(run_folder: Path, device: "torch.device | str" = "cpu") -> "Abstr
     from pixelrnn.storage import read_json
 
     model = load_model(run_folder).to(device)
-    training = read_json(run_folder / "config.json").get("train") or {}
-    is_finished = not training.get("separately") or (run_folder / "metrics.jsonl").exists()
-    if not is_finished and is_first_process():
+    training = read_json(run_folder / CONFIG).get("train") or {}
+    is_finished = not training.get("separately") or (run_folder / METRICS).exists()
+    if not is_finished and not hub.name_of(run_folder) and is_first_process():
         done = ", ".join(sorted(path.name for path in run_folder.glob("scale-*"))) or "none"
         say(
             f"warning: the scales of {run_folder} are not all trained yet (begun: {done}); "

@@ -47,7 +47,7 @@ class Pack:
     """Time for choosing and training the model; reading, rounding and compressing come on top."""
 
     start: ModelFolder | None = None
-    """Run or model folder, or shipped model, to train further, instead of a new model."""
+    """Run or model folder, name of a shipped model, or hf:owner/name, to train further, instead of a new model."""
 
     seed: int = 0
     """Seed of the model's first weights and of all that is drawn."""

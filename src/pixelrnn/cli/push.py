@@ -4,6 +4,7 @@ import dataclasses
 
 import tyro
 
+from pixelrnn import hub
 from pixelrnn.cli.console import say
 from pixelrnn.cli.model_folder import ModelFolder, require_model
 
@@ -19,7 +20,8 @@ class Push:
         pixelrnn push runs/photos-diagonal-bilstm me/photos --licence cc-by-4.0
         pixelrnn sample hf:me/photos -n 64
 
-    Needs the extra: pip install 'pixelrnn[hub]'. Weights and settings are pushed, no images.
+    Needs the extra: pip install 'pixelrnn[hub]'. What leaves the machine are weights, settings, the names of the labels
+    (sub-folders), numbers of images, and in the card the last part of the path where they lay.
     """
 
     run_folder: tyro.conf.Positional[ModelFolder]
@@ -37,10 +39,11 @@ class Push:
     def __post_init__(self) -> None:
         """Check what can be checked without torch."""
         require_model(self.run_folder)
+        hub.require_name(self.name)
 
     def run(self) -> int:
         """Write the card, push, and say where it is."""
-        from pixelrnn.model_card import push
+        from pixelrnn.model_card import push_to_hub
 
-        say(push(self.run_folder, self.name, private=self.private, licence=self.licence))
+        say(push_to_hub(self.run_folder, self.name, private=self.private, licence=self.licence))
         return 0

@@ -58,7 +58,7 @@ class Score:
     """auto: ratio with --against; else complexity, or typicality where that is not possible."""
 
     against: ModelFolder | None = None
-    """Run or model folder of a background model."""
+    """Background model: run or model folder, or hf:owner/name."""
 
     usual: str | None = None
     """Images that are usual, if not the validation images of the run: all of this source."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pixelrnn.cli.console import is_first_process, progress, say
 from pixelrnn.config import DataConfig, ModelConfig, require_source
 from pixelrnn.errors import ConfigError, SizesError
+from pixelrnn.names import CONFIG
 
 if TYPE_CHECKING:
     from pixelrnn.data import Data
@@ -35,7 +36,7 @@ def recorded_data(run_folder: Path, model: ModelConfig) -> DataConfig:
     """How the images of a run were read; for a model without a run, what its shape and levels say."""
     from pixelrnn.storage import read_config, read_json
 
-    if "data" in read_json(run_folder / "config.json"):
+    if "data" in read_json(run_folder / CONFIG):
         return read_config(run_folder, DataConfig)
     return DataConfig(levels=model.levels)
 
@@ -57,7 +58,7 @@ def load_as_trained(
     from pixelrnn.data.sources import holds_files
     from pixelrnn.storage import read_json
 
-    recorded, config = read_json(run_folder / "config.json"), recorded_data(run_folder, model)
+    recorded, config = read_json(run_folder / CONFIG), recorded_data(run_folder, model)
     own = recorded.get("source")
     source = source or own
     if source is None:

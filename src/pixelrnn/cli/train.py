@@ -13,6 +13,7 @@ from pixelrnn.cli.machine import Machine
 from pixelrnn.cli.sources import load
 from pixelrnn.config import DataConfig, ModelConfig, TrainConfig, require_run, require_source
 from pixelrnn.errors import ConfigError, RunExistsError
+from pixelrnn.names import CONFIG
 
 if TYPE_CHECKING:
     from pixelrnn.abstract import AbstractImageModel
@@ -131,7 +132,7 @@ class Train:
         recorded = read_config(self.resume, TrainConfig)
         budget: dict[str, Any] = {name: getattr(self.train, name) for name in ("minutes", "steps", "epochs")}
         config = recorded.with_budget(**budget) if any(budget.values()) else recorded
-        return str(read_json(self.resume / "config.json")["source"]), read_config(self.resume, DataConfig), config
+        return str(read_json(self.resume / CONFIG)["source"]), read_config(self.resume, DataConfig), config
 
 
 def _announce(model: "AbstractImageModel", data: "Data", device: object, *, is_aside: bool) -> None:
@@ -198,6 +199,7 @@ def _finish(
 ) -> None:
     """Say what to do with the result, then draw a grid of samples."""
     from pixelrnn import figures
+    from pixelrnn.model_card import sample_command
 
     if is_json:
         show_json({"run": str(folder), "steps": run.step, "best_valid_nats": run.best})
@@ -210,9 +212,7 @@ def _finish(
         say(f"best validation: {run.best:.3f} nats per image; {what} are in {folder}")
         say("use it:")
         say(f"  pixelrnn evaluate {folder}          # test images: nats, bits/dim")
-        options = " --context IMAGE" if model.config.context else ""
-        options += " --label each" if model.config.classes else ""
-        say(f"  pixelrnn sample {folder} -n {8 if options else 64}{options}      # new images")
+        say(f"  {sample_command(folder, model.config)}      # new images")
         say(f"  pixelrnn info {folder}              # what it is")
     if not config.samples:
         return

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from pixelrnn.errors import ConfigError, DataError, RunError
+from pixelrnn.names import CONFIG
 
 __all__ = ["require", "require_choice", "require_draws", "require_run", "require_seed", "require_source"]
 
@@ -52,5 +53,5 @@ def require_run(folder: Path) -> None:
     Raises:
         RunError: If it has no `config.json`.
     """
-    if not (folder / "config.json").exists():
+    if not (folder / CONFIG).exists():
         raise RunError(f"{folder}: no config.json here; is this a run or model folder?")

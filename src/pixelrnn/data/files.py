@@ -16,6 +16,7 @@ from PIL import Image
 
 from pixelrnn.config import IMAGE_SUFFIXES
 from pixelrnn.errors import DataError
+from pixelrnn.names import MODEL
 
 __all__ = ["AbstractFiles", "Folder", "HubDataset", "Tar", "Zip", "is_image_name"]
 
@@ -61,7 +62,7 @@ class Folder:
         self.path = path
         found = []
         for root, folders, names in os.walk(path, onerror=_refuse):
-            if "model.safetensors" in names:
+            if MODEL in names:
                 folders.clear()
                 continue
             found += [Path(root, name).relative_to(path).as_posix() for name in names]

@@ -12,11 +12,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from pixelrnn.errors import RunError
+from pixelrnn.names import STATE
 from pixelrnn.storage import read_tensors, write_tensors
 
 __all__ = ["Counters", "load_state", "save_state"]
-
-NAME = "state.safetensors"
 
 
 @dataclasses.dataclass
@@ -50,7 +49,7 @@ def save_state(folder: Path, counters: Counters, model: nn.Module, average: nn.M
     tensors |= {f"average.{name}": tensor for name, tensor in average.state_dict().items()}
     for index, moments in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{index}.{name}": tensor for name, tensor in moments.items()}
-    write_tensors(folder / NAME, tensors, dataclasses.asdict(counters))
+    write_tensors(folder / STATE, tensors, dataclasses.asdict(counters))
 
 
 def load_state(folder: Path, model: nn.Module, average: nn.Module, optimiser: Optimizer) -> Counters:
@@ -59,7 +58,7 @@ def load_state(folder: Path, model: nn.Module, average: nn.Module, optimiser: Op
     Raises:
         RunError: If there is none, or it is damaged or of another model.
     """
-    tensors, counters = read_tensors(folder / NAME)
+    tensors, counters = read_tensors(folder / STATE)
     parts: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "optimiser": {}}
     try:
         for name, tensor in tensors.items():
@@ -71,7 +70,7 @@ def load_state(folder: Path, model: nn.Module, average: nn.Module, optimiser: Op
         return Counters(**counters)
     except (KeyError, ValueError, TypeError, RuntimeError) as error:
         raise RunError(
-            f"{folder / NAME}: not the training state of this model ({' '.join(str(error).split())})"
+            f"{folder / STATE}: not the training state of this model ({' '.join(str(error).split())})"
         ) from error
 
 

@@ -15,7 +15,8 @@ from pixelrnn.abstract import AbstractImageModel
 from pixelrnn.config import TrainConfig
 from pixelrnn.data.images import Data
 from pixelrnn.errors import ConfigError, RunError, RunExistsError
-from pixelrnn.storage import MODEL, describe, read_json, write_json, write_tensors
+from pixelrnn.names import CONFIG, MODEL
+from pixelrnn.storage import describe, read_json, write_json, write_tensors
 from pixelrnn.train import optimiser as rules
 from pixelrnn.train.checkpoint import Counters, save_state
 
@@ -46,7 +47,7 @@ class RunFolder:
             raise ConfigError("tensorboard is not installed: pip install 'pixelrnn[tensorboard]'")
         if not resume:
             self._create()
-        elif not (self.path / "config.json").exists():
+        elif not (self.path / CONFIG).exists():
             raise RunError(f"{self.path}: no config.json here; there is no run to resume")
         lock = filelock.FileLock(self.path / ".lock", timeout=0)
         try:
@@ -68,14 +69,14 @@ class RunFolder:
 
     def _record(self) -> None:
         """Note a new budget; refuse other images than those that the run was begun with."""
-        before, now = read_json(self.path / "config.json"), self._describe()
+        before, now = read_json(self.path / CONFIG), self._describe()
         for what in ("images", "labels"):
             if before.get(what, now[what]) != now[what]:
                 raise RunError(
                     f"{self.path}: {self.data.source} now gives {now[what]} {what}; "
                     f"the run was begun with {before[what]}"
                 )
-        write_json(self.path / "config.json", now)
+        write_json(self.path / CONFIG, now)
 
     def _create(self) -> None:
         """Make the folder; it appears with all that a loadable, resumable run needs, or not at all."""
@@ -88,7 +89,7 @@ class RunFolder:
         except OSError as error:
             raise self._unmakeable(error) from error
         try:
-            write_json(building / "config.json", self._describe())
+            write_json(building / CONFIG, self._describe())
             write_tensors(building / MODEL, self.model.state_dict())
             if self.has_state:
                 optimiser = rules.build(self.model.parameters(), self.config)

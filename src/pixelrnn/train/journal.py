@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from pixelrnn import figures
-from pixelrnn.storage import METRICS, read_metrics, write_text
+from pixelrnn.names import METRICS
+from pixelrnn.storage import read_metrics, write_text
 
 __all__ = ["Journal"]
 

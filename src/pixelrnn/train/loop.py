@@ -24,7 +24,8 @@ from pixelrnn.abstract import AbstractImageModel
 from pixelrnn.config import TrainConfig
 from pixelrnn.data.images import Data, Examples
 from pixelrnn.errors import ConfigError, DataError, RunError
-from pixelrnn.storage import MODEL, read_tensors, write_tensors
+from pixelrnn.names import MODEL
+from pixelrnn.storage import read_tensors, write_tensors
 from pixelrnn.train import optimiser as rules
 from pixelrnn.train import processes
 from pixelrnn.train.checkpoint import Counters, load_state, save_state

@@ -10,7 +10,8 @@ from pixelrnn.config import TrainConfig
 from pixelrnn.data.images import Data
 from pixelrnn.errors import ConfigError
 from pixelrnn.multiscale import MultiScaleModel
-from pixelrnn.storage import MODEL, write_tensors
+from pixelrnn.names import MODEL
+from pixelrnn.storage import write_tensors
 from pixelrnn.train import processes
 from pixelrnn.train.folder import RunFolder
 from pixelrnn.train.journal import Journal

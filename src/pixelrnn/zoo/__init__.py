@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 
 from pixelrnn import hub
+from pixelrnn.names import CONFIG, MODEL
 
 __all__ = ["Card", "card", "find", "is_shipped", "names", "size"]
 
@@ -59,17 +60,17 @@ def find(model: str | Path) -> Path:
 
     A model of the Hugging Face hub, `hf:owner/name`, is fetched.
     """
-    if str(model).startswith(hub.PREFIX):
-        return hub.fetch(str(model))
+    if hub.is_there(model):
+        return hub.fetch(model)
     folder = Path(model)
-    if not (folder / "config.json").exists() and str(model) in names():
+    if not (folder / CONFIG).exists() and str(model) in names():
         return FOLDER / str(model)
     return folder
 
 
 def size(name: str) -> int:
     """Bytes of the weights of a shipped model."""
-    return (FOLDER / name / "model.safetensors").stat().st_size
+    return (FOLDER / name / MODEL).stat().st_size
 
 
 def is_shipped(folder: Path) -> bool:
