@@ -65,7 +65,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_does_not(data, tm
     assert not same(runs[0], runs[2])
 
 
-@pytest.mark.parametrize("optimiser", ["adamw", "adam", "rmsprop"])
+@pytest.mark.parametrize("optimiser", ["muon", "adamw", "adam", "rmsprop"])
 @pytest.mark.parametrize("stop", [1, 5, 8])
 def test_a_resumed_run_is_the_unbroken_one(data, tmp_path, optimiser, stop):
     settings = config(optimiser=optimiser, weight_decay=0.01)

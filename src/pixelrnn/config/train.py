@@ -8,7 +8,7 @@ from pixelrnn.config.checks import require, require_choice, require_seed
 
 __all__ = ["TrainConfig"]
 
-Optimiser = Literal["adam", "adamw", "rmsprop"]
+Optimiser = Literal["muon", "adamw", "adam", "rmsprop"]
 Decay = Literal["cosine", "none"]
 Precision = Literal["float32", "bfloat16"]
 
@@ -33,13 +33,13 @@ class TrainConfig:
     """Parts in which a batch is computed, to save memory; the gradient is the same."""
 
     optimiser: Optimiser = "adamw"
-    """Update rule; rmsprop is the paper's."""
+    """Update rule; muon: orthogonal steps for matrices between layers, else adamw; rmsprop is the paper's."""
 
     learning_rate: float = 4e-3
     """Highest learning rate."""
 
     weight_decay: float = 0.0
-    """Decoupled weight decay (adamw), else L2."""
+    """Decoupled weight decay (muon, adamw), else L2."""
 
     warmup: float = 0.02
     """Share of the budget over which the learning rate rises from 0."""

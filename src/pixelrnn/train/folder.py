@@ -92,7 +92,7 @@ class RunFolder:
             write_json(building / CONFIG, self._describe())
             write_tensors(building / MODEL, self.model.state_dict())
             if self.has_state:
-                optimiser = rules.build(self.model.parameters(), self.config)
+                optimiser = rules.build(self.model, self.config)
                 save_state(building, Counters(), self.model, self.model, optimiser)
             building.chmod(0o755)
             building.rename(self.path)

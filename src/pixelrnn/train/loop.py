@@ -179,7 +179,7 @@ class _Training:
         self.model, self.data, self.config = model, data, config
         self.writable = folder if processes.rank() == 0 else None
         self.average = copy.deepcopy(model).requires_grad_(False).eval()
-        self.optimiser = rules.build(model.parameters(), config)
+        self.optimiser = rules.build(model, config)
         self.at = load_state(folder, model, self.average, self.optimiser) if folder else Counters()
         self.best = read_tensors(folder / MODEL)[0] if folder else copy.deepcopy(model.state_dict())
         self.valid = data.valid.spaced(config.valid_images)

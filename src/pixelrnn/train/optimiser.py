@@ -1,23 +1,28 @@
 """The update rule, the course of its rate over the budget, and the average of the weights."""
 
 import math
-from collections.abc import Iterable
 
 import torch
 from torch import nn
 from torch.optim import Adam, AdamW, Optimizer, RMSprop
 
 from pixelrnn.config import TrainConfig
+from pixelrnn.train.muon import Muon, is_hidden_matrix
 
 __all__ = ["average_into", "build", "learning_rate"]
 
 FIRST = 0.01  # of the peak: the least rate of the warm-up
 
 
-def build(parameters: Iterable[nn.Parameter], config: TrainConfig) -> Optimizer:
-    """The optimiser that a configuration asks for."""
-    rate, decay = config.learning_rate, config.weight_decay
+def build(model: nn.Module, config: TrainConfig) -> Optimizer:
+    """The optimiser that a configuration asks for, of the parameters of a model."""
+    rate, decay, parameters = config.learning_rate, config.weight_decay, model.parameters()
     match config.optimiser:
+        case "muon":
+            named = list(model.named_parameters())
+            matrices = [parameter for name, parameter in named if is_hidden_matrix(name, parameter)]
+            others = [parameter for name, parameter in named if not is_hidden_matrix(name, parameter)]
+            return Muon(matrices, others, lr=rate, weight_decay=decay)
         case "adam":
             return Adam(parameters, lr=rate, weight_decay=decay)
         case "adamw":

@@ -1,0 +1,116 @@
+r"""Muon: steps along the orthogonal factor of the momentum, for the matrices between the layers.
+
+Paper: K. Jordan et al., *Muon: an optimizer for hidden layers in neural networks* (2024); the scale of the steps after
+J. Liu et al., *Muon is scalable for LLM training* (arXiv 2502.16982), section 2.2.
+"""
+
+import itertools
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import AdamW
+
+__all__ = ["Muon", "is_hidden_matrix", "orthogonal"]
+
+MOMENTUM = 0.95
+RMS = 0.5  # of a step, in learning rates: about what Adam's steps have
+DIRECTIONS = 2
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+ITERATIONS = 5
+
+
+class Muon(AdamW):
+    r"""Takes Muon's steps for some parameters and AdamW's for all others, at one learning rate.
+
+    With a gradient G of m outputs and n inputs,
+
+    .. math::
+        B \leftarrow \mu B + (1 - \mu) G, \qquad
+        W \leftarrow W - \tfrac12 \eta \sqrt{\max(m, n)}\; U V^T, \qquad U S V^T = (1 - \mu) G + \mu B
+
+    so that every step has the root mean square :math:`\eta / 2`. That of a convolution is the matrix of its outputs and
+    all that they see; two directions are two matrices.
+
+    Args:
+        matrices: Parameters of two axes or more that take Muon's steps.
+        others: All other parameters.
+        lr: Learning rate.
+        weight_decay: Decoupled, of both.
+
+    Example:
+        >>> layer = torch.nn.Linear(3, 2)
+        >>> optimiser = Muon([layer.weight], [layer.bias], lr=0.1)
+        >>> layer(torch.ones(1, 3)).sum().backward()
+        >>> optimiser.step()
+    """
+
+    def __init__(
+        self, matrices: Iterable[nn.Parameter], others: Iterable[nn.Parameter], *, lr: float, weight_decay: float = 0.0
+    ) -> None:
+        groups = [{"params": list(others)}, {"params": list(matrices)}]
+        super().__init__(groups, lr=lr, betas=(0.9, 0.99), weight_decay=weight_decay)
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Make a step; the gradients of the matrices are taken away."""
+        group = self.param_groups[1]
+        found = [(parameter, self._momentum(parameter)) for parameter in group["params"] if parameter.grad is not None]
+        # Those of one shape at once: a matrix alone is too small to be worth a call.
+        for _, same in itertools.groupby(sorted(found, key=_shape), _shape):
+            parameters, steps = zip(*same, strict=True)
+            directions = torch.split(orthogonal(torch.cat(steps)), [len(step) for step in steps])
+            for parameter, direction in zip(parameters, directions, strict=True):
+                parameter.mul_(1 - group["lr"] * group["weight_decay"])
+                size = RMS * max(direction.shape[1:]) ** 0.5
+                parameter.add_(direction.reshape(parameter.shape), alpha=-group["lr"] * size)
+                parameter.grad = None
+        return super().step(closure)
+
+    def _momentum(self, parameter: nn.Parameter) -> Tensor:
+        """What is to be made orthogonal, as matrices `(K, m, n)`, after the gradient was taken into the momentum."""
+        gradient = parameter.grad
+        assert gradient is not None
+        state = self.state[parameter]
+        if not state:
+            # AdamW looks for its count of steps in every state that it loads.
+            state.update(step=torch.zeros(()), momentum=torch.zeros_like(parameter))
+        state["step"] += 1
+        state["momentum"].lerp_(gradient, 1 - MOMENTUM)
+        step = gradient.lerp(state["momentum"], MOMENTUM)
+        has_directions = step.ndim == 3 and len(step) == DIRECTIONS
+        return step if has_directions else step.flatten(1)[None]
+
+
+def _shape(found: tuple[nn.Parameter, Tensor]) -> tuple[int, ...]:
+    return tuple(found[1].shape[1:])
+
+
+def orthogonal(x: Tensor) -> Tensor:
+    r"""About :math:`U V^T` of matrices :math:`U S V^T`, `(K, m, n)`, by Newton and Schulz's iteration.
+
+    Its coefficients lift small singular values fast and leave all of them between about 0.7 and 1.2, which is enough.
+
+    Example:
+        >>> found = torch.linalg.svdvals(orthogonal(torch.eye(3)[None] * torch.tensor([1.0, 0.5, 0.1])))
+        >>> bool((found > 0.6).all() and (found < 1.3).all())
+        True
+    """
+    is_tall = x.shape[1] > x.shape[2]
+    x = x.mT if is_tall else x
+    x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
+    a, b, c = COEFFICIENTS
+    for _ in range(ITERATIONS):
+        squares = x @ x.mT
+        x = a * x + (b * squares + c * squares @ squares) @ x
+    return x.mT if is_tall else x
+
+
+def is_hidden_matrix(name: str, parameter: Tensor) -> bool:
+    """Whether a parameter of a model maps features to features, so that Muon's steps suit it.
+
+    Not those that read images or give the output, nor what labels add: there AdamW does better.
+    """
+    is_matrix = parameter.ndim >= 2 and len(parameter) > 1
+    return is_matrix and "layers" in name.split(".") and "condition" not in name and "context" not in name
