@@ -32,7 +32,7 @@ class TrainConfig:
     accumulate: int = 1
     """Parts in which a batch is computed, to save memory; the gradient is the same."""
 
-    optimiser: Optimiser = "adamw"
+    optimiser: Optimiser = "muon"
     """Update rule; muon: orthogonal steps for matrices between layers, else adamw; rmsprop is the paper's."""
 
     learning_rate: float = 4e-3
