@@ -35,7 +35,7 @@ def main(journals: tyro.conf.Positional[tuple[Path, ...]], out: Path, most: floa
         axes.xaxis.set_major_formatter(ScalarFormatter())
         axes.grid(alpha=0.3, which="both")
     panels[0].set_ylabel("validation, nats an image")
-    panels[1].legend(title="lowest in brackets")
+    panels[0].legend(title="lowest in brackets", loc="lower left", fontsize="small")
     figure.savefig(out, dpi=120)
 
 
