@@ -21,7 +21,7 @@ def main(journals: tyro.conf.Positional[tuple[Path, ...]], out: Path, most: floa
         out: PNG to write.
         most: Highest validation that is shown, in nats.
     """
-    figure = Figure(figsize=(11, 4.4), layout="constrained")
+    figure = Figure(figsize=(13, 4.4), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
     for path in journals:
         lines = [json.loads(text) for text in path.read_text().splitlines() if "valid_nats" in text]
@@ -35,7 +35,7 @@ def main(journals: tyro.conf.Positional[tuple[Path, ...]], out: Path, most: floa
         axes.xaxis.set_major_formatter(ScalarFormatter())
         axes.grid(alpha=0.3, which="both")
     panels[0].set_ylabel("validation, nats an image")
-    panels[0].legend(title="lowest in brackets", loc="lower left", fontsize="small")
+    figure.legend(*panels[0].get_legend_handles_labels(), title="lowest in brackets", loc="outside right upper")
     figure.savefig(out, dpi=120)
 
 
