@@ -20,7 +20,7 @@ import numpy as np
 import torch
 import tyro
 from PIL import Image
-from plain_pixelcnn import train, with_weights
+from plain_pixelcnn import count_weights, train, with_weights
 from torch import Tensor
 
 import pixelrnn
@@ -68,9 +68,8 @@ def ours(name: str, data: pixelrnn.Data, minutes: float, folder: Path) -> Figure
     settings = pixelrnn.TrainConfig(minutes=minutes, batch=batch, valid_images=500, samples=0)
     run = pixelrnn.fit(model, data, settings, folder=folder, resume=folder.exists())
     save_image(folder / "drawn.png", grid(model.sample(SHOWN, seed=0), 256))
-    weights = sum(parameter.numel() for parameter in model.parameters())
     bits, error = measured(lambda x: -model.log_prob(x), data.test)
-    return Figure(name, weights, run.step * batch, bits, error, minutes)
+    return Figure(name, count_weights(model), run.step * batch, bits, error, minutes)
 
 
 def plain(data: pixelrnn.Data, weights: int, minutes: float) -> Figure:
@@ -85,8 +84,7 @@ def plain(data: pixelrnn.Data, weights: int, minutes: float) -> Figure:
             yield data.train.batch(order[start : start + PLAIN_BATCH].tolist(), epoch)
 
     steps = train(model, batches, minutes)
-    size = sum(parameter.numel() for parameter in model.parameters())
-    return Figure(PLAIN, size, steps * PLAIN_BATCH, *measured(model.nats, data.test), minutes)
+    return Figure(PLAIN, count_weights(model), steps * PLAIN_BATCH, *measured(model.nats, data.test), minutes)
 
 
 @torch.no_grad()
@@ -145,7 +143,7 @@ def main(
                 found = jpeg_xl(data.test)
             elif name == PLAIN:
                 largest = pixelrnn.ModelConfig(**MODELS["Row LSTM, softmax"], **data.model_fields)
-                weights = sum(parameter.numel() for parameter in pixelrnn.build_model(largest).parameters())
+                weights = count_weights(pixelrnn.build_model(largest))
                 found = dataclasses.asdict(plain(data, weights, minutes))
             else:
                 found = dataclasses.asdict(ours(name, data, minutes, folder))

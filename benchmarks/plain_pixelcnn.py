@@ -72,9 +72,14 @@ class PlainPixelCNN(nn.Module):
         return F.cross_entropy(self(x), x.long(), reduction="none").sum((1, 2, 3))
 
 
+def count_weights(model: nn.Module) -> int:
+    """How many weights a model has."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
 def with_weights(weights: int, blocks: int) -> PlainPixelCNN:
     """The model whose number of weights is nearest to a given one."""
-    sizes = {hidden: sum(p.numel() for p in PlainPixelCNN(hidden, blocks).parameters()) for hidden in range(3, 130, 3)}
+    sizes = {hidden: count_weights(PlainPixelCNN(hidden, blocks)) for hidden in range(3, 130, 3)}
     return PlainPixelCNN(min(sizes, key=lambda hidden: abs(sizes[hidden] - weights)), blocks)
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pixelrnn import ConfigError, DataError
-from pixelrnn.abstract import Drawing, Group
+from pixelrnn.drawing import Drawing, Group
 from pixelrnn.walk import Cloud
 from pixelrnn.walk import particles as particles_module
 from tests.conftest import ARCHITECTURES, all_images, build, enlarge

@@ -18,10 +18,11 @@ import torch
 from torch import Tensor
 
 from pixelrnn import conditions, outputs
-from pixelrnn.abstract import AbstractImageModel, AbstractWalker, Array, Drawing, Group
+from pixelrnn.abstract import AbstractImageModel
 from pixelrnn.announce import compiled_module
 from pixelrnn.conditions import Supports
 from pixelrnn.config import ModelConfig, require_seed
+from pixelrnn.drawing import AbstractWalker, Array, Drawing, Group
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.masks import COPIED
 from pixelrnn.nn.network import build

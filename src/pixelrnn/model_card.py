@@ -41,7 +41,7 @@ def model_card(folder: str | Path, name: str, licence: str | None = None) -> str
     folder = zoo.find(folder)
     recorded, config = storage.read_json(folder / CONFIG), storage.read_config(folder, ModelConfig)
     weights = sum(tensor.numel() for tensor in storage.read_tensors(folder / MODEL)[0].values())
-    best, source = storage.best_validation(folder), _last(recorded.get("source"))
+    best, source = storage.best_validation(storage.read_validations(folder)), _last(recorded.get("source"))
     head = hub.card_head(
         name,
         task=_task(config),
@@ -96,7 +96,7 @@ def push_to_hub(folder: str | Path, name: str, *, private: bool = False, licence
     """
     folder = zoo.find(folder)
     is_run = (folder / STATE).exists() or any(folder.glob("scale-*"))
-    if is_run and storage.best_validation(folder) is None:
+    if is_run and not storage.read_validations(folder):
         raise RunError(f"{folder} is not trained yet; go on with: pixelrnn train --resume {folder}")
     card = model_card(folder, name, licence)
     with tempfile.TemporaryDirectory() as temporary:

@@ -20,9 +20,10 @@ import torch
 from torch import Tensor, nn
 
 from pixelrnn import conditions
-from pixelrnn.abstract import AbstractImageModel, AbstractWalker, Drawing, Group
+from pixelrnn.abstract import AbstractImageModel
 from pixelrnn.conditions import Supports
 from pixelrnn.config import ModelConfig
+from pixelrnn.drawing import AbstractWalker, Drawing, Group
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.masks import COPIED
 from pixelrnn.model import ImageModel

@@ -7,7 +7,7 @@ import errno
 import json
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ __all__ = [
     "read_json",
     "read_metrics",
     "read_tensors",
+    "read_validations",
     "write_json",
     "write_tensors",
     "write_text",
@@ -121,9 +122,13 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
     return lines
 
 
-def best_validation(folder: Path) -> dict[str, Any] | None:
-    """The line of a run's journal with the lowest validation loss; None if nothing was validated."""
-    lines = [line for line in read_metrics(folder) if "valid_nats" in line]
+def read_validations(folder: Path) -> list[dict[str, Any]]:
+    """The lines of a run's journal that have a validation."""
+    return [line for line in read_metrics(folder) if "valid_nats" in line]
+
+
+def best_validation(lines: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """The one of some validations with the lowest loss; None if there are none."""
     return min(lines, key=lambda line: float(line["valid_nats"]), default=None)
 
 

@@ -31,12 +31,12 @@ class Info:
 
     def run(self) -> int:
         """Read and print."""
-        from pixelrnn.storage import best_validation, read_json, read_metrics
+        from pixelrnn.storage import best_validation, read_json, read_validations
 
         model = open_model(self.run_folder)
         recorded = read_json(self.run_folder / CONFIG)
-        validated = [line for line in read_metrics(self.run_folder) if "valid_nats" in line]
-        best = best_validation(self.run_folder)
+        validated = read_validations(self.run_folder)
+        best = best_validation(validated)
         if self.json:
             weights = sum(p.numel() for p in model.parameters())
             show_json({**recorded, "weights": weights, "best": best, "last": validated[-1] if validated else None})

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
 
-__all__ = ["Muon", "is_hidden_matrix", "orthogonal"]
+__all__ = ["BETAS", "Muon", "is_hidden_matrix", "orthogonal"]
 
+BETAS = (0.9, 0.99)  # of AdamW
 MOMENTUM = 0.95
 RMS = 0.5  # of a step, in learning rates: about what Adam's steps have
 DIRECTIONS = 2
@@ -50,7 +51,7 @@ class Muon(AdamW):
         self, matrices: Iterable[nn.Parameter], others: Iterable[nn.Parameter], *, lr: float, weight_decay: float = 0.0
     ) -> None:
         groups = [{"params": list(others)}, {"params": list(matrices)}]
-        super().__init__(groups, lr=lr, betas=(0.9, 0.99), weight_decay=weight_decay)
+        super().__init__(groups, lr=lr, betas=BETAS, weight_decay=weight_decay)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:

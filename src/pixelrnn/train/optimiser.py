@@ -7,7 +7,7 @@ from torch import nn
 from torch.optim import Adam, AdamW, Optimizer, RMSprop
 
 from pixelrnn.config import TrainConfig
-from pixelrnn.train.muon import Muon, is_hidden_matrix
+from pixelrnn.train.muon import BETAS, Muon, is_hidden_matrix
 
 __all__ = ["average_into", "build", "learning_rate"]
 
@@ -26,7 +26,7 @@ def build(model: nn.Module, config: TrainConfig) -> Optimizer:
         case "adam":
             return Adam(parameters, lr=rate, weight_decay=decay)
         case "adamw":
-            return AdamW(parameters, lr=rate, weight_decay=decay, betas=(0.9, 0.99))
+            return AdamW(parameters, lr=rate, weight_decay=decay, betas=BETAS)
         case _:
             return RMSprop(parameters, lr=rate, weight_decay=decay, alpha=0.95)
 
