@@ -7,12 +7,12 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import numpy as np
 from PIL import Image, ImageFilter
 from sybil import Example
 
 from pixelrnn import ImageModel, ModelConfig, TrainConfig, fit, hub, load_data, load_model
 from pixelrnn.cli.main import main, parse
+from tests.data.test_sources import picture as noise
 
 OUTSIDE = ("make", "pip", "hf", "python", "torchrun")  # of these a page may speak; they are not run
 SHORT = {
@@ -26,9 +26,7 @@ BUDGETS = ("--minutes", "--steps", "--epochs")
 
 def picture(mode: str, size: tuple[int, int], seed: int) -> Image.Image:
     """Soft noise."""
-    channels = {"L": 1, "RGB": 3, "RGBA": 4}[mode]
-    noise = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], channels), dtype=np.uint8)
-    return Image.fromarray(noise.squeeze(), mode).filter(ImageFilter.GaussianBlur(2))
+    return noise(mode, size, seed).filter(ImageFilter.GaussianBlur(2))
 
 
 def prepare(folder: Path) -> None:

@@ -13,6 +13,7 @@ from pixelrnn.storage import atomic_write
 
 __all__ = [
     "NEAREST",
+    "completions",
     "grid",
     "grid_with_contexts",
     "occluded",
@@ -99,6 +100,27 @@ def occluded(picture: Image.Image, known: NDArray[np.bool_]) -> Image.Image:
     covered = Image.new("RGB", picture.size, GAP)
     covered.paste(picture.convert("RGB"), mask=Image.fromarray(np.uint8(255) * known.astype(np.uint8)))
     return covered
+
+
+def completions(
+    images: Tensor, known: NDArray[np.bool_], drawn: Tensor, levels: int, *, has_originals: bool = True
+) -> Image.Image:
+    """A sheet with a row for each image: what is known of it, how it could go on, and what it was.
+
+    Args:
+        images: `(N, C, H, W)`.
+        known: `(H, W)`.
+        drawn: `(N K, C, H, W)`: K completions of each image.
+        levels: Levels of a sub-pixel; 0 for floats.
+        has_originals: Whether the images show what is not known.
+    """
+    each = len(drawn) // len(images)
+    pictures = []
+    for number, image in enumerate(images):
+        original = to_image(image, levels)
+        guesses = [to_image(guess, levels) for guess in drawn[number * each : (number + 1) * each]]
+        pictures += [occluded(original, known), *guesses, *([original] if has_originals else [])]
+    return sheet(pictures, columns=1 + each + has_originals)
 
 
 def save_image(path: Path, image: Image.Image) -> None:

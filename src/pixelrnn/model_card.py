@@ -9,7 +9,7 @@ from typing import Any
 from pixelrnn import hub, storage, zoo
 from pixelrnn.config import DataConfig, ModelConfig, TrainConfig
 from pixelrnn.errors import RunError
-from pixelrnn.names import CONFIG, MODEL, STATE
+from pixelrnn.names import CONFIG, MODEL
 
 __all__ = ["model_card", "push_to_hub", "sample_command"]
 
@@ -95,8 +95,7 @@ def push_to_hub(folder: str | Path, name: str, *, private: bool = False, licence
             extra is not installed, nobody is logged in, or the hub refuses.
     """
     folder = zoo.find(folder)
-    is_run = (folder / STATE).exists() or any(folder.glob("scale-*"))
-    if is_run and not storage.read_validations(folder):
+    if not storage.is_trained(folder):
         raise RunError(f"{folder} is not trained yet; go on with: pixelrnn train --resume {folder}")
     card = model_card(folder, name, licence)
     with tempfile.TemporaryDirectory() as temporary:

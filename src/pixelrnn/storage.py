@@ -18,13 +18,14 @@ from torch import Tensor, nn
 
 from pixelrnn.config import Config, DataConfig, ModelConfig, TrainConfig, from_json, to_json
 from pixelrnn.errors import RunError
-from pixelrnn.names import CONFIG, METRICS
+from pixelrnn.names import CONFIG, METRICS, STATE
 
 __all__ = [
     "TEMPORARY",
     "atomic_write",
     "best_validation",
     "describe",
+    "is_trained",
     "load_tensors",
     "read_config",
     "read_json",
@@ -130,6 +131,15 @@ def read_validations(folder: Path) -> list[dict[str, Any]]:
 def best_validation(lines: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     """The one of some validations with the lowest loss; None if there are none."""
     return min(lines, key=lambda line: float(line["valid_nats"]), default=None)
+
+
+def is_trained(folder: Path) -> bool:
+    """Whether the weights of a run or model folder are more than a beginning: false of a run without any validation.
+
+    One whose scales are trained one after the other has none before all are trained.
+    """
+    is_run = (folder / STATE).exists() or any(folder.glob("scale-*"))
+    return not is_run or bool(read_validations(folder))
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], about: Any = None) -> None:

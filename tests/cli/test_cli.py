@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -66,6 +67,18 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cli") / "run"
     assert run("train", "digits", *SMALL, "--out", folder) == 0
     return folder
+
+
+def test_a_run_without_validation_is_said_to_be_one(capsys, trained, tmp_path):
+    begun = tmp_path / "begun"
+    shutil.copytree(trained, begun)
+    assert run("sample", begun, "-n", 1, "--out", tmp_path / "a.png") == 0
+    assert "not trained yet" not in capsys.readouterr().err
+    (begun / "metrics.jsonl").unlink()
+    assert run("sample", begun, "-n", 1, "--out", tmp_path / "b.png") == 0
+    assert f"begun is not trained yet; go on with: pixelrnn train --resume {begun}" in " ".join(
+        capsys.readouterr().err.split()
+    )
 
 
 @pytest.mark.parametrize("verb", [None, *VERBS, "data show", "data binarize"])

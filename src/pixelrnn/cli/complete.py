@@ -187,19 +187,13 @@ class Complete:
         from pixelrnn import figures
 
         levels, out = model.config.levels, self.out or home(self.run_folder) / f"completions-{self.draw.seed}"
-        pictures, files = [], []
-        for index, image in enumerate(images):
-            mine = result.images[index * self.number : (index + 1) * self.number]
-            pictures.append(figures.occluded(figures.to_image(image, levels), known.numpy()))
-            for number, completion in enumerate(mine):
-                picture = figures.to_image(completion, levels)
-                files.append(out / f"image-{index:04d}-{number:03d}.png")
-                figures.save_image(files[-1], picture)
-                pictures.append(picture)
-            if is_original:
-                pictures.append(figures.to_image(image, levels))
+        files = []
+        for place, completion in enumerate(result.images):
+            files.append(out / f"image-{place // self.number:04d}-{place % self.number:03d}.png")
+            figures.save_image(files[-1], figures.to_image(completion, levels))
         strip = out / "completions.png"
-        figures.save_image(strip, figures.sheet(pictures, columns=1 + self.number + is_original))
+        shown = figures.completions(images, known.numpy(), result.images, levels, has_originals=is_original)
+        figures.save_image(strip, shown)
         estimates = result.log_known.view(-1, self.number).logsumexp(1) - math.log(self.number)
         if self.json:
             show_json({"strip": str(strip), "images": list(map(str, files)), "log_known": estimates.tolist()})

@@ -49,7 +49,7 @@ class Decompress:
     """Names of files or folders in the archive, or patterns with * and ?; everything if not given."""
 
     list: bool = False
-    """Show what is in the archive, and write nothing."""
+    """Show what is in the archive, and write nothing; shared: kept in one part with others, which has the bytes."""
 
     check: bool = False
     """Decode everything and compare checksums, and write nothing."""

@@ -10,7 +10,6 @@ from pixelrnn import hub, zoo
 from pixelrnn.cli.console import is_first_process, say
 from pixelrnn.config import require_run
 from pixelrnn.errors import RunError
-from pixelrnn.names import CONFIG, METRICS
 
 if TYPE_CHECKING:
     import torch
@@ -70,18 +69,16 @@ def home(model: Path) -> Path:
 
 
 def open_model(run_folder: Path, device: "torch.device | str" = "cpu") -> "AbstractImageModel":
-    """The model of a folder, with a warning if some of its scales have not been trained to their end."""
+    """The model of a folder, with a warning if it is that of a run without any validation yet."""
     from pixelrnn.pretrained import load_model
-    from pixelrnn.storage import read_json
+    from pixelrnn.storage import is_trained
 
     model = load_model(run_folder).to(device)
-    training = read_json(run_folder / CONFIG).get("train") or {}
-    is_finished = not training.get("separately") or (run_folder / METRICS).exists()
-    if not is_finished and not hub.name_of(run_folder) and is_first_process():
-        done = ", ".join(sorted(path.name for path in run_folder.glob("scale-*"))) or "none"
+    if is_first_process() and not is_trained(run_folder):
+        scales = ", ".join(sorted(path.name for path in run_folder.glob("scale-*")))
+        begun = f" (begun: {scales})" if scales else ""
         say(
-            f"warning: the scales of {run_folder} are not all trained yet (begun: {done}); "
-            f"go on with: pixelrnn train --resume {run_folder}",
+            f"warning: {run_folder} is not trained yet{begun}; go on with: pixelrnn train --resume {run_folder}",
             is_aside=True,
         )
     return model

@@ -67,17 +67,14 @@ def tour(out: Path, seed: int, report: Callable[[float], None]) -> list[Exhibit]
 def _completions(model: "AbstractImageModel", digits: "Tensor", out: Path, seed: int) -> Exhibit:
     import torch
 
-    from pixelrnn.figures import occluded, save_image, sheet, to_image
+    from pixelrnn import figures
 
     known = torch.zeros(28, 28, dtype=torch.bool)
     known[:14] = True
     given = digits[:COMPLETED]
     drawn = model.complete(given.repeat_interleave(GUESSES, dim=0), known, seed=seed).images
-    pictures = []
-    for number, digit in enumerate(given):
-        guesses = drawn[number * GUESSES : (number + 1) * GUESSES]
-        pictures += [occluded(to_image(digit, 2), known.numpy()), *(to_image(guess, 2) for guess in guesses)]
-    save_image(out / "completions.png", sheet(pictures, columns=1 + GUESSES))
+    shown = figures.completions(given, known.numpy(), drawn, levels=2, has_originals=False)
+    figures.save_image(out / "completions.png", shown)
     return Exhibit("completions.png", "Completions", "Left: the upper half that is given. Right: how it could go on.")
 
 

@@ -117,6 +117,11 @@ class ImageSet:
         height, width = self.patch or (height, width)
         return channels, -(-height // self.subsample), -(-width // self.subsample)
 
+    def require_levels(self, levels: int) -> None:
+        """Check that the values are those of a model of so many levels; raises `DataError` if not."""
+        if self.quantiser.levels != levels:
+            raise DataError(f"the images have {self.quantiser.levels} levels; the model has {levels}")
+
     def batch(self, items: Sequence[int], draw: int = 0) -> Tensor:
         """Some images.
 

@@ -114,8 +114,8 @@ def log_prob_maps(
         DataError: If there are no images, or they do not fit the model.
         ConfigError: If `batch` is not at least 1.
     """
-    if isinstance(images, ImageSet) and images.quantiser.levels != model.config.levels:
-        raise DataError(f"the images have {images.quantiser.levels} levels; the model has {model.config.levels}")
+    if isinstance(images, ImageSet):
+        images.require_levels(model.config.levels)
     done = 0
     for examples in batches(images, batch):
         yield log_prob_map(model, examples)

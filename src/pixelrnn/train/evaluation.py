@@ -112,8 +112,7 @@ def _batches(
     """The images that are this process's to compute, after a check that they fit the model."""
     if len(images) == 0:
         raise DataError("there are no images to evaluate")
-    if images.quantiser.levels != model.config.levels:
-        raise DataError(f"the images have {images.quantiser.levels} levels; the model has {model.config.levels}")
+    images.require_levels(model.config.levels)
     if batch < 1:
         raise ConfigError(f"batch is {batch}; at least 1 is needed")
     mine = range(processes.rank(), len(images), processes.world())
