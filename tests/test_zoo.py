@@ -34,6 +34,7 @@ def test_a_card_says_everything(name):
     [
         ("mnist-diagonal-bilstm", "mnist_binarized.npz", 1_000),
         ("mnist-row-lstm", "mnist_binarized.npz", 1_000),
+        ("mnist-classes", "mnist.npz", 1_000),
         ("emoji", "emoji.zip", 150),
     ],
 )
