@@ -103,24 +103,26 @@ def occluded(picture: Image.Image, known: NDArray[np.bool_]) -> Image.Image:
 
 
 def completions(
-    images: Tensor, known: NDArray[np.bool_], drawn: Tensor, levels: int, *, has_originals: bool = True
+    pictures: Sequence[Image.Image],
+    known: NDArray[np.bool_],
+    guesses: Sequence[Image.Image],
+    *,
+    has_originals: bool = True,
 ) -> Image.Image:
-    """A sheet with a row for each image: what is known of it, how it could go on, and what it was.
+    """A sheet with a row for each picture: what is known of it, how it could go on, and what it was.
 
     Args:
-        images: `(N, C, H, W)`.
+        pictures: N of one size.
         known: `(H, W)`.
-        drawn: `(N K, C, H, W)`: K completions of each image.
-        levels: Levels of a sub-pixel; 0 for floats.
-        has_originals: Whether the images show what is not known.
+        guesses: K completions of each picture, N K in all.
+        has_originals: Whether the pictures show what is not known.
     """
-    each = len(drawn) // len(images)
-    pictures = []
-    for number, image in enumerate(images):
-        original = to_image(image, levels)
-        guesses = [to_image(guess, levels) for guess in drawn[number * each : (number + 1) * each]]
-        pictures += [occluded(original, known), *guesses, *([original] if has_originals else [])]
-    return sheet(pictures, columns=1 + each + has_originals)
+    each = len(guesses) // len(pictures)
+    shown = []
+    for number, picture in enumerate(pictures):
+        mine = guesses[number * each : (number + 1) * each]
+        shown += [occluded(picture, known), *mine, *([picture] if has_originals else [])]
+    return sheet(shown, columns=1 + each + has_originals)
 
 
 def save_image(path: Path, image: Image.Image) -> None:

@@ -187,12 +187,13 @@ class Complete:
         from pixelrnn import figures
 
         levels, out = model.config.levels, self.out or home(self.run_folder) / f"completions-{self.draw.seed}"
+        pictures, guesses = ([figures.to_image(x, levels) for x in each] for each in (images, result.images))
         files = []
-        for place, completion in enumerate(result.images):
+        for place, guess in enumerate(guesses):
             files.append(out / f"image-{place // self.number:04d}-{place % self.number:03d}.png")
-            figures.save_image(files[-1], figures.to_image(completion, levels))
+            figures.save_image(files[-1], guess)
         strip = out / "completions.png"
-        shown = figures.completions(images, known.numpy(), result.images, levels, has_originals=is_original)
+        shown = figures.completions(pictures, known.numpy(), guesses, has_originals=is_original)
         figures.save_image(strip, shown)
         estimates = result.log_known.view(-1, self.number).logsumexp(1) - math.log(self.number)
         if self.json:

@@ -73,7 +73,8 @@ def _completions(model: "AbstractImageModel", digits: "Tensor", out: Path, seed:
     known[:14] = True
     given = digits[:COMPLETED]
     drawn = model.complete(given.repeat_interleave(GUESSES, dim=0), known, seed=seed).images
-    shown = figures.completions(given, known.numpy(), drawn, levels=2, has_originals=False)
+    pictures, guesses = ([figures.to_image(x, 2) for x in each] for each in (given, drawn))
+    shown = figures.completions(pictures, known.numpy(), guesses, has_originals=False)
     figures.save_image(out / "completions.png", shown)
     return Exhibit("completions.png", "Completions", "Left: the upper half that is given. Right: how it could go on.")
 
