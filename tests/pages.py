@@ -12,7 +12,7 @@ from sybil import Example
 
 from pixelrnn import ImageModel, ModelConfig, TrainConfig, fit, hub, load_data, load_model
 from pixelrnn.cli.main import main, parse
-from tests.data.test_sources import picture as noise
+from tests.pictures import picture as noise
 
 OUTSIDE = ("make", "pip", "hf", "python", "torchrun")  # of these a page may speak; they are not run
 SHORT = {

@@ -17,7 +17,7 @@ from pixelrnn.cli import main
 from pixelrnn.cli.conditions import read_contexts
 from pixelrnn.config import to_json
 from pixelrnn.data.single import read_image, read_opacity
-from tests.data.test_sources import picture
+from tests.pictures import picture
 
 SMALL = [
     "--architecture",

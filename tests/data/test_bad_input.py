@@ -6,7 +6,8 @@ import pytest
 from pixelrnn import DataError
 from pixelrnn.data import load_data
 from pixelrnn.data.binarize import binarize
-from tests.data.test_sources import picture, write_idx
+from tests.data.test_sources import write_idx
+from tests.pictures import picture
 
 
 def refuse(message, source, **fields):

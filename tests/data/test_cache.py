@@ -11,7 +11,8 @@ from PIL import Image
 
 from pixelrnn import DataError
 from pixelrnn.data import cache, load_data
-from tests.data.test_sources import picture, values
+from tests.data.test_sources import values
+from tests.pictures import picture
 
 
 @pytest.fixture

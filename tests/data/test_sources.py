@@ -14,13 +14,7 @@ from PIL import Image
 
 from pixelrnn import ConfigError, DataConfig, DataError
 from pixelrnn.data import load_data
-
-
-def picture(mode="RGB", size=(6, 5), seed=0):
-    """A random image of a mode; width, height."""
-    bands = len(Image.new(mode, (1, 1)).getbands())
-    values = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], bands), dtype=np.uint8)
-    return Image.fromarray(values[:, :, 0] if bands == 1 else values, mode if mode != "1" else "L").convert(mode)
+from tests.pictures import picture
 
 
 def as_png(image):

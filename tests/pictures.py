@@ -1,0 +1,11 @@
+"""Random pictures of every mode."""
+
+import numpy as np
+from PIL import Image
+
+
+def picture(mode: str = "RGB", size: tuple[int, int] = (6, 5), seed: int = 0) -> Image.Image:
+    """A random image of a mode; width, height."""
+    bands = len(Image.new(mode, (1, 1)).getbands())
+    values = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], bands), dtype=np.uint8)
+    return Image.fromarray(values[:, :, 0] if bands == 1 else values, mode if mode != "1" else "L").convert(mode)
