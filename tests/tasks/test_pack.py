@@ -236,6 +236,22 @@ def test_what_cannot_be_packed(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.pxr", "bits", "text"]
 
 
+def test_of_two_at_once_the_second_is_refused_before_it_trains(tmp_path):
+    write(tmp_path / "bits", 40)
+    told = []
+
+    def second(what, share, text):
+        if not told:
+            told.append(what)
+            with pytest.raises(ArchiveError, match=r"a\.pxr is being made by another process"):
+                pack(tmp_path / "bits", tmp_path / "a.pxr", minutes=0.01)
+        return True
+
+    pack(tmp_path / "bits", tmp_path / "a.pxr", callback=second)
+    assert told == ["reading pictures"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.pxr", "bits"]
+
+
 @pytest.mark.parametrize(
     ("modes", "shape", "levels"),
     [

@@ -8,9 +8,11 @@ sum smallest, and the rounded model codes the pictures. If ordinary files are sm
 import dataclasses
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import filelock
 import torch
 
 from pixelrnn.abstract import AbstractImageModel
@@ -20,6 +22,7 @@ from pixelrnn.codec.material import Material, gather
 from pixelrnn.codec.weights import BITS, pack_model, unpack_model
 from pixelrnn.config import ModelConfig
 from pixelrnn.errors import ArchiveError, ConfigError
+from pixelrnn.storage import TEMPORARY
 from pixelrnn.tasks.trials import Report, Stage, Training, bytes_of_pictures, choose, least_weights, measured_in
 
 __all__ = ["Packed", "Stage", "pack"]
@@ -76,7 +79,8 @@ def pack(
         tried: Called with each thing that was tried.
 
     Raises:
-        ArchiveError: As `compress`; and if there is nothing to learn from, or the model to start from does not fit.
+        ArchiveError: As `compress`; and if there is nothing to learn from, the model to start from does not fit, or
+            another process is making the same archive.
         RunError: As `compress`; and if no model could be trained.
         ConfigError: If `minutes` is not above 0.
     """
@@ -86,35 +90,53 @@ def pack(
     report = callback or (lambda what, share, text: None)
     files = find(source, without=out, skip_bad=skip_bad).files
     require_place(out, overwrite=overwrite)
-    reading = functools.partial(_report, report, "reading pictures", "files")
-    material = gather(files, skip_bad=skip_bad, callback=reading)
-    training = Training(
-        measured_in(material, minutes),
-        seed=seed,
-        minutes=minutes,
-        device=torch.device(device),
-        report=report,
-        tried=tried or (lambda stage: None),
-    )
-    training.add(Stage(ORDINARY, 0, material.ordinary))
-    content, bits = b"", 0
-    if model is not None or least_weights(material) < material.ordinary:
-        content, bits = _trained(training, model)
-    kept = unpack_model(content) if content else None
-    done = compress(
-        kept,
-        source,
-        out,
-        packed_model=content,
-        must_pay=True,
-        verify=verify,
-        skip_bad=skip_bad,
-        overwrite=overwrite,
-        callback=functools.partial(_report, report, "compressing", "bytes"),
-    )
+    with _reserved(out):
+        reading = functools.partial(_report, report, "reading pictures", "files")
+        material = gather(files, skip_bad=skip_bad, callback=reading)
+        training = Training(
+            measured_in(material, minutes),
+            seed=seed,
+            minutes=minutes,
+            device=torch.device(device),
+            report=report,
+            tried=tried or (lambda stage: None),
+        )
+        training.add(Stage(ORDINARY, 0, material.ordinary))
+        content, bits = b"", 0
+        if model is not None or least_weights(material) < material.ordinary:
+            content, bits = _trained(training, model)
+        kept = unpack_model(content) if content else None
+        done = compress(
+            kept,
+            source,
+            out,
+            packed_model=content,
+            must_pay=True,
+            verify=verify,
+            skip_bad=skip_bad,
+            overwrite=overwrite,
+            callback=functools.partial(_report, report, "compressing", "bytes"),
+        )
     if kept is None or not done.weights:
         return Packed(done, None, 0, tuple(training.stages))
     return Packed(done, kept.config, bits, tuple(training.stages))
+
+
+@contextmanager
+def _reserved(out: Path) -> Iterator[None]:
+    """Refuse a second one that would write the same archive before it trains, not after."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    path = out.with_name(f"{TEMPORARY}{out.name}.lock")
+    lock = filelock.FileLock(path, timeout=0)
+    try:
+        lock.acquire()
+    except filelock.Timeout as error:
+        raise ArchiveError(f"{out} is being made by another process; choose another name (--out)") from error
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        lock.release()
 
 
 def _report(report: Report, what: str, unit: str, finished: int, total: int) -> None:
