@@ -7,17 +7,19 @@ import errno
 import json
 import os
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import filelock
 import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
 
 from pixelrnn.config import Config, DataConfig, ModelConfig, TrainConfig, from_json, to_json
-from pixelrnn.errors import RunError
+from pixelrnn.errors import PixelRNNError, RunError
 from pixelrnn.names import CONFIG, METRICS, STATE
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "atomic_write",
     "best_validation",
     "describe",
+    "held",
     "is_trained",
     "load_tensors",
     "read_config",
@@ -77,6 +80,20 @@ def _rename_to_new(temporary: Path, path: Path) -> None:
         if path.exists():
             raise FileExistsError(errno.EEXIST, "File exists") from None
         os.replace(temporary, path)
+
+
+@contextmanager
+def held(path: Path, refusal: PixelRNNError) -> Iterator[None]:
+    """Hold a lock file, or raise `refusal` at once if another process does; the lock goes with the process."""
+    lock = filelock.FileLock(path, timeout=0)
+    try:
+        lock.acquire()
+    except filelock.Timeout as error:
+        raise refusal from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -252,6 +252,13 @@ def test_of_two_at_once_the_second_is_refused_before_it_trains(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.pxr", "bits"]
 
 
+def test_an_archive_may_have_the_longest_name_there_is(tmp_path):
+    write(tmp_path / "bits", 1)
+    name = "a" * 251 + ".pxr"
+    pack(tmp_path / "bits", tmp_path / name, callback=lambda *_: True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [name, "bits"]
+
+
 @pytest.mark.parametrize(
     ("modes", "shape", "levels"),
     [

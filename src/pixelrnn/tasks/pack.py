@@ -7,12 +7,13 @@ sum smallest, and the rounded model codes the pictures. If ordinary files are sm
 
 import dataclasses
 import functools
+import hashlib
 import math
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import filelock
 import torch
 
 from pixelrnn.abstract import AbstractImageModel
@@ -22,7 +23,7 @@ from pixelrnn.codec.material import Material, gather
 from pixelrnn.codec.weights import BITS, pack_model, unpack_model
 from pixelrnn.config import ModelConfig
 from pixelrnn.errors import ArchiveError, ConfigError
-from pixelrnn.storage import TEMPORARY
+from pixelrnn.storage import TEMPORARY, held
 from pixelrnn.tasks.trials import Report, Stage, Training, bytes_of_pictures, choose, least_weights, measured_in
 
 __all__ = ["Packed", "Stage", "pack"]
@@ -126,17 +127,13 @@ def pack(
 def _reserved(out: Path) -> Iterator[None]:
     """Refuse a second one that would write the same archive before it trains, not after."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    path = out.with_name(f"{TEMPORARY}{out.name}.lock")
-    lock = filelock.FileLock(path, timeout=0)
-    try:
-        lock.acquire()
-    except filelock.Timeout as error:
-        raise ArchiveError(f"{out} is being made by another process; choose another name (--out)") from error
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
-        lock.release()
+    # The name itself may be as long as names can be.
+    path = out.with_name(f"{TEMPORARY}{hashlib.sha256(os.fsencode(out.name)).hexdigest()[:16]}.lock")
+    with held(path, ArchiveError(f"{out} is being made by another process; choose another name (--out)")):
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
 
 
 def _report(report: Report, what: str, unit: str, finished: int, total: int) -> None:

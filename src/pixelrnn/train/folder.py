@@ -9,14 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import filelock
-
 from pixelrnn.abstract import AbstractImageModel
 from pixelrnn.config import TrainConfig
 from pixelrnn.data.images import Data
 from pixelrnn.errors import ConfigError, RunError, RunExistsError
 from pixelrnn.names import CONFIG, MODEL
-from pixelrnn.storage import describe, read_json, write_json, write_tensors
+from pixelrnn.storage import describe, held, read_json, write_json, write_tensors
 from pixelrnn.train import optimiser as rules
 from pixelrnn.train.checkpoint import Counters, save_state
 
@@ -49,19 +47,12 @@ class RunFolder:
             self._create()
         elif not (self.path / CONFIG).exists():
             raise RunError(f"{self.path}: no config.json here; there is no run to resume")
-        lock = filelock.FileLock(self.path / ".lock", timeout=0)
-        try:
-            lock.acquire()
-        except filelock.Timeout as error:
-            raise RunError(f"{self.path}: another process is training in it") from error
-        try:
+        with held(self.path / ".lock", RunError(f"{self.path}: another process is training in it")):
             for leftover in self.path.glob(".*.*"):
                 shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
             if resume:
                 self._record()
             yield
-        finally:
-            lock.release()
 
     def _describe(self) -> dict[str, Any]:
         configs = describe(self.data.source, model=self.model.config, data=self.data.config, train=self.config)
