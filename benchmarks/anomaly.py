@@ -3,7 +3,7 @@
     python benchmarks/anomaly.py cifar10-jpeg.tar.xz --emoji emoji.zip --mnist mnist.npz --photos photos-small.zip
 
 trains a model of the usual images and one of their background, for so many minutes each on one thread, and measures the
-area under the ROC curve for each of the four scores, against six kinds of unusual images of 32x32 pixels.
+area under the ROC curve for each of the four scores, against five kinds of unusual images of 32x32 pixels.
 """
 
 import dataclasses

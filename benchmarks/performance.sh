@@ -4,6 +4,7 @@
 set -euo pipefail
 out=${1:-benchmarks/out}
 mkdir -p "$out"
+: >"$out/training.txt"
 for architecture in diagonal-bilstm row-lstm; do
     for sizes in "16 16" "16 64" "64 16"; do
         read -r hidden batch <<<"$sizes"

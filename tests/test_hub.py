@@ -142,10 +142,10 @@ def test_what_is_pushed_can_be_fetched(trained, hub, tmp_path):
     _, files, command = hub
     config = json.loads((trained / "config.json").read_text())
     (trained / "config.json").write_text(json.dumps(config | {"source": "/home/someone/secret/digits.zip"}))
-    pushed = command("push", trained, "me/digits", "--licence", "mit")
+    pushed = command("push", trained, "me/digits", "--licence", "mit", "--json")
     (trained / "config.json").write_text(json.dumps(config))
     assert pushed.returncode == 0, pushed.stderr
-    assert pushed.stdout.strip().endswith(f"/me/digits/commit/{COMMIT}")
+    assert json.loads(pushed.stdout)["commit"].endswith(f"/me/digits/commit/{COMMIT}")
     assert sorted(files) == ["README.md", "config.json", "model.safetensors"]
     assert files["model.safetensors"] == (trained / "model.safetensors").read_bytes()
     assert b"digits.zip" in files["README.md"]

@@ -1,5 +1,7 @@
 """Multi-Scale: exactly normalised, the smaller images kept, each scale a model of its own."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -191,6 +193,12 @@ def test_separately_is_resumed_where_it_stopped(digits, tmp_path, stop):
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
+def test_separately_can_be_stopped_at_once(digits, tmp_path):
+    config = dataclasses.replace(FAST, steps=1_000)
+    run = fit_scales(build_model(config_of(digits)), digits, config, folder=tmp_path / "run", callback=lambda _: True)
+    assert (run.is_finished, run.step, run.metrics) == (False, 1, [])
+
+
 def test_minutes_are_shared_by_new_pixels(digits, monkeypatch):
     budgets = []
 
@@ -213,11 +221,11 @@ def test_a_second_training_is_kept_out(digits, tmp_path):
 
 def test_what_a_killed_training_left_is_cleared(digits, tmp_path):
     fit_scales(build_model(config_of(digits), seed=0), digits, FAST, folder=tmp_path / "run")
-    (tmp_path / "run" / ".scale-8x8.abcd").mkdir()
-    (tmp_path / "run" / ".scale-8x8.abcd" / "config.json").write_text("{}")
+    (tmp_path / "run" / ".pixelrnn-abcd").mkdir()
+    (tmp_path / "run" / ".pixelrnn-abcd" / "config.json").write_text("{}")
     model = load_model(tmp_path / "run")
     assert fit_scales(model, digits, FAST, folder=tmp_path / "run", resume=True).is_finished
-    assert not (tmp_path / "run" / ".scale-8x8.abcd").exists()
+    assert not (tmp_path / "run" / ".pixelrnn-abcd").exists()
 
 
 def test_the_whole_has_a_journal(digits, tmp_path):

@@ -44,7 +44,7 @@ FORMAT = 1
 TEMPORARY = ".pixelrnn-"  # how the names of files begin that are not whole yet
 
 
-def atomic_write(path: Path, write: Callable[[Path], None], *, is_new: bool = False) -> None:
+def atomic_write(path: Path, write: Callable[[Path], object], *, is_new: bool = False) -> None:
     """Let `write` fill a temporary file beside `path`, then put it in the place of `path` in one step.
 
     If `is_new`, a file that is there by then is not replaced. What is no regular file never is.

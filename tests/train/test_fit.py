@@ -224,11 +224,29 @@ def test_what_was_learned_is_kept_when_stopped_before_a_validation(data, tmp_pat
     assert evaluate(loaded, data.test).nats == evaluate(stopped, data.test).nats
 
 
+def test_what_was_best_is_kept_when_a_larger_budget_is_stopped_before_a_validation(data, tmp_path):
+    fit(model(), data, config(), folder=tmp_path / "run")
+    best = read_tensors(tmp_path / "run" / "model.safetensors")[0]
+    resumed = model()
+    fit(resumed, data, config(steps=500), folder=tmp_path / "run", resume=True, callback=lambda _: True)
+    assert same(read_tensors(tmp_path / "run" / "model.safetensors")[0], best)
+    assert same(resumed.state_dict(), best)
+
+
+def test_a_learning_rate_goes_with_the_architecture(data, tmp_path):
+    for architecture, rate in (("pixelcnn", 2e-3), ("row-lstm", 4e-3)):
+        fit(model(architecture=architecture), data, config(steps=1), folder=tmp_path / architecture)
+        assert read_config(tmp_path / architecture, TrainConfig).learning_rate == rate
+    fit(model(), data, config(steps=1, learning_rate=0.1), folder=tmp_path / "given")
+    assert read_config(tmp_path / "given", TrainConfig).learning_rate == 0.1
+
+
 def test_what_a_killed_process_left_is_cleared(data, tmp_path):
     fit(model(), data, config(), folder=tmp_path / "run", callback=lambda _: True)
-    (tmp_path / "run" / ".state.safetensors.abc.safetensors").write_bytes(b"half")
+    (tmp_path / "run" / ".pixelrnn-abc.safetensors").write_bytes(b"half")
+    (tmp_path / "run" / ".notes.txt").write_text("mine")
     fit(model(), data, config(), folder=tmp_path / "run", resume=True)
-    assert not list((tmp_path / "run").glob(".*.*"))
+    assert {path.name for path in (tmp_path / "run").glob(".*")} == {".lock", ".notes.txt"}
 
 
 def test_nothing_to_resume(data, tmp_path):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pixelrnn.cli.console import progress, say, show_json
-from pixelrnn.cli.machine import Machine
+from pixelrnn.cli.machine import Processor
 from pixelrnn.config import Architecture, ModelConfig, to_json
 from pixelrnn.errors import ConfigError
 
@@ -68,22 +68,20 @@ class Bench:
     json: bool = False
     """Print JSON: all times in seconds."""
 
-    machine: Machine = dataclasses.field(default_factory=lambda: Machine(device="cpu"))
+    processor: Processor = dataclasses.field(default_factory=Processor)
 
     def __post_init__(self) -> None:
         """Check what can be checked without torch."""
         for option, value in (("--batch", self.batch), ("--runs", self.runs)):
             if value < 1:
                 raise ConfigError(f"{option} is {value}; at least 1 is needed")
-        if self.machine.device not in ("auto", "cpu"):
-            raise ConfigError(f"device is {self.machine.device!r}; bench measures on the cpu")
         self._model(self._architectures[0])
 
     def run(self) -> int:
         """Measure, and print ratios first."""
         from pixelrnn import benchmark, figures
 
-        self.machine.prepare()
+        self.processor.prepare()
         growth: dict[str, list[tuple[int, Speed]]] = {}
         with progress("measuring") as report:
             rate = benchmark.matrix_product_rate(self.runs)

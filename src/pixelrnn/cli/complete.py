@@ -10,7 +10,7 @@ import tyro
 from pixelrnn.cli.conditions import label_number, read_contexts
 from pixelrnn.cli.console import progress, say, show_json
 from pixelrnn.cli.draw import Draw
-from pixelrnn.cli.machine import Machine
+from pixelrnn.cli.machine import Processor
 from pixelrnn.cli.model_folder import ModelFolder, home, open_model, require_model
 from pixelrnn.cli.regions import Region
 from pixelrnn.cli.sources import load_as_trained, recorded_data
@@ -81,7 +81,7 @@ class Complete:
     """Print JSON: the files written, and the estimates of log p(known) in nats."""
 
     draw: Draw = dataclasses.field(default_factory=Draw)
-    machine: Machine = dataclasses.field(default_factory=Machine)
+    processor: Processor = dataclasses.field(default_factory=Processor)
 
     def __post_init__(self) -> None:
         """Check what can be checked without torch."""
@@ -108,7 +108,7 @@ class Complete:
 
     def run(self) -> int:
         """Complete, write, and say where."""
-        self.machine.prepare()
+        self.processor.prepare()
         model = open_model(self.run_folder)
         images, known, given, is_original = self._read_file(model) if self._is_file else self._read_source(model)
         if bool(known.all()):

@@ -7,7 +7,7 @@ import tyro
 
 from pixelrnn.cli.archives import Writing, rate, say_compressed
 from pixelrnn.cli.console import show_json
-from pixelrnn.cli.machine import Machine
+from pixelrnn.cli.machine import Processor
 from pixelrnn.cli.model_folder import ModelFolder, open_model, require_model
 from pixelrnn.errors import ConfigError
 
@@ -41,7 +41,7 @@ class Compress:
     """Print JSON: the archive, and bytes and numbers of files."""
 
     writing: Writing = dataclasses.field(default_factory=Writing)
-    machine: Machine = dataclasses.field(default_factory=Machine)
+    processor: Processor = dataclasses.field(default_factory=Processor)
 
     def __post_init__(self) -> None:
         """Check what can be checked without torch."""
@@ -54,7 +54,7 @@ class Compress:
         """Compress, and say what became of the files."""
         from pixelrnn.codec.compress import compress
 
-        self.machine.prepare()
+        self.processor.prepare()
         model = open_model(self.run_folder)
         archive = self.writing.archive(self.source)
         with rate("compressing") as report:

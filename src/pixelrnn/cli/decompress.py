@@ -9,7 +9,7 @@ import tyro
 
 from pixelrnn.cli.archives import plural, rate, size_text
 from pixelrnn.cli.console import say, show_json
-from pixelrnn.cli.machine import Machine
+from pixelrnn.cli.machine import Processor
 from pixelrnn.cli.model_folder import ModelFolder, open_model, require_model
 from pixelrnn.errors import ArchiveError, ConfigError
 
@@ -63,7 +63,7 @@ class Decompress:
     json: bool = False
     """Print JSON: the files written and left, and what is damaged; or the members."""
 
-    machine: Machine = dataclasses.field(default_factory=Machine)
+    processor: Processor = dataclasses.field(default_factory=Processor)
 
     def __post_init__(self) -> None:
         """Check what can be checked without torch."""
@@ -86,7 +86,7 @@ class Decompress:
             if self.list:
                 self._list(archive, wanted)
                 return 0
-            self.machine.prepare()
+            self.processor.prepare()
             return (self._check if self.check else self._restore)(archive, wanted)
 
     def _check(self, archive: "Archive", wanted: set[int] | None) -> int:

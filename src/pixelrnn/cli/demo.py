@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pixelrnn.cli.console import progress, say
+from pixelrnn.cli.console import progress, say, show_json
 from pixelrnn.cli.machine import Machine
 from pixelrnn.cli.tour import Exhibit, tour, write_exhibits
 from pixelrnn.cli.train import INTERRUPTED, train_with_progress
@@ -42,6 +42,9 @@ class Demo:
     seed: int = 0
     """Seed of weights, order and samples."""
 
+    json: bool = False
+    """Print JSON: the page, the run, and the test images' bits a pixel, by the model and by the histogram."""
+
     machine: Machine = dataclasses.field(default_factory=Machine)
 
     def run(self) -> int:
@@ -50,21 +53,27 @@ class Demo:
         with progress("showing what is shipped") as report:
             exhibits = tour(self.out, self.seed, report)
         for each in exhibits:
-            say(f"{self.out / each.file}: {each.text}")
+            self._say(f"{self.out / each.file}: {each.text}")
         write_exhibits(self.out / "index.html", exhibits, HEADING)
-        learned = self._train(device, folder)
+        learned, measured = self._train(device, folder)
         if not learned:
             return INTERRUPTED
-        write_exhibits(self.out / "index.html", [*exhibits, *learned], HEADING)
-        say(f"\nopen {self.out / 'index.html'}, then try:")
-        say("  pixelrnn models")
-        say(f"  pixelrnn sample {folder} -n 100 --temperature 0.8")
-        say(f"  pixelrnn evaluate {folder}")
-        say("  pixelrnn train YOUR-IMAGES/ --size 32")
+        page = self.out / "index.html"
+        write_exhibits(page, [*exhibits, *learned], HEADING)
+        self._say(f"\nopen {page}, then try:")
+        self._say("  pixelrnn models")
+        self._say(f"  pixelrnn sample {folder} -n 100 --temperature 0.8")
+        self._say(f"  pixelrnn evaluate {folder}")
+        self._say("  pixelrnn train YOUR-IMAGES/ --size 32")
+        if self.json:
+            show_json({"page": str(page), "run": str(folder), **measured})
         return 0
 
-    def _train(self, device: "torch.device", folder: Path) -> list[Exhibit]:
-        """Train on the digits, and draw what was learned; nothing if it was interrupted."""
+    def _say(self, text: str) -> None:
+        say(text, is_aside=self.json)
+
+    def _train(self, device: "torch.device", folder: Path) -> tuple[list[Exhibit], dict[str, float]]:
+        """Train on the digits, and draw what was learned; nothing if it was interrupted. Figures in bits a pixel."""
         from pixelrnn import figures
         from pixelrnn.data import load_data
         from pixelrnn.model import ImageModel
@@ -73,7 +82,7 @@ class Demo:
 
         config = TrainConfig(minutes=self.minutes, seed=self.seed, samples=0, learning_rate=6e-3, weight_decay=0.3)
         data = load_data("digits")
-        say(
+        self._say(
             "\nUCI handwritten digits (Alpaydin, Kaynak 1998; CC BY 4.0), built in: "
             + data.summary
             + ", 17 grey levels"
@@ -81,10 +90,10 @@ class Demo:
         model = ImageModel(ModelConfig(shape=data.shape, levels=data.levels, layers=3, hidden=32), seed=self.seed).to(
             device
         )
-        say(model.extra_repr())
-        run = train_with_progress(model, data, config, folder=folder)
+        self._say(model.extra_repr())
+        run = train_with_progress(model, data, config, folder=folder, is_aside=self.json)
         if not run.is_finished:
-            return []
+            return [], {}
 
         result = evaluate(model, data.test)
         lines = {
@@ -95,13 +104,13 @@ class Demo:
         with progress("drawing samples") as report:
             images = model.sample(64, seed=self.seed, callback=report)
         figures.save_image(self.out / "samples.png", figures.grid(images, data.levels))
-        say(f"\n{result.images} test images, bits per pixel (lower is better)")
-        say(f"  uniform              {lines['uniform']:.3f}")
-        say(f"  per-pixel histogram  {lines['per-pixel histogram']:.3f}")
+        self._say(f"\n{result.images} test images, bits per pixel (lower is better)")
+        self._say(f"  uniform              {lines['uniform']:.3f}")
+        self._say(f"  per-pixel histogram  {lines['per-pixel histogram']:.3f}")
         nats = f"{result.nats:.1f} +- {result.standard_error:.1f} nats per image"
-        say(f"  Diagonal BiLSTM      {result.bits_per_dim:.3f}   ({nats})")
+        self._say(f"  Diagonal BiLSTM      {result.bits_per_dim:.3f}   ({nats})")
         if result.bits_per_dim > lines["per-pixel histogram"]:
-            say("\nworse than the histogram: it has hardly begun to learn; give it more --minutes")
+            self._say("\nworse than the histogram: it has hardly begun to learn; give it more --minutes")
         text = (
             f"64 new digits, by a model that {self.minutes:g} minutes of training made of {len(data.train):,} of them."
         )
@@ -109,7 +118,8 @@ class Demo:
             f"{result.bits_per_dim:.3f} bits a pixel on {result.images} test images, where a histogram of each pixel "
             f"needs {lines['per-pixel histogram']:.3f}."
         )
-        return [Exhibit("samples.png", "Learned here", text), Exhibit("curve.png", "How it learned", curve)]
+        learned = [Exhibit("samples.png", "Learned here", text), Exhibit("curve.png", "How it learned", curve)]
+        return learned, {"bits_per_dim": result.bits_per_dim, "histogram_bits_per_dim": lines["per-pixel histogram"]}
 
     def _folder(self) -> Path:
         """Where to train: an earlier demo there is removed, anything else is left alone."""

@@ -29,8 +29,8 @@ class Entropy:
         pixelrnn entropy runs/photos other-photos/ --map positions.png
 
     What is measured is the mean code length of images by a model (their cross-entropy). It exceeds the entropy by the
-    divergence of the model from the source, so a better model gives a lower bound on the same images. They must not be
-    images that the model was trained on.
+    divergence of the model from the source, so a better model gives a tighter bound. They must not be images that the
+    model was trained on.
     """
 
     run_folder: tyro.conf.Positional[ModelFolder]

@@ -12,15 +12,12 @@ from pixelrnn.errors import ConfigError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Machine"]
+__all__ = ["Machine", "Processor"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Machine:
-    """Settings of the machine."""
-
-    device: str = "auto"
-    """cpu, cuda, cuda:N or mps; auto takes the first of cuda, mps, cpu that is there."""
+class Processor:
+    """Settings of the processor, for what is done there in any case: the walk through the pixels of an image."""
 
     threads: int | None = None
     """Threads of the CPU; torch's choice if not given. The last bits of trained weights and of likelihoods depend on
@@ -30,6 +27,27 @@ class Machine:
         """Check what can be checked without torch."""
         if self.threads is not None and self.threads < 1:
             raise ConfigError(f"threads is {self.threads}; at least 1 is needed")
+
+    def prepare(self) -> "torch.device":
+        """Set the threads."""
+        import torch
+
+        _keep_freed_memory()
+        if self.threads is not None:
+            torch.set_num_threads(self.threads)
+        return torch.device("cpu")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Machine(Processor):
+    """Settings of the machine."""
+
+    device: str = "auto"
+    """cpu, cuda, cuda:N or mps; auto takes the first of cuda, mps, cpu that is there."""
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without torch."""
+        super().__post_init__()
         if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", self.device):
             raise ConfigError(f"device is {self.device!r}; auto, cpu, cuda, cuda:N or mps are allowed")
 
@@ -37,9 +55,7 @@ class Machine:
         """Set the threads and find the device; of several processes each takes the CUDA device of its number."""
         import torch
 
-        _keep_freed_memory()
-        if self.threads is not None:
-            torch.set_num_threads(self.threads)
+        super().prepare()
         name = self.device
         if name == "auto":
             name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"

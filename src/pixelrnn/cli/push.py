@@ -5,7 +5,7 @@ import dataclasses
 import tyro
 
 from pixelrnn import hub
-from pixelrnn.cli.console import say
+from pixelrnn.cli.console import say, show_json
 from pixelrnn.cli.model_folder import ModelFolder, require_model
 
 __all__ = ["Push"]
@@ -36,6 +36,9 @@ class Push:
     licence: str | None = None
     """Licence of the weights, an identifier that the hub knows: mit, cc-by-4.0."""
 
+    json: bool = False
+    """Print JSON: the address of the commit."""
+
     def __post_init__(self) -> None:
         """Check what can be checked without torch."""
         require_model(self.run_folder)
@@ -45,5 +48,6 @@ class Push:
         """Write the card, push, and say where it is."""
         from pixelrnn.model_card import push_to_hub
 
-        say(push_to_hub(self.run_folder, self.name, private=self.private, licence=self.licence))
+        address = push_to_hub(self.run_folder, self.name, private=self.private, licence=self.licence)
+        show_json({"commit": address}) if self.json else say(address)
         return 0

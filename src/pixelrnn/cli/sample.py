@@ -9,7 +9,7 @@ import tyro
 from pixelrnn.cli.conditions import label_number, read_contexts
 from pixelrnn.cli.console import progress, say, show_json
 from pixelrnn.cli.draw import Draw
-from pixelrnn.cli.machine import Machine
+from pixelrnn.cli.machine import Processor
 from pixelrnn.cli.model_folder import ModelFolder, home, open_model, require_model
 from pixelrnn.errors import ConfigError
 
@@ -57,7 +57,7 @@ class Sample:
     """Print JSON: the files written."""
 
     draw: Draw = dataclasses.field(default_factory=Draw)
-    machine: Machine = dataclasses.field(default_factory=Machine)
+    processor: Processor = dataclasses.field(default_factory=Processor)
 
     def __post_init__(self) -> None:
         """Check what can be checked without torch."""
@@ -69,8 +69,8 @@ class Sample:
         """Draw, write, and say where."""
         from pixelrnn import figures
 
-        device = self.machine.prepare()
-        model = open_model(self.run_folder, device)
+        self.processor.prepare()
+        model = open_model(self.run_folder)
         label, contexts, total = self._conditions(model.config)
         with progress("sampling") as report:
             images = model.sample(

@@ -86,6 +86,7 @@ def _files(model: "AbstractImageModel", digits: "Tensor", out: Path, seed: int) 
     from pixelrnn.codec import Codec
     from pixelrnn.codec.pictures import saved
     from pixelrnn.figures import save_bars
+    from pixelrnn.storage import atomic_write
 
     content = Codec(model).encode(digits)
     is_same = torch.equal(Codec(model).decode(content), digits)
@@ -96,7 +97,7 @@ def _files(model: "AbstractImageModel", digits: "Tensor", out: Path, seed: int) 
         "PixelRNN": len(content),
     }
     save_bars(out / "sizes.png", sizes, "bytes", f"{len(digits)} digits as one file each")
-    (out / "digits.pxr").write_bytes(content)
+    atomic_write(out / "digits.pxr", lambda temporary: temporary.write_bytes(content))
     kept = "the same pixels" if is_same else "OTHER PIXELS, which is a bug"
     text = (
         f"{len(digits)} digits, drawn by another model ({OTHER}), in one lossless file: {sizes['PixelRNN']:,} bytes; "

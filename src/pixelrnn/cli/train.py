@@ -115,11 +115,13 @@ class Train:
                     raise
                 # Another process took the name in the same moment: the next free one will do.
                 return self.run()
-        if run.is_finished and earlier[-1:] == [run.step]:
-            if not is_silent:
+        if run.is_finished and not is_silent:
+            if self.json:
+                show_json({"run": str(folder), "steps": run.step, "best_valid_nats": run.best})
+            if earlier[-1:] != [run.step]:
+                _finish(model, run, folder, data, train_config, is_json=self.json)
+            elif not self.json:
                 say(f"{folder} is complete at step {run.step:,}; to go on, give a larger budget (--steps, --minutes)")
-        elif not is_silent and run.is_finished:
-            _finish(model, run, folder, data, train_config, is_json=self.json)
         return 0 if run.is_finished else INTERRUPTED
 
     def _settings(self) -> tuple[str, DataConfig, TrainConfig]:
@@ -201,9 +203,7 @@ def _finish(
     from pixelrnn import figures
     from pixelrnn.model_card import sample_command
 
-    if is_json:
-        show_json({"run": str(folder), "steps": run.step, "best_valid_nats": run.best})
-    else:
+    if not is_json:
         what = (
             "model.safetensors and the run of each scale"
             if config.separately

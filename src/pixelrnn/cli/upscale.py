@@ -9,7 +9,7 @@ import tyro
 from pixelrnn.cli.conditions import label_number
 from pixelrnn.cli.console import progress, say, show_json
 from pixelrnn.cli.draw import Draw
-from pixelrnn.cli.machine import Machine
+from pixelrnn.cli.machine import Processor
 from pixelrnn.cli.model_folder import ModelFolder, home, open_model, require_model
 from pixelrnn.cli.sources import recorded_data
 from pixelrnn.errors import ConfigError
@@ -51,7 +51,7 @@ class Upscale:
     """Print JSON: the files written."""
 
     draw: Draw = dataclasses.field(default_factory=Draw)
-    machine: Machine = dataclasses.field(default_factory=Machine)
+    processor: Processor = dataclasses.field(default_factory=Processor)
 
     def __post_init__(self) -> None:
         """Check what can be checked without torch."""
@@ -66,7 +66,7 @@ class Upscale:
         from pixelrnn.data.single import read_image, whole_image
         from pixelrnn.tasks.upscale import upscale
 
-        self.machine.prepare()
+        self.processor.prepare()
         model = open_model(self.run_folder)
         config, levels = whole_image(recorded_data(self.run_folder, model.config), None), model.config.levels
         small = read_image(self.small, config, channels=model.config.shape[0], levels=levels)

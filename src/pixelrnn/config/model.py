@@ -45,7 +45,8 @@ class ModelConfig:
     """Width of the two 1x1 layers before the output; 2h if not given (local: of a channel's own layer; h)."""
 
     output: OutputName = "auto"
-    """Distribution of a sub-pixel; auto: bernoulli (2 levels), softmax (up to 256), continuous-mixture (floats)."""
+    """Distribution of a sub-pixel; auto: bernoulli (2 levels), softmax (up to 256), continuous-mixture (floats), else
+    (and of a local network) logistic-mixture."""
 
     mixtures: int = 10
     """Components of a mixture output."""

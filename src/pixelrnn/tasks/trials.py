@@ -25,9 +25,9 @@ from pixelrnn.train import Progress, evaluate, fit
 
 __all__ = ["Report", "Stage", "Training", "bytes_of_pictures", "choose", "least_weights", "measured_in", "words"]
 
-# Shares of the time: for each kind; for each size, in two parts; for each of the best sizes; for the best in the end.
-KIND, SIZE, BEST, LAST = 0.025, (0.02, 0.04), 0.1, 0.5
-LEAST_LAST = 0.25  # even if measuring took long
+# Shares of the time: for each kind; for each size, in two parts; for each of the two best sizes.
+KIND, SIZE, BEST = 0.025, (0.02, 0.04), 0.1
+LEAST_LAST = 0.25  # for the best in the end, even if measuring took long
 # Layers and features; the second size is that of the trials of kinds.
 SIZES = ((2, 8), (4, 16), (7, 24))
 LOCAL_SIZES = ((1, 24), (2, 48), (3, 96))
@@ -165,14 +165,20 @@ class Training:
             return None
         return minutes_used, run.best / math.log(2) / data.dims
 
-    def trial(self, candidates: list[_Candidate], shares: tuple[float, ...], count: int) -> list[_Candidate]:
-        """Train candidates for shares of the time; of those that were measured, the ones with the smallest sums."""
+    def trial(
+        self, candidates: list[_Candidate], shares: tuple[float, ...], count: int, *, others: float = 0.0
+    ) -> list[_Candidate]:
+        """Train candidates for shares of the time; of those that were measured, the ones with the smallest sums.
+
+        The sums are those at the end of the time, if all that is left but a share of it for `others` were theirs.
+        """
         if self.is_stopped:
             return []
         for candidate, share in itertools.product(candidates, shares):
             self._extend(candidate, share * self.minutes)
         candidates = [candidate for candidate in candidates if candidate.measured]
-        stages = [candidate.stage(0.0 if self.is_stopped else LAST * self.minutes) for candidate in candidates]
+        more = 0.0 if self.is_stopped else max(LEAST_LAST * self.minutes, self.left - others * self.minutes)
+        stages = [candidate.stage(more) for candidate in candidates]
         for stage in stages:
             self.add(stage)
         order = sorted(range(len(candidates)), key=lambda number: stages[number].total)
@@ -208,7 +214,7 @@ def choose(training: Training) -> AbstractImageModel:
         # All begin anew: what is compared are courses through the same times.
         best = found[0].model.config
         sizes = [new(_sized(best, number)) for number in range(len(SIZES))]
-        found = training.trial(training.trial(sizes, SIZE, 2), (BEST,), 1)
+        found = training.trial(training.trial(sizes, SIZE, 2, others=BEST), (BEST,), 1)
     if training.is_stopped or not found:  # what counts then is what they have come to, in whatever time
         reached = [candidate for candidate in (*kinds, *sizes) if candidate.measured]
         return min(reached, key=lambda candidate: candidate.stage(0.0).total).model

@@ -14,7 +14,7 @@ from pixelrnn.config import TrainConfig
 from pixelrnn.data.images import Data
 from pixelrnn.errors import ConfigError, RunError, RunExistsError
 from pixelrnn.names import CONFIG, MODEL
-from pixelrnn.storage import describe, held, read_json, write_json, write_tensors
+from pixelrnn.storage import TEMPORARY, describe, held, read_json, write_json, write_tensors
 from pixelrnn.train import optimiser as rules
 from pixelrnn.train.checkpoint import Counters, save_state
 
@@ -48,7 +48,7 @@ class RunFolder:
         elif not (self.path / CONFIG).exists():
             raise RunError(f"{self.path}: no config.json here; there is no run to resume")
         with held(self.path / ".lock", RunError(f"{self.path}: another process is training in it")):
-            for leftover in self.path.glob(".*.*"):
+            for leftover in self.path.glob(f"{TEMPORARY}*"):
                 shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
             if resume:
                 self._record()
@@ -76,7 +76,7 @@ class RunFolder:
             raise taken
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            building = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.", dir=self.path.parent))
+            building = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=self.path.parent))
         except OSError as error:
             raise self._unmakeable(error) from error
         try:

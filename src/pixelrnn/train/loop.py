@@ -109,7 +109,7 @@ def fit(
             `resume` is not set, holds no run, is in use, or if its source has changed.
         ConfigError: If `resume` is set without a folder, or TensorBoard is wanted and not installed.
     """
-    config = config or TrainConfig()
+    config = (config or TrainConfig()).for_architecture(model.config.architecture)
     folder = Path(folder) if folder else None
     check(model, data)
     if config.separately:
@@ -185,6 +185,7 @@ class _Training:
         self.valid = data.valid.spaced(config.valid_images)
         self.journal = Journal(self.writable, step=self.at.step, tensorboard=config.tensorboard)
         self.norm = torch.zeros(())  # of the gradient last computed
+        self.is_unsaved = False  # though it was validated
         self.begun, self.earlier, self.saved = time.perf_counter(), self.at.seconds, time.perf_counter()
 
     def run(self, callback: Callable[[Progress], bool | None]) -> bool:
@@ -193,7 +194,7 @@ class _Training:
         while self._fraction() < 1:
             loss = self._gradient()
             # Saved between gradient and update: only here is a state known to have a finite loss.
-            if is_stopped or time.perf_counter() - self.saved > 60 * self.config.checkpoint_minutes:
+            if is_stopped or self.is_unsaved or time.perf_counter() - self.saved > 60 * self.config.checkpoint_minutes:
                 self._save()
             if is_stopped:
                 break
@@ -201,7 +202,9 @@ class _Training:
             line = self._log()
             progress = Progress(self._fraction(), self.at.step, self.at.seconds, loss / math.log(2), line)
             is_stopped = self._any(bool(callback(progress)))
-        if is_stopped and not self.at.evaluated:
+        if self.is_unsaved:  # the end, whose average was measured
+            self._save()
+        if is_stopped and math.isinf(self.at.best):
             # Nothing was validated yet: what was learned is better than where it began.
             self._keep(self.average)
         self.model.load_state_dict(self.best)
@@ -330,7 +333,7 @@ class _Training:
         self.journal.add(line)
         if "valid_nats" in line:
             self.journal.draw(self._title())
-            self._save()
+            self.is_unsaved = True
         return line
 
     def _validate(self) -> dict[str, float]:
@@ -370,7 +373,7 @@ class _Training:
             write_tensors(self.writable / MODEL, self.best)
 
     def _save(self) -> None:
-        self.saved = time.perf_counter()
+        self.saved, self.is_unsaved = time.perf_counter(), False
         if self.writable:
             save_state(self.writable, self.at, self.model, self.average, self.optimiser)
 

@@ -16,7 +16,7 @@ FIRST = 0.01  # of the peak: the least rate of the warm-up
 
 def build(model: nn.Module, config: TrainConfig) -> Optimizer:
     """The optimiser that a configuration asks for, of the parameters of a model."""
-    rate, decay, parameters = config.learning_rate, config.weight_decay, model.parameters()
+    rate, decay, parameters = _peak(config), config.weight_decay, model.parameters()
     match config.optimiser:
         case "muon":
             named = list(model.named_parameters())
@@ -42,11 +42,16 @@ def learning_rate(config: TrainConfig, fraction: float) -> float:
     fraction = min(1.0, fraction)
     if fraction < config.warmup:
         # Not from 0: with a budget of time the first step starts at 0, and would be lost.
-        return config.learning_rate * max(fraction / config.warmup, FIRST)
+        return _peak(config) * max(fraction / config.warmup, FIRST)
     if config.decay == "none":
-        return config.learning_rate
+        return _peak(config)
     course = (fraction - config.warmup) / (1 - config.warmup)
-    return config.learning_rate * (1 + math.cos(math.pi * course)) / 2
+    return _peak(config) * (1 + math.cos(math.pi * course)) / 2
+
+
+def _peak(config: TrainConfig) -> float:
+    assert config.learning_rate is not None  # `TrainConfig.for_architecture` was called
+    return config.learning_rate
 
 
 @torch.no_grad()

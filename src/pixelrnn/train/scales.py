@@ -49,9 +49,10 @@ def fit_scales(
     Raises:
         DataError, RunError, ConfigError: As `fit`.
     """
-    config, folder = config or TrainConfig(), Path(folder) if folder else None
     if not isinstance(model, MultiScaleModel):
         raise ConfigError("fit_scales trains a Multi-Scale model; use fit")
+    config = (config or TrainConfig()).for_architecture(model.config.architecture)
+    folder = Path(folder) if folder else None
     check(model, data)
     model.require_size((data.shape[1], data.shape[2]))
     runs: list[Run] = []
@@ -79,12 +80,10 @@ def fit_scales(
                 break
         is_finished = all(run.is_finished for run in runs)
         best = sum(run.best for run in runs)
-        line = {**runs[-1].metrics[-1], "valid_nats": best, "valid_bits_per_dim": best / data.dims / math.log(2)}
         if is_finished:
             journal = Journal(folder if processes.rank() == 0 else None, step=-1, tensorboard=False)
-            journal.add(
-                {name: line[name] for name in ("step", "images", "seconds", "valid_nats", "valid_bits_per_dim")}
-            )
+            reached = {name: runs[-1].metrics[-1][name] for name in ("step", "images", "seconds")}
+            journal.add({**reached, "valid_nats": best, "valid_bits_per_dim": best / data.dims / math.log(2)})
     return Run(folder, runs[-1].metrics, runs[-1].step, is_finished, best)
 
 
