@@ -1,6 +1,7 @@
 """The shipped models: small, described, and as good as their cards say."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +25,7 @@ def test_a_card_says_everything(name):
     card = zoo.card(name)
     assert all(vars(card).values())
     assert card.command.startswith("pixelrnn train ")
+    assert f"| `{name}` | {card.licence} |" in (Path(zoo.__file__).parent / "README.md").read_text()
 
 
 @pytest.mark.skipif(
