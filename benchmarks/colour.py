@@ -72,7 +72,7 @@ def ours(name: str, data: pixelrnn.Data, minutes: float, folder: Path) -> Figure
     return Figure(name, count_weights(model), run.step * batch, bits, error, minutes)
 
 
-def plain(data: pixelrnn.Data, weights: int, minutes: float) -> Figure:
+def plain(data: pixelrnn.Data, weights: int, minutes: float, learning_rate: float) -> Figure:
     """Train the plain model, as large as another."""
     torch.manual_seed(0)
     model = with_weights(weights, PLAIN_BLOCKS)
@@ -83,7 +83,7 @@ def plain(data: pixelrnn.Data, weights: int, minutes: float) -> Figure:
         for start in range(0, len(order) - PLAIN_BATCH + 1, PLAIN_BATCH):
             yield data.train.batch(order[start : start + PLAIN_BATCH].tolist(), epoch)
 
-    steps = train(model, batches, minutes)
+    steps = train(model, batches, minutes, learning_rate)
     return Figure(PLAIN, count_weights(model), steps * PLAIN_BATCH, *measured(model.nats, data.test), minutes)
 
 
@@ -116,6 +116,7 @@ def main(
     kind: tyro.conf.Positional[Literal["photos", "cifar"]],
     source: tyro.conf.Positional[str],
     minutes: float = 40.0,
+    plain_rate: float = 1e-3,
     only: str | None = None,
     out: Path = Path("benchmarks/out"),
 ) -> None:
@@ -125,6 +126,7 @@ def main(
         kind: photos: 40 patches of each image; cifar: images as they are.
         source: As `pixelrnn train` takes it.
         minutes: Of training, for each model.
+        plain_rate: Learning rate of the plain model.
         only: Name of one model, or JPEG XL; all if not given.
         out: Folder to write to.
     """
@@ -144,7 +146,7 @@ def main(
             elif name == PLAIN:
                 largest = pixelrnn.ModelConfig(**MODELS["Row LSTM, softmax"], **data.model_fields)
                 weights = count_weights(pixelrnn.build_model(largest))
-                found = dataclasses.asdict(plain(data, weights, minutes))
+                found = dataclasses.asdict(plain(data, weights, minutes, plain_rate))
             else:
                 found = dataclasses.asdict(ours(name, data, minutes, folder))
             write_json(file, found)
