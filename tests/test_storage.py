@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pixelrnn import RunError
-from pixelrnn.storage import atomic_write, read_tensors, write_tensors
+from pixelrnn.storage import atomic_write, read_tensors, write_tensors, write_text
 
 
 def test_a_file_that_is_replaced_while_it_is_read_is_one_of_the_two(tmp_path):
@@ -66,3 +66,23 @@ def test_only_files_are_replaced(make, tmp_path):
     with pytest.raises(RunError, match="a is no regular file, and is not replaced"):
         atomic_write(tmp_path / "a", lambda temporary: temporary.write_text("x"))
     assert not (tmp_path / "a").is_file()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="files have no such modes there")
+def test_who_may_read_a_file(tmp_path):
+    path = tmp_path / "x.txt"
+    before = os.umask(0o077)
+    try:
+        write_text(path, "mine")
+        assert path.stat().st_mode & 0o777 == 0o600
+        path.chmod(0o640)
+        write_text(path, "my group's")
+        assert path.stat().st_mode & 0o777 == 0o640
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.parametrize("name", ["a." + "x" * 253, "1. " + "\u4e00" * 80 + ".txt"])
+def test_the_longest_names(tmp_path, name):
+    write_text(tmp_path / name, "whole")
+    assert (tmp_path / name).read_text() == "whole"

@@ -59,7 +59,10 @@ class PxrImageFile(ImageFile.ImageFile):
         return self._opened(number) is not None
 
     def _opened(self, number: int) -> Image.Image | None:
-        ((_, content),) = self._archive.extract(None, [number])
+        try:
+            ((_, content),) = self._archive.extract(None, [number])
+        except ArchiveError:  # one that is damaged takes no other with it
+            return None
         picture = examine(content) if isinstance(content, bytes) else content
         return None if isinstance(picture, str) else picture
 

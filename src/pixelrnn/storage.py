@@ -6,7 +6,8 @@ Nothing is pickled: reading a file never runs code from it. All functions raise 
 import errno
 import json
 import os
-import tempfile
+import secrets
+import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,6 +36,7 @@ __all__ = [
     "read_metrics",
     "read_tensors",
     "read_validations",
+    "temporary_name",
     "write_json",
     "write_tensors",
     "write_text",
@@ -47,18 +49,19 @@ TEMPORARY = ".pixelrnn-"  # how the names of files begin that are not whole yet
 def atomic_write(path: Path, write: Callable[[Path], object], *, is_new: bool = False) -> None:
     """Let `write` fill a temporary file beside `path`, then put it in the place of `path` in one step.
 
-    If `is_new`, a file that is there by then is not replaced. What is no regular file never is.
+    If `is_new`, a file that is there by then is not replaced. What is no regular file never is. A new file may be read
+    by whom the umask says, one that is replaced by whom it could be before.
     """
     try:
         if path.exists() and not path.is_file():
             raise RunError(f"{path} is no regular file, and is not replaced")
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=TEMPORARY, suffix=path.suffix, dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
+        temporary = temporary_name(path.parent, path.suffix)
+        temporary.touch(exist_ok=False)
         try:
             write(temporary)
-            temporary.chmod(0o644)
+            if path.exists():
+                temporary.chmod(stat.S_IMODE(path.stat().st_mode))
             if is_new:
                 _rename_to_new(temporary, path)
             else:
@@ -68,6 +71,12 @@ def atomic_write(path: Path, write: Callable[[Path], object], *, is_new: bool = 
     except (OSError, safetensors.SafetensorError) as error:
         reason = getattr(error, "strerror", None) or error  # without the temporary name, which nobody has to know
         raise RunError(f"{path} cannot be written ({reason})") from error
+
+
+def temporary_name(folder: Path, suffix: str = "") -> Path:
+    """A name for what is not whole yet, that nothing in a folder has."""
+    # What comes behind the first dot of a name may be nearly as long as names can be.
+    return folder / f"{TEMPORARY}{secrets.token_hex(8)}{suffix[:16]}"
 
 
 def _rename_to_new(temporary: Path, path: Path) -> None:

@@ -526,6 +526,11 @@ def test_names_of_all_kinds(grey, tmp_path):
         "b" * 251 + ".bmp": "b" * 251 + ".png",
         "a." + "c" * 252: "a-2.png",
     }
+    (source / ("d." + "e" * 253)).write_text("the longest name of all, that no picture has")
+    (source / ".pixelrnn-0123.pxr").write_text("what a killed process left")
+    done = compress(grey, source, tmp_path / "a.pxr", overwrite=True)
+    names += ["d." + "e" * 253]
+    assert done.skipped == (f"{source / '.pixelrnn-0123.pxr'}: a file of this program that is not whole",)
     with Archive(tmp_path / "a.pxr") as archive:
         kinds = {member.name: member.kind for member in archive.members}
         assert kinds["1:30pm.png"] == kinds["x-2.png"] == kinds["b" * 251 + ".png"] == Kind.CODED

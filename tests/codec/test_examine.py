@@ -27,19 +27,27 @@ def saved(picture, form, **options):
     return file.getvalue()
 
 
-def png_of_16_bits(colour_type, channels):
-    """A PNG with 16 bits a value, which Pillow shows with 8."""
+def png(bits, colour_type, channels, key=b""):
+    """A PNG of 8x4 pixels with so many bits a value, which Pillow shows with 8."""
     import zlib
 
-    rows = RNG.integers(0, 256, (4, 1 + 5 * 2 * channels), dtype=np.uint8)
+    rows = RNG.integers(0, 256, (4, 1 + bits * channels), dtype=np.uint8)
     rows[:, 0] = 0
 
     def chunk(name, content):
         return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
-    head = struct.pack(">IIBBBBB", 5, 4, 16, colour_type, 0, 0, 0)
-    body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows.tobytes())) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + body
+    head = struct.pack(">IIBBBBB", 8, 4, bits, colour_type, 0, 0, 0)
+    body = chunk(b"IHDR", head) + (chunk(b"tRNS", key) if key else b"")
+    return b"\x89PNG\r\n\x1a\n" + body + chunk(b"IDAT", zlib.compress(rows.tobytes())) + chunk(b"IEND", b"")
+
+
+def tiff_of_extra_samples(kind):
+    """A TIFF of four channels, the last of an unspecified kind (0), an opacity multiplied in (1), or a straight one."""
+    content = saved(OPAQUE, "TIFF")
+    entry = struct.pack("<HHI", 338, 3, 1) + struct.pack("<HH", 2, 0)
+    assert content.count(entry) == 1
+    return content.replace(entry, struct.pack("<HHI", 338, 3, 1) + struct.pack("<HH", kind, 0))
 
 
 EXIF = Image.Exif()
@@ -47,9 +55,13 @@ EXIF[274] = 6
 TIFF_TAGS = Image.Exif()
 TIFF_TAGS[271] = "a camera"
 KEPT_AS_FILES = {
-    "16 bits, RGB": (png_of_16_bits(2, 3), "more than 8 bits a value"),
-    "16 bits, RGBA": (png_of_16_bits(6, 4), "more than 8 bits a value"),
-    "16 bits, grey and opacity": (png_of_16_bits(4, 2), "more than 8 bits a value"),
+    "16 bits, RGB": (png(16, 2, 3), "more than 8 bits a value"),
+    "16 bits, RGBA": (png(16, 6, 4), "more than 8 bits a value"),
+    "16 bits, grey and opacity": (png(16, 4, 2), "more than 8 bits a value"),
+    "4 bits, grey, one of them transparent": (png(4, 0, 1, b"\0\x0f"), "a transparent grey of less than 8 bits"),
+    "2 bits, grey, one of them transparent": (png(2, 0, 1, b"\0\x03"), "a transparent grey of less than 8 bits"),
+    "a fourth channel": (tiff_of_extra_samples(0), "more channels"),
+    "an opacity that is multiplied in": (tiff_of_extra_samples(1), "more channels"),
     "16 bits, TIFF": (saved(Image.fromarray(np.zeros((4, 4), np.uint16)), "TIFF"), "more than 8 bits a value"),
     "12 bits, PPM": (b"P6 1 1 4095\n" + bytes(6), "more than 8 bits a value|data behind the image"),
     "several frames": (saved(GREY, "PNG", save_all=True, append_images=[COLOUR.convert("L")]), "several frames"),
@@ -90,6 +102,9 @@ def test_what_is_more_than_a_picture_stays_a_file(name):
         saved(HIDDEN, "WEBP", lossless=True, exact=True),
         saved(COLOUR, "TIFF"),
         saved(COLOUR, "TIFF", compression="tiff_lzw"),
+        saved(OPAQUE, "TIFF"),
+        png(4, 0, 1),
+        png(8, 0, 1, b"\0\x0f"),
         saved(COLOUR, "PPM"),
         saved(GREY, "PPM"),
     ],

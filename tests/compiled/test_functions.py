@@ -44,9 +44,9 @@ POSITIVE = np.concatenate([np.geomspace(1.2e-38, 3e38, 300_001), np.linspace(0.5
 )
 def test_relative_errors(function, exact, x, error):
     expected = exact(x.astype(np.float64))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        relative = np.abs(applied(function)(x) - expected) / np.abs(expected)
-    assert np.nanmax(relative) < error
+    found, is_zero = applied(function)(x), expected == 0
+    assert (found[is_zero] == 0).all()
+    assert np.max(np.abs(found - expected)[~is_zero] / np.abs(expected[~is_zero])) < error
 
 
 def test_sigmoid():

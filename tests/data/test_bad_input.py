@@ -82,6 +82,16 @@ def test_arrays(tmp_path):
     refuse(r"uint8 \(3, 4, 4\) does not hold bit-packed 4x4 images, which are uint8 \(N, 2\)", path, packed=(4, 4))
     path.write_bytes(b"\x93NUMPY broken")
     refuse("not readable as a NumPy array", path)
+    with path.open("wb") as file:
+        np.savez(file, np.zeros((3, 4, 4), np.uint8))
+    refuse("holds several NumPy arrays; name it .npz", path)
+    np.save(path, np.zeros((3, 4, 4), np.uint8))
+    path.rename(tmp_path / "x.npz")
+    refuse("not readable as NumPy arrays", tmp_path / "x.npz")
+    np.save(path, np.zeros((0, 4, 4), np.uint8))
+    refuse("holds no images", path, size=8)
+    np.savez(tmp_path / "y.npz", all=np.zeros((3, 4, 4), np.uint8), labels=np.array([0, 1, 10**9]))
+    refuse("a label is 1000000000; labels are numbered from 0, up to 65535", tmp_path / "y.npz", labels=True)
 
 
 def test_arrays_that_cannot_be_fitted(tmp_path):

@@ -330,3 +330,18 @@ def test_images_come_with_their_colours_if_asked():
     assert load_data("digits").train.examples([0]).support is None
     with pytest.raises(ConfigError, match="support is set, of colours that are the same each time; binarize 'dynamic'"):
         load_data("digits", binarize="dynamic", support=True)
+
+
+def test_of_several_pages_the_first_is_taken_and_told(tmp_path):
+    pages = [Image.fromarray(np.full((4, 4), value, np.uint8)) for value in (7, 8, 9)]
+    pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
+    pages[0].save(tmp_path / "b.png")
+    data = load_data(tmp_path)
+    assert "1 grey (first of several pages)" in data.summary
+    assert set(data.whole.batch(range(2)).unique().tolist()) == {7}
+
+
+def test_suffixes_in_capitals(tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros((3, 4, 4), np.uint8))
+    (tmp_path / "x.npy").rename(tmp_path / "X.NPY")
+    assert len(load_data(tmp_path / "X.NPY").whole) == 3

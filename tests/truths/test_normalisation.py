@@ -19,7 +19,7 @@ CASES = [
 def test_probabilities_of_all_images_sum_to_one(architecture, output, shape, levels):
     model = build(architecture=architecture, output=output, shape=shape, levels=levels)
     log_prob = model.log_prob(all_images(shape, levels))
-    assert log_prob.exp().sum().item() == pytest.approx(1, abs=1e-5)
+    assert log_prob.exp().sum().item() == pytest.approx(1, abs=1e-9)
     # A model that gave every image the same probability would pass as well; these weights must not.
     assert log_prob.std() > 0.1
 
@@ -29,7 +29,7 @@ def test_probabilities_of_all_images_sum_to_one(architecture, output, shape, lev
 def test_without_residual_or_skip_connections_too(architecture, residual, skip):
     model = build(architecture=architecture, shape=(2, 2, 2), levels=2, residual=residual, skip=skip)
     total = model.log_prob(all_images((2, 2, 2), 2)).exp().sum()
-    assert total.item() == pytest.approx(1, abs=1e-5)
+    assert total.item() == pytest.approx(1, abs=1e-9)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

@@ -135,10 +135,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read our output has seen enough; nothing more can be flushed into it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (PixelRNNError, OSError) as error:
+    except (PixelRNNError, OSError, MemoryError) as error:
         # Under torchrun every process fails in the same way; one says so.
         if is_first_process():
-            say(f"pixelrnn: {error}", is_error=True)
+            say(f"pixelrnn: {str(error) or 'there is not enough memory'}", is_error=True)
         return 2
     except KeyboardInterrupt:
         say("pixelrnn: interrupted", is_error=True)

@@ -5,6 +5,7 @@ back and appears whole or not at all.
 """
 
 import dataclasses
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -217,6 +218,8 @@ def _write(path: Path, index: Index, common: Sequence[bytes], intake: Intake, en
             raise ArchiveError("the index is not read as it was written; nothing is written (please report this)")
         for number in range(len(index.pieces)):
             archive.piece(number)
+    with path.open("rb") as file:
+        os.fsync(file.fileno())  # who has the archive may delete the originals
 
 
 def _report(listing: Listing, intake: Intake, encoded: Encoded, index: Index, weights: int, size: int) -> Compressed:

@@ -22,6 +22,7 @@ MOST_WEBP = 16383  # pixels of a side
 PLAIN_TAGS = {*range(254, 260), 262, 263, 266, 273, 274, *range(277, 280), *range(282, 285), 292, 293, 296, 317, 320}
 PLAIN_TAGS |= {*range(322, 326), 338, 339, 347, 530, 531, 532, 34675}
 BITS_PER_SAMPLE, ORIENTATION, EXTRA_SAMPLES = 258, 274, 338
+STRAIGHT_OPACITY = (2,)  # the one kind of extra sample that a picture has
 
 
 def opened(content: bytes, formats: tuple[str, ...]) -> Image.Image | str:
@@ -37,7 +38,10 @@ def opened(content: bytes, formats: tuple[str, ...]) -> Image.Image | str:
                 return "several frames"
             if ";12" in str(picture.tile) or ";16" in str(picture.tile):
                 return "more than 8 bits a value"
+            is_scaled = "'L;2'" in str(picture.tile) or "'L;4'" in str(picture.tile)
             picture.load()
+            if is_scaled and picture.info.get("transparency") is not None:  # which is not scaled with the pixels
+                return "a transparent grey of less than 8 bits"
     except UnidentifiedImageError:
         return "not an image"
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
@@ -89,7 +93,7 @@ def _tiff(picture: Image.Image) -> str:
     tags = getattr(picture, "tag_v2", {})
     if max(tags.get(BITS_PER_SAMPLE, (1,))) > 8:
         return "more than 8 bits a value"
-    if len(tags.get(EXTRA_SAMPLES, ())) > 1:
+    if tags.get(EXTRA_SAMPLES, STRAIGHT_OPACITY) != STRAIGHT_OPACITY:  # others are left out, or changed, on opening
         return "more channels"
     is_plain = set(tags) <= PLAIN_TAGS and tags.get(ORIENTATION, 1) == 1
     return "" if is_plain else "tags of a TIFF that PNG does not keep"

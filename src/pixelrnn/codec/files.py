@@ -2,11 +2,10 @@
 
 import dataclasses
 import os
-import stat
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from pixelrnn.codec.container import MOST_NAME
+from pixelrnn.codec.container import MOST_NAME, MOST_NAMES
 from pixelrnn.errors import ArchiveError
 from pixelrnn.storage import TEMPORARY
 
@@ -88,26 +87,34 @@ def find(source: Path, *, without: Path, skip_bad: bool) -> Listing:
     for path in paths:
         name = path.relative_to(source).as_posix() if path != source else path.name
         try:
-            state = path.stat()
-            if not stat.S_ISREG(state.st_mode):
-                skipped.append(f"{path}: neither a file nor a folder")
-                continue
-            is_ours = path.name.startswith(TEMPORARY) or (without.exists() and path.samefile(without))
-            if is_ours:
-                continue
-            with path.open("rb"):
-                pass
+            reason, size = _left_out(path, without), path.stat().st_size
         except OSError as error:
             refuse(f"{path}: {error.strerror}")
             continue
-        if len(os.fsencode(name)) > MOST_NAME:
+        if reason is not None:
+            skipped += [f"{path}: {reason}"] if reason else []
+        elif len(os.fsencode(name)) > MOST_NAME:
             refuse(f"{path}: a name of more than {MOST_NAME} bytes")
-            continue
-        links += path.is_symlink()
-        files.append(Found(name, path, state.st_size))
+        else:
+            links += path.is_symlink()
+            files.append(Found(name, path, size))
     if not files:
         raise ArchiveError(f"{source}: there are no files to compress")
+    if (total := sum(len(os.fsencode(file.name)) for file in files)) > MOST_NAMES:
+        raise ArchiveError(f"{source}: the names have {total:,} bytes together; {MOST_NAMES:,} go into an archive")
     return Listing(tuple(sorted(files, key=lambda file: file.name)), links, tuple(skipped))
+
+
+def _left_out(path: Path, without: Path) -> str | None:
+    """Why a file is not taken, empty if nobody has to be told; None if it is. Raises `OSError` if it cannot be read."""
+    if not path.is_file():
+        return "neither a file nor a folder"
+    if path.name.startswith(TEMPORARY):
+        return "" if path.suffix == ".lock" else "a file of this program that is not whole"
+    if without.exists() and path.samefile(without):
+        return ""
+    path.open("rb").close()
+    return None
 
 
 def _paths(source: Path, refuse: Callable[[OSError], None]) -> tuple[list[Path], list[Path]]:

@@ -12,6 +12,7 @@ Shapes: N lanes, C channels, H rows, W columns.
 """
 
 import math
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -52,6 +53,7 @@ class Coder:
         self.model = model
         self._ask = compiled_module("pixelrnn.walk", "the walk").ask  # here, and not in several threads at once
         self._programs: dict[tuple[int, int, int], tuple[Any, Any]] = {}
+        self._lock = threading.Lock()  # of the programs: groups are coded by several threads
 
     @property
     def multiple(self) -> int:
@@ -175,11 +177,14 @@ class Coder:
 
     def _program(self, number: int, model: ImageModel, size: tuple[int, int]) -> tuple[Any, Any]:
         key = (number, *size)
-        found = self._programs.get(key)
+        with self._lock:
+            found = self._programs.get(key)
         if found is None:
-            while len(self._programs) >= MOST_PROGRAMS:
-                self._programs.pop(next(iter(self._programs), key), None)
-            found = self._programs[key] = model.raster(size)
+            found = model.raster(size)
+            with self._lock:
+                while len(self._programs) >= MOST_PROGRAMS:
+                    del self._programs[next(iter(self._programs))]
+                self._programs[key] = found
         return found
 
 

@@ -1,8 +1,9 @@
 """What compiled code is made of: vectors, small matrix products, elementary functions, threads.
 
 Numba keeps what it has compiled beside the source file of a function, and compiles again when that file changes, but
-not when one changes whose functions it calls. So what is kept there and older than any of our compiled sources is
-forgotten here. (Not what is kept elsewhere, as `NUMBA_CACHE_DIR` says: who edits these files sees to that folder.)
+not when one changes whose functions it calls, or whose constants it has. So what is kept there and older than any of
+the sources that go into it, those of the networks among them, is forgotten here. (Not what is kept elsewhere, as
+`NUMBA_CACHE_DIR` says: who edits these files sees to that folder.)
 """
 
 import contextlib
@@ -10,16 +11,17 @@ from pathlib import Path
 
 __all__: list[str] = []
 
+SOURCES = ("compiled/*.py", "scan/*.py", "walk/*.py", "codec/*.py", "nn/*.py", "outputs/*.py", "masks.py", "support.py")
+
 
 def _forget_outdated() -> None:
-    folders = [Path(__file__).parent.parent / name for name in ("compiled", "scan", "walk")]
-    sources = (source for folder in folders for source in folder.glob("*.py"))
+    package = Path(__file__).parent.parent
+    sources = [source for name in SOURCES for source in package.glob(name)]
     newest = max((source.stat().st_mtime for source in sources), default=0.0)
-    for folder in folders:
-        for index in folder.glob("__pycache__/*.nbi"):
-            with contextlib.suppress(OSError):  # another process was faster, or the folder cannot be written to
-                if index.stat().st_mtime < newest:
-                    index.unlink()
+    for index in package.glob("*/__pycache__/*.nbi"):
+        with contextlib.suppress(OSError):  # another process was faster, or the folder cannot be written to
+            if index.stat().st_mtime < newest:
+                index.unlink()
 
 
 _forget_outdated()

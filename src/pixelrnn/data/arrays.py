@@ -18,6 +18,7 @@ from pixelrnn.errors import DataError
 
 __all__ = ["ArraySource", "array_pixels", "is_idx_name", "read_idx", "read_idx_folder", "read_npy", "read_npz"]
 
+SUSPICIOUS = 64  # values all below this are rarely bytes
 IDX_NAMES = {"train": "train", "t10k": "test", "test": "test", "valid": "valid"}
 
 
@@ -33,9 +34,13 @@ class ArraySource:
 def read_npy(path: Path) -> ArraySource:
     """One array, mapped rather than read."""
     try:
-        return ArraySource({"all": np.load(path, mmap_mode="r", allow_pickle=False)}, {})
-    except (OSError, ValueError, EOFError) as error:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path}: not readable as a NumPy array ({error})") from error
+    if not isinstance(array, np.ndarray):
+        array.close()
+        raise DataError(f"{path}: holds several NumPy arrays; name it .npz")
+    return ArraySource({"all": array}, {})
 
 
 def read_npz(path: Path) -> ArraySource:
@@ -43,7 +48,7 @@ def read_npz(path: Path) -> ArraySource:
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path}: not readable as NumPy arrays ({error})") from error
     images = {name: arrays[name] for name in SPLITS if name in arrays}
     labels, contexts = (
@@ -129,11 +134,13 @@ def array_pixels(array: NDArray[np.generic], where: str, config: DataConfig) -> 
     low, high = (int(array.min()), int(array.max())) if array.size else (0, 0)
     if low < 0 or high >= levels:
         raise DataError(f"{where}: holds values {low} .. {high}; 0 .. {levels - 1} are allowed")
-    wanted_levels = 2 if config.binarize != "none" else config.levels
-    if levels == 256 and wanted_levels and 0 < high < wanted_levels:
+    wanted_levels = 2 if config.binarize != "none" else config.levels or levels
+    are_bytes = config.source_levels is None and levels == 256
+    if are_bytes and 0 < high < min(wanted_levels, SUSPICIOUS) and wanted_levels != levels:
         raise DataError(
-            f"{where}: holds values 0 .. {high} only; as bytes they would all become 0 of {wanted_levels} levels "
-            f"(if they are levels already, give --source-levels {wanted_levels})"
+            f"{where}: holds values 0 .. {high} only; as bytes they would become 0 .. {high * wanted_levels // levels} "
+            f"of {wanted_levels} levels (if they are levels already, give --source-levels {wanted_levels}; "
+            "if they are dark bytes, 256)"
         )
     return Dense(_fitted(ordered, levels, where, config)), levels
 
@@ -147,12 +154,15 @@ def _fitted(images: NDArray[np.generic], levels: int, where: str, config: DataCo
         return images
     if target is None or channels not in CHANNELS:
         raise DataError(f"{where}: images of {channels} channels cannot be resized or converted")
+    if not images.size:
+        raise DataError(f"{where}: holds no images")
     whole = dataclasses.replace(config, crop="centre", size=size, patches=1)
 
-    def opener(image: NDArray[np.uint8]) -> Image.Image:
+    def opener(image: NDArray[np.generic]) -> Image.Image:
+        image = image.astype(np.uint8)
         return Image.fromarray(image[0] if channels == 1 else image.transpose(1, 2, 0))
 
-    fitted = [decode(lambda image=image: opener(image), target, whole) for image in images.astype(np.uint8)]  # type: ignore[misc]
+    fitted = [decode(lambda image=image: opener(image), target, whole) for image in images]  # type: ignore[misc]
     return np.minimum(np.stack(fitted), levels - 1)  # a resampling filter can overshoot
 
 

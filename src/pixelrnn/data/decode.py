@@ -17,6 +17,7 @@ Channels = Literal["grey", "rgb", "rgba"]
 COUNT: dict[Channels, int] = {"grey": 1, "rgb": 3, "rgba": 4}
 CHANNELS: dict[int, Channels] = {count: name for name, count in COUNT.items()}
 NAMES: dict[str, str] = {"grey": "grey", "rgb": "RGB", "rgba": "RGBA"}
+FIRST = " (first of several pages)"
 KINDS = {"1": "grey", "L": "grey", "LA": "grey+alpha", "La": "grey+alpha", "RGB": "RGB", "RGBA": "RGBA", "RGBa": "RGBA"}
 
 
@@ -25,15 +26,22 @@ class UnreadableError(Exception):
 
 
 def kind_of(opener: Opener) -> str:
-    """What a file holds, from its header: grey, grey+alpha, RGB, RGBA, palette, 16-bit grey or another mode's name."""
+    """What a file holds, from its header: grey, grey+alpha, RGB, RGBA, palette, 16-bit grey or another mode's name.
+
+    Of a file of several pages or frames the first is taken, and the kind says so.
+    """
     with _open(opener) as image:
-        if image.mode == "P":
-            return "palette+alpha" if "transparency" in image.info else "palette"
-        if image.mode.startswith("I;16"):
-            return "16-bit grey"
         if image.mode in ("I", "F"):
             raise UnreadableError(f"its mode {image.mode!r} (32-bit grey) has no 8-bit form")
-        return KINDS.get(image.mode, image.mode)
+        kind = KINDS.get(image.mode, image.mode)
+        if image.mode == "P":
+            kind = "palette+alpha" if "transparency" in image.info else "palette"
+        if image.mode.startswith("I;16"):
+            kind = "16-bit grey"
+        try:
+            return kind + FIRST * bool(getattr(image, "is_animated", False))
+        except Exception as error:  # decoders raise errors of many kinds for damaged data
+            raise UnreadableError(_reason(error)) from error
 
 
 @dataclasses.dataclass
@@ -53,9 +61,10 @@ class Census:
         total = sum(self.kinds.values())
         parts = [f"{total:,} {'image' if total == 1 else 'images'}"]
         for kind, count in self.kinds.most_common():
-            over = " (transparency over white)" if kind.endswith("alpha") or kind == "RGBA" else ""
+            mode = kind.removesuffix(FIRST)
+            over = " (transparency over white)" if mode.endswith("alpha") or mode == "RGBA" else ""
             parts.append(
-                f"{count:,} {kind}" + ("" if kind == target else f" -> {target}{over if channels != 'rgba' else ''}")
+                f"{count:,} {kind}" + ("" if mode == target else f" -> {target}{over if channels != 'rgba' else ''}")
             )
         if self.skipped:
             parts.append(f"{len(self.skipped):,} unreadable (listed)")

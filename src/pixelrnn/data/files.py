@@ -108,6 +108,8 @@ class Zip(_Archive):
                     yield name, lambda name=name: Image.open(io.BytesIO(archive.read(name)))  # type: ignore[misc]
         except zipfile.BadZipFile as error:
             raise DataError(f"{self.path}: damaged zip archive ({error})") from error
+        except OSError as error:
+            raise DataError(f"{self.path}: not readable ({error.strerror or error})") from error
 
 
 class Tar(_Archive):

@@ -20,6 +20,7 @@ from pixelrnn.errors import DataError
 __all__ = ["Source", "find", "holds_files"]
 
 DIGITS_LEVELS = 17
+MOST_LABELS = 2**16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,24 +71,25 @@ def _arrays(path: Path) -> ArraySource | None:
     if arrays.is_idx_name(path.name):
         return ArraySource({"all": arrays.read_idx(path)}, {})
     readers = {".npy": arrays.read_npy, ".npz": arrays.read_npz}
-    return readers[path.suffix](path) if path.suffix in readers else None
+    return readers[path.suffix.lower()](path) if path.suffix.lower() in readers else None
 
 
 def holds_files(source: str) -> bool:
     """Whether a source is a collection of image files, as far as its name tells."""
     path = Path(source)
-    return source.startswith("hf:") or path.is_dir() or path.suffix == ".zip" or _is_tar(path)
+    return source.startswith("hf:") or path.is_dir() or path.suffix.lower() == ".zip" or _is_tar(path)
 
 
 def _is_tar(path: Path) -> bool:
-    return ".tar" in path.suffixes or path.suffix in (".tgz", ".txz")
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    return ".tar" in suffixes or suffixes[-1:] in ([".tgz"], [".txz"])
 
 
 def _files(path: Path) -> AbstractFiles:
     """The image files of a path."""
     if path.is_dir():
         return Folder(path)
-    if path.suffix == ".zip":
+    if path.suffix.lower() == ".zip":
         return Zip(path)
     if _is_tar(path):
         return Tar(path)
@@ -126,6 +128,8 @@ def _from_arrays(source: ArraySource, where: str, config: DataConfig) -> Source:
         shapes = ", ".join(f"{name} {array.dtype} {array.shape}" for name, array in source.images.items())
         raise DataError(f"{where}: the splits differ in shape or in levels ({shapes})")
     joined = np.concatenate(labels) if labels else None
+    if joined is not None and joined.max() >= MOST_LABELS:
+        raise DataError(f"{where}: a label is {joined.max()}; labels are numbered from 0, up to {MOST_LABELS - 1}")
     names = tuple(str(label) for label in range(int(joined.max()) + 1)) if joined is not None else ()
     channels, height, width = parts[0].shape(0)
     counts = (

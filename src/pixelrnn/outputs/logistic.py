@@ -54,7 +54,7 @@ class LogisticMixture:
         return torch.cat([torch.zeros(self.mixtures), means, torch.full((self.mixtures,), 1 / self.mixtures).log()])
 
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
-        """Nats of each value in 0 .. L-1: parameters `(N, C, 3K, ...)`, `x` `(N, C, ...)`."""
+        """Nats of each value in 0 .. L-1: parameters `(N, C, 3K + 2M, ...)`, `x` `(N, C, ...)`."""
         logistics, points, places = torch.split(parameters, [3 * self.mixtures, self.copies, self.copies], dim=2)
         weights, means, log_scales = logistics.chunk(3, dim=2)  # (N, C, K, ...)
         inverse = torch.exp(-log_scales.clamp(MIN_LOG_SCALE, MAX_LOG_SCALE))

@@ -1,7 +1,7 @@
 """What every output distribution can do.
 
-Shapes: B any leading and trailing dimensions around the parameter dimension, which is dimension 2: parameters
-`(N, C, P, ...)`, values `(N, C, ...)`. All logarithms are natural.
+Shapes: the parameter dimension is dimension 2, with any dimensions behind it: parameters `(N, C, P, ...)`, values
+`(N, C, ...)`. All logarithms are natural.
 """
 
 from typing import Protocol

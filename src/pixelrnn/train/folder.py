@@ -3,7 +3,6 @@
 import dataclasses
 import importlib.util
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +13,7 @@ from pixelrnn.config import TrainConfig
 from pixelrnn.data.images import Data
 from pixelrnn.errors import ConfigError, RunError, RunExistsError
 from pixelrnn.names import CONFIG, MODEL
-from pixelrnn.storage import TEMPORARY, describe, held, read_json, write_json, write_tensors
+from pixelrnn.storage import TEMPORARY, describe, held, read_json, temporary_name, write_json, write_tensors
 from pixelrnn.train import optimiser as rules
 from pixelrnn.train.checkpoint import Counters, save_state
 
@@ -76,7 +75,8 @@ class RunFolder:
             raise taken
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            building = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=self.path.parent))
+            building = temporary_name(self.path.parent)
+            building.mkdir()
         except OSError as error:
             raise self._unmakeable(error) from error
         try:
@@ -85,7 +85,6 @@ class RunFolder:
             if self.has_state:
                 optimiser = rules.build(self.model, self.config)
                 save_state(building, Counters(), self.model, self.model, optimiser)
-            building.chmod(0o755)
             building.rename(self.path)
         except OSError as error:
             # Another process may have made it meanwhile: the error for that differs between systems.

@@ -157,9 +157,9 @@ def _begin_skips(writer: Writer, skips: list[MaskedConv2d], outer: Tensor) -> Ma
         return None
     total = writer.map(outer)
     # Added one after the other: torch's sum has an order of its own on each kind of processor.
-    bias: Tensor = skips[0].bias
+    bias = skips[0].bias.float()
     for skip in skips[1:]:
-        bias = bias + skip.bias
+        bias = bias + skip.bias.float()
     writer.bias(total, bias, phase=GROUP)
     return total
 
