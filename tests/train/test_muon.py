@@ -94,6 +94,6 @@ def test_what_is_between_the_layers(architecture):
     assert all(parameters[name].ndim >= 2 for name in matrices)
     # Neither the layers at the ends nor what a label gives.
     assert not any(word in name for name in matrices for word in ("head", "last", "first", "condition", "label"))
-    optimiser = rules.build(model, TrainConfig(optimiser="muon"))
+    optimiser = rules.build(model, TrainConfig(optimiser="muon", learning_rate=1e-3))
     taken = [id(parameter) for group in optimiser.param_groups for parameter in group["params"]]
     assert sorted(taken) == sorted(map(id, model.parameters()))
