@@ -1,6 +1,7 @@
 """ImageModel's interface: shapes, sizes, checks, files."""
 
 import math
+import re
 
 import pytest
 import safetensors.torch
@@ -152,6 +153,14 @@ def test_loading_names_what_is_wrong(tmp_path):
     safetensors.torch.save_file({"wrong": torch.zeros(1)}, tmp_path / "model.safetensors")
     with pytest.raises(RunError, match="do not fit the configuration"):
         ImageModel.from_pretrained(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(weights)
+    text = (tmp_path / "config.json").read_text()
+    for huge in ('"hidden": 10000000', '"hidden": 10000000000000', '"layers": 10000000', '"classes": 10000000000'):
+        name = huge.split(":")[0]
+        (tmp_path / "config.json").write_text(re.sub(f"{name}: [0-9]+", huge, text))
+        with pytest.raises(RunError, match="do not fit the configuration"):
+            ImageModel.from_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text(text)
     (tmp_path / "model.safetensors").unlink()
     with pytest.raises(RunError, match=r"no model\.safetensors here"):
         ImageModel.from_pretrained(tmp_path)

@@ -372,9 +372,8 @@ class AbstractImageModel(nn.Module, abc.ABC):
             ConfigError: If it holds a model of the other kind, of one or of several scales.
         """
         folder = zoo.find(folder)
-        model = cls(storage.read_config(folder, ModelConfig), seed=0)
-        storage.load_tensors(folder / MODEL, model)
-        return model.eval()
+        config = storage.read_config(folder, ModelConfig)
+        return storage.load_tensors(folder / MODEL, lambda: cls(config, seed=0), layers=config.layers).eval()
 
     def extra_repr(self) -> str:
         """What is modelled, and with how many weights."""

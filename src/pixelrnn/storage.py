@@ -11,7 +11,7 @@ import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import filelock
 import safetensors
@@ -41,6 +41,8 @@ __all__ = [
     "write_tensors",
     "write_text",
 ]
+
+Module = TypeVar("Module", bound=nn.Module)
 
 FORMAT = 1
 TEMPORARY = ".pixelrnn-"  # how the names of files begin that are not whole yet
@@ -194,14 +196,32 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
         raise RunError(f"{path}: damaged or not a safetensors file ({error})") from error
 
 
-def load_tensors(path: Path, module: nn.Module) -> None:
-    """Load a file's tensors into a module; names and shapes must be the module's own."""
+def load_tensors(path: Path, build: Callable[[], Module], *, layers: int) -> Module:
+    """A module with a file's tensors, whose names and shapes must be the module's own.
+
+    It is built without memory first, and of no more layers than the file has tensors: the configuration of a model from
+    elsewhere may say anything.
+    """
     tensors, _ = read_tensors(path)
+    if reason := _misfit(tensors, build, layers):
+        raise RunError(f"{path}: the weights do not fit the configuration ({reason})")
+    module = build()
+    module.load_state_dict(tensors)
+    return module
+
+
+def _misfit(tensors: Mapping[str, Tensor], build: Callable[[], Module], layers: int) -> str:
+    """Why tensors are not those of a module; empty if they are."""
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    if layers > len(found):
+        return f"{layers:,} layers, {len(found):,} tensors"
     try:
-        module.load_state_dict(tensors)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise RunError(f"{path}: the weights do not fit the configuration ({reason})") from error
+        with torch.device("meta"):
+            wanted = {name: tuple(tensor.shape) for name, tensor in build().state_dict().items()}
+    except (RuntimeError, OverflowError, TypeError) as error:  # torch's, for sizes beyond its numbers
+        return " ".join(str(error).split())
+    odd = [name for name in sorted({*found, *wanted}) if found.get(name) != wanted.get(name)]
+    return f"{odd[0]} is {found.get(odd[0])}, not {wanted.get(odd[0])}" if odd else ""
 
 
 def describe(source: str | None, **configs: ModelConfig | DataConfig | TrainConfig) -> dict[str, Any]:
