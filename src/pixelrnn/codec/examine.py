@@ -36,9 +36,10 @@ def opened(content: bytes, formats: tuple[str, ...]) -> Image.Image | str:
                 return "too many pixels"
             if getattr(picture, "n_frames", 1) > 1:
                 return "several frames"
-            if ";12" in str(picture.tile) or ";16" in str(picture.tile):
+            layout = str(picture.tile)
+            if ";12" in layout or ";16" in layout:
                 return "more than 8 bits a value"
-            is_scaled = "'L;2'" in str(picture.tile) or "'L;4'" in str(picture.tile)
+            is_scaled = "'L;2'" in layout or "'L;4'" in layout
             picture.load()
             if is_scaled and picture.info.get("transparency") is not None:  # which is not scaled with the pixels
                 return "a transparent grey of less than 8 bits"

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -87,7 +88,8 @@ def find(source: Path, *, without: Path, skip_bad: bool) -> Listing:
     for path in paths:
         name = path.relative_to(source).as_posix() if path != source else path.name
         try:
-            reason, size = _left_out(path, without), path.stat().st_size
+            state = path.stat()
+            reason = _left_out(path, state, without)
         except OSError as error:
             refuse(f"{path}: {error.strerror}")
             continue
@@ -97,7 +99,7 @@ def find(source: Path, *, without: Path, skip_bad: bool) -> Listing:
             refuse(f"{path}: a name of more than {MOST_NAME} bytes")
         else:
             links += path.is_symlink()
-            files.append(Found(name, path, size))
+            files.append(Found(name, path, state.st_size))
     if not files:
         raise ArchiveError(f"{source}: there are no files to compress")
     if (total := sum(len(os.fsencode(file.name)) for file in files)) > MOST_NAMES:
@@ -105,9 +107,9 @@ def find(source: Path, *, without: Path, skip_bad: bool) -> Listing:
     return Listing(tuple(sorted(files, key=lambda file: file.name)), links, tuple(skipped))
 
 
-def _left_out(path: Path, without: Path) -> str | None:
+def _left_out(path: Path, state: os.stat_result, without: Path) -> str | None:
     """Why a file is not taken, empty if nobody has to be told; None if it is. Raises `OSError` if it cannot be read."""
-    if not path.is_file():
+    if not stat.S_ISREG(state.st_mode):
         return "neither a file nor a folder"
     if path.name.startswith(TEMPORARY):
         return "" if path.suffix == ".lock" else "a file of this program that is not whole"

@@ -39,7 +39,7 @@ def kind_of(opener: Opener) -> str:
         if image.mode.startswith("I;16"):
             kind = "16-bit grey"
         try:
-            return kind + FIRST * bool(getattr(image, "is_animated", False))
+            return kind + (FIRST if getattr(image, "is_animated", False) else "")
         except Exception as error:  # decoders raise errors of many kinds for damaged data
             raise UnreadableError(_reason(error)) from error
 

@@ -71,7 +71,8 @@ def _arrays(path: Path) -> ArraySource | None:
     if arrays.is_idx_name(path.name):
         return ArraySource({"all": arrays.read_idx(path)}, {})
     readers = {".npy": arrays.read_npy, ".npz": arrays.read_npz}
-    return readers[path.suffix.lower()](path) if path.suffix.lower() in readers else None
+    reader = readers.get(path.suffix.lower())
+    return None if reader is None else reader(path)
 
 
 def holds_files(source: str) -> bool:
@@ -81,8 +82,7 @@ def holds_files(source: str) -> bool:
 
 
 def _is_tar(path: Path) -> bool:
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    return ".tar" in suffixes or suffixes[-1:] in ([".tgz"], [".txz"])
+    return ".tar" in map(str.lower, path.suffixes) or path.suffix.lower() in (".tgz", ".txz")
 
 
 def _files(path: Path) -> AbstractFiles:

@@ -127,8 +127,12 @@ class Training:
     @property
     def left(self) -> float:
         """Minutes for the last training."""
+        return self._left_after(0.0)
+
+    def _left_after(self, others: float) -> float:
+        """The same, if a share of the time goes to others before."""
         used = (time.monotonic() - self._begun) / 60
-        return max(LEAST_LAST * self.minutes, self.minutes - used)
+        return max(LEAST_LAST * self.minutes, (1 - others) * self.minutes - used)
 
     def add(self, stage: Stage) -> None:
         """Take note of a stage, and tell it."""
@@ -177,7 +181,7 @@ class Training:
         for candidate, share in itertools.product(candidates, shares):
             self._extend(candidate, share * self.minutes)
         candidates = [candidate for candidate in candidates if candidate.measured]
-        more = 0.0 if self.is_stopped else max(LEAST_LAST * self.minutes, self.left - others * self.minutes)
+        more = 0.0 if self.is_stopped else self._left_after(others)
         stages = [candidate.stage(more) for candidate in candidates]
         for stage in stages:
             self.add(stage)

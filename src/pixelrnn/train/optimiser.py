@@ -39,14 +39,14 @@ def learning_rate(config: TrainConfig, fraction: float) -> float:
         >>> [round(learning_rate(config, share), 3) for share in (0.0, 0.25, 0.5, 0.75, 1.0)]
         [0.01, 0.5, 1.0, 0.5, 0.0]
     """
-    fraction = min(1.0, fraction)
+    peak, fraction = _peak(config), min(1.0, fraction)
     if fraction < config.warmup:
         # Not from 0: with a budget of time the first step starts at 0, and would be lost.
-        return _peak(config) * max(fraction / config.warmup, FIRST)
+        return peak * max(fraction / config.warmup, FIRST)
     if config.decay == "none":
-        return _peak(config)
+        return peak
     course = (fraction - config.warmup) / (1 - config.warmup)
-    return _peak(config) * (1 + math.cos(math.pi * course)) / 2
+    return peak * (1 + math.cos(math.pi * course)) / 2
 
 
 def _peak(config: TrainConfig) -> float:
