@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from pixelrnn import ConfigError, DataConfig, ModelConfig, TrainConfig
+from pixelrnn import ConfigError, DataConfig, ModelConfig, TrainConfig, build_model
 from pixelrnn.config import from_json, to_json
 
 REFUSED = [
@@ -12,6 +12,7 @@ REFUSED = [
     (ModelConfig, {"output": "poisson"}, "output is 'poisson'; one of auto"),
     (ModelConfig, {"shape": (5, 8, 8)}, "shape has 5 channels; 1 to 4 are allowed"),
     (ModelConfig, {"shape": (1, 0, 8)}, r"shape is \(1, 0, 8\)"),
+    (ModelConfig, {"shape": (1, 8, 10**9)}, r"sides of up to 16,777,216 are allowed"),
     (ModelConfig, {"levels": 1}, "levels is 1; 2 to 65536 are allowed, or 0"),
     (ModelConfig, {"layers": 0}, "layers is 0; at least 1"),
     (ModelConfig, {"hidden": 2, "shape": (3, 4, 4)}, r"hidden is 2; at least one feature per channel \(3\)"),
@@ -93,3 +94,24 @@ def test_json_of_another_kind_is_refused():
 
 def test_a_new_budget_replaces_the_old_one():
     assert TrainConfig(minutes=3).with_budget(steps=5) == TrainConfig(steps=5)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"hidden": 5, "head": 90, "levels": 256},
+        {"architecture": "row-lstm", "classes": 50, "layers": 2},
+        {"architecture": "pixelcnn", "layers": 12, "mixtures": 500},
+        {"architecture": "gated-pixelcnn", "levels": 0, "mixtures": 300},
+        {"architecture": "pixelcnn", "shape": (3, 33, 44), "context": (2, 3, 2), "hidden": 3, "layers": 1},
+        {"architecture": "row-lstm", "shape": (3, 8, 8), "scales": 3, "hidden": 6, "layers": 1},
+        {"architecture": "local", "shape": (3, 8, 8), "classes": 400, "grid": 8, "copies": 8, "hidden": 8},
+        {"architecture": "local", "mixtures": 300, "head": 70, "adaptive": True},
+    ],
+    ids=str,
+)
+def test_the_least_weights_are_fewer_than_there_are_but_not_by_much(fields):
+    config = ModelConfig(**{"levels": 2, **fields})
+    count = sum(tensor.numel() for tensor in build_model(config).state_dict().values())
+    assert count / 200 < config.least_weights < count

@@ -155,9 +155,19 @@ def test_loading_names_what_is_wrong(tmp_path):
         ImageModel.from_pretrained(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(weights)
     text = (tmp_path / "config.json").read_text()
-    for huge in ('"hidden": 10000000', '"hidden": 10000000000000', '"layers": 10000000', '"classes": 10000000000'):
+    for huge in (
+        '"hidden": 10000000',
+        '"hidden": 10000000000000',
+        '"layers": 10000000',
+        '"classes": 10000000000',
+        '"scales": 10000000',
+        '"context": [1, 1, 5]',
+    ):
         name = huge.split(":")[0]
-        (tmp_path / "config.json").write_text(re.sub(f"{name}: [0-9]+", huge, text))
+        other = re.sub(f"{name}: ([0-9]+|null)", huge, text)
+        if "context" in name:
+            other = re.sub(r'"shape": \[[^]]*', '"shape": [1, 10000019, 5', other)
+        (tmp_path / "config.json").write_text(other)
         with pytest.raises(RunError, match="do not fit the configuration"):
             ImageModel.from_pretrained(tmp_path)
     (tmp_path / "config.json").write_text(text)

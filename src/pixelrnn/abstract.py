@@ -373,7 +373,7 @@ class AbstractImageModel(nn.Module, abc.ABC):
         """
         folder = zoo.find(folder)
         config = storage.read_config(folder, ModelConfig)
-        return storage.load_tensors(folder / MODEL, lambda: cls(config, seed=0), layers=config.layers).eval()
+        return storage.load_tensors(folder / MODEL, lambda: cls(config, seed=0), config).eval()
 
     def extra_repr(self) -> str:
         """What is modelled, and with how many weights."""

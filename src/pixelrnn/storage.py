@@ -196,32 +196,23 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
         raise RunError(f"{path}: damaged or not a safetensors file ({error})") from error
 
 
-def load_tensors(path: Path, build: Callable[[], Module], *, layers: int) -> Module:
+def load_tensors(path: Path, build: Callable[[], Module], config: ModelConfig) -> Module:
     """A module with a file's tensors, whose names and shapes must be the module's own.
 
-    It is built without memory first, and of no more layers than the file has tensors: the configuration of a model from
-    elsewhere may say anything.
+    It is not even built if the file has too few of them: the configuration of a model from elsewhere may say anything.
     """
     tensors, _ = read_tensors(path)
-    if reason := _misfit(tensors, build, layers):
-        raise RunError(f"{path}: the weights do not fit the configuration ({reason})")
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    layers, weights = config.layers * config.scales, sum(tensor.numel() for tensor in tensors.values())
+    refusal = f"{path}: the weights do not fit the configuration"
+    if layers > len(found) or config.least_weights > weights:
+        raise RunError(f"{refusal} ({len(found):,} tensors with {weights:,} weights are too few for it)")
     module = build()
+    wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    if odd := [name for name in sorted({*found, *wanted}) if found.get(name) != wanted.get(name)]:
+        raise RunError(f"{refusal} ({odd[0]} is {found.get(odd[0])}, not {wanted.get(odd[0])})")
     module.load_state_dict(tensors)
     return module
-
-
-def _misfit(tensors: Mapping[str, Tensor], build: Callable[[], Module], layers: int) -> str:
-    """Why tensors are not those of a module; empty if they are."""
-    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    if layers > len(found):
-        return f"{layers:,} layers, {len(found):,} tensors"
-    try:
-        with torch.device("meta"):
-            wanted = {name: tuple(tensor.shape) for name, tensor in build().state_dict().items()}
-    except (RuntimeError, OverflowError, TypeError) as error:  # torch's, for sizes beyond its numbers
-        return " ".join(str(error).split())
-    odd = [name for name in sorted({*found, *wanted}) if found.get(name) != wanted.get(name)]
-    return f"{odd[0]} is {found.get(odd[0])}, not {wanted.get(odd[0])}" if odd else ""
 
 
 def describe(source: str | None, **configs: ModelConfig | DataConfig | TrainConfig) -> dict[str, Any]:

@@ -103,21 +103,15 @@ def unpack_model(content: bytes) -> AbstractImageModel:
         ArchiveError: If the bytes are damaged, or hold a model that no file has room for.
     """
     reader = Reader(content)
-    config = _read_config(reader.take(reader.varint(MOST_CONFIG)))
+    text = reader.take(reader.varint(MOST_CONFIG))
     bits = reader.varint(FLOAT)
     if bits not in BITS:
         raise ArchiveError(f"its model has weights of {bits} bits; {', '.join(map(str, BITS))} are known")
+    config = _read_config(text, len(content))
     try:
-        with torch.device("meta"):
-            shapes = [
-                (name, tensor.shape, tensor.dim(), tensor.numel()) for name, tensor, _ in _tensors(build_model(config))
-            ]
+        model = build_model(config, seed=0).eval()
     except (ValueError, TypeError, OverflowError, RuntimeError) as error:  # ours, and torch's for sizes of a wrong kind
         raise ArchiveError(f"its model cannot be built ({error})") from error
-    # Bounded before memory is taken: masks take away less than half of the weights of any layer.
-    if sum(count for *_, count in shapes) > 2 * MOST_WEIGHTS * len(content):
-        raise ArchiveError("its model has more weights than it has room for")
-    model = build_model(config, seed=0).eval()
     tensors = list(_tensors(model))
     sizes = [int(tensor.numel() if mask is None else mask.sum()) for _, tensor, mask in tensors]
     is_whole = [bits == FLOAT or tensor.dim() < 2 for _, tensor, _ in tensors]
@@ -186,14 +180,18 @@ def _read_integers(reader: Reader, bits: int, count: int) -> Array:
     return around
 
 
-def _read_config(text: bytes) -> ModelConfig:
-    """A configuration that is not too large."""
+def _read_config(text: bytes, room: int) -> ModelConfig:
+    """A configuration that is not too large for a model in so many bytes."""
     try:
         fields = json.loads(text)
         config = from_json(ModelConfig, fields, "its model")
+        least = config.least_weights
     except (ValueError, TypeError, RecursionError) as error:
         raise ArchiveError(f"its model cannot be read ({error})") from error
     numbers = [config.layers, config.hidden, config.head or 1, config.mixtures, config.classes, config.scales]
     if max(numbers) > MOST_FIELD or config.layers * config.scales > MOST_FIELD or config.levels > 2**16:
         raise ArchiveError("its model is larger than any that is made")
+    # Masks take away less than half of the weights of any layer.
+    if least > 2 * MOST_WEIGHTS * room:
+        raise ArchiveError("its model has more weights than it has room for")
     return config

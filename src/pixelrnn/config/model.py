@@ -1,6 +1,7 @@
 """What the network is."""
 
 import dataclasses
+import math
 from typing import Annotated, Literal
 
 import tyro
@@ -14,6 +15,7 @@ Colours = Literal["rgb", "jpeg", "photo-cd"]
 OutputName = Literal["auto", "bernoulli", "softmax", "logistic-mixture", "continuous-mixture"]
 
 MAX_CHANNELS = 4
+MAX_SIDE = 2**24
 MAX_LEVELS = 65536
 SOFTMAX_LEVELS = 256
 MAX_COPIES = 8
@@ -95,6 +97,7 @@ class ModelConfig:
         )
         channels = self.shape[0]
         require(channels <= MAX_CHANNELS, f"shape has {channels} channels; 1 to {MAX_CHANNELS} are allowed")
+        require(max(self.shape) <= MAX_SIDE, f"shape is {self.shape}; sides of up to {MAX_SIDE:,} are allowed")
         require(
             self.levels == 0 or 2 <= self.levels <= MAX_LEVELS,
             f"levels is {self.levels}; 2 to {MAX_LEVELS} are allowed, or 0 for continuous data",
@@ -193,6 +196,42 @@ class ModelConfig:
         return self.shape[1] // self.context[1], self.shape[2] // self.context[2]
 
     @property
+    def context_factors(self) -> list[tuple[int, int]]:
+        """The prime factors of both numbers of `context_ratio`, side by side, the smallest first, filled up with 1.
+
+        Example:
+            >>> ModelConfig(shape=(1, 16, 24), context=(1, 4, 4)).context_factors
+            [(2, 2), (2, 3)]
+        """
+        rows, columns = self.context_ratio
+        factors = []
+        while rows > 1 or columns > 1:
+            r, c = _smallest_factor(rows), _smallest_factor(columns)
+            factors.append((r, c))
+            rows, columns = rows // r, columns // c
+        return factors
+
+    @property
+    def least_weights(self) -> int:
+        """A number of weights that every model of this configuration has: those of the largest of its parts.
+
+        For judging a model from elsewhere before it is built, since its configuration may say anything. All parts
+        together are larger by a factor that depends on nothing.
+
+        Example:
+            >>> ModelConfig(hidden=10**6).least_weights
+            7000000000000
+        """
+        h, head, output = self.hidden, self.head or self.hidden, self.resolved_output
+        labels = self.classes * h * (1 if self.architecture == "local" else self.layers)
+        parameters = self.levels if output == "softmax" else self.mixtures if output.endswith("mixture") else 1
+        context = 0
+        if self.context is not None:
+            kernels = (9 * rows * columns for rows, columns in self.context_factors)
+            context = self.context[0] * h + h * h * max(kernels, default=1)
+        return self.scales * max(self.layers * h * h, h * head, head * parameters, labels, context)
+
+    @property
     def takes_support(self) -> bool:
         """Whether colours can be excluded; see `pixelrnn.support`."""
         return self.architecture == "local"
@@ -237,3 +276,7 @@ class ModelConfig:
         if self.levels == 2:
             return "bernoulli"
         return "softmax" if self.levels <= SOFTMAX_LEVELS else "logistic-mixture"
+
+
+def _smallest_factor(number: int) -> int:
+    return next((factor for factor in range(2, math.isqrt(number) + 1) if number % factor == 0), number)

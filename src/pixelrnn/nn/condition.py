@@ -8,7 +8,6 @@ section on the Multi-Scale PixelRNN.
 A condition is given whole, before the first pixel: no mask keeps anything of it from any sub-pixel.
 """
 
-import math
 from typing import NamedTuple
 
 import torch
@@ -53,7 +52,7 @@ class ContextNetwork(nn.Module):
         super().__init__()
         assert config.context is not None
         inputs, layers = config.context[0], []
-        for factor in [(1, 1), *(_factors(*config.context_ratio) or [(1, 1)]), (1, 1)]:
+        for factor in [(1, 1), *(config.context_factors or [(1, 1)]), (1, 1)]:
             kernel = (3 * factor[0], 3 * factor[1])
             layers.append(nn.ConvTranspose2d(inputs, config.hidden, kernel, stride=factor, padding=factor))
             inputs = config.hidden
@@ -69,25 +68,6 @@ class ContextNetwork(nn.Module):
         for layer in self.layers:
             context = layer(context).relu()
         return context
-
-
-def _factors(rows: int, columns: int) -> list[tuple[int, int]]:
-    """The prime factors of two ratios, side by side, the smallest first, filled up with 1.
-
-    Example:
-        >>> _factors(4, 6)
-        [(2, 2), (2, 3)]
-    """
-    factors = []
-    while rows > 1 or columns > 1:
-        r, c = _smallest_factor(rows), _smallest_factor(columns)
-        factors.append((r, c))
-        rows, columns = rows // r, columns // c
-    return factors
-
-
-def _smallest_factor(number: int) -> int:
-    return next((factor for factor in range(2, math.isqrt(number) + 1) if number % factor == 0), number)
 
 
 class GateCondition(nn.Module):
