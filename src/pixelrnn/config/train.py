@@ -42,6 +42,9 @@ class TrainConfig:
     weight_decay: float = 0.0
     """Decoupled weight decay (muon, adamw), else L2."""
 
+    dropout: float = 0.0
+    """Share of the features that each layer adds which is dropped at random, for a model that overfits."""
+
     warmup: float = 0.02
     """Share of the budget over which the learning rate rises from 0."""
 
@@ -59,6 +62,10 @@ class TrainConfig:
 
     precision: Precision = "float32"
     """bfloat16: mixed precision (on CUDA)."""
+
+    cuda_graph: bool = False
+    """Record the work of a step once, as a CUDA graph, and replay it: several times faster where single operations are
+    small."""
 
     evaluations: int = 10
     """Validations over the budget; the best average weights are kept."""
@@ -91,12 +98,17 @@ class TrainConfig:
             self.accumulate <= self.batch,
             f"accumulate is {self.accumulate}; at most batch ({self.batch}) parts are possible",
         )
+        require(
+            not self.cuda_graph or self.accumulate == 1,
+            f"cuda_graph is set, which takes a batch in one part; accumulate is {self.accumulate}",
+        )
         require_choice("optimiser", self.optimiser, Optimiser)
         require_choice("precision", self.precision, Precision)
         require_choice("decay", self.decay, Decay)
         require_seed("seed", self.seed)
         rate = self.learning_rate
         require(rate is None or rate > 0, f"learning_rate is {rate}; it must be above 0")
+        require(0 <= self.dropout < 1, f"dropout is {self.dropout}; it is a share of the features, 0 up to 1")
         require(0 <= self.warmup < 1, f"warmup is {self.warmup}; it is a share of the budget, 0 up to 1")
         require(0 <= self.ema < 1, f"ema is {self.ema}; it lies between 0 and 1")
         for name in ("weight_decay", "clip", "samples", "checkpoint_minutes"):

@@ -42,13 +42,13 @@ class GatedLayer(nn.Module):
         self.condition_above, self.condition = (GateCondition(config, 2 * features) for _ in range(2))
 
     def forward(
-        self, vertical: Tensor, horizontal: Tensor, condition: Condition
+        self, vertical: Tensor, horizontal: Tensor, condition: Condition, dropout: nn.Dropout
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Map the features of both stacks to new ones `(N, 2h, H, W)`, and to the layer's skip connection."""
         above = self.condition_above.add(self.vertical(vertical), condition)
         gated = _gate(self.condition.add(self.horizontal(horizontal) + self.between(above), condition))
-        out = self.out(gated)
-        skip = self.skip(gated) if self.skip is not None else None
+        out = dropout(self.out(gated))
+        skip = dropout(self.skip(gated)) if self.skip is not None else None
         return _gate(above), (horizontal + out if self.is_residual else out), skip
 
 
@@ -66,7 +66,7 @@ class GatedStack(nn.Module):
     grouped in the horizontal stack only: the vertical one holds complete rows. A condition is added to a and to b.
 
     Differs from the paper: skip connections come from the gated features of every layer (the paper takes them from
-    the same place, without an equation).
+    the same place, without an equation), and what the layers add to the horizontal stack can be dropped.
 
     Args:
         config: Sizes; every feature map of the stacks has 2h features.
@@ -80,13 +80,14 @@ class GatedStack(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.layers = nn.ModuleList(GatedLayer(config, is_first=index == 0) for index in range(config.layers + 1))
+        self.dropout = nn.Dropout(0.0)
 
     def forward(self, x: Tensor, condition: Condition) -> Tensor:
         """Map scaled images `(N, C, H, W)` to features `(N, 2h, H, W)`."""
         vertical = horizontal = x
         skips: list[Tensor] = []
         for layer in self.blocks:
-            vertical, horizontal, skip = layer(vertical, horizontal, condition)
+            vertical, horizontal, skip = layer(vertical, horizontal, condition, self.dropout)
             if skip is not None:
                 skips.append(skip)
         return horizontal + sum(skips) if skips else horizontal

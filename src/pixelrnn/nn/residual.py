@@ -2,7 +2,7 @@ r"""The residual stack shared by PixelCNN, Row LSTM and Diagonal BiLSTM.
 
 Paper: van den Oord et al. 2016, sections 3.3, 3.5 and table 1: a 7x7 convolution with mask A to 2h features, then
 layers that compute h features, project them up to 2h by a 1x1 layer with mask B and add their input; optional skip
-connections carry every layer's features to the output as well.
+connections carry every layer's features to the output as well. Not in the paper: dropout of what the layers add.
 """
 
 import torch
@@ -103,6 +103,7 @@ class ResidualStack(nn.Module):
         outer = groups(2 * config.hidden, channels)
         self.first = MaskedConv2d(causal_mask("A", groups(channels, channels), outer, 7, 7))
         self.layers = nn.ModuleList(ResidualBlock(layer(config), config) for _ in range(config.layers))
+        self.dropout = nn.Dropout(0.0)
 
     def forward(self, x: Tensor, condition: Condition) -> Tensor:
         """Map scaled images `(N, C, H, W)` to features `(N, 2h, H, W)`."""
@@ -113,8 +114,17 @@ class ResidualStack(nn.Module):
             bias = torch.stack([skip.bias for skip in connections]).sum(0)
             skips = bias[:, None, None].expand_as(x)
         for block in self.blocks:
-            x, skips = block(x, skips, condition)
+            y, sums = block(x, skips, condition)
+            x = self._dropped(y, x if block.is_residual else None)
+            skips = sums if sums is None else self._dropped(sums, skips)
         return x if skips is None else x + skips
+
+    def _dropped(self, after: Tensor, before: Tensor | None) -> Tensor:
+        """Features after a layer, without some of what it added to those before."""
+        if not self.training or self.dropout.p == 0:
+            return after
+        dropped: Tensor = self.dropout(after if before is None else after - before)
+        return dropped if before is None else before + dropped
 
     @property
     def blocks(self) -> list[ResidualBlock]:

@@ -1,8 +1,8 @@
 """The training loop.
 
 Every random choice is a function of the seed and of a count (step, epoch, item), so a run that was killed and resumed
-makes the same steps as one that was not; and any number of processes makes the same steps as one. It prints nothing:
-a callback sees every step.
+makes the same steps as one that was not; and any number of processes makes the same steps as one, but for what is
+dropped if dropout is wanted. It prints nothing: a callback sees every step.
 """
 
 import contextlib
@@ -32,6 +32,7 @@ from pixelrnn.train.checkpoint import Counters, load_state, save_state
 from pixelrnn.train.evaluation import evaluate
 from pixelrnn.train.folder import RunFolder
 from pixelrnn.train.journal import Journal
+from pixelrnn.train.network import dropping, recorded
 
 __all__ = ["DEFAULT_MINUTES", "Progress", "Run", "check", "fit"]
 
@@ -190,6 +191,22 @@ class _Training:
 
     def run(self, callback: Callable[[Progress], bool | None]) -> bool:
         """Train until the budget is used (True) or the callback stops it (False)."""
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(dropping(self.model, self.config.dropout))
+            if self.config.cuda_graph:
+                stack.enter_context(recorded(self.model))
+            is_stopped = self._steps(callback)
+        if self.is_unsaved:  # the end, whose average was measured
+            self._save()
+        if is_stopped and math.isinf(self.at.best):
+            # Nothing was validated yet: what was learned is better than where it began.
+            self._keep(self.average)
+        self.model.load_state_dict(self.best)
+        self.journal.close()
+        return self._fraction() >= 1
+
+    def _steps(self, callback: Callable[[Progress], bool | None]) -> bool:
+        """Make steps until the budget is used (False) or the callback stops it (True)."""
         is_stopped = False
         while self._fraction() < 1:
             loss = self._gradient()
@@ -202,14 +219,7 @@ class _Training:
             line = self._log()
             progress = Progress(self._fraction(), self.at.step, self.at.seconds, loss / math.log(2), line)
             is_stopped = self._any(bool(callback(progress)))
-        if self.is_unsaved:  # the end, whose average was measured
-            self._save()
-        if is_stopped and math.isinf(self.at.best):
-            # Nothing was validated yet: what was learned is better than where it began.
-            self._keep(self.average)
-        self.model.load_state_dict(self.best)
-        self.journal.close()
-        return self._fraction() >= 1
+        return is_stopped
 
     def _fraction(self, ahead: float = 0.0) -> float:
         """Share of the budget that is used, or will be some steps ahead if it is counted in steps."""
@@ -221,6 +231,8 @@ class _Training:
 
     def _any(self, wish: bool) -> bool:
         """Whether any process has the wish: they leave the loop together, or the rest would wait for ever."""
+        if processes.world() == 1:
+            return wish  # without waiting for the device
         device = self.model.device
         return processes.sum_over_processes(torch.tensor(float(wish), device=device), device).item() > 0
 
@@ -229,11 +241,12 @@ class _Training:
         self.model.train()
         self.optimiser.zero_grad()
         loss = torch.zeros((), device=self.model.device)
-        for part in self._parts():
-            nats = self._nats(part.to(self.model.device)) / (self.config.batch * self.data.dims)
-            nats.backward()  # type: ignore[no-untyped-call]
-            loss += nats.detach()
-            del nats  # and with it what its gradient needed, before the next part needs as much
+        with self._seeded():
+            for part in self._parts():
+                nats = self._nats(part.to(self.model.device)) / (self.config.batch * self.data.dims)
+                nats.backward()  # type: ignore[no-untyped-call]
+                loss += nats.detach()
+                del nats  # and with it what its gradient needed, before the next part needs as much
         for parameter in self.model.parameters():
             # A process whose share of a small batch is empty has no gradients, but the others wait for its sum.
             parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
@@ -242,6 +255,18 @@ class _Training:
         if not math.isfinite(loss.item()) or not math.isfinite(self.norm.item()):
             raise self._divergence()
         return loss.item()
+
+    @contextlib.contextmanager
+    def _seeded(self) -> Iterator[None]:
+        """Let torch draw what is dropped, anew for each step and process; its generators are left as they were."""
+        if not self.config.dropout:
+            yield
+            return
+        device = self.model.device
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            numbers = np.random.Philox(key=self.config.seed, counter=[processes.rank(), 4, 0, self.at.step])
+            torch.manual_seed(int(numbers.random_raw()) >> 1)
+            yield
 
     def _divergence(self) -> RunError:
         kept = f"; the last good state is kept in {self.writable}" if self.writable else ""
@@ -300,7 +325,9 @@ class _Training:
     def _nats(self, examples: Examples) -> Tensor:
         """Negative log-likelihood summed over a batch; the networks in reduced precision if wanted."""
         is_mixed = self.config.precision == "bfloat16"
-        with torch.autocast(self.model.device.type, torch.bfloat16, enabled=is_mixed):
+        # A recording cannot keep the weights that autocast keeps in reduced precision.
+        keeps = not self.config.cuda_graph
+        with torch.autocast(self.model.device.type, torch.bfloat16, enabled=is_mixed, cache_enabled=keeps):
             nats = self.model.log_prob_map(
                 examples.images,
                 label=examples.label,

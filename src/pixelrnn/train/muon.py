@@ -5,7 +5,8 @@ J. Liu et al., *Muon is scalable for LLM training* (arXiv 2502.16982), section 2
 """
 
 import itertools
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -57,35 +58,38 @@ class Muon(AdamW):
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Make a step; the gradients of the matrices are taken away."""
         group = self.param_groups[1]
-        found = [(parameter, self._momentum(parameter)) for parameter in group["params"] if parameter.grad is not None]
-        # Those of one shape at once: a matrix alone is too small to be worth a call.
-        for _, same in itertools.groupby(sorted(found, key=_shape), _shape):
-            parameters, steps = zip(*same, strict=True)
-            directions = torch.split(orthogonal(torch.cat(steps)), [len(step) for step in steps])
-            for parameter, direction in zip(parameters, directions, strict=True):
-                parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                size = RMS * max(direction.shape[1:]) ** 0.5
-                parameter.add_(direction.reshape(parameter.shape), alpha=-group["lr"] * size)
+        found = sorted((parameter for parameter in group["params"] if parameter.grad is not None), key=_sides)
+        # Those of one shape at once, here and in torch: a matrix alone is too small to be worth a call.
+        for sides, same in itertools.groupby(found, _sides):
+            parameters = list(same)
+            steps = self._after_momentum(parameters)
+            directions = orthogonal(torch.cat([step.view(-1, *sides) for step in steps]))
+            parts = torch.split(directions, [parameter.numel() // math.prod(sides) for parameter in parameters])
+            shaped = [part.view_as(parameter) for part, parameter in zip(parts, parameters, strict=True)]
+            torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
+            torch._foreach_add_(parameters, shaped, alpha=-group["lr"] * RMS * max(sides) ** 0.5)
+            for parameter in parameters:
                 parameter.grad = None
         return super().step(closure)
 
-    def _momentum(self, parameter: nn.Parameter) -> Tensor:
-        """What is to be made orthogonal, as matrices `(K, m, n)`, after the gradient was taken into the momentum."""
-        gradient = parameter.grad
-        assert gradient is not None
-        state = self.state[parameter]
-        if not state:
-            # AdamW looks for its count of steps in every state that it loads.
-            state.update(step=torch.zeros(()), momentum=torch.zeros_like(parameter))
-        state["step"] += 1
-        state["momentum"].lerp_(gradient, 1 - MOMENTUM)
-        step = gradient.lerp(state["momentum"], MOMENTUM)
-        has_directions = step.ndim == 3 and len(step) == DIRECTIONS
-        return step if has_directions else step.flatten(1)[None]
+    def _after_momentum(self, parameters: Sequence[nn.Parameter]) -> Sequence[Tensor]:
+        """What is to be made orthogonal, after the gradients were taken into the momentum."""
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        for parameter in parameters:
+            if not self.state[parameter]:
+                # AdamW looks for its count of steps in every state that it loads.
+                self.state[parameter].update(step=torch.zeros(()), momentum=torch.zeros_like(parameter))
+            self.state[parameter]["step"] += 1
+        momenta = [self.state[parameter]["momentum"] for parameter in parameters]
+        torch._foreach_lerp_(momenta, gradients, 1 - MOMENTUM)
+        return torch._foreach_lerp(gradients, momenta, MOMENTUM)
 
 
-def _shape(found: tuple[nn.Parameter, Tensor]) -> tuple[int, ...]:
-    return tuple(found[1].shape[1:])
+def _sides(parameter: Tensor) -> tuple[int, int]:
+    """Rows and columns of the matrices that a parameter is: of its outputs, and all that they see."""
+    has_directions = parameter.ndim == 3 and len(parameter) == DIRECTIONS
+    rows = parameter.shape[1] if has_directions else len(parameter)
+    return rows, parameter[0].numel() // (rows if has_directions else 1)
 
 
 def orthogonal(x: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import nn
 from torch.optim import Adam, AdamW, Optimizer, RMSprop
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from pixelrnn.config import TrainConfig
 from pixelrnn.train.muon import BETAS, Muon, is_hidden_matrix
@@ -62,6 +63,5 @@ def average_into(average: nn.Module, model: nn.Module, decay: float, step: int) 
 
     so that the first steps do not weigh on it for long.
     """
-    rate = 1 - min(decay, (1 + step) / (10 + step))
-    for mean, value in zip(average.parameters(), model.parameters(), strict=True):
-        mean.lerp_(value, rate)
+    update = get_ema_multi_avg_fn(min(decay, (1 + step) / (10 + step)))  # type: ignore[no-untyped-call]
+    update(list(average.parameters()), list(model.parameters()), step)
