@@ -36,6 +36,7 @@ def test_a_card_says_everything(name):
     [
         ("mnist-diagonal-bilstm", "mnist_binarized.npz", 1_000),
         ("mnist-row-lstm", "mnist_binarized.npz", 1_000),
+        ("mnist-pixelcnn", "mnist_binarized.npz", 1_000),
         ("mnist-classes", "mnist.npz", 1_000),
         ("cifar-row-lstm", "cifar10-jpeg.tar.xz", 400),
         ("emoji", "emoji.zip", 150),
@@ -57,7 +58,7 @@ def test_names_stand_for_folders(tmp_path, monkeypatch, capsys):
     assert (tmp_path / "mnist-row-lstm" / "samples-0" / "grid.png").exists()
     # Still the shipped one: there is no model in the folder that has its name.
     assert run("info", "mnist-row-lstm") == 0
-    assert "row-lstm, 7 layers" in capsys.readouterr().out
+    assert "row-lstm, 12 layers" in capsys.readouterr().out
     load_model("mnist-diagonal-bilstm").save_pretrained("mnist-row-lstm")
     assert ImageModel.from_pretrained("mnist-row-lstm").config.architecture == "diagonal-bilstm"
 
