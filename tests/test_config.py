@@ -108,10 +108,12 @@ def test_a_new_budget_replaces_the_old_one():
         {"architecture": "row-lstm", "shape": (3, 8, 8), "scales": 3, "hidden": 6, "layers": 1},
         {"architecture": "local", "shape": (3, 8, 8), "classes": 400, "grid": 8, "copies": 8, "hidden": 8},
         {"architecture": "local", "mixtures": 300, "head": 70, "adaptive": True},
+        {"architecture": "local", "mixtures": 4000, "hidden": 4, "grid": 8},
+        {"architecture": "gated-pixelcnn", "shape": (4, 8, 8), "hidden": 4},
     ],
     ids=str,
 )
 def test_the_least_weights_are_fewer_than_there_are_but_not_by_much(fields):
     config = ModelConfig(**{"levels": 2, **fields})
     count = sum(tensor.numel() for tensor in build_model(config).state_dict().values())
-    assert count / 200 < config.least_weights < count
+    assert count / 500 < config.least_weights < count

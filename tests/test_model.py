@@ -162,6 +162,9 @@ def test_loading_names_what_is_wrong(tmp_path):
         '"classes": 10000000000',
         '"scales": 10000000',
         '"context": [1, 1, 5]',
+        '"hidden": 4.5',
+        '"layers": 1.5',
+        '"levels": 2.5',
     ):
         name = huge.split(":")[0]
         other = re.sub(f"{name}: ([0-9]+|null)", huge, text)

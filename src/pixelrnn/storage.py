@@ -27,6 +27,7 @@ __all__ = [
     "TEMPORARY",
     "atomic_write",
     "best_validation",
+    "build_within",
     "describe",
     "held",
     "is_trained",
@@ -45,6 +46,7 @@ __all__ = [
 Module = TypeVar("Module", bound=nn.Module)
 
 FORMAT = 1
+SMALL = 2**16  # least weights of a configuration, up to which a module is built without counting them first
 TEMPORARY = ".pixelrnn-"  # how the names of files begin that are not whole yet
 
 
@@ -197,22 +199,38 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
 
 
 def load_tensors(path: Path, build: Callable[[], Module], config: ModelConfig) -> Module:
-    """A module with a file's tensors, whose names and shapes must be the module's own.
-
-    It is not even built if the file has too few of them: the configuration of a model from elsewhere may say anything.
-    """
+    """A module with a file's tensors, whose names and shapes must be the module's own."""
     tensors, _ = read_tensors(path)
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    layers, weights = config.layers * config.scales, sum(tensor.numel() for tensor in tensors.values())
-    refusal = f"{path}: the weights do not fit the configuration"
-    if layers > len(found) or config.least_weights > weights:
-        raise RunError(f"{refusal} ({len(found):,} tensors with {weights:,} weights are too few for it)")
-    module = build()
-    wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
-    if odd := [name for name in sorted({*found, *wanted}) if found.get(name) != wanted.get(name)]:
-        raise RunError(f"{refusal} ({odd[0]} is {found.get(odd[0])}, not {wanted.get(odd[0])})")
+    try:
+        if config.layers * config.scales > len(found):
+            raise TypeError(f"{config.layers * config.scales:,} layers, {len(found):,} tensors")
+        module = build_within(sum(tensor.numel() for tensor in tensors.values()), build, config)
+        wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+        if odd := [name for name in sorted({*found, *wanted}) if found.get(name) != wanted.get(name)]:
+            raise TypeError(f"{odd[0]} is {found.get(odd[0])}, not {wanted.get(odd[0])}")
+    except (RuntimeError, OverflowError, TypeError) as error:  # ours and torch's, for sizes of a wrong kind
+        reason = " ".join(str(error).split())
+        raise RunError(f"{path}: the weights do not fit the configuration ({reason})") from error
     module.load_state_dict(tensors)
     return module
+
+
+def build_within(most: int, build: Callable[[], Module], config: ModelConfig) -> Module:
+    """Build a module of at most so many weights; its configuration, from elsewhere, may say anything.
+
+    A large one is counted first, without memory for it. (That takes a third of a second, so a small one is not.)
+
+    Raises:
+        OverflowError: If it has more weights.
+    """
+    least = config.least_weights
+    if SMALL < least <= most:
+        with torch.device("meta"):
+            least = sum(tensor.numel() for tensor in build().state_dict().values())
+    if least > most:
+        raise OverflowError(f"{least:,} weights or more, {most:,} are there")
+    return build()
 
 
 def describe(source: str | None, **configs: ModelConfig | DataConfig | TrainConfig) -> dict[str, Any]:

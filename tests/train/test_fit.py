@@ -12,6 +12,7 @@ from pixelrnn.data import load_data
 from pixelrnn.storage import read_config, read_tensors
 from pixelrnn.train import evaluate, fit
 from pixelrnn.train.evaluation import Evaluation
+from tests.conftest import ARCHITECTURES
 
 
 @pytest.fixture(scope="module")
@@ -104,11 +105,20 @@ def test_a_torn_journal_line_is_written_again(data, tmp_path):
 def test_accumulation_gives_the_same_gradient(data):
     weights = []
     for parts in (1, 3, 8):
-        trained = model().double()
+        trained = model(layers=3).double()
         fit(trained, data, config(steps=3, accumulate=parts, evaluations=1))
         weights.append(torch.cat([parameter.flatten() for parameter in trained.parameters()]))
     torch.testing.assert_close(weights[1], weights[0], rtol=1e-9, atol=1e-9)
     torch.testing.assert_close(weights[2], weights[0], rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_no_gradient_lies_in_the_memory_of_another(data, architecture):
+    """What is done to one in place, as clipping does, would be done to the other as well."""
+    trained = model(architecture=architecture, layers=3)
+    trained.log_prob(data.train.batch(range(4))).sum().backward()
+    places = [p.grad.untyped_storage().data_ptr() for p in trained.parameters() if p.grad is not None]
+    assert len(places) == len(set(places)) > 20
 
 
 def test_every_image_is_seen_once_an_epoch(data, monkeypatch):

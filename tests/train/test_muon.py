@@ -49,6 +49,13 @@ def test_the_momentum_is_nesterovs():
     torch.testing.assert_close(moved(matrix(6, 9), [first, second]), -0.05 * 3 * wanted)
 
 
+def test_weights_with_their_channels_last():
+    weight, gradient = torch.randn(2, 8, 4, 3, 3, generator=torch.Generator().manual_seed(8))
+    plain, other = torch.nn.Parameter(weight), torch.nn.Parameter(weight.to(memory_format=torch.channels_last))
+    steps = [moved(parameter, [gradient.to(memory_format=torch.preserve_format)]) for parameter in (plain, other)]
+    torch.testing.assert_close(*steps)
+
+
 def test_directions_are_matrices_of_their_own():
     gradient = torch.randn(2, 12, 6, generator=torch.Generator().manual_seed(4))
     step = moved(matrix(2, 12, 6), [gradient])

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["INTERRUPTED", "Train", "train_with_progress"]
 
 INTERRUPTED = 130
-WITH_RESUME = ("--resume", "--minutes", "--steps", "--epochs", "--device", "--threads", "--json")
+WITH_RESUME = ("--resume", "--minutes", "--steps", "--epochs", "--device", "--threads", "--cuda-graph", "--json")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -56,6 +56,9 @@ class Train:
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
     train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
     machine: Machine = dataclasses.field(default_factory=Machine)
+
+    cuda_graph: bool = False
+    """Record what the networks do in a step once, and replay it: small ones train about twice as fast (on CUDA)."""
 
     json: bool = False
     """Print JSON at the end: the run's folder, steps and best validation."""
@@ -108,7 +111,13 @@ class Train:
                 _announce(model, data, device, is_aside=self.json)
             try:
                 run = train_with_progress(
-                    model.to(device), data, train_config, folder=folder, resume=bool(self.resume), is_aside=self.json
+                    model.to(device),
+                    data,
+                    train_config,
+                    folder=folder,
+                    resume=bool(self.resume),
+                    cuda_graph=self.cuda_graph,
+                    is_aside=self.json,
                 )
             except RunExistsError:
                 if self.out is not None:
@@ -151,6 +160,7 @@ def train_with_progress(
     *,
     folder: Path,
     resume: bool = False,
+    cuda_graph: bool = False,
     is_aside: bool = False,
 ) -> "Run":
     """Fit with a progress bar; the first Ctrl-C (or SIGTERM) saves and stops, the second one stops at once."""
@@ -173,10 +183,11 @@ def train_with_progress(
                 )
             return should_stop()
 
+        options: dict[str, Any] = {"folder": folder, "resume": resume, "cuda_graph": cuda_graph, "callback": callback}
         if config.separately and isinstance(model, MultiScaleModel):
-            run = fit_scales(model, data, config, folder=folder, resume=resume, callback=callback)
+            run = fit_scales(model, data, config, **options)
         else:
-            run = fit(model, data, config, folder=folder, resume=resume, callback=callback)
+            run = fit(model, data, config, **options)
     if not run.is_finished and not is_silent:
         say(
             f"stopped and saved at step {run.step:,}; continue with: pixelrnn train --resume {folder}",

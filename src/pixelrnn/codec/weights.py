@@ -28,6 +28,7 @@ from pixelrnn.config import ModelConfig, from_json
 from pixelrnn.errors import ArchiveError
 from pixelrnn.nn.conv import MaskedConv2d
 from pixelrnn.pretrained import build_model
+from pixelrnn.storage import build_within
 
 __all__ = ["BITS", "fingerprint", "pack_model", "unpack_model"]
 
@@ -107,10 +108,13 @@ def unpack_model(content: bytes) -> AbstractImageModel:
     bits = reader.varint(FLOAT)
     if bits not in BITS:
         raise ArchiveError(f"its model has weights of {bits} bits; {', '.join(map(str, BITS))} are known")
-    config = _read_config(text, len(content))
+    config = _read_config(text)
     try:
-        model = build_model(config, seed=0).eval()
-    except (ValueError, TypeError, OverflowError, RuntimeError) as error:  # ours, and torch's for sizes of a wrong kind
+        # Masks take away about half of the weights.
+        model = build_within(2 * MOST_WEIGHTS * len(content), lambda: build_model(config, seed=0), config).eval()
+    except OverflowError as error:
+        raise ArchiveError("its model has more weights than it has room for") from error
+    except (ValueError, TypeError, RuntimeError) as error:  # ours, and torch's for sizes of a wrong kind
         raise ArchiveError(f"its model cannot be built ({error})") from error
     tensors = list(_tensors(model))
     sizes = [int(tensor.numel() if mask is None else mask.sum()) for _, tensor, mask in tensors]
@@ -180,18 +184,14 @@ def _read_integers(reader: Reader, bits: int, count: int) -> Array:
     return around
 
 
-def _read_config(text: bytes, room: int) -> ModelConfig:
-    """A configuration that is not too large for a model in so many bytes."""
+def _read_config(text: bytes) -> ModelConfig:
+    """A configuration that is not too large."""
     try:
         fields = json.loads(text)
         config = from_json(ModelConfig, fields, "its model")
-        least = config.least_weights
     except (ValueError, TypeError, RecursionError) as error:
         raise ArchiveError(f"its model cannot be read ({error})") from error
     numbers = [config.layers, config.hidden, config.head or 1, config.mixtures, config.classes, config.scales]
     if max(numbers) > MOST_FIELD or config.layers * config.scales > MOST_FIELD or config.levels > 2**16:
         raise ArchiveError("its model is larger than any that is made")
-    # Masks take away less than half of the weights of any layer.
-    if least > 2 * MOST_WEIGHTS * room:
-        raise ArchiveError("its model has more weights than it has room for")
     return config

@@ -15,7 +15,7 @@ Colours = Literal["rgb", "jpeg", "photo-cd"]
 OutputName = Literal["auto", "bernoulli", "softmax", "logistic-mixture", "continuous-mixture"]
 
 MAX_CHANNELS = 4
-MAX_SIDE = 2**24
+MAX_SIDE = 2**24  # whose factors are found by trial
 MAX_LEVELS = 65536
 SOFTMAX_LEVELS = 256
 MAX_COPIES = 8
@@ -213,10 +213,10 @@ class ModelConfig:
 
     @property
     def least_weights(self) -> int:
-        """A number of weights that every model of this configuration has: those of the largest of its parts.
+        """A bound from below of the number of weights: the largest product of sizes that some part of the model has.
 
-        For judging a model from elsewhere before it is built, since its configuration may say anything. All parts
-        together are larger by a factor that depends on nothing.
+        For judging a model from elsewhere before it is built, since its configuration may say anything. There are 10 to
+        500 times as many.
 
         Example:
             >>> ModelConfig(hidden=10**6).least_weights

@@ -31,7 +31,7 @@ class TrainConfig:
     """Images per optimiser step, over all processes and accumulated parts."""
 
     accumulate: int = 1
-    """Parts in which a batch is computed, to save memory; the gradient is the same."""
+    """Parts in which a batch is computed, to save memory; the gradient is the same, but for what is dropped."""
 
     optimiser: Optimiser = "muon"
     """Update rule; muon: orthogonal steps for matrices between layers, else adamw; rmsprop is the paper's."""
@@ -43,7 +43,7 @@ class TrainConfig:
     """Decoupled weight decay (muon, adamw), else L2."""
 
     dropout: float = 0.0
-    """Share of the features that each layer adds which is dropped at random, for a model that overfits."""
+    """Share of the features that each layer adds which is dropped at random, for a model that overfits (not local)."""
 
     warmup: float = 0.02
     """Share of the budget over which the learning rate rises from 0."""
@@ -62,9 +62,6 @@ class TrainConfig:
 
     precision: Precision = "float32"
     """bfloat16: mixed precision (on CUDA)."""
-
-    cuda_graph: bool = False
-    """Record what the networks do in a step once, as a CUDA graph, and replay it: small ones train twice as fast."""
 
     evaluations: int = 10
     """Validations over the budget; the best average weights are kept."""
@@ -96,10 +93,6 @@ class TrainConfig:
         require(
             self.accumulate <= self.batch,
             f"accumulate is {self.accumulate}; at most batch ({self.batch}) parts are possible",
-        )
-        require(
-            not self.cuda_graph or self.accumulate == 1,
-            f"cuda_graph is set, which takes a batch in one part; accumulate is {self.accumulate}",
         )
         require_choice("optimiser", self.optimiser, Optimiser)
         require_choice("precision", self.precision, Precision)

@@ -5,7 +5,6 @@ layers that compute h features, project them up to 2h by a 1x1 layer with mask B
 connections carry every layer's features to the output as well. Not in the paper: dropout of what the layers add.
 """
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -110,8 +109,9 @@ class ResidualStack(nn.Module):
         x = self.first(x)
         skips = None
         if connections := self.skips:
-            # The biases of all skip connections at once.
-            bias = torch.stack([skip.bias for skip in connections]).sum(0)
+            # The biases of all skip connections at once. Of a stack the gradients would be views of one piece of
+            # memory, in which clipping and accumulation would meet.
+            bias = sum((skip.bias for skip in connections[1:]), connections[0].bias)
             skips = bias[:, None, None].expand_as(x)
         for block in self.blocks:
             y, sums = block(x, skips, condition)

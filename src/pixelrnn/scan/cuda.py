@@ -113,7 +113,8 @@ class _Scan(torch.autograd.Function):
         ctx.kernels.backward[images, directions](
             saved, weight, memory, d_states, d_gates, ROWS=rows, COLUMNS=columns, **ctx.constants
         )
-        return d_gates, _weight_gradient(states, d_gates, ctx.kernels.offsets), None
+        with torch.autocast("cuda", enabled=False):  # which is on while a CUDA graph is recorded
+            return d_gates, _weight_gradient(states, d_gates, ctx.kernels.offsets), None
 
 
 def _constants(weight: Tensor, kernels: _Kernels) -> dict[str, Any]:

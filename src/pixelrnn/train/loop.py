@@ -26,13 +26,12 @@ from pixelrnn.data.images import Data, Examples
 from pixelrnn.errors import ConfigError, DataError, RunError
 from pixelrnn.names import MODEL
 from pixelrnn.storage import read_tensors, write_tensors
+from pixelrnn.train import networks, processes
 from pixelrnn.train import optimiser as rules
-from pixelrnn.train import processes
 from pixelrnn.train.checkpoint import Counters, load_state, save_state
 from pixelrnn.train.evaluation import evaluate
 from pixelrnn.train.folder import RunFolder
 from pixelrnn.train.journal import Journal
-from pixelrnn.train.network import dropping, recorded
 
 __all__ = ["DEFAULT_MINUTES", "Progress", "Run", "check", "fit"]
 
@@ -88,6 +87,7 @@ def fit(
     *,
     folder: str | Path | None = None,
     resume: bool = False,
+    cuda_graph: bool = False,
     callback: Callable[[Progress], bool | None] | None = None,
 ) -> Run:
     r"""Minimise the mean of :math:`-\ln p(x)` over the training images.
@@ -102,17 +102,20 @@ def fit(
         config: How to train.
         folder: Where to write; nothing is written if not given.
         resume: Go on from the state in the folder.
+        cuda_graph: Record what the networks do in a step once, and replay it; for a model on the current CUDA device.
         callback: Called after each step; training is saved and stopped once it returns True.
 
     Raises:
         DataError: If the data does not fit the model, or has no images to train on or to validate on.
         RunError: If the loss is no longer finite (the last state with a finite loss is kept); if the folder exists and
             `resume` is not set, holds no run, is in use, or if its source has changed.
-        ConfigError: If `resume` is set without a folder, or TensorBoard is wanted and not installed.
+        ConfigError: If `resume` is set without a folder, or TensorBoard is wanted and not installed; if dropout or a
+            CUDA graph is wanted where it cannot be.
     """
     config = (config or TrainConfig()).for_architecture(model.config.architecture)
     folder = Path(folder) if folder else None
     check(model, data)
+    networks.check(model, config, cuda_graph=cuda_graph)
     if config.separately:
         raise ConfigError("separately is set; fit trains all scales together, fit_scales one after the other")
     if resume and folder is None:
@@ -121,7 +124,7 @@ def fit(
         if folder is not None:
             run = RunFolder(folder, model, data, config)
             processes.on_first(lambda: stack.enter_context(run.opened(resume=resume)))
-        training = _Training(model, data, config, folder)
+        training = _Training(model, data, config, folder, cuda_graph=cuda_graph)
         is_finished = training.run(callback or (lambda _: None))
     return Run(folder, training.journal.lines, training.at.step, is_finished, training.at.best)
 
@@ -176,8 +179,10 @@ def _relation(shape: tuple[int, int, int], context: tuple[int, int, int] | None)
 class _Training:
     """A training under way: what `fit` keeps between steps. With a folder it starts from the state there."""
 
-    def __init__(self, model: AbstractImageModel, data: Data, config: TrainConfig, folder: Path | None) -> None:
-        self.model, self.data, self.config = model, data, config
+    def __init__(
+        self, model: AbstractImageModel, data: Data, config: TrainConfig, folder: Path | None, *, cuda_graph: bool
+    ) -> None:
+        self.model, self.data, self.config, self.cuda_graph = model, data, config, cuda_graph
         self.writable = folder if processes.rank() == 0 else None
         self.average = copy.deepcopy(model).requires_grad_(False).eval()
         self.optimiser = rules.build(model, config)
@@ -192,9 +197,9 @@ class _Training:
     def run(self, callback: Callable[[Progress], bool | None]) -> bool:
         """Train until the budget is used (True) or the callback stops it (False)."""
         with contextlib.ExitStack() as stack:
-            stack.enter_context(dropping(self.model, self.config.dropout))
-            if self.config.cuda_graph:
-                stack.enter_context(recorded(self.model))
+            stack.enter_context(networks.dropping(self.model, self.config.dropout))
+            if self.cuda_graph:
+                stack.enter_context(networks.recorded(self.model))
             is_stopped = self._steps(callback)
         if self.is_unsaved:  # the end, whose average was measured
             self._save()
@@ -258,7 +263,10 @@ class _Training:
 
     @contextlib.contextmanager
     def _seeded(self) -> Iterator[None]:
-        """Let torch draw what is dropped, anew for each step and process; its generators are left as they were."""
+        """Let torch draw what is dropped, anew for each step and process.
+
+        Its generators of the CPU and of the model's CUDA device are left as they were.
+        """
         if not self.config.dropout:
             yield
             return
@@ -326,7 +334,7 @@ class _Training:
         """Negative log-likelihood summed over a batch; the networks in reduced precision if wanted."""
         is_mixed = self.config.precision == "bfloat16"
         # A recording cannot keep the weights that autocast keeps in reduced precision.
-        keeps = not self.config.cuda_graph
+        keeps = not self.cuda_graph
         with torch.autocast(self.model.device.type, torch.bfloat16, enabled=is_mixed, cache_enabled=keeps):
             nats = self.model.log_prob_map(
                 examples.images,

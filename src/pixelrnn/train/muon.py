@@ -63,7 +63,7 @@ class Muon(AdamW):
         for sides, same in itertools.groupby(found, _sides):
             parameters = list(same)
             steps = self._after_momentum(parameters)
-            directions = orthogonal(torch.cat([step.view(-1, *sides) for step in steps]))
+            directions = orthogonal(torch.cat([step.reshape(-1, *sides) for step in steps]))
             parts = torch.split(directions, [parameter.numel() // math.prod(sides) for parameter in parameters])
             shaped = [part.view_as(parameter) for part, parameter in zip(parts, parameters, strict=True)]
             torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
@@ -89,7 +89,7 @@ def _sides(parameter: Tensor) -> tuple[int, int]:
     """Rows and columns of the matrices that a parameter is: of its outputs, and all that they see."""
     has_directions = parameter.ndim == 3 and len(parameter) == DIRECTIONS
     rows = parameter.shape[1] if has_directions else len(parameter)
-    return rows, parameter[0].numel() // (rows if has_directions else 1)
+    return rows, math.prod(parameter.shape[2:] if has_directions else parameter.shape[1:])
 
 
 def orthogonal(x: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from pixelrnn.errors import ConfigError
 from pixelrnn.multiscale import MultiScaleModel
 from pixelrnn.names import MODEL
 from pixelrnn.storage import write_tensors
-from pixelrnn.train import processes
+from pixelrnn.train import networks, processes
 from pixelrnn.train.folder import RunFolder
 from pixelrnn.train.journal import Journal
 from pixelrnn.train.loop import DEFAULT_MINUTES, Progress, Run, check, fit
@@ -27,6 +27,7 @@ def fit_scales(
     *,
     folder: str | Path | None = None,
     resume: bool = False,
+    cuda_graph: bool = False,
     callback: Callable[[Progress], bool | None] | None = None,
 ) -> Run:
     """Train each scale alone, the smallest first; `fit` trains them together.
@@ -41,6 +42,7 @@ def fit_scales(
         config: How to train each scale.
         folder: Where to write; nothing is written if not given.
         resume: Go on in the folder: finished scales stay as they are, unless the budget has grown.
+        cuda_graph: As for `fit`.
         callback: As for `fit`; the fractions are those of the whole.
 
     Returns:
@@ -54,6 +56,7 @@ def fit_scales(
     config = (config or TrainConfig()).for_architecture(model.config.architecture)
     folder = Path(folder) if folder else None
     check(model, data)
+    networks.check(model, config, cuda_graph=cuda_graph)
     model.require_size((data.shape[1], data.shape[2]))
     runs: list[Run] = []
     with contextlib.ExitStack() as stack:
@@ -70,6 +73,7 @@ def fit_scales(
                 _share(config, share),
                 folder=of_scale,
                 resume=of_scale is not None and of_scale.exists(),
+                cuda_graph=cuda_graph,
                 callback=_of_whole(callback, f"scale {part.shape[1]}x{part.shape[2]}", done, share),
             )
             runs.append(run)

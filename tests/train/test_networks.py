@@ -1,5 +1,6 @@
 """Dropout, and trainings as CUDA graphs."""
 
+import copy
 import math
 
 import pytest
@@ -9,8 +10,8 @@ from pixelrnn import ConfigError, ModelConfig, TrainConfig, build_model
 from pixelrnn.data import load_data
 from pixelrnn.nn.condition import Condition
 from pixelrnn.storage import read_tensors
-from pixelrnn.train import fit
-from pixelrnn.train.network import dropping, recorded
+from pixelrnn.train import fit, fit_scales
+from pixelrnn.train.networks import _Recording, dropping, recorded
 from tests.conftest import ARCHITECTURES
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
@@ -44,7 +45,10 @@ def test_a_share_is_dropped_in_training_only(architecture, fields):
 
 @pytest.mark.parametrize("architecture", ["pixelcnn", "row-lstm", "diagonal-bilstm"])
 def test_what_a_layer_adds_has_the_same_mean_and_the_variance_of_dropout(architecture):
-    """Of one layer's features a, share p: each is 0 or a / (1 - p), so the variance is a^2 p / (1 - p)."""
+    """Of one layer's features a, share p: each is 0 or a / (1 - p), so the variance is a^2 p / (1 - p).
+
+    (The Gated PixelCNN's first layer is one more of them, so what is dropped there goes through the second.)
+    """
     share, draws = 0.25, 4000
     stack = build(architecture=architecture, layers=1, skip=False).network.stack
     x, condition = torch.linspace(-1, 1, 64).view(1, 1, 8, 8), Condition()
@@ -77,23 +81,39 @@ def test_a_resumed_run_drops_the_same(data, tmp_path):
     assert not all(torch.equal(whole[name], without[name]) for name in whole)
 
 
-def test_what_cannot_be_is_refused(data):
+def test_what_cannot_be_is_refused_before_a_folder_is_made(data, tmp_path):
     local = {"architecture": "local", "output": "logistic-mixture"}
-    with pytest.raises(ConfigError, match=r"dropout is 0\.1, which architecture 'local' does not take"):
-        fit(build(**local), data, config(dropout=0.1))
-    for fields in ({}, local):
-        with pytest.raises(ConfigError, match=r"cuda_graph is set, for all but 'local' on CUDA; this is .* on cpu"):
-            fit(build(**fields), data, config(cuda_graph=True))
+    for fields, options, settings, message in [
+        (local, {}, {"dropout": 0.1}, r"dropout is 0\.1, which architecture 'local' does not take"),
+        (local, {"cuda_graph": True}, {}, "cuda_graph is set, which architecture 'local' does not take"),
+        ({}, {"cuda_graph": True}, {}, "cuda_graph is set, for a model on the current CUDA device; this one is on cpu"),
+    ]:
+        with pytest.raises(ConfigError, match=message):
+            fit(build(**fields), data, config(**settings), folder=tmp_path / "run", **options)
+    with pytest.raises(ConfigError, match="this one is on cpu"):
+        fit_scales(build(scales=2), data, config(), folder=tmp_path / "run", cuda_graph=True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_copy_of_a_recorded_model_is_not_recorded():
+    model, x = build(), torch.randint(4, (2, 1, 8, 8))
+    model.network.forward = _Recording(model.network)
+    copied = copy.deepcopy(model).train()
+    copied.log_prob(x).sum().backward()
+    assert copied.network.forward.__self__ is copied.network
+    assert all(p.grad is None for p in model.parameters())
+    assert any(p.grad is not None for p in copied.parameters())
 
 
 @needs_cuda
+@pytest.mark.parametrize("is_mixed", [False, True], ids=["float32", "bfloat16"])
 @pytest.mark.parametrize(
     "fields",
-    [{}, {"skip": False}, {"classes": 5}, {"context": (2, 4, 4)}, {"classes": 3, "context": (2, 8, 8)}],
+    [{}, {"skip": False}, {"classes": 5}, {"context": (2, 4, 4)}, {"classes": 3, "context": (2, 8, 8)}, {"scales": 2}],
     ids=str,
 )
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_a_recording_has_the_gradients_of_the_network(architecture, fields):
+def test_a_recording_has_the_gradients_of_the_network(architecture, fields, is_mixed):
     model = build(architecture=architecture, **fields).cuda()
     generator = torch.Generator().manual_seed(0)
 
@@ -105,7 +125,8 @@ def test_a_recording_has_the_gradients_of_the_network(architecture, fields):
         if context := fields.get("context"):
             given["context"] = torch.rand(6, *context, generator=generator).cuda()
         model.train().zero_grad()
-        nats = -model.log_prob(x, **given).mean()
+        with torch.autocast("cuda", torch.bfloat16, enabled=is_mixed, cache_enabled=False):
+            nats = -model.log_prob(x, **given).mean()
         nats.backward()
         found = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
         return found | {"nats": nats.detach()}
@@ -118,7 +139,7 @@ def test_a_recording_has_the_gradients_of_the_network(architecture, fields):
             assert replayed.keys() == one.keys()
             for name, gradient in one.items():
                 torch.testing.assert_close(replayed[name], gradient, rtol=1e-4, atol=1e-4)
-    assert "forward" not in model.network.__dict__
+    assert not any("forward" in module.__dict__ for module in model.modules())
 
 
 @needs_cuda
@@ -130,7 +151,8 @@ def test_a_recorded_training_learns_the_same(data, precision):
         fit(
             build().cuda(),
             data,
-            config(steps=30, cuda_graph=is_recorded, precision=precision),
+            config(steps=30, precision=precision),
+            cuda_graph=is_recorded,
             callback=lambda at, seen=seen: seen.append(at.bits_per_dim),
         )
         losses.append(torch.tensor(seen))
@@ -139,7 +161,7 @@ def test_a_recorded_training_learns_the_same(data, precision):
 
 
 @needs_cuda
-def test_a_recording_drops_something_else_in_each_step_and_repeats_itself(data, tmp_path):
+def test_a_recording_drops_something_else_in_each_step_and_repeats_itself():
     model, x = build().cuda(), torch.randint(4, (6, 1, 8, 8)).cuda()
     with dropping(model, 0.3), recorded(model):
         model.train()

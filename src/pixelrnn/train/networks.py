@@ -1,30 +1,41 @@
 """How the networks of a model run while it is trained: with dropout, and as CUDA graphs."""
 
-import warnings
+import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import set_warn_on_accumulate_grad_stream_mismatch
 
 from pixelrnn.abstract import AbstractImageModel
+from pixelrnn.config import TrainConfig
 from pixelrnn.errors import ConfigError
 from pixelrnn.nn.network import Network
 
-__all__ = ["dropping", "recorded"]
+__all__ = ["check", "dropping", "recorded"]
+
+
+def check(model: AbstractImageModel, config: TrainConfig, *, cuda_graph: bool) -> None:
+    """Refuse dropout and CUDA graphs where they cannot be: `ConfigError`."""
+    architecture, device = model.config.architecture, model.device
+    if config.dropout and not _networks(model):
+        raise ConfigError(f"dropout is {config.dropout}, which architecture {architecture!r} does not take")
+    if not cuda_graph:
+        return
+    if not _networks(model):
+        raise ConfigError(f"cuda_graph is set, which architecture {architecture!r} does not take")
+    if device.type != "cuda" or device.index != torch.cuda.current_device():
+        raise ConfigError(f"cuda_graph is set, for a model on the current CUDA device; this one is on {device}")
+    if config.accumulate > 1:
+        raise ConfigError(f"cuda_graph is set, which takes a batch in one part; accumulate is {config.accumulate}")
 
 
 @contextmanager
 def dropping(model: AbstractImageModel, share: float) -> Iterator[None]:
-    """Set the share of features that the networks of a model drop while in training mode.
-
-    Raises:
-        ConfigError: If it is above 0 and the networks have none to drop.
-    """
+    """Set the share of features that the networks of a model drop while in training mode."""
     layers = [module for network in _networks(model) for module in network.modules() if isinstance(module, nn.Dropout)]
-    if share and not layers:
-        raise ConfigError(f"dropout is {share}, which architecture {model.config.architecture!r} does not take")
     for layer in layers:
         layer.p = share
     try:
@@ -38,24 +49,19 @@ def dropping(model: AbstractImageModel, share: float) -> Iterator[None]:
 def recorded(model: AbstractImageModel) -> Iterator[None]:
     """Record what the networks of a model do in training mode, forward and backward, and replay it from then on.
 
-    What the CPU has to do for a step is then a few calls instead of thousands. A gradient lies in the memory of the
-    recording: it must be taken away before the next one is computed.
-
-    Raises:
-        ConfigError: If the model is not on CUDA, or its networks cannot be recorded.
+    What the CPU has to do for them is then a few calls instead of thousands. What a replay gives lies in the memory of
+    the recording until the next one: each pass forward needs its pass backward before there is another, and gradients
+    must be taken away before the next ones are computed.
     """
     networks = _networks(model)
-    if model.device.type != "cuda" or not networks:
-        what = f"architecture {model.config.architecture!r} on {model.device}"
-        raise ConfigError(f"cuda_graph is set, for all but 'local' on CUDA; this is {what}")
     for network in networks:
         network.forward = _Recording(network)  # type: ignore[method-assign]
+    # A recording is made on a stream of its own; torch waits for it where it has to, and would say so.
+    set_warn_on_accumulate_grad_stream_mismatch(False)
     try:
-        with warnings.catch_warnings():
-            # A recording is made on a stream of its own: torch waits for it where it has to, and says so.
-            warnings.filterwarnings("ignore", "The AccumulateGrad node's stream does not match")
-            yield
+        yield
     finally:
+        set_warn_on_accumulate_grad_stream_mismatch(True)
         for network in networks:
             del network.forward
 
@@ -71,17 +77,22 @@ class _Recording:
         self.network, self.plain = network, network.forward
         self.replays: dict[Any, Callable[..., Any]] = {}
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Callable[..., Tensor]:
+        """What a copy of the network has in its place: a recording is of the original's own weights."""
+        return types.MethodType(type(self.network).forward, memo[id(self.network)])
+
     def __call__(self, x: Tensor, label: Tensor | None = None, context: Tensor | None = None) -> Tensor:
         if not (self.network.training and torch.is_grad_enabled()):
             return self.plain(x, label, context)
+        key: list[Any] = [None if tensor is None else (tensor.shape, tensor.dtype) for tensor in (x, label, context)]
+        key += [torch.is_autocast_enabled("cuda"), torch.get_autocast_dtype("cuda")]
         given = [tensor for tensor in (x, label, context) if tensor is not None]
-        key = tuple(None if tensor is None else (tensor.shape, tensor.dtype) for tensor in (x, label, context))
-        if key not in self.replays:
+        if tuple(key) not in self.replays:
             plain = _Plain(self.network, self.plain, has_label=label is not None)
             samples = tuple(tensor.clone() for tensor in given)
             with torch.random.fork_rng([x.device]):  # so that the first pass draws what it would without
-                self.replays[key] = torch.cuda.make_graphed_callables(plain, samples, allow_unused_input=True)
-        parameters: Tensor = self.replays[key](*given)
+                self.replays[tuple(key)] = torch.cuda.make_graphed_callables(plain, samples, allow_unused_input=True)
+        parameters: Tensor = self.replays[tuple(key)](*given)
         return parameters
 
 
