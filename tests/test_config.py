@@ -88,8 +88,11 @@ def test_json_of_another_kind_is_refused():
         from_json(ModelConfig, {"colour": 3}, "here")
     with pytest.raises(ConfigError, match="here: the ModelConfig is not a JSON object"):
         from_json(ModelConfig, [1], "here")
+    for value in ("seven", 7.0, True, None):
+        with pytest.raises(ConfigError, match=f"here: layers is {value!r}; an integer is needed"):
+            from_json(ModelConfig, {"layers": value}, "here")
     with pytest.raises(ConfigError, match="here: a field has the wrong type"):
-        from_json(ModelConfig, {"layers": "seven"}, "here")
+        from_json(ModelConfig, {"shape": 5}, "here")
 
 
 def test_a_new_budget_replaces_the_old_one():

@@ -162,9 +162,6 @@ def test_loading_names_what_is_wrong(tmp_path):
         '"classes": 10000000000',
         '"scales": 10000000',
         '"context": [1, 1, 5]',
-        '"hidden": 4.5',
-        '"layers": 1.5',
-        '"levels": 2.5',
     ):
         name = huge.split(":")[0]
         other = re.sub(f"{name}: ([0-9]+|null)", huge, text)
@@ -173,6 +170,12 @@ def test_loading_names_what_is_wrong(tmp_path):
         (tmp_path / "config.json").write_text(other)
         with pytest.raises(RunError, match="do not fit the configuration"):
             ImageModel.from_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text(re.sub('"hidden": [0-9]+', '"hidden": 4.5', text))
+    with pytest.raises(ConfigError, match=r"config\.json: hidden is 4\.5; an integer is needed"):
+        ImageModel.from_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text(re.sub('"shape": \\[[^]]*', '"shape": [1.0, 5, 5', text))
+    with pytest.raises(RunError, match="do not fit the configuration"):
+        ImageModel.from_pretrained(tmp_path)
     (tmp_path / "config.json").write_text(text)
     (tmp_path / "model.safetensors").unlink()
     with pytest.raises(RunError, match=r"no model\.safetensors here"):

@@ -69,6 +69,15 @@ def test_they_are_listed(capsys):
     assert all(f"{name}: {zoo.card(name).what}" in said for name in zoo.names())
 
 
+def test_what_is_known_of_one_is_told(capsys):
+    assert run("info", "mnist-pixelcnn") == 0
+    said = capsys.readouterr().out
+    card = zoo.card("mnist-pixelcnn")
+    assert all(word in said for word in ("pixelcnn, 24 layers", card.figure, card.licence, card.command))
+    assert run("evaluate", "mnist-pixelcnn") == 2
+    assert "mnist-pixelcnn names no source of images; give one after it" in capsys.readouterr().err
+
+
 def test_an_unknown_name_is_told_what_there_is(capsys):
     assert run("info", "mnist-rwo-lstm") == 2
     names = ", ".join(zoo.names())

@@ -142,6 +142,11 @@ assert not heavy, heavy
         (["info", "nowhere"], "nowhere is neither a folder nor one of the shipped models"),
         (["info", "."], "no config.json here"),
         (["data", "show", "nowhere"], "no such file or folder"),
+        (
+            ["train", "digits", "--dropout", "0.1", "--architecture", "local"],
+            "dropout is for all architectures but local",
+        ),
+        (["train", "digits", "--cuda-graph", "--device", "cpu"], "--cuda-graph needs a CUDA device; this is cpu"),
         (["data", "binarize", "digits"], "grey images with splits train and test are needed"),
         (["data", "binarize", "digits", "--out", "x.zip"], "its name must end in .npz"),
     ],
@@ -544,6 +549,11 @@ def test_complete_an_image_file(capsys, runs, tmp_path):
         results.append(pixels(json.loads(capsys.readouterr().out)["images"][0]))
     assert (results[0] == results[1]).all()
     assert (results[0] == results[2]).all()
+    image.resize((8, 12)).save(tmp_path / "tall.png")
+    assert (
+        run("complete", runs / "labels", tmp_path / "tall.png", "--label", 3, "-n", 1, "--out", tmp_path / "tall") == 0
+    )
+    assert "tall.png has 8x12 pixels; the model was trained on 8x8" in capsys.readouterr().err
     whole = np.asarray(Image.alpha_composite(Image.new("RGBA", (8, 8), "white"), image).convert("RGB"))
     kept = np.rint(whole.astype(int) // 32 * 255 / 7).astype(np.uint8)
     assert (results[0][opacity > 0] == kept[opacity > 0]).all()

@@ -79,7 +79,7 @@ def packed(fields, bits=8, rest=b""):
         (packed({"hidden": 4096}), "more weights than it has room for"),
         (packed({"hidden": 4096}, rest=bytes(5000)), "more weights than it has room for"),
         (packed({"architecture": "gated-pixelcnn", "hidden": 500, "layers": 1}, rest=bytes(2000)), "more weights than"),
-        (packed({"layers": 1.5}, rest=bytes(5000)), "cannot be built"),
+        (packed({"layers": 1.5}, rest=bytes(5000)), "layers is 1.5; an integer is needed"),
         (packed({"nonsense": 1}), "unknown field"),
         (packed({"layers": 1, "hidden": 4}, rest=bytes(50)), "ends too early"),
         (packed({"layers": 1, "hidden": 4}, rest=bytes(5000)), "damaged"),

@@ -37,8 +37,8 @@ class Complete:
 
     What is known before a missing pixel, in raster order, conditions it exactly. What comes after it (below, to the
     right) does so through many walks, the particles, that are weighted by how likely it is after them: the more
-    particles, the better the completion fits. What is there is kept, at the size and in the levels that the model was
-    trained with.
+    particles, the better the completion fits. What is there is kept, in the levels that the model was trained with,
+    and at its own size, unless the images of the training were brought to one (--size). The time goes with the pixels.
     """
 
     run_folder: tyro.conf.Positional[ModelFolder]
@@ -134,6 +134,10 @@ class Complete:
         assert self.source is not None
         path, config = Path(self.source), recorded_data(self.run_folder, model.config)
         image = read_image(path, config, channels=model.config.shape[0], levels=model.config.levels)
+        size, usual = image.shape[1:], model.config.shape[1:]
+        if size != usual:
+            note = f"{path} has {size[1]}x{size[0]} pixels; the model was trained on {usual[1]}x{usual[0]}"
+            say(note, is_aside=True)
         said = read_mask(self.mask, path, config) if self.mask else self._region(image)
         opacity = read_opacity(path, config)
         if said is None and opacity is None:

@@ -4,6 +4,7 @@ import dataclasses
 
 import tyro
 
+from pixelrnn import zoo
 from pixelrnn.cli.console import say, show_json
 from pixelrnn.cli.model_folder import ModelFolder, open_model, require_model
 from pixelrnn.names import CONFIG
@@ -23,7 +24,7 @@ class Info:
     """Run or model folder, name of a shipped model, or hf:owner/name."""
 
     json: bool = False
-    """Print JSON: configurations and the journal's last validation."""
+    """Print JSON: configurations, the journal's best and last validation, and the card of a shipped model."""
 
     def __post_init__(self) -> None:
         """Check what can be checked without torch."""
@@ -37,11 +38,18 @@ class Info:
         recorded = read_json(self.run_folder / CONFIG)
         validated = read_validations(self.run_folder)
         best = best_validation(validated)
+        card = zoo.card(self.run_folder.name) if zoo.is_shipped(self.run_folder) else None
         if self.json:
             weights = sum(p.numel() for p in model.parameters())
-            show_json({**recorded, "weights": weights, "best": best, "last": validated[-1] if validated else None})
+            about = {"card": dataclasses.asdict(card)} if card else {}
+            last = validated[-1] if validated else None
+            show_json({**recorded, "weights": weights, "best": best, "last": last, **about})
             return 0
         say(model.extra_repr())
+        if card:
+            say(f"{card.what}, {card.figure}")
+            for line in card.lines():
+                say(line)
         if recorded.get("labels"):
             names = ", ".join(recorded["labels"][:20])
             say(f"{len(recorded['labels'])} labels: {names}")

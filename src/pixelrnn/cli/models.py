@@ -31,6 +31,6 @@ class Models:
             return 0
         for name, card in cards.items():
             say(f"{name}: {card['what']}, {card['figure']}; {card['bytes'] / 1e6:.1f} MB")
-            for key in ("data", "protocol", "licence", "command", "made"):
-                say(f"    {key:<9} {card[key]}")
+            for line in zoo.card(name).lines():
+                say(f"    {line}")
         return 0

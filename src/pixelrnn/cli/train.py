@@ -73,6 +73,8 @@ class Train:
             require_source(self.source)
         if self.train.separately and self.model.scales == 1 and self.resume is None:
             raise ConfigError("separately is for a Multi-Scale model; give --scales 2 or more")
+        if self.train.dropout and self.model.architecture == "local" and self.resume is None:
+            raise ConfigError("dropout is for all architectures but local; leave --dropout away")
         if self.model.label_dropout and not self.data.labels and self.resume is None:
             raise ConfigError("label_dropout withholds labels; give --labels as well")
 
@@ -96,6 +98,8 @@ class Train:
         from pixelrnn.train import processes
 
         device = self.machine.prepare()
+        if self.cuda_graph and device.type != "cuda":
+            raise ConfigError(f"--cuda-graph needs a CUDA device; this is {device}")
         is_silent = not is_first_process()
         with processes.joined(device):
             source, data_config, train_config = self._settings()

@@ -28,6 +28,10 @@ def from_json(kind: type[Config], fields: object, where: str) -> Config:
     values: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
     }
+    for field in dataclasses.fields(kind):
+        value = values.get(field.name, field.default)
+        if type(field.default) is int and type(value) is not int:
+            raise ConfigError(f"{where}: {field.name} is {value!r}; an integer is needed")
     try:
         return kind(**values)
     except TypeError as error:

@@ -39,6 +39,10 @@ class Card:
     command: str
     made: str
 
+    def lines(self) -> list[str]:
+        """All but what it is and its figure, a line each."""
+        return [f"{name:<9} {getattr(self, name)}" for name in ("data", "protocol", "licence", "command", "made")]
+
 
 def names() -> list[str]:
     """The names of the shipped models."""
