@@ -51,8 +51,8 @@ def test_the_momentum_is_nesterovs():
 
 def test_weights_with_their_channels_last():
     weight, gradient = torch.randn(2, 8, 4, 3, 3, generator=torch.Generator().manual_seed(8))
-    plain, other = torch.nn.Parameter(weight), torch.nn.Parameter(weight.to(memory_format=torch.channels_last))
-    steps = [moved(parameter, [gradient.to(memory_format=torch.preserve_format)]) for parameter in (plain, other)]
+    formats = torch.contiguous_format, torch.channels_last
+    steps = [moved(torch.nn.Parameter(weight.to(memory_format=f)), [gradient.to(memory_format=f)]) for f in formats]
     torch.testing.assert_close(*steps)
 
 

@@ -25,12 +25,12 @@ class Models:
 
     def run(self) -> int:
         """Read the cards and print them."""
-        cards = {name: dataclasses.asdict(zoo.card(name)) | {"bytes": zoo.size(name)} for name in zoo.names()}
+        cards = {name: zoo.card(name) for name in zoo.names()}
         if self.json:
-            show_json(cards)
+            show_json({name: dataclasses.asdict(card) | {"bytes": zoo.size(name)} for name, card in cards.items()})
             return 0
         for name, card in cards.items():
-            say(f"{name}: {card['what']}, {card['figure']}; {card['bytes'] / 1e6:.1f} MB")
-            for line in zoo.card(name).lines():
+            say(f"{name}: {card.what}, {card.figure}; {zoo.size(name) / 1e6:.1f} MB")
+            for line in card.lines():
                 say(f"    {line}")
         return 0

@@ -4,8 +4,8 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pixelrnn import zoo
 from pixelrnn.cli.console import is_first_process, progress, say
+from pixelrnn.cli.model_folder import home
 from pixelrnn.config import DataConfig, ModelConfig, require_source
 from pixelrnn.errors import ConfigError, SizesError
 from pixelrnn.names import CONFIG
@@ -63,8 +63,8 @@ def load_as_trained(
     own = recorded.get("source")
     source = source or own
     if source is None:
-        name = run_folder.name if zoo.is_shipped(run_folder) else run_folder
-        raise ConfigError(f"{name} names no source of images; give one after it: a folder or a file of images")
+        advice = "give one after it: a folder or a file of images"
+        raise ConfigError(f"{home(run_folder)} names no source of images; {advice}")
     require_source(source)
     is_own = own in (source, str(Path(source).resolve()))
     # A bit-packed source says nothing of how another one is stored.

@@ -22,16 +22,15 @@ def from_json(kind: type[Config], fields: object, where: str) -> Config:
     """Rebuild a configuration from `to_json`'s object; unknown fields are an error that names `where` it stands."""
     if not isinstance(fields, dict):
         raise ConfigError(f"{where}: the {kind.__name__} is not a JSON object")
-    known = {field.name for field in dataclasses.fields(kind)}
-    if unknown := sorted(set(fields) - known):
+    defaults = {field.name: field.default for field in dataclasses.fields(kind)}
+    if unknown := sorted(set(fields) - set(defaults)):
         raise ConfigError(f"{where}: unknown field {unknown[0]!r} (made by a newer version?)")
     values: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
     }
-    for field in dataclasses.fields(kind):
-        value = values.get(field.name, field.default)
-        if type(field.default) is int and type(value) is not int:
-            raise ConfigError(f"{where}: {field.name} is {value!r}; an integer is needed")
+    for name, value in values.items():
+        if type(defaults[name]) is int and type(value) is not int:
+            raise ConfigError(f"{where}: {name} is {value!r}; an integer is needed")
     try:
         return kind(**values)
     except TypeError as error:

@@ -63,9 +63,9 @@ class Muon(AdamW):
         for sides, same in itertools.groupby(found, _sides):
             parameters = list(same)
             steps = self._after_momentum(parameters)
-            directions = orthogonal(torch.cat([step.reshape(-1, *sides) for step in steps]))
-            parts = torch.split(directions, [parameter.numel() // math.prod(sides) for parameter in parameters])
-            shaped = [part.view_as(parameter) for part, parameter in zip(parts, parameters, strict=True)]
+            matrices = [step.reshape(-1, *sides) for step in steps]
+            directions = torch.split(orthogonal(torch.cat(matrices)), [len(each) for each in matrices])
+            shaped = [each.view_as(parameter) for each, parameter in zip(directions, parameters, strict=True)]
             torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
             torch._foreach_add_(parameters, shaped, alpha=-group["lr"] * RMS * max(sides) ** 0.5)
             for parameter in parameters:

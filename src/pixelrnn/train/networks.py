@@ -84,15 +84,15 @@ class _Recording:
     def __call__(self, x: Tensor, label: Tensor | None = None, context: Tensor | None = None) -> Tensor:
         if not (self.network.training and torch.is_grad_enabled()):
             return self.plain(x, label, context)
-        key: list[Any] = [None if tensor is None else (tensor.shape, tensor.dtype) for tensor in (x, label, context)]
-        key += [torch.is_autocast_enabled("cuda"), torch.get_autocast_dtype("cuda")]
+        kinds = tuple(None if tensor is None else (tensor.shape, tensor.dtype) for tensor in (x, label, context))
+        key = (kinds, torch.is_autocast_enabled("cuda"), torch.get_autocast_dtype("cuda"))
         given = [tensor for tensor in (x, label, context) if tensor is not None]
-        if tuple(key) not in self.replays:
+        if key not in self.replays:
             plain = _Plain(self.network, self.plain, has_label=label is not None)
             samples = tuple(tensor.clone() for tensor in given)
             with torch.random.fork_rng([x.device]):  # so that the first pass draws what it would without
-                self.replays[tuple(key)] = torch.cuda.make_graphed_callables(plain, samples, allow_unused_input=True)
-        parameters: Tensor = self.replays[tuple(key)](*given)
+                self.replays[key] = torch.cuda.make_graphed_callables(plain, samples, allow_unused_input=True)
+        parameters: Tensor = self.replays[key](*given)
         return parameters
 
 
