@@ -26,6 +26,12 @@ ARCHITECTURES = ["diagonal-bilstm", "row-lstm", "pixelcnn", "gated-pixelcnn"]
 
 
 @pytest.fixture(autouse=True)
+def _seeded() -> None:
+    """No test depends on which others ran before it."""
+    torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIXELRNN_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
 

@@ -33,7 +33,7 @@ def test_causality_beside_conditions(architecture):
     fields = {"architecture": architecture, "shape": (2, 4, 4), "levels": 3}
     plain = build(**fields)
     model = build(**fields, classes=2, context=(1, 2, 2))
-    label, tries = torch.tensor([1]), range(6)  # at a single x a ReLU may hide what is there
+    label, tries = torch.tensor([1]), range(6)  # at a single x a ReLU or a gate may hide what is there
     xs, contexts = torch.randn(6, 1, 2, 4, 4, dtype=torch.float64), torch.randn(6, 1, 1, 2, 2, dtype=torch.float64)
 
     def depends(function, *arguments):
@@ -46,8 +46,8 @@ def test_causality_beside_conditions(architecture):
     on_x, on_context = depends(lambda x, context: model.network(x, label, context), xs, contexts)
     assert torch.equal(on_x, without)
     assert on_context[:, :, :, 0].any(-1).any(-1).all(), "every sub-pixel knows something of the context"
-    first, second = (model.network(xs[0], torch.tensor([label]), contexts[0]) for label in range(2))
-    assert ((first - second).abs().amax(2) > 0).all(), "the label reaches every sub-pixel"
+    first, second = (model.network(xs[:, 0], torch.full((6,), label), contexts[:, 0]) for label in range(2))
+    assert ((first - second).abs().amax((0, 2)) > 0).all(), "the label reaches every sub-pixel"
 
 
 def test_context_network_reads_a_square_around_its_pixel():
