@@ -141,7 +141,9 @@ def trained(tmp_path_factory):
 def test_what_is_pushed_can_be_fetched(trained, hub, tmp_path):
     _, files, command = hub
     config = json.loads((trained / "config.json").read_text())
-    (trained / "config.json").write_text(json.dumps(config | {"source": "/home/someone/secret/digits.zip"}))
+    train = config["train"] | {"start": "/home/someone/secret/earlier"}
+    elsewhere = config | {"source": "/home/someone/secret/digits.zip", "train": train}
+    (trained / "config.json").write_text(json.dumps(elsewhere))
     pushed = command("push", trained, "me/digits", "--licence", "mit", "--json")
     (trained / "config.json").write_text(json.dumps(config))
     assert pushed.returncode == 0, pushed.stderr
@@ -149,6 +151,7 @@ def test_what_is_pushed_can_be_fetched(trained, hub, tmp_path):
     assert sorted(files) == ["README.md", "config.json", "model.safetensors"]
     assert files["model.safetensors"] == (trained / "model.safetensors").read_bytes()
     assert b"digits.zip" in files["README.md"]
+    assert b"start: earlier" in files["README.md"]
     assert not any(b"secret" in content for content in files.values())
     # Nothing but what the model is made of is fetched.
     files["evil.py"] = b"print(1)"

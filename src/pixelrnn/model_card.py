@@ -3,6 +3,7 @@
 import dataclasses
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,9 @@ def model_card(folder: str | Path, name: str, licence: str | None = None) -> str
         RunError: If the folder holds no model, or `huggingface_hub` is not installed.
     """
     folder = zoo.find(folder)
-    recorded, config = storage.read_json(folder / CONFIG), storage.read_config(folder, ModelConfig)
+    recorded, config = _with_places(storage.read_json(folder / CONFIG), _last), storage.read_config(folder, ModelConfig)
     weights = sum(tensor.numel() for tensor in storage.read_tensors(folder / MODEL)[0].values())
-    best, source = storage.best_validation(storage.read_validations(folder)), _last(recorded.get("source"))
+    best, source = storage.best_validation(storage.read_validations(folder)), recorded.get("source")
     head = hub.card_head(
         name,
         task=_task(config),
@@ -100,11 +101,8 @@ def push_to_hub(folder: str | Path, name: str, *, private: bool = False, licence
     card = model_card(folder, name, licence)
     with tempfile.TemporaryDirectory() as temporary:
         copy = Path(temporary)
-        recorded = storage.read_json(folder / CONFIG)
-        source = recorded.get("source")
-        # Elsewhere a path would be that of other images, or of none.
-        kept = source if source == "digits" or hub.is_there(source or "") else None
-        storage.write_json(copy / CONFIG, recorded | {"source": kept})
+        # Elsewhere a path would be that of other images or another model, or of none.
+        storage.write_json(copy / CONFIG, _with_places(storage.read_json(folder / CONFIG), lambda _: None))
         shutil.copyfile(folder / MODEL, copy / MODEL)
         storage.write_text(copy / "README.md", card)
         return hub.upload(copy, name, private=private)
@@ -117,9 +115,21 @@ def _task(config: ModelConfig) -> str | None:
     return None if config.classes else "unconditional-image-generation"
 
 
-def _last(source: str | None) -> str | None:
-    """The last part of a path, or a name on the hub as it is."""
-    return source if source is None or hub.is_there(source) else Path(source).name
+def _with_places(recorded: dict[str, Any], rename: Callable[[str], str | None]) -> dict[str, Any]:
+    """What is recorded of a run, with paths of this machine renamed, and names that mean the same anywhere kept."""
+    everywhere = {"digits", *zoo.names()}
+
+    def place(name: str | None) -> str | None:
+        return name if name is None or name in everywhere or hub.is_there(name) else rename(name)
+
+    placed = recorded | {"source": place(recorded.get("source"))}
+    if "train" in recorded:
+        placed["train"] = recorded["train"] | {"start": place(recorded["train"].get("start"))}
+    return placed
+
+
+def _last(path: str) -> str:
+    return Path(path).name
 
 
 def _changed(fields: dict[str, Any], kind: type[ModelConfig | DataConfig | TrainConfig]) -> list[str]:

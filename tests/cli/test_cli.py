@@ -196,6 +196,31 @@ def test_evaluate_warns_when_the_source_has_changed(capsys, tmp_path):
     assert "the run was begun with" in capsys.readouterr().err
 
 
+def test_train_starts_from_a_model(capsys, trained, tmp_path):
+    """The network is the model's; images of another size and other training options are the new run's."""
+    for n in range(12):
+        picture("L", size=(10, 9), seed=n).save(tmp_path / f"{n:02d}.png")
+    settings = ["--start", trained, "--levels", 17, "--steps", 1, "--samples", 0, "--out", tmp_path / "runs" / "a"]
+    assert run("train", tmp_path, *settings) == 0
+    made = json.loads((tmp_path / "runs" / "a" / "config.json").read_text())
+    earlier = json.loads((trained / "config.json").read_text())
+    assert made["model"] == earlier["model"] | {"shape": [1, 9, 10]}
+    assert made["train"]["start"] == str(trained)
+    capsys.readouterr()
+    for options, message in {
+        ("--layers", 3): f"--layers cannot be given with --start: the network is that of {trained}",
+        ("--no_skip",): "--no-skip cannot be given with --start",
+        ("--levels", 8): "the images have 1 channels and 8 levels; the model takes 1 channels and 17 levels",
+        ("--channels", "rgb"): "the images have 3 channels and 17 levels; the model takes 1 channels",
+        ("--resume", trained): "cannot be given with --resume",
+        ("--start", "no-such-model"): "no-such-model is neither a folder nor one of the shipped models",
+        ("--start", tmp_path): "no config.json here; is this a run or model folder?",
+    }.items():
+        assert run("train", tmp_path, *settings[:-1], tmp_path / "runs" / "b", *options) == 2
+        assert message in capsys.readouterr().err
+        assert not (tmp_path / "runs" / "b").exists()
+
+
 def test_training_ends_with_the_commands_that_use_the_result(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert run("train", "digits", "--layers", 1, "--hidden", 4, "--steps", 2, "--samples", 0, "--valid-images", 5) == 0

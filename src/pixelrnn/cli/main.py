@@ -128,7 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         command = parse(arguments)
         if isinstance(command, Train):
-            command.refuse_with_resume(arguments)
+            command.refuse_ignored(arguments)
         with insistent():
             return fetched(command).run()
     except BrokenPipeError:

@@ -40,11 +40,12 @@ ModelFolder = Annotated[
 """An argument that names a run or model folder, a shipped model, or one of the Hugging Face hub."""
 
 
-def require_model(folder: Path) -> None:
+def require_model(model: str | Path) -> None:
     """Check, without torch, that an argument names a model; raises `RunError` if not."""
-    if hub.is_there(folder):
-        hub.split(folder)
+    if hub.is_there(model):
+        hub.split(model)
         return
+    folder = zoo.find(model)
     if not folder.exists():
         shipped = ", ".join(zoo.names())
         raise RunError(f"{folder} is neither a folder nor one of the shipped models {shipped} (nor hf:owner/name)")

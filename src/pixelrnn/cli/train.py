@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import tyro
 
+from pixelrnn import zoo
 from pixelrnn.cli.console import is_first_process, progress, say, show_json
 from pixelrnn.cli.interrupt import stoppable
 from pixelrnn.cli.machine import Machine
+from pixelrnn.cli.model_folder import open_model, require_model
 from pixelrnn.cli.sources import load
 from pixelrnn.config import DataConfig, ModelConfig, TrainConfig, require_run, require_source
 from pixelrnn.errors import ConfigError, RunExistsError
@@ -23,6 +25,11 @@ if TYPE_CHECKING:
 __all__ = ["INTERRUPTED", "Train", "train_with_progress"]
 
 INTERRUPTED = 130
+MODEL_FIELDS = {field.name for field in dataclasses.fields(ModelConfig)} - {
+    field.name
+    for field in dataclasses.fields(DataConfig)  # the levels of a model are those of its images
+}
+MODEL_OPTIONS = [f"--{prefix}{name.replace('_', '-')}" for name in sorted(MODEL_FIELDS) for prefix in ("", "no-")]
 WITH_RESUME = ("--resume", "--minutes", "--steps", "--epochs", "--device", "--threads", "--cuda-graph", "--json")
 
 
@@ -37,10 +44,12 @@ class Train:
         pixelrnn train letters/ --labels --label-dropout 0.1
         pixelrnn train photos/ --size 32 --scales 3
         pixelrnn train photos/ --size 32 --context grey
+        pixelrnn train photos/ --size 32 --start cifar-row-lstm --learning-rate 1e-3
         pixelrnn train --resume runs/mnist
         torchrun --nproc-per-node 2 -m pixelrnn train digits --steps 500
 
-    Ctrl-C saves and stops; --resume goes on from there, and takes only a new budget and machine settings.
+    Ctrl-C saves and stops; --resume goes on from there, and takes only a new budget and machine settings. With --start
+    a new run begins with the weights of a model, on other images or with other options; the network is that model's.
     """
 
     source: tyro.conf.Positional[str | None] = None
@@ -71,18 +80,33 @@ class Train:
             raise ConfigError("train needs a source: digits, a folder or a file of images (or --resume RUN)")
         else:
             require_source(self.source)
-        if self.train.separately and self.model.scales == 1 and self.resume is None:
+            if self.train.start is not None:
+                require_model(self.train.start)
+            else:
+                self._check_model()
+
+    def _check_model(self) -> None:
+        """Check what a new model would be against the data and the training."""
+        if self.train.separately and self.model.scales == 1:
             raise ConfigError("separately is for a Multi-Scale model; give --scales 2 or more")
-        if self.train.dropout and self.model.architecture == "local" and self.resume is None:
+        if self.train.dropout and self.model.architecture == "local":
             raise ConfigError("dropout is for all architectures but local; leave --dropout away")
-        if self.model.label_dropout and not self.data.labels and self.resume is None:
+        if self.model.label_dropout and not self.data.labels:
             raise ConfigError("label_dropout withholds labels; give --labels as well")
 
-    def refuse_with_resume(self, arguments: Sequence[str]) -> None:
-        """Refuse options that a resumed run would have to ignore."""
-        if self.resume is None:
-            return
-        options = [argument.split("=")[0] for argument in arguments if argument.startswith("--")]
+    def refuse_ignored(self, arguments: Sequence[str]) -> None:
+        """Refuse options that would have to be ignored: of a resumed run, and of a model that is there already."""
+        options = [argument.split("=")[0].replace("_", "-") for argument in arguments if argument.startswith("--")]
+        if self.resume is not None:
+            self._refuse_with_resume(options)
+        elif self.train.start is not None:
+            refused = [option for option in options if option in MODEL_OPTIONS]
+            if refused:
+                raise ConfigError(
+                    f"{refused[0]} cannot be given with --start: the network is that of {self.train.start}"
+                )
+
+    def _refuse_with_resume(self, options: Sequence[str]) -> None:
         refused = [option for option in options if option not in WITH_RESUME]
         if refused or self.source is not None:
             what = refused[0] if refused else "a source"
@@ -108,9 +132,9 @@ class Train:
             if self.resume:
                 model, folder = load_model(self.resume), self.resume
             else:
-                config = dataclasses.replace(self.model, **data.model_fields)
-                model = build_model(config, seed=train_config.seed)
-                folder = Path(str(processes.broadcast(str(self.out or _free_folder(source, config.architecture)))))
+                model = build_model(self._model_config(data), seed=train_config.seed)
+                free = str(self.out or _free_folder(source, model.config.architecture))
+                folder = Path(str(processes.broadcast(free)))
             if not is_silent:
                 _announce(model, data, device, is_aside=self.json)
             try:
@@ -148,6 +172,16 @@ class Train:
         budget: dict[str, Any] = {name: getattr(self.train, name) for name in ("minutes", "steps", "epochs")}
         config = recorded.with_budget(**budget) if any(budget.values()) else recorded
         return str(read_json(self.resume / CONFIG)["source"]), read_config(self.resume, DataConfig), config
+
+    def _model_config(self, data: "Data") -> ModelConfig:
+        """The network as given, or that of the model to start from, for these images."""
+        if self.train.start is None:
+            return dataclasses.replace(self.model, **data.model_fields)
+        from pixelrnn.train.agreement import check
+
+        start = open_model(zoo.find(self.train.start))
+        check(start, data)
+        return dataclasses.replace(start.config, **data.model_fields)
 
 
 def _announce(model: "AbstractImageModel", data: "Data", device: object, *, is_aside: bool) -> None:

@@ -18,6 +18,9 @@ Precision = Literal["float32", "bfloat16"]
 class TrainConfig:
     """How a model is trained. Of steps, epochs and minutes at most one is given."""
 
+    start: str | None = None
+    """Run or model folder, name of a shipped model, or hf:owner/name, to train further, instead of a new model."""
+
     minutes: float | None = None
     """Budget as training time; 20 if no budget is given. Runs repeat exactly only with steps or epochs."""
 

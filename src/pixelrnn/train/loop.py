@@ -19,25 +19,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pixelrnn import conditions, figures
+from pixelrnn import figures
 from pixelrnn.abstract import AbstractImageModel
 from pixelrnn.config import TrainConfig
 from pixelrnn.data.images import Data, Examples
-from pixelrnn.errors import ConfigError, DataError, RunError
+from pixelrnn.errors import ConfigError, RunError
 from pixelrnn.names import MODEL
 from pixelrnn.storage import read_tensors, write_tensors
 from pixelrnn.train import networks, processes
 from pixelrnn.train import optimiser as rules
+from pixelrnn.train.agreement import check, take_weights
 from pixelrnn.train.checkpoint import Counters, load_state, save_state
 from pixelrnn.train.evaluation import evaluate
 from pixelrnn.train.folder import RunFolder
 from pixelrnn.train.journal import Journal
 
-__all__ = ["DEFAULT_MINUTES", "Progress", "Run", "check", "fit"]
+__all__ = ["DEFAULT_MINUTES", "Progress", "Run", "fit"]
 
 DEFAULT_MINUTES = 20.0
 LINES_PER_EVALUATION = 10
-COLOURS_SEEN = 64  # images whose colours are checked before a training
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +97,7 @@ def fit(
     and `samples/`; a run that is killed at any moment can be loaded and resumed.
 
     Args:
-        model: Trained in place, on its device.
+        model: Trained in place, on its device, from the weights it has, or those of the model that is the `start`.
         data: What to learn from.
         config: How to train.
         folder: Where to write; nothing is written if not given.
@@ -110,7 +110,7 @@ def fit(
         RunError: If the loss is no longer finite (the last state with a finite loss is kept); if the folder exists and
             `resume` is not set, holds no run, is in use, or if its source has changed.
         ConfigError: If `resume` is set without a folder, or TensorBoard is wanted and not installed; if dropout or a
-            CUDA graph is wanted where it cannot be.
+            CUDA graph is wanted where it cannot be; if the `start` is another kind of model.
     """
     config = (config or TrainConfig()).for_architecture(model.config.architecture)
     folder = Path(folder) if folder else None
@@ -120,6 +120,8 @@ def fit(
         raise ConfigError("separately is set; fit trains all scales together, fit_scales one after the other")
     if resume and folder is None:
         raise ConfigError("resume is set, but no folder is given")
+    if config.start is not None and not resume:
+        take_weights(model, config.start)
     with contextlib.ExitStack() as stack:
         if folder is not None:
             run = RunFolder(folder, model, data, config)
@@ -127,53 +129,6 @@ def fit(
         training = _Training(model, data, config, folder, cuda_graph=cuda_graph)
         is_finished = training.run(callback or (lambda _: None))
     return Run(folder, training.journal.lines, training.at.step, is_finished, training.at.best)
-
-
-def check(model: AbstractImageModel, data: Data) -> None:
-    """Refuse data that a model cannot learn from: `DataError`."""
-    config, fields = model.config, data.model_fields
-    if data.shape[0] != config.shape[0] or data.levels != config.levels:
-        raise DataError(
-            f"the images have {data.shape[0]} channels and {data.levels} levels; "
-            f"the model takes {config.shape[0]} channels and {config.levels} levels"
-        )
-    for name in ("classes", "copies_context"):
-        if getattr(config, name) != fields[name]:
-            raise DataError(f"{name} of the data is {fields[name]}, that of the model {getattr(config, name)}")
-    if _relation(config.shape, config.context) != _relation(data.shape, data.context_shape):
-        raise DataError(
-            f"context of the data is {data.context_shape} for images of {data.shape}, "
-            f"that of the model {config.context} for {config.shape}"
-        )
-    if data.train.patch is not None and data.train.align % config.grid:
-        raise DataError(
-            f"patches begin at multiples of {data.train.align}; the model has a grid of {config.grid}, "
-            f"so give align {config.grid} (--align {config.grid})"
-        )
-    if data.config.support and not config.takes_support:
-        raise DataError(f"support is set, which architecture {config.architecture!r} does not take; 'local' does")
-    if config.label_dropout and not config.classes:
-        raise DataError("label_dropout is set, but the data have no labels to withhold; read them with labels=True")
-    if not len(data.train) or not len(data.valid):
-        raise DataError(
-            f"{len(data.train)} images to train on and {len(data.valid)} to validate on; at least 1 of each is needed "
-            "(3 images in all, if the source has no splits)"
-        )
-    _check_colours(model, data)
-
-
-def _check_colours(model: AbstractImageModel, data: Data) -> None:
-    """Look at some of the images: colours that the model takes for impossible would end the training later."""
-    config = model.config
-    if config.colours != "rgb":
-        seen = [images.batch(range(min(len(images), COLOURS_SEEN))) for images in (data.train, data.valid)]
-        if any(bool((conditions.planes(config, x)[1]).any()) for x in seen):  # type: ignore[union-attr]
-            raise DataError(f"the images have colours that never come from {config.colours}; choose other colours")
-
-
-def _relation(shape: tuple[int, int, int], context: tuple[int, int, int] | None) -> tuple[int, float, float] | None:
-    """Channels of a context, and the rows and columns of an image for each of it: all that has to agree."""
-    return None if context is None else (context[0], shape[1] / context[1], shape[2] / context[2])
 
 
 class _Training:

@@ -13,9 +13,10 @@ from pixelrnn.multiscale import MultiScaleModel
 from pixelrnn.names import MODEL
 from pixelrnn.storage import write_tensors
 from pixelrnn.train import networks, processes
+from pixelrnn.train.agreement import check, take_weights
 from pixelrnn.train.folder import RunFolder
 from pixelrnn.train.journal import Journal
-from pixelrnn.train.loop import DEFAULT_MINUTES, Progress, Run, check, fit
+from pixelrnn.train.loop import DEFAULT_MINUTES, Progress, Run, fit
 
 __all__ = ["fit_scales"]
 
@@ -58,6 +59,8 @@ def fit_scales(
     check(model, data)
     networks.check(model, config, cuda_graph=cuda_graph)
     model.require_size((data.shape[1], data.shape[2]))
+    if config.start is not None and not resume:
+        take_weights(model, config.start)
     runs: list[Run] = []
     with contextlib.ExitStack() as stack:
         if folder is not None:
@@ -92,8 +95,8 @@ def fit_scales(
 
 
 def _share(config: TrainConfig, share: float) -> TrainConfig:
-    """The budget of one scale."""
-    config = dataclasses.replace(config, separately=False)
+    """What is left for one scale: its share of the budget, and the weights that it has by now."""
+    config = dataclasses.replace(config, separately=False, start=None)
     if config.steps is not None or config.epochs is not None:
         return config
     return config.with_budget(minutes=(config.minutes or DEFAULT_MINUTES) * share)
