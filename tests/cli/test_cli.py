@@ -261,6 +261,10 @@ def test_sample(capsys, trained, tmp_path):
     assert run("sample", trained, "-n", 3, "--seed", 5, "--out", tmp_path / "a", "--batch", 2) == 0
     names = sorted(path.name for path in (tmp_path / "a").iterdir())
     assert names == ["grid.png", "seed-5-000000.png", "seed-5-000001.png", "seed-5-000002.png"]
+    assert run("sample", trained, "-n", 3, "--seed", 5, "--out", tmp_path / "a") == 0
+    assert "warning" not in capsys.readouterr().err
+    assert run("sample", trained, "-n", 1, "--seed", 5, "--out", tmp_path / "a") == 0
+    assert "a also holds PNG files of earlier calls, or your own: 2" in capsys.readouterr().err
     assert run("sample", trained, "-n", 1, "--seed", 5, "--out", tmp_path / "b") == 0
     first = (tmp_path / "b" / "seed-5-000000.png").read_bytes()
     assert first == (tmp_path / "a" / "seed-5-000000.png").read_bytes()
