@@ -286,7 +286,7 @@ def test_ctrl_c_leaves_nothing(model, tmp_path):
         time.sleep(0.1)
     time.sleep(1)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=300)
     assert process.returncode == 130, said
     assert b"interrupted" in said
     assert list((tmp_path / "out").iterdir()) == []

@@ -86,7 +86,7 @@ def test_two_processes_build_it_at_once(folder):
     code = f"from pixelrnn.data import load_data; print({load}.whole.batch(range(206)).sum().item())"
     command = [sys.executable, "-c", code]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ.copy()) for _ in range(2)]
-    sums = [process.communicate(timeout=120)[0] for process in both]
+    sums = [process.communicate(timeout=300)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0]
     assert sums[0] == sums[1]
     assert len(entries(folder)) == 1
