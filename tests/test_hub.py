@@ -25,7 +25,7 @@ from pixelrnn import (
     push_to_hub,
 )
 from pixelrnn.cli.model_folder import home
-from pixelrnn.model_card import model_card
+from pixelrnn.model_card import _with_places, model_card
 from tests.cli.test_cli import run
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -141,7 +141,7 @@ def trained(tmp_path_factory):
 def test_what_is_pushed_can_be_fetched(trained, hub, tmp_path):
     _, files, command = hub
     config = json.loads((trained / "config.json").read_text())
-    train = config["train"] | {"start": "/home/someone/secret/earlier"}
+    train = config["train"] | {"start_from": "/home/someone/secret/earlier"}
     elsewhere = config | {"source": "/home/someone/secret/digits.zip", "train": train}
     (trained / "config.json").write_text(json.dumps(elsewhere))
     pushed = command("push", trained, "me/digits", "--licence", "mit", "--json")
@@ -151,7 +151,7 @@ def test_what_is_pushed_can_be_fetched(trained, hub, tmp_path):
     assert sorted(files) == ["README.md", "config.json", "model.safetensors"]
     assert files["model.safetensors"] == (trained / "model.safetensors").read_bytes()
     assert b"digits.zip" in files["README.md"]
-    assert b"start: earlier" in files["README.md"]
+    assert b"start_from: earlier" in files["README.md"]
     assert not any(b"secret" in content for content in files.values())
     # Nothing but what the model is made of is fetched.
     files["evil.py"] = b"print(1)"
@@ -169,6 +169,20 @@ def test_what_is_pushed_can_be_fetched(trained, hub, tmp_path):
     said = command("evaluate", "hf:me/digits")
     assert said.returncode == 2
     assert "names no source of images; give one" in said.stderr
+
+
+@pytest.mark.parametrize(
+    ("source", "start_from", "kept"),
+    [
+        ("digits", "emoji", ("digits", "emoji")),
+        ("emoji", "digits", (None, None)),  # folders, that have the names of other things here
+        ("hf:me/images", "hf:me/model", ("hf:me/images", "hf:me/model")),
+        (None, None, (None, None)),
+    ],
+)
+def test_names_that_mean_the_same_anywhere_are_pushed(source, start_from, kept):
+    placed = _with_places({"source": source, "train": {"start_from": start_from}}, lambda _: None)
+    assert (placed["source"], placed["train"]["start_from"]) == kept
 
 
 def is_a_line(said, begin, end=""):

@@ -80,7 +80,7 @@ def push_to_hub(folder: str | Path, name: str, *, private: bool = False, licence
     """Put the model of a run or model folder on the Hugging Face hub, with a card (extra `hub`).
 
     What leaves the machine are weights, configurations, names of labels, numbers of images, the best validation and,
-    in the card alone, the last part of the path where the images lay.
+    in the card alone, the last part of the path where the images lay, and of that of the model it started from.
 
     Args:
         folder: Of the run or model.
@@ -117,14 +117,15 @@ def _task(config: ModelConfig) -> str | None:
 
 def _with_places(recorded: dict[str, Any], rename: Callable[[str], str | None]) -> dict[str, Any]:
     """What is recorded of a run, with paths of this machine renamed, and names that mean the same anywhere kept."""
-    everywhere = {"digits", *zoo.names()}
 
-    def place(name: str | None) -> str | None:
-        return name if name is None or name in everywhere or hub.is_there(name) else rename(name)
+    def place(name: str | None, is_known: bool) -> str | None:
+        return name if name is None or is_known or hub.is_there(name) else rename(name)
 
-    placed = recorded | {"source": place(recorded.get("source"))}
-    if "train" in recorded:
-        placed["train"] = recorded["train"] | {"start": place(recorded["train"].get("start"))}
+    source, train = recorded.get("source"), recorded.get("train")
+    placed = recorded | {"source": place(source, source == "digits")}
+    if train is not None:
+        start = train.get("start_from")
+        placed["train"] = train | {"start_from": place(start, start in zoo.names() and zoo.is_shipped(zoo.find(start)))}
     return placed
 
 

@@ -1,5 +1,7 @@
 """The command line as people meet it: help, refusals, results."""
 
+import dataclasses
+import itertools
 import json
 import re
 import shutil
@@ -11,10 +13,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.distributed.run import get_args_parser
 
 from pixelrnn import DataConfig, ImageModel, ModelConfig, load_data
 from pixelrnn.cli import main
 from pixelrnn.cli.conditions import read_contexts
+from pixelrnn.cli.evaluate import Evaluate
+from pixelrnn.cli.train import Train
 from pixelrnn.config import to_json
 from pixelrnn.data.single import read_image, read_opacity
 from tests.pictures import picture
@@ -126,7 +131,7 @@ assert not heavy, heavy
         (["train", "digits", "--threads", "0"], "threads is 0; at least 1 is needed"),
         (["train", "digits", "--seed", "-1"], "seed is -1; 0 to 2^63 - 1 are allowed"),
         (["train", "digits", "--epochs", "inf"], "epochs is inf; it must be above 0 and finite"),
-        (["train", "digits", "--separately"], "separately is for a Multi-Scale model; give --scales 2 or more"),
+        (["train", "digits", "--separately"], "separately is for a Multi-Scale model (--scales 2 or more)"),
         (["train", "digits", "--scales", "5"], "height and width must be multiples of 16; they are 8 and 8"),
         (["train", "digits", "--context", "grey"], "context 'grey' needs colour images; these have 1 channels"),
         (["train", "digits", "--label-dropout", "0.1"], "label_dropout withholds labels; give --labels as well"),
@@ -200,25 +205,64 @@ def test_train_starts_from_a_model(capsys, trained, tmp_path):
     """The network is the model's; images of another size and other training options are the new run's."""
     for n in range(12):
         picture("L", size=(10, 9), seed=n).save(tmp_path / f"{n:02d}.png")
-    settings = ["--start", trained, "--levels", 17, "--steps", 1, "--samples", 0, "--out", tmp_path / "runs" / "a"]
+    settings = ["--start-from", trained, "--levels", 17, "--steps", 1, "--samples", 0, "--out", tmp_path / "runs" / "a"]
     assert run("train", tmp_path, *settings) == 0
     made = json.loads((tmp_path / "runs" / "a" / "config.json").read_text())
     earlier = json.loads((trained / "config.json").read_text())
     assert made["model"] == earlier["model"] | {"shape": [1, 9, 10]}
-    assert made["train"]["start"] == str(trained)
+    assert made["train"]["start_from"] == str(trained)
     capsys.readouterr()
     for options, message in {
-        ("--layers", 3): f"--layers cannot be given with --start: the network is that of {trained}",
-        ("--no_skip",): "--no-skip cannot be given with --start",
-        ("--levels", 8): "the images have 1 channels and 8 levels; the model takes 1 channels and 17 levels",
+        ("--layers", 3): f"--layers cannot be given with --start-from: {trained} keeps its own",
+        ("--no_skip",): "--no-skip cannot be given with --start-from",
+        (
+            "--levels",
+            8,
+        ): "the images have 1 channels and 8 levels; the model takes 1 channels and 17 levels (--levels 17)",
         ("--channels", "rgb"): "the images have 3 channels and 17 levels; the model takes 1 channels",
         ("--resume", trained): "cannot be given with --resume",
-        ("--start", "no-such-model"): "no-such-model is neither a folder nor one of the shipped models",
-        ("--start", tmp_path): "no config.json here; is this a run or model folder?",
+        ("--start-from", "no-such-model"): "no-such-model is neither a folder nor one of the shipped models",
+        ("--separately",): "separately is for a Multi-Scale model (--scales 2 or more)",
+        ("--start-from", tmp_path): "no config.json here; is this a run or model folder?",
     }.items():
         assert run("train", tmp_path, *settings[:-1], tmp_path / "runs" / "b", *options) == 2
         assert message in capsys.readouterr().err
         assert not (tmp_path / "runs" / "b").exists()
+
+
+def test_train_starts_from_a_model_of_labels(capsys, tmp_path):
+    """They are told apart by their names, not their order."""
+    for folder, labels in {"pets": "ac", "more": "bc", "one": "c"}.items():
+        for label, n in itertools.product(labels, range(6)):
+            path = tmp_path / folder / label / f"{n}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            picture("L", size=(8, 8), seed=n).save(path)
+    settings = ["--labels", "--steps", 1, "--samples", 0]
+    small = ["--layers", 1, "--hidden", 4]
+    assert run("train", tmp_path / "pets", *settings, *small, "--out", tmp_path / "runs" / "a") == 0
+    start = ["--start-from", tmp_path / "runs" / "a"]
+    assert run("train", tmp_path / "one", *settings, *start, "--out", tmp_path / "runs" / "b") == 0
+    assert json.loads((tmp_path / "runs" / "b" / "config.json").read_text())["labels"] == ["a", "c"]
+    assert run("train", "--resume", tmp_path / "runs" / "b", "--steps", 2) == 0
+    capsys.readouterr()
+    assert run("train", tmp_path / "more", *settings, *start, "--out", tmp_path / "runs" / "c") == 2
+    assert "'b' is none of the labels that the model knows: a, c" in capsys.readouterr().err
+    assert run("train", tmp_path / "one", "--size", 8, *start, "--steps", 1) == 2
+    assert "classes of the data is 0, that of the model 2 (--labels)" in capsys.readouterr().err
+
+
+def test_torchrun_takes_no_option_for_one_of_its_own():
+    """It looks for its options behind the name of the program as well, and takes beginnings of them for them."""
+    theirs = {option for action in get_args_parser()._actions for option in action.option_strings}
+
+    def names(kind):
+        for field in dataclasses.fields(kind):
+            is_group = dataclasses.is_dataclass(field.type)
+            yield from names(field.type) if is_group else [f"--{field.name.replace('_', '-')}"]
+
+    ours = set(names(Train)) | set(names(Evaluate))
+    assert {"--levels", "--layers", "--start-from", "--device", "--json"} <= ours
+    assert {(our, their) for our in ours for their in theirs if their.startswith(our)} == set()
 
 
 def test_training_ends_with_the_commands_that_use_the_result(capsys, tmp_path, monkeypatch):

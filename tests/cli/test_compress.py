@@ -209,7 +209,7 @@ def test_pack_does_not_draw_over_a_picture(digits, tmp_path, capsys):
 
 
 def test_pack_as_json_from_a_model(model, digits, capsys):
-    assert run("pack", digits, "--minutes", 0.01, "--start", model, "--json", "--no-compare", "-o", "a.pxr") == 0
+    assert run("pack", digits, "--minutes", 0.01, "--start-from", model, "--json", "--no-compare", "-o", "a.pxr") == 0
     done = json.loads(capsys.readouterr().out)
     assert done["archive"] == "a.pxr"
     assert done["compressed"]["coded"] == 80
@@ -243,7 +243,7 @@ def test_pack_as_json_from_a_model(model, digits, capsys):
         (["pack", "there.txt", "-o", "b.pxr"], "there are no pictures that a model could learn"),
         (["pack", "empty"], "empty: there are no files to compress"),
         (
-            ["pack", "there.txt", "-o", "b.pxr", "--start", "nowhere"],
+            ["pack", "there.txt", "-o", "b.pxr", "--start-from", "nowhere"],
             "is neither a folder nor one of the shipped models",
         ),
     ],

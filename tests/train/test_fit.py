@@ -222,7 +222,9 @@ def test_a_new_budget_is_recorded(data, tmp_path):
 def test_other_images_than_those_begun_with_are_refused(data, tmp_path):
     fit(model(), data, config(), folder=tmp_path / "run", callback=lambda _: True)
     fewer = load_data("digits", levels=4, limit=100)
-    with pytest.raises(RunError, match=r"digits now gives .*100.*; the run was begun with .*1437.*: --start .*run"):
+    with pytest.raises(
+        RunError, match=r"digits now gives .*100.*; the run was begun with .*1437.*a new one can --start-from .*run"
+    ):
         fit(model(), fewer, config(), folder=tmp_path / "run", resume=True)
 
 

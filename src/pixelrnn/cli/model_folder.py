@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from pixelrnn.abstract import AbstractImageModel
 
-__all__ = ["ModelFolder", "fetched", "home", "open_model", "require_model"]
+__all__ = ["ModelFolder", "fetched", "home", "open_model", "require_model", "warn_if_untrained"]
 
 
 Command = TypeVar("Command")
@@ -72,9 +72,16 @@ def home(model: Path) -> Path:
 def open_model(run_folder: Path, device: "torch.device | str" = "cpu") -> "AbstractImageModel":
     """The model of a folder, with a warning if it is that of a run without any validation yet."""
     from pixelrnn.pretrained import load_model
-    from pixelrnn.storage import is_trained
 
     model = load_model(run_folder).to(device)
+    warn_if_untrained(run_folder)
+    return model
+
+
+def warn_if_untrained(run_folder: Path) -> None:
+    """Say so, if a run has no validation yet."""
+    from pixelrnn.storage import is_trained
+
     if is_first_process() and not is_trained(run_folder):
         scales = ", ".join(sorted(path.name for path in run_folder.glob("scale-*")))
         begun = f" (begun: {scales})" if scales else ""
@@ -82,4 +89,3 @@ def open_model(run_folder: Path, device: "torch.device | str" = "cpu") -> "Abstr
             f"warning: {run_folder} is not trained yet{begun}; go on with: pixelrnn train --resume {run_folder}",
             is_aside=True,
         )
-    return model

@@ -46,7 +46,7 @@ class Pack:
     minutes: float = 20.0
     """Time for choosing and training the model; reading, rounding and compressing come on top."""
 
-    start: ModelFolder | None = None
+    start_from: ModelFolder | None = None
     """Run or model folder, name of a shipped model, or hf:owner/name, to train further, instead of a new model."""
 
     seed: int = 0
@@ -64,8 +64,8 @@ class Pack:
     def __post_init__(self) -> None:
         """Check what can be checked without torch."""
         require_seed("seed", self.seed)
-        if self.start is not None:
-            require_model(self.start)
+        if self.start_from is not None:
+            require_model(self.start_from)
         chart = _chart(self.writing.archive(self.source))
         if self.compare and chart.exists() and not self.writing.overwrite:
             raise ArchiveError(f"{chart} exists; choose another name with --out, or give --overwrite or --no-compare")
@@ -82,7 +82,7 @@ class Pack:
                 self.source,
                 archive,
                 minutes=self.minutes,
-                model=None if self.start is None else open_model(self.start, device),
+                model=None if self.start_from is None else open_model(self.start_from, device),
                 seed=self.seed,
                 device=device,
                 **self.writing.arguments,

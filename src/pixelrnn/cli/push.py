@@ -21,7 +21,8 @@ class Push:
         pixelrnn sample hf:me/photos -n 64
 
     Needs the extra: pip install 'pixelrnn[hub]'. What leaves the machine are weights, settings, the names of the labels
-    (sub-folders), numbers of images, and in the card the last part of the path where they lay.
+    (sub-folders), numbers of images, and in the card the last part of the path where they lay, and of that of the model
+    that the training started from.
     """
 
     run_folder: tyro.conf.Positional[ModelFolder]

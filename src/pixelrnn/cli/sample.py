@@ -92,9 +92,7 @@ class Sample:
         figures.save_image(out / "grid.png", grid)
         others = set(out.glob("*.png")) - {*paths, out / "grid.png"}
         if others:
-            say(
-                f"warning: {out} holds PNG files of earlier calls, or your own, as well: {len(others):,}", is_aside=True
-            )
+            say(f"warning: {out} also holds PNG files of earlier calls, or your own: {len(others):,}", is_aside=True)
         if self.json:
             show_json({"images": list(map(str, paths)), "grid": str(out / "grid.png")})
         else:

@@ -13,7 +13,7 @@ from pixelrnn.names import CONFIG
 if TYPE_CHECKING:
     from pixelrnn.data import Data
 
-__all__ = ["load", "load_as_trained", "recorded_data"]
+__all__ = ["load", "load_as_trained", "named_as", "recorded_data"]
 
 MOST_LISTED = 20
 
@@ -40,6 +40,14 @@ def recorded_data(run_folder: Path, model: ModelConfig) -> DataConfig:
     if "data" in read_json(run_folder / CONFIG):
         return read_config(run_folder, DataConfig)
     return DataConfig(levels=model.levels)
+
+
+def named_as(data: "Data", run_folder: Path) -> "Data":
+    """The same images with the numbers that the model of a folder gives their labels, if both have labels."""
+    from pixelrnn.storage import read_json
+
+    names = read_json(run_folder / CONFIG).get("labels")
+    return data.relabelled(names) if data.label_names and names else data
 
 
 def load_as_trained(
@@ -78,8 +86,7 @@ def load_as_trained(
         data = load(source, config, is_silent=not is_first_process(), **changes)
     except SizesError as error:
         raise SizesError(error.what, "images that are measured together need one size") from error
-    if data.label_names and recorded.get("labels"):
-        data = data.relabelled(recorded["labels"])
+    data = named_as(data, run_folder)
     is_whole = is_own and "limit" not in changes and config.limit is None
     if is_whole and recorded.get("images", data.counts) != data.counts and is_first_process():
         say(

@@ -11,8 +11,8 @@ from pixelrnn import zoo
 from pixelrnn.cli.console import is_first_process, progress, say, show_json
 from pixelrnn.cli.interrupt import stoppable
 from pixelrnn.cli.machine import Machine
-from pixelrnn.cli.model_folder import open_model, require_model
-from pixelrnn.cli.sources import load
+from pixelrnn.cli.model_folder import require_model, warn_if_untrained
+from pixelrnn.cli.sources import load, named_as
 from pixelrnn.config import DataConfig, ModelConfig, TrainConfig, require_run, require_source
 from pixelrnn.errors import ConfigError, RunExistsError
 from pixelrnn.names import CONFIG
@@ -44,12 +44,12 @@ class Train:
         pixelrnn train letters/ --labels --label-dropout 0.1
         pixelrnn train photos/ --size 32 --scales 3
         pixelrnn train photos/ --size 32 --context grey
-        pixelrnn train photos/ --size 32 --start cifar-row-lstm --learning-rate 1e-3
+        pixelrnn train photos/ --size 32 --start-from cifar-row-lstm
         pixelrnn train --resume runs/mnist
         torchrun --nproc-per-node 2 -m pixelrnn train digits --steps 500
 
-    Ctrl-C saves and stops; --resume goes on from there, and takes only a new budget and machine settings. With --start
-    a new run begins with the weights of a model, on other images or with other options; the network is that model's.
+    Ctrl-C saves and stops; --resume goes on from there, and takes only a new budget and machine settings.
+    --start-from begins a new run with the weights and the network of a model, on other images or with other options.
     """
 
     source: tyro.conf.Positional[str | None] = None
@@ -80,18 +80,18 @@ class Train:
             raise ConfigError("train needs a source: digits, a folder or a file of images (or --resume RUN)")
         else:
             require_source(self.source)
-            if self.train.start is not None:
-                require_model(self.train.start)
+            if self.train.start_from is not None:
+                require_model(self.train.start_from)
             else:
-                self._check_model()
+                self._check_model(self.model)
 
-    def _check_model(self) -> None:
-        """Check what a new model would be against the data and the training."""
-        if self.train.separately and self.model.scales == 1:
-            raise ConfigError("separately is for a Multi-Scale model; give --scales 2 or more")
-        if self.train.dropout and self.model.architecture == "local":
+    def _check_model(self, model: ModelConfig) -> None:
+        """Check what a model is to be against the data and the training."""
+        if self.train.separately and model.scales == 1:
+            raise ConfigError("separately is for a Multi-Scale model (--scales 2 or more)")
+        if self.train.dropout and model.architecture == "local":
             raise ConfigError("dropout is for all architectures but local; leave --dropout away")
-        if self.model.label_dropout and not self.data.labels:
+        if model.label_dropout and not self.data.labels:
             raise ConfigError("label_dropout withholds labels; give --labels as well")
 
     def refuse_ignored(self, arguments: Sequence[str]) -> None:
@@ -99,11 +99,11 @@ class Train:
         options = [argument.split("=")[0].replace("_", "-") for argument in arguments if argument.startswith("--")]
         if self.resume is not None:
             self._refuse_with_resume(options)
-        elif self.train.start is not None:
+        elif self.train.start_from is not None:
             refused = [option for option in options if option in MODEL_OPTIONS]
             if refused:
                 raise ConfigError(
-                    f"{refused[0]} cannot be given with --start: the network is that of {self.train.start}"
+                    f"{refused[0]} cannot be given with --start-from: {self.train.start_from} keeps its own"
                 )
 
     def _refuse_with_resume(self, options: Sequence[str]) -> None:
@@ -117,7 +117,6 @@ class Train:
 
     def run(self) -> int:
         """Train, draw samples, and say what to do with the result."""
-        from pixelrnn.pretrained import build_model, load_model
         from pixelrnn.storage import read_metrics
         from pixelrnn.train import processes
 
@@ -127,14 +126,9 @@ class Train:
         is_silent = not is_first_process()
         with processes.joined(device):
             source, data_config, train_config = self._settings()
-            data = load(source, data_config, is_silent=is_silent)
+            data = self._named(load(source, data_config, is_silent=is_silent))
             earlier = [line["step"] for line in read_metrics(self.resume)] if self.resume else []
-            if self.resume:
-                model, folder = load_model(self.resume), self.resume
-            else:
-                model = build_model(self._model_config(data), seed=train_config.seed)
-                free = str(self.out or _free_folder(source, model.config.architecture))
-                folder = Path(str(processes.broadcast(free)))
+            model, folder = self._begun(source, data, train_config.seed)
             if not is_silent:
                 _announce(model, data, device, is_aside=self.json)
             try:
@@ -173,15 +167,35 @@ class Train:
         config = recorded.with_budget(**budget) if any(budget.values()) else recorded
         return str(read_json(self.resume / CONFIG)["source"]), read_config(self.resume, DataConfig), config
 
+    def _named(self, data: "Data") -> "Data":
+        """The images with the numbers of the labels in the model that the training goes on with."""
+        before = self.resume or self.train.start_from
+        return data if before is None else named_as(data, zoo.find(before))
+
+    def _begun(self, source: str, data: "Data", seed: int) -> tuple["AbstractImageModel", Path]:
+        """The model and the folder of the run that is resumed, or new ones."""
+        from pixelrnn.pretrained import build_model, load_model
+        from pixelrnn.train import processes
+
+        if self.resume is not None:
+            return load_model(self.resume), self.resume
+        model = build_model(self._model_config(data), seed=seed)
+        folder = str(self.out or _free_folder(source, model.config.architecture))
+        return model, Path(str(processes.broadcast(folder)))
+
     def _model_config(self, data: "Data") -> ModelConfig:
         """The network as given, or that of the model to start from, for these images."""
-        if self.train.start is None:
+        if self.train.start_from is None:
             return dataclasses.replace(self.model, **data.model_fields)
-        from pixelrnn.train.agreement import check
+        from pixelrnn.storage import read_config
 
-        start = open_model(zoo.find(self.train.start))
-        check(start, data)
-        return dataclasses.replace(start.config, **data.model_fields)
+        folder = zoo.find(self.train.start_from)
+        warn_if_untrained(folder)
+        config = read_config(folder, ModelConfig)
+        self._check_model(config)
+        # Only sizes may be others: whatever else is, the training refuses.
+        context = data.context_shape if config.context else None
+        return dataclasses.replace(config, shape=(config.shape[0], *data.shape[1:]), context=context)
 
 
 def _announce(model: "AbstractImageModel", data: "Data", device: object, *, is_aside: bool) -> None:
@@ -213,9 +227,10 @@ def train_with_progress(
             report(at.fraction, f"{part}step {at.step:,}, {at.bits_per_dim:.3f} bits/dim")
             if at.line and "valid_nats" in at.line and not is_silent:
                 line = at.line
+                train = f"train {line['train_bits_per_dim']:.4f}, " if at.step else ""
                 say(
                     f"{part}step {line['step']:>7,}  {line['images']:>10,} images  bits/dim: "
-                    f"train {line['train_bits_per_dim']:.4f}, valid {line['valid_bits_per_dim']:.4f} "
+                    f"{train}valid {line['valid_bits_per_dim']:.4f} "
                     f"({line['valid_nats']:.3f} nats)",
                     is_aside=is_aside,
                 )

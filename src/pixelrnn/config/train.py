@@ -18,7 +18,7 @@ Precision = Literal["float32", "bfloat16"]
 class TrainConfig:
     """How a model is trained. Of steps, epochs and minutes at most one is given."""
 
-    start: str | None = None
+    start_from: str | None = None
     """Run or model folder, name of a shipped model, or hf:owner/name, to train further, instead of a new model."""
 
     minutes: float | None = None

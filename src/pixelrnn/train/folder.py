@@ -64,7 +64,7 @@ class RunFolder:
             if before.get(what, now[what]) != now[what]:
                 raise RunError(
                     f"{self.path}: {self.data.source} now gives {now[what]} {what}; "
-                    f"the run was begun with {before[what]} (a new one can begin with its weights: --start {self.path})"
+                    f"the run was begun with {before[what]} (a new one can --start-from {self.path})"
                 )
         write_json(self.path / CONFIG, now)
 

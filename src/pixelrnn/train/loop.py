@@ -28,7 +28,7 @@ from pixelrnn.names import MODEL
 from pixelrnn.storage import read_tensors, write_tensors
 from pixelrnn.train import networks, processes
 from pixelrnn.train import optimiser as rules
-from pixelrnn.train.agreement import check, take_weights
+from pixelrnn.train.beginning import check, take_weights
 from pixelrnn.train.checkpoint import Counters, load_state, save_state
 from pixelrnn.train.evaluation import evaluate
 from pixelrnn.train.folder import RunFolder
@@ -48,7 +48,7 @@ class Progress:
         fraction: Share of the budget used, 0 .. 1.
         step: Optimiser steps made.
         seconds: Training time so far.
-        bits_per_dim: Training loss of the step.
+        bits_per_dim: Training loss of the step; before the first one, the validation of the model to start from.
         line: The journal line, if this step wrote one.
         part: What is being trained, if it is a part of the model.
     """
@@ -97,7 +97,7 @@ def fit(
     and `samples/`; a run that is killed at any moment can be loaded and resumed.
 
     Args:
-        model: Trained in place, on its device, from the weights it has, or those of the model that is the `start`.
+        model: Trained in place, on its device, from the weights it has, or those of the model to `start_from`.
         data: What to learn from.
         config: How to train.
         folder: Where to write; nothing is written if not given.
@@ -108,9 +108,10 @@ def fit(
     Raises:
         DataError: If the data does not fit the model, or has no images to train on or to validate on.
         RunError: If the loss is no longer finite (the last state with a finite loss is kept); if the folder exists and
-            `resume` is not set, holds no run, is in use, or if its source has changed.
+            `resume` is not set, holds no run, is in use, or if its source has changed; if there is no model to
+            `start_from`.
         ConfigError: If `resume` is set without a folder, or TensorBoard is wanted and not installed; if dropout or a
-            CUDA graph is wanted where it cannot be; if the `start` is another kind of model.
+            CUDA graph is wanted where it cannot be; if the model to `start_from` is another.
     """
     config = (config or TrainConfig()).for_architecture(model.config.architecture)
     folder = Path(folder) if folder else None
@@ -120,8 +121,8 @@ def fit(
         raise ConfigError("separately is set; fit trains all scales together, fit_scales one after the other")
     if resume and folder is None:
         raise ConfigError("resume is set, but no folder is given")
-    if config.start is not None and not resume:
-        take_weights(model, config.start)
+    if config.start_from is not None and not resume:
+        take_weights(model, config.start_from)
     with contextlib.ExitStack() as stack:
         if folder is not None:
             run = RunFolder(folder, model, data, config)
@@ -155,6 +156,8 @@ class _Training:
             stack.enter_context(networks.dropping(self.model, self.config.dropout))
             if self.cuda_graph:
                 stack.enter_context(networks.recorded(self.model))
+            if self.config.start_from is not None and math.isinf(self.at.best):
+                self._measure_start(callback)
             is_stopped = self._steps(callback)
         if self.is_unsaved:  # the end, whose average was measured
             self._save()
@@ -164,6 +167,13 @@ class _Training:
         self.model.load_state_dict(self.best)
         self.journal.close()
         return self._fraction() >= 1
+
+    def _measure_start(self, callback: Callable[[Progress], bool | None]) -> None:
+        """Validate the weights to start from: they stay the best until others are better."""
+        line = {"step": 0, "images": 0, "epoch": 0.0, "seconds": 0.0, **self._validate()}
+        self._save()  # first: a run that is killed and resumed does not measure again
+        self.journal.add(line)
+        callback(Progress(0.0, 0, 0.0, line["valid_bits_per_dim"], line))
 
     def _steps(self, callback: Callable[[Progress], bool | None]) -> bool:
         """Make steps until the budget is used (False) or the callback stops it (True)."""

@@ -11,9 +11,9 @@ from pixelrnn.data.images import Data
 from pixelrnn.errors import ConfigError
 from pixelrnn.multiscale import MultiScaleModel
 from pixelrnn.names import MODEL
-from pixelrnn.storage import write_tensors
+from pixelrnn.storage import read_tensors, write_tensors
 from pixelrnn.train import networks, processes
-from pixelrnn.train.agreement import check, take_weights
+from pixelrnn.train.beginning import check, take_weights
 from pixelrnn.train.folder import RunFolder
 from pixelrnn.train.journal import Journal
 from pixelrnn.train.loop import DEFAULT_MINUTES, Progress, Run, fit
@@ -38,7 +38,7 @@ def fit_scales(
     alone, and the model of all of them is in the folder itself.
 
     Args:
-        model: Trained in place.
+        model: Trained in place, from the weights it has, or those of the model to `start_from`.
         data: What to learn from, at full size.
         config: How to train each scale.
         folder: Where to write; nothing is written if not given.
@@ -59,13 +59,14 @@ def fit_scales(
     check(model, data)
     networks.check(model, config, cuda_graph=cuda_graph)
     model.require_size((data.shape[1], data.shape[2]))
-    if config.start is not None and not resume:
-        take_weights(model, config.start)
+    if config.start_from is not None and not resume:
+        take_weights(model, config.start_from)
     runs: list[Run] = []
     with contextlib.ExitStack() as stack:
         if folder is not None:
             whole = RunFolder(folder, model, data, config, has_state=False)
             processes.on_first(lambda: stack.enter_context(whole.opened(resume=resume)))
+            model.load_state_dict(read_tensors(folder / MODEL)[0])  # also what scales that have no run yet begin with
         done = 0.0
         for scale, step, share in zip(model.models, model.steps, model.shares, strict=True):
             part = data.at_scale(step, has_context=bool(runs))
@@ -96,7 +97,7 @@ def fit_scales(
 
 def _share(config: TrainConfig, share: float) -> TrainConfig:
     """What is left for one scale: its share of the budget, and the weights that it has by now."""
-    config = dataclasses.replace(config, separately=False, start=None)
+    config = dataclasses.replace(config, separately=False, start_from=None)
     if config.steps is not None or config.epochs is not None:
         return config
     return config.with_budget(minutes=(config.minutes or DEFAULT_MINUTES) * share)

@@ -18,9 +18,9 @@ from pixelrnn import (
     load_data,
     load_model,
 )
-from pixelrnn.storage import read_config
+from pixelrnn.storage import is_trained, read_config, read_validations
 from pixelrnn.train import evaluate
-from pixelrnn.train.agreement import take_weights
+from pixelrnn.train.beginning import take_weights
 
 FIELDS = {"shape": (1, 8, 8), "levels": 4, "layers": 1, "hidden": 4}
 # So low a rate that nothing changes: what is measured is where a run began.
@@ -44,10 +44,10 @@ def test_a_run_begins_with_the_weights_of_another(data, earlier, tmp_path):
     reached = evaluate(load_model(earlier), images).nats
     model = ImageModel(ModelConfig(**FIELDS), seed=1)
     assert evaluate(model, images).nats > reached + 1
-    settings = dataclasses.replace(STILL, start=str(earlier))
+    settings = dataclasses.replace(STILL, start_from=str(earlier))
     fit(model, data, settings, folder=tmp_path / "run")
     assert evaluate(model, images).nats == pytest.approx(reached, abs=1e-4)
-    assert read_config(tmp_path / "run", TrainConfig).start == str(earlier)
+    assert read_config(tmp_path / "run", TrainConfig).start_from == str(earlier)
     # It goes on from its own state: the earlier one may be gone by then.
     shutil.rmtree(earlier)
     other = ImageModel(ModelConfig(**FIELDS), seed=2)
@@ -57,6 +57,34 @@ def test_a_run_begins_with_the_weights_of_another(data, earlier, tmp_path):
         fit(model, data, settings)
 
 
+def _interrupt(_):
+    raise KeyboardInterrupt
+
+
+def test_what_a_run_starts_from_is_its_best_until_others_are_better(data, earlier, tmp_path):
+    images = data.test.spaced(20)
+    reached = evaluate(load_model(earlier), images).nats
+    worse = dataclasses.replace(STILL, steps=12, learning_rate=0.5, start_from=str(earlier))
+    model, seen = ImageModel(ModelConfig(**FIELDS), seed=1), []
+    run = fit(model, data, worse, folder=tmp_path / "run", callback=seen.append)
+    first, *_, last = read_validations(run.folder)
+    assert (first["step"], last["step"]) == (0, 12)
+    assert last["valid_nats"] > first["valid_nats"]
+    assert run.best == first["valid_nats"] == evaluate(load_model(earlier), data.valid.spaced(20)).nats
+    assert evaluate(model, images).nats == reached
+    assert (seen[0].step, seen[0].line) == (0, first)
+    # Stopped at once, it is no worse than what it started from, and counts as trained.
+    fit(model, data, worse, folder=tmp_path / "short", callback=lambda at: at.step == 1)
+    assert is_trained(tmp_path / "short")
+    assert evaluate(load_model(tmp_path / "short"), images).nats == reached
+    # Its start is measured once, even if the run is killed at that moment.
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, data, worse, folder=tmp_path / "killed", callback=_interrupt)
+    for name in ("short", "killed"):
+        fit(model, data, worse, folder=tmp_path / name, resume=True)
+        assert [line["step"] for line in read_validations(tmp_path / name)] == [0, 12]
+
+
 def test_scales_begin_with_the_weights_of_others(data, tmp_path):
     model = MultiScaleModel(ModelConfig(**FIELDS, scales=2), seed=0)
     model.save_pretrained(tmp_path / "start")
@@ -64,7 +92,13 @@ def test_scales_begin_with_the_weights_of_others(data, tmp_path):
     nats = evaluate(model, images).nats
     other = MultiScaleModel(model.config, seed=1)
     assert evaluate(other, images).nats != pytest.approx(nats, abs=1e-2)
-    fit_scales(other, data, dataclasses.replace(STILL, start=str(tmp_path / "start")), folder=tmp_path / "run")
+    fit_scales(other, data, dataclasses.replace(STILL, start_from=str(tmp_path / "start")), folder=tmp_path / "run")
+    assert evaluate(other, images).nats == pytest.approx(nats, abs=1e-3)
+    # Also those that are begun when the run is resumed, whatever weights the model has then.
+    settings = dataclasses.replace(STILL, start_from=str(tmp_path / "start"))
+    fit_scales(MultiScaleModel(model.config), data, settings, folder=tmp_path / "parts", callback=lambda _: True)
+    other = MultiScaleModel(model.config, seed=2)
+    fit_scales(other, data, settings, folder=tmp_path / "parts", resume=True)
     assert evaluate(other, images).nats == pytest.approx(nats, abs=1e-3)
 
 

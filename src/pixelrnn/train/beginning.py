@@ -1,4 +1,4 @@
-"""What has to agree before a training begins: the model with the images, and with the one that it starts from."""
+"""Before the first step: model and images that have to agree, and weights that come from another model."""
 
 import dataclasses
 
@@ -12,20 +12,22 @@ from pixelrnn.pretrained import load_model
 __all__ = ["check", "take_weights"]
 
 COLOURS_SEEN = 64  # images whose colours are checked before a training
-OWN = ("shape", "context", "label_dropout")  # what a model need not have in common with the one that it starts from
+OWN = ("shape", "context", "label_dropout")  # what a model need not have in common with the one it starts from
 
 
 def check(model: AbstractImageModel, data: Data) -> None:
     """Refuse data that a model cannot learn from: `DataError`."""
     config, fields = model.config, data.model_fields
     if data.shape[0] != config.shape[0] or data.levels != config.levels:
+        advice = f" (--levels {config.levels})" if data.shape[0] == config.shape[0] else ""
         raise DataError(
             f"the images have {data.shape[0]} channels and {data.levels} levels; "
-            f"the model takes {config.shape[0]} channels and {config.levels} levels"
+            f"the model takes {config.shape[0]} channels and {config.levels} levels{advice}"
         )
-    for name in ("classes", "copies_context"):
+    for name, option in (("classes", "labels"), ("copies_context", "context subsample")):
         if getattr(config, name) != fields[name]:
-            raise DataError(f"{name} of the data is {fields[name]}, that of the model {getattr(config, name)}")
+            advice = "" if fields[name] else f" (--{option})"
+            raise DataError(f"{name} of the data is {fields[name]}, that of the model {getattr(config, name)}{advice}")
     if _relation(config.shape, config.context) != _relation(data.shape, data.context_shape):
         raise DataError(
             f"context of the data is {data.context_shape} for images of {data.shape}, "
@@ -54,7 +56,9 @@ def _check_colours(model: AbstractImageModel, data: Data) -> None:
     if config.colours != "rgb":
         seen = [images.batch(range(min(len(images), COLOURS_SEEN))) for images in (data.train, data.valid)]
         if any(bool((conditions.planes(config, x)[1]).any()) for x in seen):  # type: ignore[union-attr]
-            raise DataError(f"the images have colours that never come from {config.colours}; choose other colours")
+            raise DataError(
+                f"the images have colours that never come from {config.colours}; the model has to be of others"
+            )
 
 
 def _relation(shape: tuple[int, int, int], context: tuple[int, int, int] | None) -> tuple[int, float, float] | None:
@@ -62,21 +66,21 @@ def _relation(shape: tuple[int, int, int], context: tuple[int, int, int] | None)
     return None if context is None else (context[0], shape[1] / context[1], shape[2] / context[2])
 
 
-def take_weights(model: AbstractImageModel, start: str) -> None:
+def take_weights(model: AbstractImageModel, start_from: str) -> None:
     """Give a model the weights of another: of a run or model folder, a shipped one, or one of the hub.
 
     Raises:
         RunError: If there is no such model.
         ConfigError: If it differs in more than the size of its images and the share of labels withheld.
     """
-    other = load_model(start)
+    other = load_model(start_from)
     mine, its = model.config, other.config
     for name in (field.name for field in dataclasses.fields(ModelConfig) if field.name not in OWN):
         if getattr(mine, name) != getattr(its, name):
-            raise ConfigError(f"{name} is {getattr(mine, name)!r}, that of {start} {getattr(its, name)!r}")
+            raise ConfigError(f"{name} is {getattr(mine, name)!r}, that of {start_from} {getattr(its, name)!r}")
     if mine.shape[0] != its.shape[0] or _relation(mine.shape, mine.context) != _relation(its.shape, its.context):
         raise ConfigError(
             f"images are {mine.shape} with context {mine.context}, "
-            f"those of {start} {its.shape} with context {its.context}"
+            f"those of {start_from} {its.shape} with context {its.context}"
         )
     model.load_state_dict(other.state_dict())
