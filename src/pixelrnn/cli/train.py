@@ -25,10 +25,9 @@ if TYPE_CHECKING:
 __all__ = ["INTERRUPTED", "Train", "train_with_progress"]
 
 INTERRUPTED = 130
-MODEL_FIELDS = {field.name for field in dataclasses.fields(ModelConfig)} - {
-    field.name
-    for field in dataclasses.fields(DataConfig)  # the levels of a model are those of its images
-}
+# The levels of a model are those of its images, an option of the data.
+MODEL_FIELDS = {field.name for field in dataclasses.fields(ModelConfig)}
+MODEL_FIELDS -= {field.name for field in dataclasses.fields(DataConfig)}
 MODEL_OPTIONS = [f"--{prefix}{name.replace('_', '-')}" for name in sorted(MODEL_FIELDS) for prefix in ("", "no-")]
 WITH_RESUME = ("--resume", "--minutes", "--steps", "--epochs", "--device", "--threads", "--cuda-graph", "--json")
 
