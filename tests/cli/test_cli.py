@@ -212,6 +212,8 @@ def test_train_starts_from_a_model(capsys, trained, tmp_path):
     assert made["model"] == earlier["model"] | {"shape": [1, 9, 10]}
     assert made["train"]["start_from"] == str(trained)
     capsys.readouterr()
+    assert run("info", tmp_path / "runs" / "a") == 0
+    assert f"trained on {tmp_path}, from {trained} on" in capsys.readouterr().out
     for options, message in {
         ("--layers", 3): f"--layers cannot be given with --start-from: {trained} keeps its own",
         ("--no_skip",): "--no-skip cannot be given with --start-from",

@@ -54,7 +54,8 @@ class Info:
             names = ", ".join(recorded["labels"][:20])
             say(f"{len(recorded['labels'])} labels: {names}")
         if recorded.get("source"):
-            say(f"trained on {recorded['source']}")
+            start = recorded.get("train", {}).get("start_from")
+            say(f"trained on {recorded['source']}{f', from {start} on' if start else ''}")
         if best is not None:
             last = validated[-1]
             say(
