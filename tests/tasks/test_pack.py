@@ -133,13 +133,16 @@ def test_what_a_longer_training_comes_to_is_extrapolated():
     """A loss of 100 + 50 / sqrt(t) is found from two of its points."""
     config = ModelConfig(shape=(1, 4, 4), levels=2, layers=1, hidden=4)
     candidate = trials._Candidate(config, 0, torch.device("cpu"))
-    candidate.measured = [trials._Measured(t, round(1e6 * (100 + 50 * t**-0.5))) for t in (1.0, 4.0)]
+    candidate.measured = [trials._Measured(t, 10, round(1e6 * (100 + 50 * t**-0.5))) for t in (1.0, 4.0)]
     assert candidate.stage(21.0).pictures == pytest.approx(1e6 * (100 + 50 / 5), abs=2)
     assert candidate.stage(0.0).pictures == candidate.measured[-1].pictures
     assert candidate.stage(21.0).what.endswith("4.0 min, for 25.0")
-    candidate.measured[0] = trials._Measured(1.0, 0)  # what gets worse is not credited
+    candidate.measured[0] = trials._Measured(1.0, 10, 0)  # what gets worse is not credited
     assert candidate.stage(21.0).pictures == candidate.measured[-1].pictures
-    candidate.measured = [trials._Measured(1.0, 90_000), trials._Measured(4.0, 10_000)]  # nor what is faster than a = 0
+    candidate.measured = [
+        trials._Measured(1.0, 10, 90_000),
+        trials._Measured(4.0, 10, 10_000),
+    ]  # nor what is faster than a = 0
     assert candidate.stage(21.0).pictures == 4_000
 
 
