@@ -10,6 +10,7 @@ from pixelrnn.codec.archive import Archive
 from pixelrnn.codec.files import find
 from pixelrnn.codec.material import gather
 from pixelrnn.codec.restore import decompress
+from pixelrnn.codec.weights import pack_model, unpack_model
 from pixelrnn.errors import ArchiveError, RunError
 from pixelrnn.tasks import ordinary, trials
 from pixelrnn.tasks.pack import pack
@@ -127,6 +128,21 @@ def test_a_stop_in_a_later_trial_takes_the_best_so_far(tmp_path):
     assert [stage.what.split()[1].rstrip(",") for stage in measured[kinds:]] == expected
     best = min(measured, key=lambda stage: stage.total)
     assert words(result.model) == best.what.split(",")[0]
+
+
+def test_a_trial_is_measured_as_the_file_would_hold_it(tmp_path, monkeypatch):
+    """With rounded weights: what a network would be without does not count."""
+    measured = []
+    monkeypatch.setattr(trials, "bytes_of_pictures", lambda model, material: measured.append(model) or 7)
+    training = training_of(material(write(tmp_path / "bits", 40)))
+    candidate = trials._Candidate(ModelConfig(shape=(1, 6, 7), levels=2, layers=1, hidden=4), 0, training.device)
+    training._extend(candidate, 0.01)
+    content = pack_model(candidate.model, trials.BITS)
+    stage = candidate.stage(0.0)
+    assert (stage.weights, stage.pictures) == (len(content), 7)
+    rounded, found = unpack_model(content).state_dict(), measured[0].state_dict()
+    assert all(torch.equal(found[name], tensor) for name, tensor in rounded.items())
+    assert not all(torch.equal(found[name], tensor) for name, tensor in candidate.model.state_dict().items())
 
 
 def test_what_a_longer_training_comes_to_is_extrapolated():
