@@ -10,7 +10,6 @@ from pixelrnn.codec.archive import Archive
 from pixelrnn.codec.files import find
 from pixelrnn.codec.material import gather
 from pixelrnn.codec.restore import decompress
-from pixelrnn.codec.weights import pack_model, unpack_model
 from pixelrnn.errors import ArchiveError, RunError
 from pixelrnn.tasks import ordinary, trials
 from pixelrnn.tasks.pack import pack
@@ -130,35 +129,17 @@ def test_a_stop_in_a_later_trial_takes_the_best_so_far(tmp_path):
     assert words(result.model) == best.what.split(",")[0]
 
 
-def test_a_trial_is_measured_as_the_file_would_hold_it(tmp_path, monkeypatch):
-    """With rounded weights: what a network would be without does not count."""
-    measured = []
-    monkeypatch.setattr(trials, "bytes_of_pictures", lambda model, material: measured.append(model) or 7)
-    training = training_of(material(write(tmp_path / "bits", 40)))
-    candidate = trials._Candidate(ModelConfig(shape=(1, 6, 7), levels=2, layers=1, hidden=4), 0, training.device)
-    training._extend(candidate, 0.01)
-    content = pack_model(candidate.model, trials.BITS)
-    stage = candidate.stage(0.0)
-    assert (stage.weights, stage.pictures) == (len(content), 7)
-    rounded, found = unpack_model(content).state_dict(), measured[0].state_dict()
-    assert all(torch.equal(found[name], tensor) for name, tensor in rounded.items())
-    assert not all(torch.equal(found[name], tensor) for name, tensor in candidate.model.state_dict().items())
-
-
 def test_what_a_longer_training_comes_to_is_extrapolated():
     """A loss of 100 + 50 / sqrt(t) is found from two of its points."""
     config = ModelConfig(shape=(1, 4, 4), levels=2, layers=1, hidden=4)
     candidate = trials._Candidate(config, 0, torch.device("cpu"))
-    candidate.measured = [trials._Measured(t, 10, round(1e6 * (100 + 50 * t**-0.5))) for t in (1.0, 4.0)]
+    candidate.measured = [trials._Measured(t, round(1e6 * (100 + 50 * t**-0.5))) for t in (1.0, 4.0)]
     assert candidate.stage(21.0).pictures == pytest.approx(1e6 * (100 + 50 / 5), abs=2)
     assert candidate.stage(0.0).pictures == candidate.measured[-1].pictures
     assert candidate.stage(21.0).what.endswith("4.0 min, for 25.0")
-    candidate.measured[0] = trials._Measured(1.0, 10, 0)  # what gets worse is not credited
+    candidate.measured[0] = trials._Measured(1.0, 0)  # what gets worse is not credited
     assert candidate.stage(21.0).pictures == candidate.measured[-1].pictures
-    candidate.measured = [
-        trials._Measured(1.0, 10, 90_000),
-        trials._Measured(4.0, 10, 10_000),
-    ]  # nor what is faster than a = 0
+    candidate.measured = [trials._Measured(1.0, 90_000), trials._Measured(4.0, 10_000)]  # nor what is faster than a = 0
     assert candidate.stage(21.0).pictures == 4_000
 
 

@@ -18,7 +18,6 @@ import torch
 
 from pixelrnn.abstract import AbstractImageModel
 from pixelrnn.codec.material import Material
-from pixelrnn.codec.weights import pack_model, unpack_model
 from pixelrnn.config import Architecture, ModelConfig, OutputName, TrainConfig
 from pixelrnn.errors import RunError
 from pixelrnn.pretrained import build_model
@@ -39,7 +38,7 @@ EVALUATIONS = 4  # of the weights in the last training; a trial has one, at its 
 MEASURED_IN_FULL = 20.0  # minutes; with fewer, as much less is measured, or measuring would take longer than training
 LEAST_MEASURED = 2**15  # sub-pixels
 EXPONENT = -0.5  # of the time, in the course of the loss
-BITS = 8  # of a weight in a trial, which is measured so rounded: some networks bear it, some do not
+BITS = 7  # of a weight, in the sum of a trial
 LEAST_BITS = 3  # of a weight, when all that can be saved there is
 
 Report = Callable[[str, float, str], bool | None]
@@ -68,7 +67,6 @@ class Stage:
 @dataclasses.dataclass(frozen=True)
 class _Measured:
     minutes: float  # of training
-    weights: int  # bytes
     pictures: int  # bytes
 
 
@@ -94,7 +92,7 @@ class _Candidate:
             pictures -= round(gained * (powers[1] - powers[2]) / (powers[0] - powers[1]))
             pictures = max(pictures, round(last.pictures * powers[2] / powers[1]))  # a is not below 0
             what += f", for {end:.1f}"
-        return Stage(what, last.weights, pictures)
+        return Stage(what, _weights(self.model, BITS), pictures)
 
 
 class Training:
@@ -141,11 +139,14 @@ class Training:
         self.stages.append(stage)
         self._tried(stage)
 
-    def train(self, model: AbstractImageModel, minutes: float, what: str, *, is_trial: bool = False) -> float | None:
+    def train(
+        self, model: AbstractImageModel, minutes: float, what: str, evaluations: int = EVALUATIONS
+    ) -> tuple[float, float] | None:
         """Train a model in place, until the callback has had enough; a model that diverges stays as it was.
 
         Returns:
-            Minutes that it took; None if the model is as it was.
+            Minutes that it took, and bits a sub-pixel of what is measured, infinite if it was stopped before that; None
+            if the model is as it was.
         """
         before, minutes_used = copy.deepcopy(model.state_dict()), 0.0
 
@@ -158,16 +159,15 @@ class Training:
         batch = min(32, max(1, PART // self.material.data.dims))
         data = self.material.data
         config = TrainConfig(
-            minutes=minutes, seed=self.seed, batch=batch, samples=0,
-            # After a trial all is measured, with rounded weights.
-            evaluations=1 if is_trial else EVALUATIONS, valid_images=1 if is_trial else len(data.valid),
+            minutes=minutes, seed=self.seed, batch=batch, samples=0, evaluations=evaluations,
+            valid_images=len(data.valid),
         )  # fmt: skip
         try:
-            fit(model, data, config, callback=show)
+            run = fit(model, data, config, callback=show)
         except RunError:  # its loss is no longer finite
             model.load_state_dict(before)
             return None
-        return minutes_used
+        return minutes_used, run.best / math.log(2) / data.dims
 
     def trial(
         self, candidates: list[_Candidate], shares: tuple[float, ...], count: int, *, others: float = 0.0
@@ -191,12 +191,15 @@ class Training:
     def _extend(self, candidate: _Candidate, minutes: float) -> None:
         if self.is_stopped:
             return
-        used = self.train(candidate.model, minutes, f"trying {words(candidate.model.config)}", is_trial=True)
-        if used is None:
+        found = self.train(candidate.model, minutes, f"trying {words(candidate.model.config)}", evaluations=1)
+        if found is None:
             return
-        content = pack_model(candidate.model, BITS)
-        pictures = bytes_of_pictures(unpack_model(content).to(self.device), self.material)
-        candidate.measured.append(_Measured(candidate.minutes + used, len(content), pictures))
+        minutes, bits = found
+        if math.isinf(bits):
+            pictures = bytes_of_pictures(candidate.model, self.material)
+        else:
+            pictures = _bytes_of_pictures(candidate.model, self.material, bits)
+        candidate.measured.append(_Measured(candidate.minutes + minutes, pictures))
 
 
 def choose(training: Training) -> AbstractImageModel:
@@ -230,8 +233,7 @@ def _compile(model: AbstractImageModel, material: Material) -> None:
 
 def least_weights(material: Material) -> int:
     """Bytes that the smallest of the models takes at least."""
-    numbers = (sum(p.numel() for p in build_model(config).parameters()) for config in _kinds(material, 0))
-    return min(numbers) * LEAST_BITS // 8
+    return min(_weights(build_model(config), LEAST_BITS) for config in _kinds(material, 0))
 
 
 def words(config: ModelConfig) -> str:
@@ -249,8 +251,12 @@ def words(config: ModelConfig) -> str:
 
 def bytes_of_pictures(model: AbstractImageModel, material: Material) -> int:
     """Bytes of all pictures, by those that are measured."""
+    return _bytes_of_pictures(model, material, evaluate(model, material.data.valid).bits_per_dim)
+
+
+def _bytes_of_pictures(model: AbstractImageModel, material: Material, bits_per_dim: float) -> int:
     colours = material.palettes if model.config.takes_support else 0
-    return round(evaluate(model, material.data.valid).bits_per_dim * material.subpixels / 8) + colours
+    return round(bits_per_dim * material.subpixels / 8) + colours
 
 
 def measured_in(material: Material, minutes: float) -> Material:
@@ -291,3 +297,7 @@ def _sized(config: ModelConfig, number: int) -> ModelConfig:
     """A configuration with the layers and features of one of the sizes of its architecture."""
     layers, hidden = (LOCAL_SIZES if config.architecture == "local" else SIZES)[number]
     return dataclasses.replace(config, layers=layers, hidden=hidden)
+
+
+def _weights(model: AbstractImageModel, bits: int) -> int:
+    return sum(parameter.numel() for parameter in model.parameters()) * bits // 8
