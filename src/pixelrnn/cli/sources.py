@@ -1,6 +1,7 @@
 """Loading data for a command: with progress, and with a line of what was found."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,11 +43,9 @@ def recorded_data(run_folder: Path, model: ModelConfig) -> DataConfig:
     return DataConfig(levels=model.levels)
 
 
-def named_as(data: "Data", run_folder: Path) -> "Data":
-    """The same images with the numbers that the model of a folder gives their labels, if both have labels."""
-    from pixelrnn.storage import read_json
-
-    names = read_json(run_folder / CONFIG).get("labels")
+def named_as(data: "Data", recorded: Mapping[str, Any]) -> "Data":
+    """The same images with the numbers that a recorded run gives their labels, if both have labels."""
+    names = recorded.get("labels")
     return data.relabelled(names) if data.label_names and names else data
 
 
@@ -86,7 +85,7 @@ def load_as_trained(
         data = load(source, config, is_silent=not is_first_process(), **changes)
     except SizesError as error:
         raise SizesError(error.what, "images that are measured together need one size") from error
-    data = named_as(data, run_folder)
+    data = named_as(data, recorded)
     is_whole = is_own and "limit" not in changes and config.limit is None
     if is_whole and recorded.get("images", data.counts) != data.counts and is_first_process():
         say(

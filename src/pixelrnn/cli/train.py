@@ -1,6 +1,7 @@
 """`pixelrnn train`."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -166,10 +167,17 @@ class Train:
         config = recorded.with_budget(**budget) if any(budget.values()) else recorded
         return str(read_json(self.resume / CONFIG)["source"]), read_config(self.resume, DataConfig), config
 
+    @functools.cached_property
+    def _before(self) -> Path | None:
+        """The folder of the model that the training goes on with, if there is one; of the hub it is fetched once."""
+        before = self.resume or self.train.start_from
+        return None if before is None else zoo.find(before)
+
     def _named(self, data: "Data") -> "Data":
         """The images with the numbers of the labels in the model that the training goes on with."""
-        before = self.resume or self.train.start_from
-        return data if before is None else named_as(data, zoo.find(before))
+        from pixelrnn.storage import read_json
+
+        return data if self._before is None else named_as(data, read_json(self._before / CONFIG))
 
     def _begun(self, source: str, data: "Data", seed: int) -> tuple["AbstractImageModel", Path]:
         """The model and the folder of the run that is resumed, or new ones."""
@@ -184,13 +192,12 @@ class Train:
 
     def _model_config(self, data: "Data") -> ModelConfig:
         """The network as given, or that of the model to start from, for these images."""
-        if self.train.start_from is None:
+        if self._before is None:
             return dataclasses.replace(self.model, **data.model_fields)
         from pixelrnn.storage import read_config
 
-        folder = zoo.find(self.train.start_from)
-        warn_if_untrained(folder)
-        config = read_config(folder, ModelConfig)
+        warn_if_untrained(self._before)
+        config = read_config(self._before, ModelConfig)
         self._check_model(config)
         # Only sizes may be others: whatever else is, the training refuses.
         context = data.context_shape if config.context else None
