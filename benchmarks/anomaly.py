@@ -16,7 +16,7 @@ import tyro
 from torch import Tensor
 
 from pixelrnn import AbstractImageModel, Data, ModelConfig, TrainConfig, build_model, fit, load_data
-from pixelrnn.tasks.anomaly import METHODS, AreaUnderCurve, area_under_curve, detector
+from pixelrnn.scores.anomaly import METHODS, AreaUnderCurve, area_under_curve, detector
 
 SIDE = 32
 

@@ -24,9 +24,9 @@ from plain_pixelcnn import count_weights, train, with_weights
 from torch import Tensor
 
 import pixelrnn
-from pixelrnn.codec.pictures import saved
-from pixelrnn.figures import grid, save_image
-from pixelrnn.storage import write_json
+from pixelrnn.archive.pictures import saved
+from pixelrnn.plots import grid, save_image
+from pixelrnn.runs.files import write_json
 
 SIDE, SHOWN, PLAIN = 32, 36, "plain PyTorch PixelCNN, softmax"
 PLAIN_BLOCKS, PLAIN_BATCH = 7, 16

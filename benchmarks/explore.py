@@ -15,7 +15,7 @@ import torch
 import tyro
 
 from pixelrnn import ModelConfig, build_model
-from pixelrnn.tasks.explore import PseudoCounts
+from pixelrnn.agents.explore import PseudoCounts
 
 SIDE, LEVELS, SCENES, WARM = 42, 8, 6, 30
 

@@ -18,7 +18,7 @@ import tyro
 from PIL import Image
 
 from pixelrnn import Codec, ModelConfig, TrainConfig, build_model, fit, load_data
-from pixelrnn.codec.pictures import saved
+from pixelrnn.archive.pictures import saved
 
 # What is tried: layers, features, and whether it is adaptive.
 MODELS = ((1, 24, False), (2, 48, False), (2, 48, True), (3, 96, False), (3, 96, True))

@@ -24,8 +24,8 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 import pixelrnn
-from pixelrnn.figures import grid, save_image
-from pixelrnn.storage import read_tensors, write_json, write_tensors
+from pixelrnn.plots import grid, save_image
+from pixelrnn.runs.files import read_tensors, write_json, write_tensors
 
 SIDE, LEVELS, CLASSES, LATENT, BATCH = 14, 4, 10, 64, 64
 SAMPLES, SHOWN = 2_000, 12

@@ -4,7 +4,7 @@
 
 The world is a corridor of 31 places, of which the agent sees those around it; an episode has 60 steps, and a walk at
 random gets nowhere near the end. The bonus comes from a PixelCNN that learns what is seen online, an image at a time
-(`pixelrnn.tasks.explore`). Both agents are tabular, and the same but for the bonus; they learn from a mixture of
+(`pixelrnn.agents.explore`). Both agents are tabular, and the same but for the bonus; they learn from a mixture of
 Q-learning's targets and Monte-Carlo returns, as those of the papers do. Prints how many agents reach the goal and how
 far they get, and draws it, for all seeds.
 """
@@ -21,8 +21,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from pixelrnn import ModelConfig, build_model
-from pixelrnn.tasks.explore import PseudoCounts
-from pixelrnn.tasks.novelty_bonus import NoveltyBonus
+from pixelrnn.agents.explore import PseudoCounts
+from pixelrnn.agents.novelty_bonus import NoveltyBonus
 
 LEARNING_RATE, DISCOUNT, EPSILON = 0.1, 0.97, 0.2
 MONTE_CARLO = 0.9  # share of the return in the target

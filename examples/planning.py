@@ -22,8 +22,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 import pixelrnn
-from pixelrnn.figures import grid
-from pixelrnn.tasks.plan import Dynamics, Search, cross_entropy_method, dynamics_of, rollout
+from pixelrnn.agents.plan import Dynamics, Search, cross_entropy_method, dynamics_of, rollout
+from pixelrnn.plots import grid
 
 SEARCH = Search(actions=len(MOVES), horizon=10, sequences=64, rounds=2, discount=0.9)
 RESET = 20  # steps of a random walk between two starts

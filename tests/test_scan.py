@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from pixelrnn import ConfigError, ImageModel, ModelConfig, scan
-from pixelrnn.compiled.vectors import LANES
+from pixelrnn.kernels.vectors import LANES
 from pixelrnn.scan import Weights, cpu, reference
 
 SIZES = [(4, 5), (5, 4), (1, 6), (6, 1), (1, 1), (3, 3)]
@@ -396,8 +396,8 @@ SCRIPT = """
 import logging, sys
 import torch
 from pixelrnn import ImageModel, ModelConfig
-from pixelrnn import announce
-announce.PATIENCE = float(sys.argv[1])
+from pixelrnn.kernels import lazy
+lazy.PATIENCE = float(sys.argv[1])
 model = ImageModel(ModelConfig(architecture="row-lstm", shape=(1, 4, 4), levels=2, layers=1, hidden=4), seed=0)
 print(model.log_prob(torch.zeros(1, 1, 4, 4, dtype=torch.uint8)).item(), model.sample(1, seed=0).tolist())
 """

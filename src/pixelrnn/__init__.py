@@ -10,15 +10,15 @@ from pixelrnn.config import DataConfig, ModelConfig, TrainConfig
 from pixelrnn.errors import ArchiveError, ConfigError, DataError, PixelRNNError, RunError
 
 if TYPE_CHECKING:
-    from pixelrnn.abstract import AbstractImageModel, Completion
     from pixelrnn.codec import Codec
+    from pixelrnn.colours.support import Support
     from pixelrnn.data import Data, ImageSet, load_data
-    from pixelrnn.model import ImageModel
-    from pixelrnn.model_card import push_to_hub
-    from pixelrnn.multiscale import MultiScaleModel
-    from pixelrnn.pretrained import build_model, load_model
-    from pixelrnn.support import Support
-    from pixelrnn.tasks.upscale import upscale
+    from pixelrnn.model.base import AbstractImageModel, Completion
+    from pixelrnn.model.image import ImageModel
+    from pixelrnn.model.loading import build_model, load_model
+    from pixelrnn.model.multiscale import MultiScaleModel
+    from pixelrnn.model.upscale import upscale
+    from pixelrnn.runs.card import push_to_hub
     from pixelrnn.train import Classification, Evaluation, Progress, Run, classify, evaluate, fit, fit_scales
 
 __all__ = [
@@ -56,14 +56,14 @@ __all__ = [
 __version__ = "0.1.0"
 
 _LAZY = {
-    **dict.fromkeys(("AbstractImageModel", "Completion"), "pixelrnn.abstract"),
-    "ImageModel": "pixelrnn.model",
-    "MultiScaleModel": "pixelrnn.multiscale",
+    **dict.fromkeys(("AbstractImageModel", "Completion"), "pixelrnn.model.base"),
+    "ImageModel": "pixelrnn.model.image",
+    "MultiScaleModel": "pixelrnn.model.multiscale",
     "Codec": "pixelrnn.codec",
-    **dict.fromkeys(("build_model", "load_model"), "pixelrnn.pretrained"),
-    "push_to_hub": "pixelrnn.model_card",
-    "Support": "pixelrnn.support",
-    "upscale": "pixelrnn.tasks.upscale",
+    **dict.fromkeys(("build_model", "load_model"), "pixelrnn.model.loading"),
+    "push_to_hub": "pixelrnn.runs.card",
+    "Support": "pixelrnn.colours.support",
+    "upscale": "pixelrnn.model.upscale",
     **dict.fromkeys(("Data", "ImageSet", "load_data"), "pixelrnn.data"),
     **dict.fromkeys(("Classification", "Evaluation", "Progress", "Run"), "pixelrnn.train"),
     **dict.fromkeys(("classify", "evaluate", "fit", "fit_scales"), "pixelrnn.train"),

@@ -9,13 +9,13 @@ from typing import Any
 
 from PIL import Image, ImageFile
 
-from pixelrnn.abstract import AbstractImageModel
-from pixelrnn.codec.archive import Archive
+from pixelrnn.archive.archive import Archive
+from pixelrnn.archive.examine import examine
 from pixelrnn.codec.container import Kind, is_archive
-from pixelrnn.codec.examine import examine
 from pixelrnn.codec.weights import fingerprint
 from pixelrnn.config import IMAGE_SUFFIXES
 from pixelrnn.errors import ArchiveError
+from pixelrnn.model.base import AbstractImageModel
 
 __all__ = ["PxrImageFile", "use_model"]
 

@@ -168,12 +168,12 @@ def test_an_interrupt_that_got_lost_comes_again():
 
 
 def test_pack_tells_what_it_did_even_if_it_cannot_compare(digits, tmp_path, capsys, monkeypatch):
-    from pixelrnn import figures
+    from pixelrnn import plots
 
     def refuse(*_):
         raise OSError("the disk is full")
 
-    monkeypatch.setattr(figures, "save_bars", refuse)
+    monkeypatch.setattr(plots, "save_bars", refuse)
     assert run("pack", digits, "--minutes", 0.02, "-o", "a.pxr") == 0
     said = capsys.readouterr()
     assert "a.pxr: 81 files" in said.out

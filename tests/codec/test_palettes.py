@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pixelrnn import ArchiveError, Codec, ModelConfig, Support, build_model
-from pixelrnn.codec.archive import Archive
-from pixelrnn.codec.choice import support_for
-from pixelrnn.codec.compress import compress
+from pixelrnn.archive.archive import Archive
+from pixelrnn.archive.compress import compress
+from pixelrnn.archive.restore import decompress
 from pixelrnn.codec.container import Index, Kind, Member, Piece
 from pixelrnn.codec.decoder import orders_of
 from pixelrnn.codec.decoder import supports_of as supports_of_file
 from pixelrnn.codec.palettes import least_bytes, pack_palettes, unpack_palettes
-from pixelrnn.codec.restore import decompress
-from pixelrnn.support import few
+from pixelrnn.codec.supports import support_for
+from pixelrnn.colours.support import few
 
 
 def supports_of(count, channels, seed=0):

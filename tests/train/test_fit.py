@@ -9,7 +9,7 @@ import torch
 
 from pixelrnn import ConfigError, DataError, ImageModel, ModelConfig, RunError, TrainConfig, classify
 from pixelrnn.data import load_data
-from pixelrnn.storage import read_config, read_tensors
+from pixelrnn.runs.files import read_config, read_tensors
 from pixelrnn.train import evaluate, fit
 from pixelrnn.train.evaluation import Evaluation
 from tests.conftest import ARCHITECTURES

@@ -9,7 +9,7 @@ import torch
 from pixelrnn import ConfigError, ModelConfig, TrainConfig, build_model
 from pixelrnn.data import load_data
 from pixelrnn.nn.condition import Condition
-from pixelrnn.storage import read_tensors
+from pixelrnn.runs.files import read_tensors
 from pixelrnn.train import fit, fit_scales
 from pixelrnn.train.networks import _Recording, dropping, recorded
 from tests.conftest import ARCHITECTURES

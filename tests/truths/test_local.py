@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from pixelrnn import ConfigError, ImageModel, ModelConfig
+from pixelrnn.local.network import padded
 from pixelrnn.masks import NEIGHBOURS
-from pixelrnn.nn.local import padded
 from tests.conftest import all_images, build
 
 KINDS = [{}, {"copies": 3}, {"copies": 8, "grid": 2}, {"grid": 8}]

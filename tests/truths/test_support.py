@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pixelrnn import ConfigError, DataError, ImageModel, ModelConfig, Support
+from pixelrnn.colours.support import FLOOR, FREE, OUTSIDE, plant, rows_of
 from pixelrnn.outputs.logistic import LogisticMixture
-from pixelrnn.outputs.within import log_prob_within, reference
-from pixelrnn.support import FLOOR, FREE, OUTSIDE, plant, rows_of
+from pixelrnn.outputs.restricted import log_prob_within, reference
 
 
 def model_of(channels, levels, height=1, width=2, seed=0, **fields):

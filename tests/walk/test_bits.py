@@ -10,7 +10,7 @@ SCRIPT = """
 import hashlib, sys
 import numpy as np, torch
 from pixelrnn import ModelConfig, ImageModel, walk
-from pixelrnn.compiled.vectors import LANES
+from pixelrnn.kernels.vectors import LANES
 
 torch.set_num_threads(int(sys.argv[1]))
 digest = hashlib.sha256()

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from pixelrnn import ConfigError, ImageModel, ModelConfig, conditions, walk
-from pixelrnn.compiled.vectors import LANES
+from pixelrnn import ConfigError, ImageModel, ModelConfig, walk
+from pixelrnn.kernels.vectors import LANES
+from pixelrnn.model import condition
 from tests.conftest import ARCHITECTURES, all_images, enlarge
 
 OUTPUTS = {"bernoulli": 2, "softmax": 7, "logistic-mixture": 9, "continuous-mixture": 0}
@@ -49,7 +50,7 @@ def follow(model, x, label=None, context=None, **options):
     known = np.ones(values.shape, np.uint8)
     options = distribution_of(model, **options)
     given = {"label": None if label is None else label.numpy()}
-    given["context"] = None if context is None else conditions.scaled(model.config, context, torch.float32).numpy()
+    given["context"] = None if context is None else condition.scaled(model.config, context, torch.float32).numpy()
     walk.walk(program, options, values, **given, is_known=known, log_prob=nats, parameters=parameters)
     assert (values == x.numpy()).all(), "known values are never altered"
     return torch.from_numpy(nats), torch.from_numpy(parameters)

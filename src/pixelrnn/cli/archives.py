@@ -14,7 +14,7 @@ from pixelrnn.cli.console import Report, progress, say
 from pixelrnn.errors import ArchiveError
 
 if TYPE_CHECKING:
-    from pixelrnn.codec.compress import Compressed
+    from pixelrnn.archive.compress import Compressed
 
 __all__ = ["Writing", "plural", "rate", "say_compressed", "size_text"]
 

@@ -11,7 +11,7 @@ from pixelrnn.config import Architecture, ModelConfig, to_json
 from pixelrnn.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pixelrnn.benchmark import Speed
+    from pixelrnn.app.benchmark import Speed
 
 __all__ = ["Bench"]
 
@@ -79,7 +79,8 @@ class Bench:
 
     def run(self) -> int:
         """Measure, and print ratios first."""
-        from pixelrnn import benchmark, figures
+        from pixelrnn import plots
+        from pixelrnn.app import benchmark
 
         self.processor.prepare()
         growth: dict[str, list[tuple[int, Speed]]] = {}
@@ -96,7 +97,7 @@ class Bench:
         about = benchmark.machine()
         if self.growth is not None:
             title = f"{self._architectures[0]}, {about['processor']}, {about['threads']} threads"
-            figures.save_growth(self.growth, title, {LABELS[name]: _lines(points) for name, points in growth.items()})
+            plots.save_growth(self.growth, title, {LABELS[name]: _lines(points) for name, points in growth.items()})
         if self.json:
             show_json(
                 {
@@ -133,7 +134,7 @@ class Bench:
 
     def _memory(self, config: ModelConfig) -> dict[str, int]:
         """Peak memory of training steps, compiled and in plain torch."""
-        from pixelrnn.benchmark import RECURRENT, peak_memory
+        from pixelrnn.app.benchmark import RECURRENT, peak_memory
 
         if not self.memory:
             return {}
@@ -144,7 +145,7 @@ class Bench:
 
     def _grow(self, report: Any) -> dict[str, list[tuple[int, "Speed"]]]:
         """Speeds of the first architecture as one size after the other grows."""
-        from pixelrnn.benchmark import measure
+        from pixelrnn.app.benchmark import measure
 
         points: dict[str, list[tuple[int, Speed]]] = {}
         total = sum(map(len, GROWTH.values()))

@@ -20,7 +20,7 @@ from pixelrnn.errors import ConfigError, DataError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from pixelrnn.abstract import AbstractImageModel, Completion
+    from pixelrnn.model.base import AbstractImageModel, Completion
 
 __all__ = ["Complete"]
 
@@ -188,17 +188,17 @@ class Complete:
         is_original: bool,
     ) -> int:
         """A strip for each image: occluded, its completions, the original if that is known; and every completion."""
-        from pixelrnn import figures
+        from pixelrnn import plots
 
         levels, out = model.config.levels, self.out or home(self.run_folder) / f"completions-{self.draw.seed}"
-        pictures, guesses = ([figures.to_image(x, levels) for x in each] for each in (images, result.images))
+        pictures, guesses = ([plots.to_image(x, levels) for x in each] for each in (images, result.images))
         files = []
         for place, guess in enumerate(guesses):
             files.append(out / f"image-{place // self.number:04d}-{place % self.number:03d}.png")
-            figures.save_image(files[-1], guess)
+            plots.save_image(files[-1], guess)
         strip = out / "completions.png"
-        shown = figures.completions(pictures, known.numpy(), guesses, has_originals=is_original)
-        figures.save_image(strip, shown)
+        shown = plots.completions(pictures, known.numpy(), guesses, has_originals=is_original)
+        plots.save_image(strip, shown)
         estimates = result.log_known.view(-1, self.number).logsumexp(1) - math.log(self.number)
         if self.json:
             show_json({"strip": str(strip), "images": list(map(str, files)), "log_known": estimates.tolist()})

@@ -52,7 +52,7 @@ class Compress:
 
     def run(self) -> int:
         """Compress, and say what became of the files."""
-        from pixelrnn.codec.compress import compress
+        from pixelrnn.archive.compress import compress
 
         self.processor.prepare()
         model = open_model(self.run_folder)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pixelrnn.cli.sources import recorded_data
 from pixelrnn.config import DataConfig
 from pixelrnn.errors import ConfigError
-from pixelrnn.names import CONFIG
+from pixelrnn.runs.names import CONFIG
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,7 +23,7 @@ def label_number(text: str | None, run_folder: Path, model: "ModelConfig") -> in
     Raises:
         ConfigError: If there is no such label.
     """
-    from pixelrnn.storage import read_json
+    from pixelrnn.runs.files import read_json
 
     if text is None:
         return None

@@ -14,8 +14,8 @@ from pixelrnn.cli.model_folder import ModelFolder, open_model, require_model
 from pixelrnn.errors import ArchiveError, ConfigError
 
 if TYPE_CHECKING:
-    from pixelrnn.abstract import AbstractImageModel
-    from pixelrnn.codec.archive import Archive
+    from pixelrnn.archive.archive import Archive
+    from pixelrnn.model.base import AbstractImageModel
 
 __all__ = ["Decompress"]
 
@@ -78,8 +78,8 @@ class Decompress:
 
     def run(self) -> int:
         """Restore, or list."""
-        from pixelrnn.codec.archive import Archive
-        from pixelrnn.codec.restore import select
+        from pixelrnn.archive.archive import Archive
+        from pixelrnn.archive.restore import select
 
         with Archive(self.path) as archive:
             wanted = select(archive, self.only) if self.only else None
@@ -90,7 +90,7 @@ class Decompress:
             return (self._check if self.check else self._restore)(archive, wanted)
 
     def _check(self, archive: "Archive", wanted: set[int] | None) -> int:
-        from pixelrnn.codec.restore import check
+        from pixelrnn.archive.restore import check
 
         with rate("checking") as report:
             damaged = check(archive, self._model(), wanted=wanted, callback=report)
@@ -101,7 +101,7 @@ class Decompress:
         return _told(damaged)
 
     def _restore(self, archive: "Archive", wanted: set[int] | None) -> int:
-        from pixelrnn.codec.restore import decompress
+        from pixelrnn.archive.restore import decompress
 
         out = self.out or Path(self.path.stem)
         with rate("decompressing") as report:

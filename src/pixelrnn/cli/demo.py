@@ -74,10 +74,10 @@ class Demo:
 
     def _train(self, device: "torch.device", folder: Path) -> tuple[list[Exhibit], dict[str, float]]:
         """Train on the digits, and draw what was learned; nothing if it was interrupted. Figures in bits a pixel."""
-        from pixelrnn import figures
+        from pixelrnn import plots
         from pixelrnn.data import load_data
-        from pixelrnn.model import ImageModel
-        from pixelrnn.tasks.baseline import histogram_bits_per_dim
+        from pixelrnn.model.image import ImageModel
+        from pixelrnn.scores.baseline import histogram_bits_per_dim
         from pixelrnn.train import evaluate
 
         config = TrainConfig(minutes=self.minutes, seed=self.seed, samples=0, learning_rate=6e-3, weight_decay=0.3)
@@ -100,10 +100,10 @@ class Demo:
             "per-pixel histogram": histogram_bits_per_dim(data.train, data.test, data.levels),
             "uniform": math.log2(data.levels),
         }
-        figures.save_curve(self.out / "curve.png", run.metrics, "UCI digits, Diagonal BiLSTM", lines=lines)
+        plots.save_curve(self.out / "curve.png", run.metrics, "UCI digits, Diagonal BiLSTM", lines=lines)
         with progress("drawing samples") as report:
             images = model.sample(64, seed=self.seed, callback=report)
-        figures.save_image(self.out / "samples.png", figures.grid(images, data.levels))
+        plots.save_image(self.out / "samples.png", plots.grid(images, data.levels))
         self._say(f"\n{result.images} test images, bits per pixel (lower is better)")
         self._say(f"  uniform              {lines['uniform']:.3f}")
         self._say(f"  per-pixel histogram  {lines['per-pixel histogram']:.3f}")
@@ -123,7 +123,7 @@ class Demo:
 
     def _folder(self) -> Path:
         """Where to train: an earlier demo there is removed, anything else is left alone."""
-        from pixelrnn.storage import write_text
+        from pixelrnn.runs.files import write_text
 
         folder, mark = self.out / "run", self.out / MARK
         if folder.exists() and not mark.exists():

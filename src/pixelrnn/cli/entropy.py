@@ -70,7 +70,7 @@ class Entropy:
 
     def run(self) -> int:
         """Estimate, and show."""
-        from pixelrnn.tasks.entropy import entropy
+        from pixelrnn.scores.entropy import entropy
 
         model = open_model(self.run_folder, self.machine.prepare())
         data, name, images = self.choice.load(self.run_folder, self.source, model.config)
@@ -107,7 +107,7 @@ class Entropy:
 
     def _draw(self, bits: "NDArray[np.float64]") -> None:
         """Write the map of positions."""
-        from pixelrnn.figures import save_heat_map
+        from pixelrnn.plots import save_heat_map
 
         assert self.map is not None
         title = f"mean bits of each pixel given the earlier ones: {bits.sum():.1f} in all"

@@ -10,7 +10,7 @@ from pixelrnn.cli.machine import Machine
 from pixelrnn.cli.model_folder import ModelFolder, open_model, require_model
 from pixelrnn.config import require_source
 from pixelrnn.errors import ConfigError
-from pixelrnn.names import CONFIG
+from pixelrnn.runs.names import CONFIG
 
 __all__ = ["Evaluate"]
 
@@ -54,12 +54,12 @@ class Evaluate:
 
     def run(self) -> int:
         """Measure and print."""
-        from pixelrnn.storage import read_json
-        from pixelrnn.train import classify, evaluate, processes
+        from pixelrnn.runs.files import read_json
+        from pixelrnn.train import classify, distributed, evaluate
 
         device = self.machine.prepare()
         is_silent = not is_first_process()
-        with processes.joined(device):
+        with distributed.joined(device):
             model = open_model(self.run_folder, device)
             recorded = read_json(self.run_folder / CONFIG)
             data, name, images = self.choice.load(self.run_folder, self.source, model.config)

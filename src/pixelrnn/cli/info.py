@@ -7,7 +7,7 @@ import tyro
 from pixelrnn import zoo
 from pixelrnn.cli.console import say, show_json
 from pixelrnn.cli.model_folder import ModelFolder, open_model, require_model
-from pixelrnn.names import CONFIG
+from pixelrnn.runs.names import CONFIG
 
 __all__ = ["Info"]
 
@@ -32,7 +32,7 @@ class Info:
 
     def run(self) -> int:
         """Read and print."""
-        from pixelrnn.storage import best_validation, read_json, read_validations
+        from pixelrnn.runs.files import best_validation, read_json, read_validations
 
         model = open_model(self.run_folder)
         recorded = read_json(self.run_folder / CONFIG)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from pixelrnn.cli.page import write_page
 
 if TYPE_CHECKING:
-    from pixelrnn.abstract import AbstractImageModel
     from pixelrnn.data import ImageSet
+    from pixelrnn.model.base import AbstractImageModel
 
 __all__ = ["save_maps"]
 
@@ -40,8 +40,8 @@ def save_maps(
     """
     import numpy as np
 
-    from pixelrnn.figures import save_heat_map, to_image
-    from pixelrnn.tasks.score import log_prob_map
+    from pixelrnn.plots import save_heat_map, to_image
+    from pixelrnn.scores.score import log_prob_map
 
     maps = {}
     for item in (item for items in groups.values() for item in items):

@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import tyro
 
-from pixelrnn import hub, zoo
+from pixelrnn import zoo
 from pixelrnn.cli.console import is_first_process, say
 from pixelrnn.config import require_run
 from pixelrnn.errors import RunError
+from pixelrnn.runs import hub
 
 if TYPE_CHECKING:
     import torch
 
-    from pixelrnn.abstract import AbstractImageModel
+    from pixelrnn.model.base import AbstractImageModel
 
 __all__ = ["ModelFolder", "fetched", "home", "open_model", "require_model", "warn_if_untrained"]
 
@@ -71,7 +72,7 @@ def home(model: Path) -> Path:
 
 def open_model(run_folder: Path, device: "torch.device | str" = "cpu") -> "AbstractImageModel":
     """The model of a folder, with a warning if it is that of a run without any validation yet."""
-    from pixelrnn.pretrained import load_model
+    from pixelrnn.model.loading import load_model
 
     model = load_model(run_folder).to(device)
     warn_if_untrained(run_folder)
@@ -80,7 +81,7 @@ def open_model(run_folder: Path, device: "torch.device | str" = "cpu") -> "Abstr
 
 def warn_if_untrained(run_folder: Path) -> None:
     """Say so, if a run has no validation yet."""
-    from pixelrnn.storage import is_trained
+    from pixelrnn.runs.files import is_trained
 
     if is_first_process() and not is_trained(run_folder):
         scales = ", ".join(sorted(path.name for path in run_folder.glob("scale-*")))

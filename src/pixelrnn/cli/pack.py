@@ -17,8 +17,8 @@ from pixelrnn.config import require_seed
 from pixelrnn.errors import ArchiveError, ConfigError, PixelRNNError
 
 if TYPE_CHECKING:
-    from pixelrnn.tasks.ordinary import Sizes
-    from pixelrnn.tasks.pack import Packed, Stage
+    from pixelrnn.pack.formats import Sizes
+    from pixelrnn.pack.pack import Packed, Stage
 
 __all__ = ["Pack"]
 
@@ -74,7 +74,7 @@ class Pack:
 
     def run(self) -> int:
         """Pack, compare, and say what came of it."""
-        from pixelrnn.tasks.pack import pack
+        from pixelrnn.pack.pack import pack
 
         device, archive = self.machine.prepare(), self.writing.archive(self.source)
         with stoppable() as should_stop, _Stages(should_stop, is_aside=self.json) as stages:
@@ -100,9 +100,9 @@ class Pack:
 
     def _compared(self, archive: Path, ours: int) -> "Sizes | None":
         """Measure other formats, and draw them; the archive is there, whatever becomes of that."""
-        from pixelrnn import figures
-        from pixelrnn.codec.files import find
-        from pixelrnn.tasks.ordinary import measure
+        from pixelrnn import plots
+        from pixelrnn.archive.files import find
+        from pixelrnn.pack.formats import measure
 
         skip_bad = self.writing.skip_bad
         try:
@@ -110,7 +110,7 @@ class Pack:
                 files = find(self.source, without=archive, skip_bad=skip_bad).files
                 sizes = measure(files, skip_bad=skip_bad, callback=lambda done, total: report(done / total))
             title = f"{self.source.resolve().name}: {sizes.files:,} files"
-            figures.save_bars(_chart(archive), {**sizes.bytes, archive.name: ours}, "bytes", title)
+            plots.save_bars(_chart(archive), {**sizes.bytes, archive.name: ours}, "bytes", title)
         except (PixelRNNError, OSError) as error:
             say(f"pixelrnn: {archive} is whole, but other formats were not compared ({error})", is_error=True)
             return None

@@ -16,7 +16,7 @@ def write_page(path: Path, title: str, style: str, parts: Sequence[str]) -> None
         style: CSS of what is in the parts.
         parts: HTML.
     """
-    from pixelrnn.storage import write_text
+    from pixelrnn.runs.files import write_text
 
     write_text(path, PAGE.format(title=html.escape(title), style=style, body="\n".join(parts)))
 

@@ -4,9 +4,9 @@ import dataclasses
 
 import tyro
 
-from pixelrnn import hub
 from pixelrnn.cli.console import say, show_json
 from pixelrnn.cli.model_folder import ModelFolder, require_model
+from pixelrnn.runs import hub
 
 __all__ = ["Push"]
 
@@ -47,7 +47,7 @@ class Push:
 
     def run(self) -> int:
         """Write the card, push, and say where it is."""
-        from pixelrnn.model_card import push_to_hub
+        from pixelrnn.runs.card import push_to_hub
 
         address = push_to_hub(self.run_folder, self.name, private=self.private, licence=self.licence)
         show_json({"commit": address}) if self.json else say(address)

@@ -67,7 +67,7 @@ class Sample:
 
     def run(self) -> int:
         """Draw, write, and say where."""
-        from pixelrnn import figures
+        from pixelrnn import plots
 
         self.processor.prepare()
         model = open_model(self.run_folder)
@@ -84,12 +84,12 @@ class Sample:
         out, levels = self.out or home(self.run_folder) / f"samples-{self.draw.seed}", model.config.levels
         paths = [out / f"seed-{self.draw.seed}-{index:06d}.png" for index in range(total)]
         for path, image in zip(paths, images, strict=True):
-            figures.save_image(path, figures.to_image(image, levels))
+            plots.save_image(path, plots.to_image(image, levels))
         if contexts is None:
-            grid = figures.grid(images, levels, columns=self.number if self.label == "each" else None)
+            grid = plots.grid(images, levels, columns=self.number if self.label == "each" else None)
         else:
-            grid = figures.grid_with_contexts(images, levels, contexts, each=self.number)
-        figures.save_image(out / "grid.png", grid)
+            grid = plots.grid_with_contexts(images, levels, contexts, each=self.number)
+        plots.save_image(out / "grid.png", grid)
         others = set(out.glob("*.png")) - {*paths, out / "grid.png"}
         if others:
             say(f"warning: {out} also holds PNG files of earlier calls, or your own: {len(others):,}", is_aside=True)

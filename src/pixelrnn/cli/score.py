@@ -18,8 +18,8 @@ from pixelrnn.config import require_source
 from pixelrnn.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pixelrnn.abstract import AbstractImageModel
     from pixelrnn.data import Data, ImageSet
+    from pixelrnn.model.base import AbstractImageModel
 
 __all__ = ["Score"]
 
@@ -100,8 +100,8 @@ class Score:
 
     def run(self) -> int:
         """Score, and show."""
-        from pixelrnn.tasks.anomaly import detector
-        from pixelrnn.tasks.score import score
+        from pixelrnn.scores.anomaly import detector
+        from pixelrnn.scores.score import score
 
         device = self.machine.prepare()
         model = open_model(self.run_folder, device)
@@ -144,7 +144,7 @@ class Score:
             return self.method
         if self.against is not None:
             return "ratio"
-        from pixelrnn.tasks.anomaly import InputComplexity
+        from pixelrnn.scores.anomaly import InputComplexity
 
         return "complexity" if InputComplexity.takes(model.config) else "typicality"
 
@@ -164,7 +164,7 @@ class Score:
         return dataclasses.replace(own.valid, perturb=0.0)
 
     def _write(self, rows: list[dict[str, Any]]) -> None:
-        from pixelrnn.storage import write_text
+        from pixelrnn.runs.files import write_text
 
         assert self.csv is not None
         text = io.StringIO()

@@ -9,7 +9,7 @@ from pixelrnn.cli.console import is_first_process, progress, say
 from pixelrnn.cli.model_folder import home
 from pixelrnn.config import DataConfig, ModelConfig, require_source
 from pixelrnn.errors import ConfigError, SizesError
-from pixelrnn.names import CONFIG
+from pixelrnn.runs.names import CONFIG
 
 if TYPE_CHECKING:
     from pixelrnn.data import Data
@@ -36,7 +36,7 @@ def load(source: str, config: DataConfig, *, is_silent: bool = False, **changes:
 
 def recorded_data(run_folder: Path, model: ModelConfig) -> DataConfig:
     """How the images of a run were read; for a model without a run, what its shape and levels say."""
-    from pixelrnn.storage import read_config, read_json
+    from pixelrnn.runs.files import read_config, read_json
 
     if "data" in read_json(run_folder / CONFIG):
         return read_config(run_folder, DataConfig)
@@ -64,7 +64,7 @@ def load_as_trained(
     """
     from pixelrnn.data.decode import CHANNELS
     from pixelrnn.data.sources import holds_files
-    from pixelrnn.storage import read_json
+    from pixelrnn.runs.files import read_json
 
     recorded, config = read_json(run_folder / CONFIG), recorded_data(run_folder, model)
     own = recorded.get("source")

@@ -11,7 +11,7 @@ from pixelrnn.cli.page import write_page
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from pixelrnn.abstract import AbstractImageModel
+    from pixelrnn.model.base import AbstractImageModel
 
 __all__ = ["Exhibit", "tour", "write_exhibits"]
 
@@ -42,8 +42,8 @@ def tour(out: Path, seed: int, report: Callable[[float], None]) -> list[Exhibit]
         seed: Of all draws.
         report: Called with the finished share.
     """
-    from pixelrnn.figures import grid, save_image
-    from pixelrnn.pretrained import load_model
+    from pixelrnn.model.loading import load_model
+    from pixelrnn.plots import grid, save_image
 
     model = load_model(MODEL)
     # Digits that the model has not seen, by another model: the package ships no images of MNIST.
@@ -67,15 +67,15 @@ def tour(out: Path, seed: int, report: Callable[[float], None]) -> list[Exhibit]
 def _completions(model: "AbstractImageModel", digits: "Tensor", out: Path, seed: int) -> Exhibit:
     import torch
 
-    from pixelrnn import figures
+    from pixelrnn import plots
 
     known = torch.zeros(28, 28, dtype=torch.bool)
     known[:14] = True
     given = digits[:COMPLETED]
     drawn = model.complete(given.repeat_interleave(GUESSES, dim=0), known, seed=seed).images
-    pictures, guesses = ([figures.to_image(x, 2) for x in each] for each in (given, drawn))
-    shown = figures.completions(pictures, known.numpy(), guesses, has_originals=False)
-    figures.save_image(out / "completions.png", shown)
+    pictures, guesses = ([plots.to_image(x, 2) for x in each] for each in (given, drawn))
+    shown = plots.completions(pictures, known.numpy(), guesses, has_originals=False)
+    plots.save_image(out / "completions.png", shown)
     return Exhibit("completions.png", "Completions", "Left: the upper half that is given. Right: how it could go on.")
 
 
@@ -83,10 +83,10 @@ def _files(model: "AbstractImageModel", digits: "Tensor", out: Path, seed: int) 
     import torch
     from PIL import Image
 
+    from pixelrnn.archive.pictures import saved
     from pixelrnn.codec import Codec
-    from pixelrnn.codec.pictures import saved
-    from pixelrnn.figures import save_bars
-    from pixelrnn.storage import atomic_write
+    from pixelrnn.plots import save_bars
+    from pixelrnn.runs.files import atomic_write
 
     content = Codec(model).encode(digits)
     is_same = torch.equal(Codec(model).decode(content), digits)
@@ -107,7 +107,7 @@ def _files(model: "AbstractImageModel", digits: "Tensor", out: Path, seed: int) 
 
 
 def _anomaly(model: "AbstractImageModel", digits: "Tensor", out: Path, seed: int) -> Exhibit:
-    from pixelrnn.figures import save_heat_map, to_image
+    from pixelrnn.plots import save_heat_map, to_image
 
     flawed = digits[:1].clone()
     flawed[0, 0, SPOT, SPOT] = 1 - flawed[0, 0, SPOT, SPOT]

@@ -16,11 +16,11 @@ from pixelrnn.cli.model_folder import require_model, warn_if_untrained
 from pixelrnn.cli.sources import load, named_as
 from pixelrnn.config import DataConfig, ModelConfig, TrainConfig, require_run, require_source
 from pixelrnn.errors import ConfigError, RunExistsError
-from pixelrnn.names import CONFIG
+from pixelrnn.runs.names import CONFIG
 
 if TYPE_CHECKING:
-    from pixelrnn.abstract import AbstractImageModel
     from pixelrnn.data import Data
+    from pixelrnn.model.base import AbstractImageModel
     from pixelrnn.train import Progress, Run
 
 __all__ = ["INTERRUPTED", "Train", "train_with_progress"]
@@ -117,14 +117,14 @@ class Train:
 
     def run(self) -> int:
         """Train, draw samples, and say what to do with the result."""
-        from pixelrnn.storage import read_metrics
-        from pixelrnn.train import processes
+        from pixelrnn.runs.files import read_metrics
+        from pixelrnn.train import distributed
 
         device = self.machine.prepare()
         if self.cuda_graph and device.type != "cuda":
             raise ConfigError(f"--cuda-graph needs a CUDA device; this is {device}")
         is_silent = not is_first_process()
-        with processes.joined(device):
+        with distributed.joined(device):
             source, data_config, train_config = self._settings()
             data = self._named(load(source, data_config, is_silent=is_silent))
             earlier = [line["step"] for line in read_metrics(self.resume)] if self.resume else []
@@ -157,7 +157,7 @@ class Train:
 
     def _settings(self) -> tuple[str, DataConfig, TrainConfig]:
         """Source and settings, given or from the run that is resumed."""
-        from pixelrnn.storage import read_config, read_json
+        from pixelrnn.runs.files import read_config, read_json
 
         if self.resume is None:
             assert self.source is not None
@@ -175,26 +175,26 @@ class Train:
 
     def _named(self, data: "Data") -> "Data":
         """The images with the numbers of the labels in the model that the training goes on with."""
-        from pixelrnn.storage import read_json
+        from pixelrnn.runs.files import read_json
 
         return data if self._before is None else named_as(data, read_json(self._before / CONFIG))
 
     def _begun(self, source: str, data: "Data", seed: int) -> tuple["AbstractImageModel", Path]:
         """The model and the folder of the run that is resumed, or new ones."""
-        from pixelrnn.pretrained import build_model, load_model
-        from pixelrnn.train import processes
+        from pixelrnn.model.loading import build_model, load_model
+        from pixelrnn.train import distributed
 
         if self.resume is not None:
             return load_model(self.resume), self.resume
         model = build_model(self._model_config(data), seed=seed)
         folder = str(self.out or _free_folder(source, model.config.architecture))
-        return model, Path(str(processes.broadcast(folder)))
+        return model, Path(str(distributed.broadcast(folder)))
 
     def _model_config(self, data: "Data") -> ModelConfig:
         """The network as given, or that of the model to start from, for these images."""
         if self._before is None:
             return dataclasses.replace(self.model, **data.model_fields)
-        from pixelrnn.storage import read_config
+        from pixelrnn.runs.files import read_config
 
         warn_if_untrained(self._before)
         config = read_config(self._before, ModelConfig)
@@ -222,7 +222,7 @@ def train_with_progress(
     is_aside: bool = False,
 ) -> "Run":
     """Fit with a progress bar; the first Ctrl-C (or SIGTERM) saves and stops, the second one stops at once."""
-    from pixelrnn.multiscale import MultiScaleModel
+    from pixelrnn.model.multiscale import MultiScaleModel
     from pixelrnn.train import fit, fit_scales
 
     is_silent = not is_first_process()
@@ -270,8 +270,8 @@ def _finish(
     model: "AbstractImageModel", run: "Run", folder: Path, data: "Data", config: TrainConfig, *, is_json: bool
 ) -> None:
     """Say what to do with the result, then draw a grid of samples."""
-    from pixelrnn import figures
-    from pixelrnn.model_card import sample_command
+    from pixelrnn import plots
+    from pixelrnn.runs.card import sample_command
 
     if not is_json:
         what = (
@@ -289,6 +289,6 @@ def _finish(
     with progress("drawing samples") as report:
         given = data.valid.conditions(config.samples)
         images = model.sample(**given, seed=config.seed, callback=report)
-    shown = figures.grid_with_contexts(images, model.config.levels, given.get("context"))
-    figures.save_image(folder / "samples.png", shown)
+    shown = plots.grid_with_contexts(images, model.config.levels, given.get("context"))
+    plots.save_image(folder / "samples.png", shown)
     say(f"{folder / 'samples.png'} shows {len(images)} new images", is_aside=True)

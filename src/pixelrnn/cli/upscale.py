@@ -62,9 +62,9 @@ class Upscale:
 
     def run(self) -> int:
         """Draw, write, and say where."""
-        from pixelrnn import figures
+        from pixelrnn import plots
         from pixelrnn.data.single import read_image, whole_image
-        from pixelrnn.tasks.upscale import upscale
+        from pixelrnn.model.upscale import upscale
 
         self.processor.prepare()
         model = open_model(self.run_folder)
@@ -82,11 +82,11 @@ class Upscale:
             )
         out = self.out or home(self.run_folder) / f"upscaled-{self.draw.seed}"
         paths = [out / f"seed-{self.draw.seed}-{index:06d}.png" for index in range(self.number)]
-        pictures = [figures.to_image(image, levels) for image in images]
+        pictures = [plots.to_image(image, levels) for image in images]
         for path, picture in zip(paths, pictures, strict=True):
-            figures.save_image(path, picture)
-        before = figures.to_image(small, levels).resize(pictures[0].size, figures.NEAREST)
-        figures.save_image(out / "grid.png", figures.sheet([before, *pictures], columns=1 + self.number))
+            plots.save_image(path, picture)
+        before = plots.to_image(small, levels).resize(pictures[0].size, plots.NEAREST)
+        plots.save_image(out / "grid.png", plots.sheet([before, *pictures], columns=1 + self.number))
         if self.json:
             show_json({"images": list(map(str, paths)), "grid": str(out / "grid.png")})
             return 0

@@ -8,9 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pixelrnn import conditions
-from pixelrnn.abstract import AbstractImageModel
-from pixelrnn.codec.choice import support_for
+from pixelrnn.archive.pictures import LEVELS
+from pixelrnn.codec.coder import Coder
 from pixelrnn.codec.container import (
     MOST_PIXELS,
     Index,
@@ -23,12 +22,13 @@ from pixelrnn.codec.container import (
 )
 from pixelrnn.codec.decoder import decode, groups_of, refuse, supports_of
 from pixelrnn.codec.encoder import Encoder, Plate
+from pixelrnn.codec.groups import default_tile
 from pixelrnn.codec.palettes import pack_palettes
-from pixelrnn.codec.pictures import LEVELS
-from pixelrnn.codec.streams import Coder
-from pixelrnn.codec.tiles import default_tile
+from pixelrnn.codec.supports import support_for
 from pixelrnn.codec.weights import fingerprint
 from pixelrnn.errors import ArchiveError, ConfigError, DataError
+from pixelrnn.model import condition
+from pixelrnn.model.base import AbstractImageModel
 
 __all__ = ["Codec", "require_model"]
 
@@ -98,17 +98,17 @@ class Codec:
             ConfigError: If a condition is missing, or given to a model that has none.
         """
         model = self.coder.model
-        conditions.images(model.config, x)
+        condition.images(model.config, x)
         size = x.shape[2], x.shape[3]
-        labels = conditions.label(model.config, label, len(x))
-        given = conditions.context(model.config, context, len(x), size)
+        labels = condition.label(model.config, label, len(x))
+        given = condition.context(model.config, context, len(x), size)
         multiple = self.coder.multiple
         if size[0] % multiple or size[1] % multiple:
             raise DataError(f"images are {size[0]}x{size[1]}; this model takes multiples of {multiple}")
         if size[0] * size[1] > MOST_PIXELS:
             raise DataError(f"images have {size[0] * size[1]:,} pixels; at most {MOST_PIXELS:,} are allowed")
         tile = self.tile if given is None else size
-        planes, is_impossible = conditions.planes(model.config, x.detach().cpu())
+        planes, is_impossible = condition.planes(model.config, x.detach().cpu())
         if is_impossible is not None and bool(is_impossible.any()):
             raise DataError(f"the images have colours that never come from {model.config.colours}")
         values = planes.numpy()
@@ -162,7 +162,7 @@ class Codec:
         if len(shapes) != 1 or any((member.kind, member.form) != (Kind.CODED, LEVELS) for member in members):
             raise ArchiveError("it holds pictures, or images of several shapes; pixelrnn.codec.Archive opens it")
         shape = shapes.pop()
-        given = conditions.context(config, context, len(members), shape)
+        given = condition.context(config, context, len(members), shape)
         starts = np.cumsum([size, *(piece.length for piece in index.pieces)])
         images: dict[int, Array] = {}
 
@@ -188,7 +188,7 @@ class Codec:
             images[number] = image
         found = np.stack([images[number] for number in range(len(members))])
         levels = torch.from_numpy(found).to(torch.uint8 if config.levels <= 256 else torch.int64)
-        return conditions.pictured(config, levels)
+        return condition.pictured(config, levels)
 
 
 def require_model(index: Index, known: bytes) -> None:

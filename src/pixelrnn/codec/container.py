@@ -41,8 +41,8 @@ import struct
 import zlib
 
 from pixelrnn.codec.varints import Reader, Writer
+from pixelrnn.colours.support import MOST_COLOURS
 from pixelrnn.errors import ArchiveError
-from pixelrnn.support import MOST_COLOURS
 
 __all__ = [
     "LEAST_HEAD",

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from pixelrnn.codec.coder import Coder, least_bytes
 from pixelrnn.codec.container import Index, piece_of
+from pixelrnn.codec.groups import LANES, Tile, count, plan
 from pixelrnn.codec.palettes import unpack_palettes
 from pixelrnn.codec.pool import Pool
-from pixelrnn.codec.streams import Coder, least_bytes
-from pixelrnn.codec.tiles import LANES, Tile, count, plan
+from pixelrnn.colours.support import Support
 from pixelrnn.config import ModelConfig
 from pixelrnn.errors import ArchiveError
-from pixelrnn.support import Support
 
 __all__ = ["Damaged", "decode", "groups_of", "orders_of", "refuse", "supports_of"]
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from pixelrnn.codec.coder import Coder
+from pixelrnn.codec.groups import Tile, cut, group
 from pixelrnn.codec.pool import Pool
-from pixelrnn.codec.streams import Coder
-from pixelrnn.codec.tiles import Tile, cut, group
+from pixelrnn.colours.support import Support
 from pixelrnn.errors import ArchiveError
-from pixelrnn.support import Support
 
 __all__ = ["Encoded", "Encoder", "Plate", "Stream"]
 

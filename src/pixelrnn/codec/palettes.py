@@ -20,9 +20,9 @@ import constriction
 import numpy as np
 from numba import njit
 
-from pixelrnn.compiled import scalars
-from pixelrnn.compiled.vectors import view
 from pixelrnn.errors import ArchiveError
+from pixelrnn.kernels import scalars
+from pixelrnn.kernels.vectors import view
 
 __all__ = ["BITS_OF_A_VALUE", "least_bytes", "pack_palettes", "unpack_palettes"]
 

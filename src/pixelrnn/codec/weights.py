@@ -22,13 +22,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pixelrnn.abstract import AbstractImageModel
 from pixelrnn.codec.varints import Reader, Writer
 from pixelrnn.config import ModelConfig, from_json
 from pixelrnn.errors import ArchiveError
+from pixelrnn.model.base import AbstractImageModel
+from pixelrnn.model.loading import build_model
 from pixelrnn.nn.conv import MaskedConv2d
-from pixelrnn.pretrained import build_model
-from pixelrnn.storage import build_within
+from pixelrnn.runs.files import build_within
 
 __all__ = ["BITS", "fingerprint", "pack_model", "unpack_model"]
 

@@ -233,7 +233,7 @@ class ModelConfig:
 
     @property
     def takes_support(self) -> bool:
-        """Whether colours can be excluded; see `pixelrnn.support`."""
+        """Whether colours can be excluded; see `pixelrnn.colours.support`."""
         return self.architecture == "local"
 
     def _check_data(self) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from pixelrnn.data.load import load_data
 from pixelrnn.errors import DataError
-from pixelrnn.storage import atomic_write
+from pixelrnn.runs.files import atomic_write
 
 __all__ = ["binarize"]
 

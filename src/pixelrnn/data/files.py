@@ -16,7 +16,7 @@ from PIL import Image
 
 from pixelrnn.config import IMAGE_SUFFIXES
 from pixelrnn.errors import DataError
-from pixelrnn.names import MODEL
+from pixelrnn.runs.names import MODEL
 
 __all__ = ["AbstractFiles", "Folder", "HubDataset", "Tar", "Zip", "is_image_name"]
 

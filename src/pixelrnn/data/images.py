@@ -12,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pixelrnn.colours.support import Support, few
 from pixelrnn.config import ContextKind, DataConfig, ModelConfig
 from pixelrnn.data.contexts import context_shape, derive
 from pixelrnn.data.pixels import AbstractPixels
 from pixelrnn.data.quantise import Quantiser
 from pixelrnn.errors import DataError
-from pixelrnn.support import Support, few
 
 __all__ = ["Data", "Examples", "ImageSet"]
 

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from pixelrnn.config import ModelConfig
+from pixelrnn.local.network import LocalNetwork
 from pixelrnn.masks import groups
 from pixelrnn.nn.condition import Condition, ContextNetwork
 from pixelrnn.nn.conv import pointwise
 from pixelrnn.nn.gated import GatedStack
-from pixelrnn.nn.local import LocalNetwork
 from pixelrnn.nn.residual import ResidualStack
 
 __all__ = ["Network", "build"]

@@ -12,8 +12,8 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
-from pixelrnn.announce import compiled_module
 from pixelrnn.errors import ConfigError
+from pixelrnn.kernels.lazy import compiled_module
 from pixelrnn.scan import reference, tiles
 from pixelrnn.scan.weights import Weights
 

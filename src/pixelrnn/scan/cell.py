@@ -7,8 +7,8 @@ leaves them and the backward pass reads them. `units` is a multiple of `LANES`; 
 import numpy as np
 from numba import njit
 
-from pixelrnn.compiled.functions import sigmoid, tanh
-from pixelrnn.compiled.vectors import LANES, Address, load, splat, store
+from pixelrnn.kernels.functions import sigmoid, tanh
+from pixelrnn.kernels.vectors import LANES, Address, load, splat, store
 
 __all__ = ["cell_backward", "cell_forward", "recall_memory", "recall_state"]
 

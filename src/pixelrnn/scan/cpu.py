@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from pixelrnn.compiled import threads
-from pixelrnn.compiled.vectors import padded
+from pixelrnn.kernels import threads
+from pixelrnn.kernels.vectors import padded
 from pixelrnn.scan import diagonal_kernel, row_kernel
 from pixelrnn.scan.weights import Weights
 

@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 
 from numba import njit
 
-from pixelrnn.compiled.product import Matrix, product
-from pixelrnn.compiled.vectors import Address, accumulate, pointer
+from pixelrnn.kernels.product import Matrix, product
+from pixelrnn.kernels.vectors import Address, accumulate, pointer
 
 __all__ = [
     "Gradients",

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numba import cfunc, njit
 
-from pixelrnn.compiled.product import Matrix, product
-from pixelrnn.compiled.threads import TASK
-from pixelrnn.compiled.vectors import Address, copy, pointer
+from pixelrnn.kernels.product import Matrix, product
+from pixelrnn.kernels.threads import TASK
+from pixelrnn.kernels.vectors import Address, copy, pointer
 from pixelrnn.scan.cell import cell_backward, cell_forward, recall_state
 from pixelrnn.scan.layer import (
     Gradients,

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from pixelrnn.errors import RunError
-from pixelrnn.names import STATE
-from pixelrnn.storage import read_tensors, write_tensors
+from pixelrnn.runs.files import read_tensors, write_tensors
+from pixelrnn.runs.names import STATE
 
 __all__ = ["Counters", "load_state", "save_state"]
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 
 import torch
 
-from pixelrnn.abstract import AbstractImageModel
 from pixelrnn.data.images import Examples, ImageSet
 from pixelrnn.errors import ConfigError, DataError
-from pixelrnn.train import processes
+from pixelrnn.model.base import AbstractImageModel
+from pixelrnn.train import distributed
 
 __all__ = ["Classification", "Evaluation", "classify", "evaluate"]
 
@@ -74,7 +74,7 @@ def evaluate(
         x = examples.images
         nats = -model.log_prob(x, **examples.given(model.config)).cpu().double()
         sums += torch.stack([nats.sum(), nats.square().sum(), torch.tensor(float(x.numel()), dtype=torch.float64)])
-    total, squares, dims = processes.sum_over_processes(sums, model.device).tolist()
+    total, squares, dims = distributed.sum_over_processes(sums, model.device).tolist()
     count = len(images)
     variance = max(0.0, squares - total**2 / count) / max(1, count - 1)
     seconds = time.perf_counter() - start
@@ -102,7 +102,7 @@ def classify(
         marginal = joint.logsumexp(1)
         own = joint.gather(1, label[:, None])[:, 0] - marginal
         sums += torch.stack([(joint.argmax(1) == label).double().sum(), -own.sum(), -marginal.sum()])
-    hits, nats, marginal_nats = (processes.sum_over_processes(sums, model.device) / len(images)).tolist()
+    hits, nats, marginal_nats = (distributed.sum_over_processes(sums, model.device) / len(images)).tolist()
     return Classification(hits, nats, marginal_nats, len(images))
 
 
@@ -115,7 +115,7 @@ def _batches(
     images.require_levels(model.config.levels)
     if batch < 1:
         raise ConfigError(f"batch is {batch}; at least 1 is needed")
-    mine = range(processes.rank(), len(images), processes.world())
+    mine = range(distributed.rank(), len(images), distributed.world())
     for done in range(0, len(mine), batch):
         yield images.examples(mine[done : done + batch])
         if callback is not None:

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pixelrnn.abstract import AbstractImageModel
 from pixelrnn.config import TrainConfig
 from pixelrnn.data.images import Data
 from pixelrnn.errors import ConfigError, RunError, RunExistsError
-from pixelrnn.names import CONFIG, MODEL
-from pixelrnn.storage import TEMPORARY, describe, held, read_json, temporary_name, write_json, write_tensors
+from pixelrnn.model.base import AbstractImageModel
+from pixelrnn.runs.files import TEMPORARY, describe, held, read_json, temporary_name, write_json, write_tensors
+from pixelrnn.runs.names import CONFIG, MODEL
 from pixelrnn.train import optimiser as rules
 from pixelrnn.train.checkpoint import Counters, save_state
 

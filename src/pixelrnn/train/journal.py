@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pixelrnn import figures
-from pixelrnn.names import METRICS
-from pixelrnn.storage import read_metrics, write_text
+from pixelrnn import plots
+from pixelrnn.runs.files import read_metrics, write_text
+from pixelrnn.runs.names import METRICS
 
 __all__ = ["Journal"]
 
@@ -43,7 +43,7 @@ class Journal:
     def draw(self, title: str) -> None:
         """Draw the curve so far."""
         if self.folder is not None:
-            figures.save_curve(self.folder / "curve.png", self.lines, title)
+            plots.save_curve(self.folder / "curve.png", self.lines, title)
 
     def close(self) -> None:
         """Close the event file."""

@@ -19,20 +19,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pixelrnn import figures
-from pixelrnn.abstract import AbstractImageModel
+from pixelrnn import plots
 from pixelrnn.config import TrainConfig
 from pixelrnn.data.images import Data, Examples
 from pixelrnn.errors import ConfigError, RunError
-from pixelrnn.names import MODEL
-from pixelrnn.storage import read_tensors, write_tensors
-from pixelrnn.train import networks, processes
+from pixelrnn.model.base import AbstractImageModel
+from pixelrnn.runs.files import read_tensors, write_tensors
+from pixelrnn.runs.names import MODEL
+from pixelrnn.train import distributed, networks
 from pixelrnn.train import optimiser as rules
-from pixelrnn.train.beginning import check, take_weights
 from pixelrnn.train.checkpoint import Counters, load_state, save_state
 from pixelrnn.train.evaluation import evaluate
 from pixelrnn.train.folder import RunFolder
 from pixelrnn.train.journal import Journal
+from pixelrnn.train.start import check, take_weights
 
 __all__ = ["DEFAULT_MINUTES", "Progress", "Run", "fit"]
 
@@ -126,7 +126,7 @@ def fit(
     with contextlib.ExitStack() as stack:
         if folder is not None:
             run = RunFolder(folder, model, data, config)
-            processes.on_first(lambda: stack.enter_context(run.opened(resume=resume)))
+            distributed.on_first(lambda: stack.enter_context(run.opened(resume=resume)))
         training = _Training(model, data, config, folder, cuda_graph=cuda_graph)
         is_finished = training.run(callback or (lambda _: None))
     return Run(folder, training.journal.lines, training.at.step, is_finished, training.at.best)
@@ -139,7 +139,7 @@ class _Training:
         self, model: AbstractImageModel, data: Data, config: TrainConfig, folder: Path | None, *, cuda_graph: bool
     ) -> None:
         self.model, self.data, self.config, self.cuda_graph = model, data, config, cuda_graph
-        self.writable = folder if processes.rank() == 0 else None
+        self.writable = folder if distributed.rank() == 0 else None
         self.average = copy.deepcopy(model).requires_grad_(False).eval()
         self.optimiser = rules.build(model, config)
         self.at = load_state(folder, model, self.average, self.optimiser) if folder else Counters()
@@ -201,10 +201,10 @@ class _Training:
 
     def _any(self, wish: bool) -> bool:
         """Whether any process has the wish: they leave the loop together, or the rest would wait for ever."""
-        if processes.world() == 1:
+        if distributed.world() == 1:
             return wish  # without waiting for the device
         device = self.model.device
-        return processes.sum_over_processes(torch.tensor(float(wish), device=device), device).item() > 0
+        return distributed.sum_over_processes(torch.tensor(float(wish), device=device), device).item() > 0
 
     def _gradient(self) -> float:
         """Compute the gradient of the next step in place; returns its loss in nats per sub-pixel."""
@@ -237,7 +237,7 @@ class _Training:
             return
         device = self.model.device
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
-            numbers = np.random.Philox(key=self.config.seed, counter=[processes.rank(), 4, 0, self.at.step])
+            numbers = np.random.Philox(key=self.config.seed, counter=[distributed.rank(), 4, 0, self.at.step])
             torch.manual_seed(int(numbers.random_raw()) >> 1)
             yield
 
@@ -262,22 +262,22 @@ class _Training:
 
     def _sum(self, loss: Tensor, seconds: float) -> float:
         """Sum gradients and loss over the processes, in place, in one message; returns the mean of their clocks."""
-        if processes.world() == 1:
+        if distributed.world() == 1:
             return seconds
         gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
         flat = torch.cat(
             [*(gradient.flatten() for gradient in gradients), torch.stack([loss, loss.new_tensor(seconds)])]
         )
-        flat = processes.sum_over_processes(flat, self.model.device)
+        flat = distributed.sum_over_processes(flat, self.model.device)
         for gradient, part in zip(gradients, torch.split(flat[:-2], [g.numel() for g in gradients]), strict=True):
             gradient.copy_(part.view_as(gradient))
         loss.copy_(flat[-2])
-        return flat[-1].item() / processes.world()
+        return flat[-1].item() / distributed.world()
 
     def _parts(self) -> Iterator[Examples]:
         """The examples of this step that are this process's to compute, in as many parts as are accumulated."""
         count, batch = len(self.data.train), self.config.batch
-        numbers = range(self.at.step * batch, (self.at.step + 1) * batch)[processes.rank() :: processes.world()]
+        numbers = range(self.at.step * batch, (self.at.step + 1) * batch)[distributed.rank() :: distributed.world()]
         size = -(-len(numbers) // self.config.accumulate)
         for start in range(0, len(numbers), size or 1):
             part = numbers[start : start + size]
@@ -357,8 +357,8 @@ class _Training:
             return
         given = self.valid.conditions(self.config.samples)
         images = self.average.sample(**given, seed=self.config.seed)
-        shown = figures.grid_with_contexts(images, self.data.levels, given.get("context"))
-        figures.save_image(self.writable / "samples" / f"{self.at.step:08d}.png", shown)
+        shown = plots.grid_with_contexts(images, self.data.levels, given.get("context"))
+        plots.save_image(self.writable / "samples" / f"{self.at.step:08d}.png", shown)
 
     def _title(self) -> str:
         config = self.model.config

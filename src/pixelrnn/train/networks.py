@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import set_warn_on_accumulate_grad_stream_mismatch
 
-from pixelrnn.abstract import AbstractImageModel
 from pixelrnn.config import TrainConfig
 from pixelrnn.errors import ConfigError
+from pixelrnn.model.base import AbstractImageModel
 from pixelrnn.nn.network import Network
 
 __all__ = ["check", "dropping", "recorded"]

@@ -9,14 +9,14 @@ from pathlib import Path
 from pixelrnn.config import TrainConfig
 from pixelrnn.data.images import Data
 from pixelrnn.errors import ConfigError
-from pixelrnn.multiscale import MultiScaleModel
-from pixelrnn.names import MODEL
-from pixelrnn.storage import read_tensors, write_tensors
-from pixelrnn.train import networks, processes
-from pixelrnn.train.beginning import check, take_weights
+from pixelrnn.model.multiscale import MultiScaleModel
+from pixelrnn.runs.files import read_tensors, write_tensors
+from pixelrnn.runs.names import MODEL
+from pixelrnn.train import distributed, networks
 from pixelrnn.train.folder import RunFolder
 from pixelrnn.train.journal import Journal
 from pixelrnn.train.loop import DEFAULT_MINUTES, Progress, Run, fit
+from pixelrnn.train.start import check, take_weights
 
 __all__ = ["fit_scales"]
 
@@ -65,7 +65,7 @@ def fit_scales(
     with contextlib.ExitStack() as stack:
         if folder is not None:
             whole = RunFolder(folder, model, data, config, has_state=False)
-            processes.on_first(lambda: stack.enter_context(whole.opened(resume=resume)))
+            distributed.on_first(lambda: stack.enter_context(whole.opened(resume=resume)))
             model.load_state_dict(read_tensors(folder / MODEL)[0])  # also what scales that have no run yet begin with
         done = 0.0
         for scale, step, share in zip(model.models, model.steps, model.shares, strict=True):
@@ -82,14 +82,14 @@ def fit_scales(
             )
             runs.append(run)
             done += share
-            if folder is not None and processes.rank() == 0:
+            if folder is not None and distributed.rank() == 0:
                 write_tensors(folder / MODEL, model.state_dict())
             if not run.is_finished:
                 break
         is_finished = all(run.is_finished for run in runs)
         best = sum(run.best for run in runs)
         if is_finished:
-            journal = Journal(folder if processes.rank() == 0 else None, step=-1, tensorboard=False)
+            journal = Journal(folder if distributed.rank() == 0 else None, step=-1, tensorboard=False)
             reached = {name: runs[-1].metrics[-1][name] for name in ("step", "images", "seconds")}
             journal.add({**reached, "valid_nats": best, "valid_bits_per_dim": best / data.dims / math.log(2)})
     return Run(folder, runs[-1].metrics, runs[-1].step, is_finished, best)

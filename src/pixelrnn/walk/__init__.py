@@ -5,9 +5,9 @@
 Importing this compiles the engine, or loads what an earlier process has compiled.
 """
 
-from pixelrnn.walk.layers import compile_network
+from pixelrnn.walk.lower import compile_network
 from pixelrnn.walk.particles import Cloud, propagate
 from pixelrnn.walk.program import Program
-from pixelrnn.walk.visit import Distribution, ask, walk
+from pixelrnn.walk.walk import Distribution, ask, walk
 
 __all__ = ["Cloud", "Distribution", "Program", "ask", "compile_network", "propagate", "walk"]

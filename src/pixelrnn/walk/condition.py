@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from pixelrnn.compiled.product import Matrix, strict_product
-from pixelrnn.compiled.vectors import LANES, Address, address, load, maximum, pointer, splat, store, view
+from pixelrnn.kernels.product import Matrix, strict_product
+from pixelrnn.kernels.vectors import LANES, Address, address, load, maximum, pointer, splat, store, view
 from pixelrnn.walk.program import CONTEXT_FIELDS
 from pixelrnn.walk.state import Walk, at, features
 

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from pixelrnn.compiled import scalars
-from pixelrnn.compiled.functions import exp, log, one_minus_exp
-from pixelrnn.compiled.vectors import (
+from pixelrnn.colours.support import FREE
+from pixelrnn.kernels import scalars
+from pixelrnn.kernels.functions import exp, log, one_minus_exp
+from pixelrnn.kernels.vectors import (
     LANES,
     Address,
     Vector,
@@ -27,7 +28,6 @@ from pixelrnn.compiled.vectors import (
     view,
 )
 from pixelrnn.outputs.logistic import MAX_LOG_SCALE
-from pixelrnn.support import FREE
 
 __all__ = [
     "KINDS",

@@ -14,16 +14,16 @@ from typing import Any
 import numpy as np
 from numba import cfunc, njit
 
-from pixelrnn.compiled.functions import sigmoid, tanh
-from pixelrnn.compiled.product import Matrix, strict_product
-from pixelrnn.compiled.threads import TASK
-from pixelrnn.compiled.vectors import LANES, Address, address, load, maximum, pointer, splat, store, view
+from pixelrnn.kernels.functions import sigmoid, tanh
+from pixelrnn.kernels.product import Matrix, strict_product
+from pixelrnn.kernels.threads import TASK
+from pixelrnn.kernels.vectors import LANES, Address, address, load, maximum, pointer, splat, store, view
 from pixelrnn.scan.cell import cell_forward
 from pixelrnn.walk.condition import fill_context, fill_labels
 from pixelrnn.walk.distributions import Output, Room, decide, make_room, weigh
 from pixelrnn.walk.program import BIAS, FIELDS, GATE, GROUP, LINEAR, LSTM, RELU, START
+from pixelrnn.walk.quantise import write_shares
 from pixelrnn.walk.state import Walk, at, bound, features, scaled
-from pixelrnn.walk.tables import write_shares
 
 __all__ = ["advance", "gather", "tabulate"]
 

@@ -17,9 +17,9 @@ from typing import Self
 
 import numpy as np
 
-from pixelrnn.support import Forest
+from pixelrnn.colours.support import Forest
 from pixelrnn.walk.program import Array, Program
-from pixelrnn.walk.visit import Distribution, walk
+from pixelrnn.walk.walk import Distribution, walk
 
 __all__ = ["Cloud", "propagate"]
 

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pixelrnn.compiled.vectors import padded
+from pixelrnn.kernels.vectors import padded
 
 __all__ = [
     "BIAS",

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from pixelrnn.compiled.vectors import LANES, Address, Vector, pointer, splat, view
+from pixelrnn.kernels.vectors import LANES, Address, Vector, pointer, splat, view
 from pixelrnn.walk.program import MAP_FIELDS
 
 __all__ = ["Walk", "at", "bound", "features", "scaled"]

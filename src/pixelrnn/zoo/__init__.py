@@ -8,8 +8,8 @@ import dataclasses
 import json
 from pathlib import Path
 
-from pixelrnn import hub
-from pixelrnn.names import CONFIG, MODEL
+from pixelrnn.runs import hub
+from pixelrnn.runs.names import CONFIG, MODEL
 
 __all__ = ["Card", "card", "find", "is_shipped", "names", "size"]
 

@@ -1,0 +1,1 @@
+"""What a density is good for in reinforcement learning: exploration and planning."""

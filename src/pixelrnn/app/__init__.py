@@ -1,0 +1,1 @@
+"""What a person's interface needs, whichever it is, and no library does."""

@@ -1,0 +1,1 @@
+"""Files to `.pxr` archives and back."""

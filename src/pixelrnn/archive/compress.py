@@ -1,0 +1,252 @@
+"""A folder or a file into an archive.
+
+The files are taken in, those pictures coded that are smaller so, and everything written down in one file, which is read
+back and appears whole or not at all.
+"""
+
+import dataclasses
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pixelrnn.archive.archive import Archive
+from pixelrnn.archive.files import Listing, find
+from pixelrnn.archive.ingest import NOTHING, WITHOUT, Entry, Intake
+from pixelrnn.archive.names import restored_names
+from pixelrnn.codec.codec import Codec
+from pixelrnn.codec.container import LEAST_HEAD, NO_MODEL, Index, Kind, Member, Piece, is_archive, pack_index
+from pixelrnn.codec.encoder import Encoded
+from pixelrnn.codec.palettes import pack_palettes
+from pixelrnn.errors import ArchiveError
+from pixelrnn.model.base import AbstractImageModel
+from pixelrnn.runs.files import atomic_write
+
+__all__ = ["Compressed", "compress", "require_pictures", "require_place"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Compressed:
+    """What became of a folder.
+
+    Attributes:
+        files: How many there are.
+        coded: How many of them the model codes.
+        same: How many are equal to another one.
+        kept: For each reason not to have a file coded, the names of those files.
+        links: How many are symbolic links, whose content was taken.
+        skipped: What was not taken, each with the reason.
+        renamed: Names of files, with those under which they will be restored if these differ: they end in .png.
+        lost: For each kind of metadata that will not be restored, the names of those files.
+        original: Bytes of all files.
+        pixels: Bytes of all pixels of the coded pictures: one for each sub-pixel.
+        coded_original: Bytes of the files of the coded pictures.
+        coded_bits: Bits of the coded pictures by the model.
+        weights: Bytes of the model in the archive; 0 if it holds none.
+        size: Bytes of the archive.
+    """
+
+    files: int
+    coded: int
+    same: int
+    kept: dict[str, tuple[str, ...]]
+    links: int
+    skipped: tuple[str, ...]
+    renamed: dict[str, str]
+    lost: dict[str, tuple[str, ...]]
+    original: int
+    pixels: int
+    coded_original: int
+    coded_bits: float
+    weights: int
+    size: int
+
+
+def compress(
+    model: AbstractImageModel | None,
+    source: str | Path,
+    out: str | Path,
+    *,
+    tile: tuple[int, int] | None = None,
+    packed_model: bytes = b"",
+    must_pay: bool = False,
+    verify: bool = True,
+    skip_bad: bool = False,
+    overwrite: bool = False,
+    callback: Callable[[int, int], None] | None = None,
+) -> Compressed:
+    """Compress all files of a folder, or one file.
+
+    Args:
+        model: With 1, 3 or 4 channels and up to 256 levels; None keeps every picture as an ordinary file.
+        source: A folder, with all that is below it, or a file.
+        out: The archive to write.
+        tile: Height and width of the tiles of larger pictures; chosen by the model's shape if not given.
+        packed_model: The model itself, to be kept in the archive.
+        must_pay: Leave the packed model out, and code no picture, if the archive is smaller so (up to a few bytes).
+        verify: Decode everything, and see that it is the same.
+        skip_bad: Leave out what cannot be read, instead of refusing it.
+        overwrite: Whether `out` may exist.
+        callback: Called now and then with the bytes read of all files whose pictures are finished, and of all files.
+
+    Returns:
+        What became of the files.
+
+    Raises:
+        ArchiveError: If there is nothing to compress, something cannot be read, `out` exists, or the model is none for
+            pictures.
+        RunError: If the archive cannot be written, or a file of that name has come there meanwhile.
+        ConfigError: If the tile is not allowed.
+    """
+    source, out = Path(source), Path(out)
+    codec = None
+    if model is not None:
+        require_pictures(model)
+        codec = Codec(model, tile=tile)
+    listing = find(source, without=out, skip_bad=skip_bad)
+    require_place(out, overwrite=overwrite)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=out.parent) as spool:
+        intake = Intake(codec, spool)
+        encoded = intake.read(listing, skip_bad, verify, callback)
+        if must_pay and not _pays(intake, encoded, len(packed_model)):
+            intake.leave_out(encoded.bits.keys() - encoded.left_out, WITHOUT)
+            encoded, packed_model = NOTHING, b""
+        common = [content for content in (packed_model, *_palettes(intake)) if content]
+        index = _index(intake, encoded, common, has_model=bool(packed_model))
+        atomic_write(out, lambda path: _write(path, index, common, intake, encoded), is_new=not overwrite)
+    return _report(listing, intake, encoded, index, len(packed_model), out.stat().st_size)
+
+
+def require_pictures(model: AbstractImageModel) -> None:
+    """Refuse a model that files cannot be coded with."""
+    config = model.config
+    if config.shape[0] == 2 or not 2 <= config.levels <= 256:
+        raise ArchiveError(
+            f"the model has {config.shape[0]} channels and {config.levels} levels; files need 1, 3 or 4, and 2 to 256"
+        )
+    if config.context is not None or (config.classes and not config.label_dropout):
+        raise ArchiveError("the model needs a context or a label, which a file has not; pixelrnn.Codec takes them")
+
+
+def require_place(out: Path, *, overwrite: bool) -> None:
+    """Refuse a place where the archive could not be written in the end."""
+    try:
+        if out.exists() and not out.is_file():
+            raise ArchiveError(f"{out} is no regular file, and is not replaced")
+        if out.exists() and not overwrite:
+            raise ArchiveError(f"{out} exists; choose another name, or give overwrite (--overwrite)")
+        if out.exists() and (start := _start(out)) and not is_archive(start):
+            raise ArchiveError(f"{out} is no .pxr file, and is not replaced")
+        folder = next(parent for parent in out.absolute().parents if parent.exists())
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ArchiveError(f"{out} cannot be written ({error.strerror})") from error
+
+
+def _start(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(LEAST_HEAD)
+
+
+def _pays(intake: Intake, encoded: Encoded, weights: int) -> bool:
+    """Whether the model saves more bytes than it takes."""
+    saved = sum(entry.limit for entry in intake.entries if entry.coded is not None)
+    return saved > weights + sum(len(stream.content) for stream in encoded.streams)
+
+
+def _palettes(intake: Intake) -> tuple[bytes, bytes]:
+    """The colours of all supports, and the orders of palettes; nothing where there are none."""
+    coded = [entry.coded for entry in intake.entries if entry.coded is not None]
+    supports = [each.support.colours for each in coded if each.support is not None]
+    orders = [np.frombuffer(each.order, np.uint8)[:, None] for each in coded if each.order]
+    return pack_palettes(supports), pack_palettes(orders)
+
+
+def _index(intake: Intake, encoded: Encoded, common: Sequence[bytes], *, has_model: bool) -> Index:
+    entries = intake.entries
+    names = restored_names([entry.file.name for entry in entries], _pictures(entries))
+    members = tuple(_member(name, entry) for name, entry in zip(names, entries, strict=True))
+    pieces = [Piece.of(content) for content in common]
+    pieces += [entry.piece[1] for entry in entries if entry.piece is not None]
+    pieces += [Piece.of(stream.content) for stream in encoded.streams]
+    codec = intake.codec if any(entry.coded for entry in entries) else None
+    fingerprint, tile = (NO_MODEL, (1, 1)) if codec is None else (codec.fingerprint, codec.tile)
+    return Index(fingerprint, tile, has_model, members, tuple(encoded.shared), tuple(pieces))
+
+
+def _pictures(entries: Sequence[Entry]) -> set[int]:
+    """Numbers of the files that come back as pictures, and not as the bytes that they were."""
+    firsts = [entry if entry.same_as < 0 else entries[entry.same_as] for entry in entries]
+    return {number for number, first in enumerate(firsts) if first.coded or first.kind == Kind.IMAGE}
+
+
+def _member(name: str, entry: Entry) -> Member:
+    coded = entry.coded
+    if coded is None:
+        return Member(name=name, kind=entry.kind, same_as=entry.same_as)
+    return Member(
+        name=name,
+        kind=Kind.CODED,
+        form=coded.form,
+        height=coded.height,
+        width=coded.width,
+        has_extras=coded.extras is not None,
+        colours=0 if coded.support is None else len(coded.support),
+        order=len(coded.order),
+        checksum=coded.checksum,
+    )
+
+
+def _write(path: Path, index: Index, common: Sequence[bytes], intake: Intake, encoded: Encoded) -> None:
+    """Write everything, of which the model, colours and orders are common to all pictures, and read it back."""
+    with path.open("wb") as file:
+        file.write(pack_index(index))
+        file.writelines(common)
+        for entry in intake.entries:
+            if entry.piece is not None:
+                place, piece = entry.piece
+                shutil.copyfileobj(intake.piece(place, piece.length), file)
+        for stream in encoded.streams:
+            file.write(stream.content)
+    with Archive(path) as archive:
+        if archive.index != index:
+            raise ArchiveError("the index is not read as it was written; nothing is written (please report this)")
+        for number in range(len(index.pieces)):
+            archive.piece(number)
+    with path.open("rb") as file:
+        os.fsync(file.fileno())  # who has the archive may delete the originals
+
+
+def _report(listing: Listing, intake: Intake, encoded: Encoded, index: Index, weights: int, size: int) -> Compressed:
+    entries, coded = intake.entries, index.coded
+    kept: dict[str, list[str]] = {}
+    lost: dict[str, list[str]] = {}
+    for entry in entries:
+        if entry.reason:
+            kept.setdefault(entry.reason, []).append(entry.file.name)
+    for number in sorted(_pictures(entries)):
+        for what in entries[number].lost:
+            lost.setdefault(what, []).append(entries[number].file.name)
+    channels = 0 if intake.codec is None else intake.codec.coder.model.config.shape[0]
+    names = [(entry.file.name, member.name) for entry, member in zip(entries, index.members, strict=True)]
+    return Compressed(
+        files=len(entries),
+        coded=len(coded),
+        same=sum(entry.kind == Kind.SAME for entry in entries),
+        kept={reason: tuple(names) for reason, names in kept.items()},
+        links=listing.links,
+        skipped=(*listing.skipped, *intake.skipped),
+        renamed={before: after for before, after in names if before != after},
+        lost={what: tuple(names) for what, names in lost.items()},
+        original=sum(entry.file.size for entry in entries),
+        pixels=channels * sum(index.members[number].height * index.members[number].width for number in coded),
+        coded_original=sum(entries[number].file.size for number in coded),
+        coded_bits=sum(encoded.bits[number] for number in coded),
+        weights=weights,
+        size=size,
+    )

@@ -1,0 +1,1 @@
+"""Colours: exact conversions between planes, and the sets of colours that can occur."""

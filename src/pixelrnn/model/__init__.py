@@ -1,0 +1,1 @@
+"""The models: exact probability, samples and completions, of one or of several scales."""

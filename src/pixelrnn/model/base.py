@@ -1,0 +1,393 @@
+r"""What every model can do, whatever it is made of: the vocabulary of the package.
+
+A model gives images an exact probability :math:`p(x \mid label, context)` and fills in what is not known of an image.
+It knows no files but its own, no training and no command line.
+
+Shapes: N images, C channels, H rows, W columns. Logarithms are natural (nats).
+"""
+
+import abc
+import math
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pixelrnn import zoo
+from pixelrnn.colours.support import Forest
+from pixelrnn.config import ModelConfig
+from pixelrnn.errors import ConfigError, DataError
+from pixelrnn.kernels.lazy import compiled_module
+from pixelrnn.model import condition
+from pixelrnn.model.condition import Supports
+from pixelrnn.model.sampling import AbstractWalker, Drawing, Group
+from pixelrnn.progress import part
+from pixelrnn.runs import files
+from pixelrnn.runs.card import push_to_hub
+from pixelrnn.runs.names import CONFIG, MODEL
+
+__all__ = ["AbstractImageModel", "Completion"]
+
+
+class Completion(NamedTuple):
+    """What `complete` returns.
+
+    Attributes:
+        images: `(N, C, H, W)`, as from `sample`; known values are those given.
+        log_known: `(N,)` float64: estimates of log p(known values) in nats.
+    """
+
+    images: Tensor
+    log_known: Tensor
+
+
+class AbstractImageModel(nn.Module, abc.ABC):
+    """A model of images with exact probability."""
+
+    config: ModelConfig
+
+    @abc.abstractmethod
+    def __init__(self, config: ModelConfig, *, seed: int | None = None) -> None:
+        super().__init__()
+        self.config = config
+
+    @abc.abstractmethod
+    def log_prob_map(
+        self,
+        x: Tensor,
+        label: int | Tensor | None = None,
+        context: Tensor | None = None,
+        *,
+        support: Supports | None = None,
+    ) -> Tensor:
+        """Log probability of each sub-pixel given the earlier ones and the condition.
+
+        Args:
+            x: `(N, C, H, W)` integers 0 .. levels-1 (checked), or finite floats for a continuous model.
+            label: One of 0 .. classes-1 for all images, or `(N,)` of them; -1 or None for no label, if the model was
+                trained with `label_dropout`.
+            context: `(N, Cc, Hc, Wc)` or one for all, `(Cc, Hc, Wc)`: integers 0 .. levels-1, or floats as the network
+                reads them (about -1 .. 1).
+            support: The colours that can occur, in all images or in each; all if not given. For local models.
+
+        Returns:
+            `(N, C, H, W)` nats; a log density for a continuous model.
+
+        Raises:
+            DataError: If the shape, the type or a value of `x`, `label` or `context` does not fit the model.
+            ConfigError: If a condition is missing, or given to a model that has none.
+        """
+
+    @property
+    @abc.abstractmethod
+    def stages(self) -> "list[tuple[Any, int]]":
+        """The `ImageModel`s that code an image one after the other, each with the distance of its pixels in the image.
+
+        Each but the first has the image of the one before as its context, and copies it.
+        """
+
+    @abc.abstractmethod
+    def _walker(self, size: tuple[int, int], drawing: Drawing) -> AbstractWalker:
+        """The raster face for images of a size."""
+
+    @abc.abstractmethod
+    def _in_order(self, mask: Tensor) -> Tensor:
+        """A mask `(N, C, H, W)` of sub-pixels as `(N, D)`, in the order in which they are drawn."""
+
+    def log_prob(
+        self,
+        x: Tensor,
+        label: int | Tensor | None = None,
+        context: Tensor | None = None,
+        *,
+        support: Supports | None = None,
+    ) -> Tensor:
+        """Log probability of each image in nats, `(N,)`: the sum of `log_prob_map` over the sub-pixels."""
+        return self.log_prob_map(x, label=label, context=context, support=support).sum((1, 2, 3))
+
+    def bits_per_dim(
+        self,
+        x: Tensor,
+        label: int | Tensor | None = None,
+        context: Tensor | None = None,
+        *,
+        support: Supports | None = None,
+    ) -> Tensor:
+        """Code length of each image in bits per sub-pixel, `(N,)`: -log2 p(x) / (C H W)."""
+        nats = self.log_prob(x, label=label, context=context, support=support)
+        return -nats / (math.log(2) * math.prod(x.shape[1:]))
+
+    def log_joint(self, x: Tensor, *, prior: Tensor | None = None, context: Tensor | None = None) -> Tensor:
+        r"""Log of the joint probability :math:`p(x, y) = p(x \mid y) p(y)` with every label y.
+
+        Args:
+            x: As for `log_prob`.
+            prior: `(classes,)` probability of each label, in any scale; all alike if not given.
+            context: As for `log_prob`.
+
+        Returns:
+            `(N, classes)` nats.
+
+        Raises:
+            ConfigError: If the model has no classes.
+            DataError: If the prior is not `classes` numbers of 0 and above, not all 0.
+        """
+        classes = self.config.classes
+        if classes == 0:
+            raise ConfigError("the model has no classes; train it on labelled images with labels=True (--labels)")
+        prior = torch.ones(classes) if prior is None else torch.as_tensor(prior)
+        if prior.shape != (classes,) or not bool((prior >= 0).all() and prior.sum() > 0 and prior.isfinite().all()):
+            raise DataError(f"prior has shape {tuple(prior.shape)}; {classes} numbers of 0 and above are needed")
+        log_prob = torch.stack([self.log_prob(x, label=label, context=context) for label in range(classes)], dim=1)
+        return log_prob + (prior.to(log_prob) / prior.sum().to(log_prob)).log()
+
+    def classify(self, x: Tensor, *, prior: Tensor | None = None, context: Tensor | None = None) -> Tensor:
+        r"""Log probability of every label, by Bayes' rule.
+
+        .. math:: p(y \mid x) = \frac{p(x \mid y) p(y)}{\sum_{y'} p(x \mid y') p(y')}
+
+        Arguments and errors are those of `log_joint`.
+
+        Returns:
+            `(N, classes)` nats; the exponentials of a row sum to 1.
+
+        Example:
+            >>> from pixelrnn import ImageModel
+            >>> model = ImageModel(ModelConfig(shape=(1, 4, 4), levels=2, layers=1, hidden=4, classes=3), seed=0)
+            >>> model.classify(torch.zeros(2, 1, 4, 4, dtype=torch.uint8)).exp().sum(1)
+            tensor([1.0000, 1.0000], grad_fn=<SumBackward1>)
+        """
+        return self.log_joint(x, prior=prior, context=context).log_softmax(1)
+
+    def sample(
+        self,
+        n: int,
+        *,
+        label: int | Tensor | None = None,
+        context: Tensor | None = None,
+        support: Supports | None = None,
+        size: tuple[int, int] | None = None,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float = 1.0,
+        seed: int | None = None,
+        batch: int = 256,
+        callback: Callable[[float], None] | None = None,
+    ) -> Tensor:
+        r"""Draw images, sub-pixel by sub-pixel, by the compiled walk on the CPU.
+
+        Image i is a function of (seed, i): sub-pixel j of it is decided by the j-th number of a random stream of its
+        own. The same weights give the same images whatever the batch, the threads and the processor.
+
+        Args:
+            n: Number of images.
+            label: Of all images, or of each, `(n,)`; as for `log_prob_map`.
+            context: Of all images, or of each; as for `log_prob_map`.
+            support: As for `log_prob_map`.
+            size: Height and width; those of the training images if not given, or those that go with the context.
+            temperature: T > 0: every conditional is raised to the power 1/T and normalised (for a continuous mixture
+                its weights and each of its components are); below 1 gives likelier values.
+            top_k: Draw from the k likeliest values of each conditional only.
+            top_p: Draw from the likeliest values that together have this probability only, 0 < p <= 1.
+            seed: Non-negative; if not given, one is drawn.
+            batch: Images walked at once.
+            callback: Called with the finished share, 0 .. 1, after every row; an exception from it ends the walk.
+
+        Returns:
+            `(n, C, H, W)` uint8 (int64 above 256 levels, floats for a continuous model).
+
+        Raises:
+            ConfigError: If `n`, `size`, `temperature`, `top_k`, `top_p`, `seed` or `batch` is out of range, or a
+                condition is missing, or given to a model that has none.
+            DataError: If a condition does not fit the model.
+        """
+        if n < 1:
+            raise ConfigError(f"n is {n}; at least 1 is needed")
+        given = condition.context(self.config, context, n, size)
+        if given is not None:
+            ratio = self.config.context_ratio
+            size = given.shape[2] * ratio[0], given.shape[3] * ratio[1]
+        height, width = size or self.config.shape[1:]
+        for name, value in (("height", height), ("width", width)):
+            if value < 1:
+                raise ConfigError(f"{name} is {value}; at least 1 is needed")
+        drawing = self._drawing(temperature, top_k, top_p, seed)
+        x = torch.zeros(n, self.config.shape[0], height, width, dtype=torch.uint8)
+        conditioned = condition.label(self.config, label, n), given, condition.support(self.config, support, n)
+        return self._fill(x, torch.zeros_like(x, dtype=torch.bool), *conditioned, 1, drawing, batch, callback).images
+
+    def complete(
+        self,
+        x: Tensor,
+        known: Tensor,
+        *,
+        label: int | Tensor | None = None,
+        context: Tensor | None = None,
+        support: Supports | None = None,
+        particles: int = 256,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float = 1.0,
+        seed: int | None = None,
+        batch: int = 256,
+        callback: Callable[[float], None] | None = None,
+    ) -> Completion:
+        r"""Draw what is not known of images, given what is.
+
+        Values known *before* an unknown one, in raster order, condition it exactly. For those that come *after*, P
+        walks of each image are drawn, weighted by the probability of the known values that they pass, and resampled
+        (sequential Monte Carlo): as P grows the result comes from :math:`p(unknown \mid known)`. With one particle, and
+        where nothing known comes after anything unknown, this is plain completion in raster order.
+
+        Args:
+            x: `(N, C, H, W)` as for `log_prob_map`; values that are not known do not matter. Repeat an image to get
+                several completions of it.
+            known: Bool, of a shape that can be broadcast to that of `x`.
+            label: As for `log_prob_map`.
+            context: As for `log_prob_map`.
+            support: As for `log_prob_map`.
+            particles: Walks P of each image.
+            temperature: As for `sample`; it, `top_k` and `top_p` change the distribution that is completed from.
+            top_k: As for `sample`.
+            top_p: As for `sample`.
+            seed: As for `sample`: image i is a function of (seed, i).
+            batch: Walks at once, but never less than the particles of one image; memory grows with it.
+            callback: As for `sample`.
+
+        Returns:
+            The images, and an estimate of the log probability of what is known, for each of them (on the CPU): its
+            exponential is without bias. It is exact in plain raster order, but for values of a logistic mixture, or
+            outside of `top_k` and `top_p`, less likely than e^-88, which count as that.
+
+        Raises:
+            DataError: If `x`, `known` or a condition does not fit the model.
+            ConfigError: As for `sample`.
+
+        Example:
+            >>> from pixelrnn import ImageModel
+            >>> model = ImageModel(ModelConfig(shape=(1, 4, 4), levels=2, layers=1, hidden=4), seed=0)
+            >>> known = torch.zeros(4, 4, dtype=torch.bool)
+            >>> known[2:] = True
+            >>> model.complete(torch.ones(3, 1, 4, 4, dtype=torch.uint8), known, seed=0).images[:, :, 2:].unique()
+            tensor([1], dtype=torch.uint8)
+        """
+        if particles < 1:
+            raise ConfigError(f"particles is {particles}; at least 1 is needed")
+        x, known = condition.partly_known(self.config, x, known)
+        x = condition.known_planes(self.config, x, known)
+        given = condition.context(self.config, context, len(x), (x.shape[2], x.shape[3]))
+        labels = condition.label(self.config, label, len(x))
+        forest = condition.support(self.config, support, len(x))
+        if forest is not None:
+            condition.require_inside(forest, x, known)
+        drawing = self._drawing(temperature, top_k, top_p, seed)
+        return self._fill(x, known, labels, given, forest, particles, drawing, batch, callback)
+
+    def _drawing(self, temperature: float, top_k: int | None, top_p: float, seed: int | None) -> Drawing:
+        seed = int(np.random.SeedSequence().entropy) % 2**63 if seed is None else seed  # type: ignore[arg-type]
+        drawing = Drawing(seed=seed, temperature=temperature, top_k=top_k, top_p=top_p)
+        if self.config.levels == 0 and (top_k is not None or top_p < 1):
+            raise ConfigError("top_k and top_p choose among levels; a continuous model has none")
+        return drawing
+
+    def _fill(
+        self,
+        x: Tensor,
+        known: Tensor,
+        labels: Tensor | None,
+        context: Tensor | None,
+        forest: Forest | None,
+        particles: int,
+        drawing: Drawing,
+        batch: int,
+        callback: Callable[[float], None] | None,
+    ) -> Completion:
+        """Complete images, as planes, whose arguments were checked."""
+        n, levels = len(x), self.config.levels
+        if batch < 1:
+            raise ConfigError(f"batch is {batch}; at least 1 is needed")
+        if context is not None:
+            context = context.detach().cpu()
+            context = context.float() if context.is_floating_point() else context.long()
+        walk = compiled_module("pixelrnn.walk", "the walk")
+        walker = self._walker((x.shape[2], x.shape[3]), drawing)
+        order = self._in_order(known)
+        is_plain = ~(order & (~order).cummax(1).values).any(1).cpu().numpy()  # nothing known after anything unknown
+        particles = 1 if is_plain.all() else particles
+        values, log_known = x.detach().cpu().to(torch.float32).contiguous().numpy(), np.zeros(n)
+        filled = np.empty_like(values)
+        at_once = max(1, batch // particles)
+        for start in range(0, n, at_once):
+            images = range(start, min(start + at_once, n))
+            group = slice(images.start, images.stop)
+            cloud = walk.Cloud.of(values[group], particles)
+            given = Group(
+                images,
+                known[group].cpu().numpy(),
+                None if labels is None else np.repeat(labels[group].cpu().numpy(), particles),
+                None if context is None else np.repeat(context[group].numpy(), particles, axis=0),
+                None if forest is None else forest.of(np.repeat(np.arange(n)[group], particles)),
+            )
+            walker(cloud, given, part(callback, images.start / n, images.stop / n))
+            numbers = np.zeros(len(images))
+            if particles > 1:
+                # Where one particle is exact the first is taken, whatever the other images need.
+                numbers = np.where(is_plain[group], 0.0, drawing.numbers(images, 1, stream=(0, 0, 1))[:, 0])
+            filled[group], log_known[group] = cloud.chosen(numbers)
+        dtype = torch.float32 if levels == 0 else torch.uint8 if levels <= 256 else torch.int64
+        pictures = condition.pictured(self.config, torch.from_numpy(filled).to(dtype))
+        return Completion(pictures.to(self.device), torch.from_numpy(log_known))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write `config.json` and `model.safetensors` into a folder, made if needed."""
+        files.write_json(Path(folder) / CONFIG, files.describe(None, model=self.config))
+        files.write_tensors(Path(folder) / MODEL, self.state_dict())
+
+    def push_to_hub(self, name: str, *, private: bool = False, licence: str | None = None) -> str:
+        """Put the model on the Hugging Face hub, with a card; `hf:owner/name` then stands for it (extra `hub`).
+
+        The card of a run says more, of its data and its validation: see `pixelrnn.push_to_hub`, whose arguments these
+        are.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            self.save_pretrained(folder)
+            return push_to_hub(folder, name, private=private, licence=licence)
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> Self:
+        """Read a model that `save_pretrained` or a training run wrote, a shipped one, or one of the Hugging Face hub.
+
+        Args:
+            folder: Of the model; the name of a shipped one (`pixelrnn models` lists them); or `hf:owner/name`.
+
+        Raises:
+            RunError: If the folder holds no model, or one that is damaged or does not fit its configuration.
+            ConfigError: If it holds a model of the other kind, of one or of several scales.
+        """
+        folder = zoo.find(folder)
+        config = files.read_config(folder, ModelConfig)
+        return files.load_tensors(folder / MODEL, lambda: cls(config, seed=0), config).eval()
+
+    def extra_repr(self) -> str:
+        """What is modelled, and with how many weights."""
+        config = self.config
+        layers = f"{config.layers} {'layer' if config.layers == 1 else 'layers'}, h={config.hidden}"
+        given = [f"{config.classes} classes"] if config.classes else []
+        if config.context:
+            given.append(f"context {'x'.join(map(str, config.context))}")
+        weights = sum(parameter.numel() for parameter in self.parameters())
+        return ", ".join(
+            [
+                *(config.architecture, layers, *([f"{config.scales} scales"] if config.scales > 1 else [])),
+                *("x".join(map(str, config.shape)), *given, f"{weights:,} weights", config.resolved_output),
+            ]
+        )

@@ -1,0 +1,38 @@
+"""From a configuration, a folder, or a name (of a shipped model, of one of the hub), to a model of the right kind."""
+
+from pathlib import Path
+
+from pixelrnn import zoo
+from pixelrnn.config import ModelConfig
+from pixelrnn.model.base import AbstractImageModel
+from pixelrnn.model.image import ImageModel
+from pixelrnn.model.multiscale import MultiScaleModel
+from pixelrnn.runs import files
+
+__all__ = ["build_model", "load_model"]
+
+
+def build_model(config: ModelConfig, *, seed: int | None = None) -> AbstractImageModel:
+    """A new model: `ImageModel`, or `MultiScaleModel` if the configuration has several scales.
+
+    Example:
+        >>> type(build_model(ModelConfig(shape=(1, 4, 4), scales=2, layers=1))).__name__
+        'MultiScaleModel'
+    """
+    return ImageModel(config, seed=seed) if config.scales == 1 else MultiScaleModel(config, seed=seed)
+
+
+def load_model(folder: str | Path) -> AbstractImageModel:
+    """The model of a run or model folder, a shipped one by its name, or `hf:owner/name` of the hub, of either kind.
+
+    Example:
+        >>> load_model("mnist-row-lstm").config.architecture
+        'row-lstm'
+
+    Raises:
+        RunError: If the folder holds no model, or one that is damaged or does not fit its configuration; or if a model
+            of the hub cannot be fetched.
+    """
+    folder = zoo.find(folder)
+    kind = ImageModel if files.read_config(folder, ModelConfig).scales == 1 else MultiScaleModel
+    return kind.from_pretrained(folder)

@@ -1,0 +1,1 @@
+"""A folder into one file with a model of its own: what is learned from, the search for a model, the comparison."""

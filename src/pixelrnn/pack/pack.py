@@ -1,0 +1,172 @@
+"""A folder into one file that needs nothing else: a model is trained on its own pictures, and put in with them.
+
+What counts is the sum: the bytes of the weights and those of the pictures. Trials find the kind and size of model that
+makes it smallest; that one is trained for the rest of the time. Then its weights are rounded to as few bits as make the
+sum smallest, and the rounded model codes the pictures. If ordinary files are smaller than both, they are kept instead.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import math
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from pixelrnn.archive.compress import Compressed, compress, require_pictures, require_place
+from pixelrnn.archive.files import find
+from pixelrnn.codec.weights import BITS, pack_model, unpack_model
+from pixelrnn.config import ModelConfig
+from pixelrnn.errors import ArchiveError, ConfigError
+from pixelrnn.model.base import AbstractImageModel
+from pixelrnn.pack.corpus import Material, gather
+from pixelrnn.pack.search import Report, Stage, Training, bytes_of_pictures, choose, least_weights, measured_in
+from pixelrnn.runs.files import TEMPORARY, held
+
+__all__ = ["Packed", "Stage", "pack"]
+
+ORDINARY = "ordinary files"
+
+
+@dataclasses.dataclass(frozen=True)
+class Packed:
+    """What came of it.
+
+    Attributes:
+        compressed: What became of the files, and the bytes of the model in the archive.
+        model: The model's configuration; None if the archive has none, because it is smaller so.
+        bits: Of a weight; 0 without a model.
+        tried: What was tried: the pictures as ordinary files, models, roundings.
+    """
+
+    compressed: Compressed
+    model: ModelConfig | None
+    bits: int
+    tried: tuple[Stage, ...]
+
+
+def pack(
+    source: str | Path,
+    out: str | Path,
+    *,
+    minutes: float = 20.0,
+    model: AbstractImageModel | None = None,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    verify: bool = True,
+    skip_bad: bool = False,
+    overwrite: bool = False,
+    callback: Report | None = None,
+    tried: Callable[[Stage], None] | None = None,
+) -> Packed:
+    """Train a model on a folder's pictures, and compress the folder with it, the model included.
+
+    Args:
+        source: A folder or a file.
+        out: The archive to write.
+        minutes: Time for trials and training. Reading the pictures before, and rounding the weights and compressing
+            the pictures after, come on top; so does what measuring takes beyond three quarters.
+        model: One to start from, instead of trials; it is trained in place.
+        seed: Of weights and of all that is drawn.
+        device: Where new models are trained; one to start from is trained where it is.
+        verify: As for `compress`.
+        skip_bad: As for `compress`.
+        overwrite: As for `compress`.
+        callback: Called with what is being done, the finished share of that and a word on it; if it returns True, the
+            training ends and what was learned is used.
+        tried: Called with each thing that was tried.
+
+    Raises:
+        ArchiveError: As `compress`; and if there is nothing to learn from, the model to start from does not fit, or
+            another process is making the same archive.
+        RunError: As `compress`; and if no model could be trained.
+        ConfigError: If `minutes` is not above 0.
+    """
+    if not 0 < minutes < math.inf:
+        raise ConfigError(f"minutes is {minutes}; it must be above 0 and finite")
+    out, source = Path(out), Path(source)
+    report = callback or (lambda what, share, text: None)
+    files = find(source, without=out, skip_bad=skip_bad).files
+    require_place(out, overwrite=overwrite)
+    with _reserved(out):
+        reading = functools.partial(_report, report, "reading pictures", "files")
+        material = gather(files, skip_bad=skip_bad, callback=reading)
+        training = Training(
+            measured_in(material, minutes),
+            seed=seed,
+            minutes=minutes,
+            device=torch.device(device),
+            report=report,
+            tried=tried or (lambda stage: None),
+        )
+        training.add(Stage(ORDINARY, 0, material.ordinary))
+        content, bits = b"", 0
+        if model is not None or least_weights(material) < material.ordinary:
+            content, bits = _trained(training, model)
+        kept = unpack_model(content) if content else None
+        done = compress(
+            kept,
+            source,
+            out,
+            packed_model=content,
+            must_pay=True,
+            verify=verify,
+            skip_bad=skip_bad,
+            overwrite=overwrite,
+            callback=functools.partial(_report, report, "compressing", "bytes"),
+        )
+    if kept is None or not done.weights:
+        return Packed(done, None, 0, tuple(training.stages))
+    return Packed(done, kept.config, bits, tuple(training.stages))
+
+
+@contextmanager
+def _reserved(out: Path) -> Iterator[None]:
+    """Refuse a second one that would write the same archive before it trains, not after."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    # The name itself may be as long as names can be.
+    path = out.with_name(f"{TEMPORARY}{hashlib.sha256(os.fsencode(out.name)).hexdigest()[:16]}.lock")
+    with held(path, ArchiveError(f"{out} is being made by another process; choose another name (--out)")):
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _report(report: Report, what: str, unit: str, finished: int, total: int) -> None:
+    report(what, finished / max(1, total), f"{finished:,} of {total:,} {unit}")
+
+
+def _require_same(model: AbstractImageModel, material: Material) -> None:
+    require_pictures(model)
+    config, wanted = model.config, (material.data.shape[0], material.data.levels, material.colours)
+    has = config.shape[0], config.levels, config.colours
+    if wanted != has:
+        raise ArchiveError(
+            f"the model has {has[0]} channels, {has[1]} levels and colours {has[2]}; "
+            f"the pictures have {wanted[0]}, {wanted[1]} and {wanted[2]}"
+        )
+
+
+def _trained(training: Training, model: AbstractImageModel | None) -> tuple[bytes, int]:
+    """A model with as many bits a weight as make the sum smallest; none if ordinary files are smaller than that."""
+    if model is None:
+        model = choose(training)
+    else:
+        _require_same(model, training.material)
+    if not training.is_stopped:
+        training.train(model, training.left, "training")
+    contents = {}
+    for number, bits in enumerate(BITS):
+        content = pack_model(model, bits)
+        pictures = bytes_of_pictures(unpack_model(content), training.material)
+        stage = Stage(f"{bits} bits a weight", len(content), pictures)
+        training.add(stage)
+        contents[bits] = stage.total, content
+        training.report("rounding weights", (number + 1) / len(BITS), "")
+    bits = min(contents, key=lambda bits: contents[bits][0])
+    total, content = contents[bits]
+    return (content, bits) if total < training.material.ordinary else (b"", 0)

@@ -1,0 +1,303 @@
+r"""Which model makes the sum of its bytes and those of the pictures smallest: short trainings of many, longer of few.
+
+Kinds are compared first, at medium size: local models with and without copies, adaptation and a grid, and for small
+pictures the recurrent networks with each output. Then come sizes of the best kind, in two parts; then the two best
+sizes are trained further, and compared again. The loss of a training of t minutes is taken to be
+:math:`a + b t^{-1/2}`, through the last two measurements, so that a large model that is still slow is not judged by its
+beginning but by where it would be in the end.
+"""
+
+import copy
+import dataclasses
+import itertools
+import math
+import time
+from collections.abc import Callable
+
+import torch
+
+from pixelrnn.config import Architecture, ModelConfig, OutputName, TrainConfig
+from pixelrnn.errors import RunError
+from pixelrnn.model.base import AbstractImageModel
+from pixelrnn.model.loading import build_model
+from pixelrnn.pack.corpus import Material
+from pixelrnn.train import Progress, evaluate, fit
+
+__all__ = ["Report", "Stage", "Training", "bytes_of_pictures", "choose", "least_weights", "measured_in", "words"]
+
+# Shares of the time: for each kind; for each size, in two parts; for each of the two best sizes.
+KIND, SIZE, BEST = 0.025, (0.02, 0.04), 0.1
+LEAST_LAST = 0.25  # for the best in the end, even if measuring took long
+# Layers and features; the second size is that of the trials of kinds.
+SIZES = ((2, 8), (4, 16), (7, 24))
+LOCAL_SIZES = ((1, 24), (2, 48), (3, 96))
+LOCAL_MIXTURES = 6
+COPIES, GRID = 6, 8
+PART = 2**16  # sub-pixels of a step of training, about
+EVALUATIONS = 4  # of the weights in the last training; a trial has one, at its end
+MEASURED_IN_FULL = 20.0  # minutes; with fewer, as much less is measured, or measuring would take longer than training
+LEAST_MEASURED = 2**15  # sub-pixels
+EXPONENT = -0.5  # of the time, in the course of the loss
+BITS = 7  # of a weight, in the sum of a trial
+LEAST_BITS = 3  # of a weight, when all that can be saved there is
+
+Report = Callable[[str, float, str], bool | None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """Something that was tried, and the bytes that all would take with it.
+
+    Attributes:
+        what: In words.
+        weights: Bytes of the model.
+        pictures: Bytes of all pictures, estimated.
+    """
+
+    what: str
+    weights: int
+    pictures: int
+
+    @property
+    def total(self) -> int:
+        """Bytes of both."""
+        return self.weights + self.pictures
+
+
+@dataclasses.dataclass(frozen=True)
+class _Measured:
+    minutes: float  # of training
+    pictures: int  # bytes
+
+
+class _Candidate:
+    """A model, and what it came to after its trainings."""
+
+    def __init__(self, config: ModelConfig, seed: int, device: torch.device) -> None:
+        self.model = build_model(config, seed=seed).to(device)
+        self.measured: list[_Measured] = []
+
+    @property
+    def minutes(self) -> float:
+        """Of training."""
+        return self.measured[-1].minutes if self.measured else 0.0
+
+    def stage(self, more: float) -> Stage:
+        """What it should come to after more minutes of training; what it came to, if it was measured only once."""
+        last, end = self.measured[-1], self.minutes + more
+        pictures, what = last.pictures, f"{words(self.model.config)}, {self.minutes:.1f} min"
+        if len(self.measured) > 1 and more:
+            powers = [minutes**EXPONENT for minutes in (self.measured[-2].minutes, last.minutes, end)]
+            gained = max(0, self.measured[-2].pictures - last.pictures)
+            pictures -= round(gained * (powers[1] - powers[2]) / (powers[0] - powers[1]))
+            pictures = max(pictures, round(last.pictures * powers[2] / powers[1]))  # a is not below 0
+            what += f", for {end:.1f}"
+        return Stage(what, _weights(self.model, BITS), pictures)
+
+
+class Training:
+    """Time to train models on a folder's pictures.
+
+    Args:
+        material: The pictures.
+        seed: Of weights and of all that is drawn.
+        minutes: For all trainings and their measurements, of which the last training takes a quarter at least.
+        device: Where new models are trained.
+        report: Called with what is trained, the finished share and a word on it; once it returns True, no training
+            goes on.
+        tried: Called with each stage.
+    """
+
+    def __init__(
+        self,
+        material: Material,
+        *,
+        seed: int,
+        minutes: float,
+        device: torch.device,
+        report: Report,
+        tried: Callable[[Stage], None],
+    ) -> None:
+        self.material, self.seed, self.minutes, self.device = material, seed, minutes, device
+        self.is_stopped = False
+        self.stages: list[Stage] = []
+        self.report = report
+        self._tried, self._begun = tried, time.monotonic()
+
+    @property
+    def left(self) -> float:
+        """Minutes for the last training."""
+        return self._left_after(0.0)
+
+    def _left_after(self, others: float) -> float:
+        """The same, if a share of the time goes to others before."""
+        used = (time.monotonic() - self._begun) / 60
+        return max(LEAST_LAST * self.minutes, (1 - others) * self.minutes - used)
+
+    def add(self, stage: Stage) -> None:
+        """Take note of a stage, and tell it."""
+        self.stages.append(stage)
+        self._tried(stage)
+
+    def train(
+        self, model: AbstractImageModel, minutes: float, what: str, evaluations: int = EVALUATIONS
+    ) -> tuple[float, float] | None:
+        """Train a model in place, until the callback has had enough; a model that diverges stays as it was.
+
+        Returns:
+            Minutes that it took, and bits a sub-pixel of what is measured, infinite if it was stopped before that; None
+            if the model is as it was.
+        """
+        before, minutes_used = copy.deepcopy(model.state_dict()), 0.0
+
+        def show(at: Progress) -> bool:
+            nonlocal minutes_used
+            minutes_used = at.seconds / 60
+            self.is_stopped = bool(self.report(what, at.fraction, f"{at.bits_per_dim:.3f} bits a sub-pixel"))
+            return self.is_stopped
+
+        batch = min(32, max(1, PART // self.material.data.dims))
+        data = self.material.data
+        config = TrainConfig(
+            minutes=minutes, seed=self.seed, batch=batch, samples=0, evaluations=evaluations,
+            valid_images=len(data.valid),
+        )  # fmt: skip
+        try:
+            run = fit(model, data, config, callback=show)
+        except RunError:  # its loss is no longer finite
+            model.load_state_dict(before)
+            return None
+        return minutes_used, run.best / math.log(2) / data.dims
+
+    def trial(
+        self, candidates: list[_Candidate], shares: tuple[float, ...], count: int, *, others: float = 0.0
+    ) -> list[_Candidate]:
+        """Train candidates for shares of the time; of those that were measured, the ones with the smallest sums.
+
+        The sums are those at the end of the time, if all that is left but a share of it for `others` were theirs.
+        """
+        if self.is_stopped:
+            return []
+        for candidate, share in itertools.product(candidates, shares):
+            self._extend(candidate, share * self.minutes)
+        candidates = [candidate for candidate in candidates if candidate.measured]
+        more = 0.0 if self.is_stopped else self._left_after(others)
+        stages = [candidate.stage(more) for candidate in candidates]
+        for stage in stages:
+            self.add(stage)
+        order = sorted(range(len(candidates)), key=lambda number: stages[number].total)
+        return [candidates[number] for number in order[:count]]
+
+    def _extend(self, candidate: _Candidate, minutes: float) -> None:
+        if self.is_stopped:
+            return
+        found = self.train(candidate.model, minutes, f"trying {words(candidate.model.config)}", evaluations=1)
+        if found is None:
+            return
+        minutes, bits = found
+        if math.isinf(bits):
+            pictures = bytes_of_pictures(candidate.model, self.material)
+        else:
+            pictures = _bytes_of_pictures(candidate.model, self.material, bits)
+        candidate.measured.append(_Measured(candidate.minutes + minutes, pictures))
+
+
+def choose(training: Training) -> AbstractImageModel:
+    """A model of the kind and size that trials found best, as far as its trials brought it."""
+
+    def new(config: ModelConfig) -> _Candidate:
+        return _Candidate(config, training.seed, training.device)
+
+    kinds = [new(config) for config in _kinds(training.material, 1)]
+    for candidate in kinds:
+        _compile(candidate.model, training.material)
+    found, sizes = training.trial(kinds, (KIND,), 1), list[_Candidate]()
+    if not found:
+        raise RunError("no model could be trained on the pictures: the loss of all that were tried became infinite")
+    if not training.is_stopped:
+        # All begin anew: what is compared are courses through the same times.
+        best = found[0].model.config
+        sizes = [new(_sized(best, number)) for number in range(len(SIZES))]
+        found = training.trial(training.trial(sizes, SIZE, 2, others=BEST), (BEST,), 1)
+    if training.is_stopped or not found:  # what counts then is what they have come to, in whatever time
+        reached = [candidate for candidate in (*kinds, *sizes) if candidate.measured]
+        return min(reached, key=lambda candidate: candidate.stage(0.0).total).model
+    return found[0].model
+
+
+def _compile(model: AbstractImageModel, material: Material) -> None:
+    """Let a model be compiled where it is not yet, so that this takes no time of its trial."""
+    model.log_prob(material.data.train.batch([0]).to(model.device)).sum().backward()  # type: ignore[no-untyped-call]
+    model.zero_grad()
+
+
+def least_weights(material: Material) -> int:
+    """Bytes that the smallest of the models takes at least."""
+    return min(_weights(build_model(config), LEAST_BITS) for config in _kinds(material, 0))
+
+
+def words(config: ModelConfig) -> str:
+    """A model in short: layers x features.
+
+    Example:
+        >>> words(ModelConfig(architecture="row-lstm", shape=(1, 4, 4), levels=2, layers=2, hidden=8))
+        'row-lstm 2x8'
+    """
+    output = "" if config.output == "auto" else f" {config.output}"
+    extras = "".join(f" {name}" for name in ("copies", "adaptive") if getattr(config, name))
+    extras += " grid" if config.grid > 1 else ""
+    return f"{config.architecture} {config.layers}x{config.hidden}{output}{extras}"
+
+
+def bytes_of_pictures(model: AbstractImageModel, material: Material) -> int:
+    """Bytes of all pictures, by those that are measured."""
+    return _bytes_of_pictures(model, material, evaluate(model, material.data.valid).bits_per_dim)
+
+
+def _bytes_of_pictures(model: AbstractImageModel, material: Material, bits_per_dim: float) -> int:
+    colours = material.palettes if model.config.takes_support else 0
+    return round(bits_per_dim * material.subpixels / 8) + colours
+
+
+def measured_in(material: Material, minutes: float) -> Material:
+    """The material, with less to measure by if there is little time."""
+    data = material.data
+    share = min(1.0, minutes / MEASURED_IN_FULL)
+    count = max(math.ceil(share * len(data.valid)), math.ceil(LEAST_MEASURED / data.dims))
+    return dataclasses.replace(material, data=dataclasses.replace(data, valid=data.valid.spaced(count)))
+
+
+def _kinds(material: Material, size: int) -> list[ModelConfig]:
+    """Architectures, outputs and what local models can have, at one of the sizes."""
+    data = material.data
+    plain = ModelConfig(
+        architecture="local",
+        shape=data.shape,
+        levels=data.levels,
+        colours=material.colours,
+        mixtures=LOCAL_MIXTURES,
+    )
+    kinds = []
+    if material.is_small:
+        outputs: list[OutputName] = ["auto"] if data.levels <= 16 else ["softmax", "logistic-mixture"]
+        architectures: list[Architecture] = ["diagonal-bilstm", "row-lstm"]
+        kinds += [
+            dataclasses.replace(plain, architecture=architecture, output=output, mixtures=ModelConfig.mixtures)
+            for architecture, output in itertools.product(architectures, outputs)
+        ]
+    kinds += [
+        dataclasses.replace(plain, copies=copies, grid=grid, adaptive=adaptive)
+        for adaptive, copies, grid in itertools.product((False, True), (0, COPIES), (1, GRID))
+        if not (adaptive and copies)  # what repeats exact values is no photograph
+    ]
+    return [_sized(config, size) for config in kinds]
+
+
+def _sized(config: ModelConfig, number: int) -> ModelConfig:
+    """A configuration with the layers and features of one of the sizes of its architecture."""
+    layers, hidden = (LOCAL_SIZES if config.architecture == "local" else SIZES)[number]
+    return dataclasses.replace(config, layers=layers, hidden=hidden)
+
+
+def _weights(model: AbstractImageModel, bits: int) -> int:
+    return sum(parameter.numel() for parameter in model.parameters()) * bits // 8

@@ -1,0 +1,1 @@
+"""Run and model folders: what is in them, how it is written, and models that are shipped or on the hub."""

@@ -1,0 +1,1 @@
+"""What a density says of images: how likely, how much information, how unusual."""

@@ -1,0 +1,128 @@
+r"""How much information images hold: a bound from above on the entropy of their source.
+
+For a source with distribution q, the mean code length of its images by a model p is the cross-entropy
+
+.. math:: H(q, p) = -E_q[\log_2 p(x)] = H(q) + KL(q \,\|\, p) \ge H(q),
+
+so what is measured on images that the model was not trained on bounds the entropy rate H(q), in bits an image, from
+above; the better the model, the closer. By the chain rule the same holds of each sub-pixel given the earlier ones. Of a
+model that is given labels, contexts or the colours of an image, it is all conditional on these.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from pixelrnn.config import require_draws
+from pixelrnn.errors import ConfigError, DataError
+from pixelrnn.model.base import AbstractImageModel
+from pixelrnn.scores.score import Images, log_prob_maps
+
+__all__ = ["Entropy", "bootstrap", "entropy"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Entropy:
+    """An upper bound on the entropy of a source, estimated.
+
+    Attributes:
+        bits: Mean code length of an image.
+        interval: Bootstrap confidence interval of that mean.
+        confidence: Of the interval.
+        bits_per_dim: The mean for a sub-pixel.
+        images: How many were measured.
+        position: `(C, H, W)` float64: mean bits of each sub-pixel given the earlier ones; their sum is `bits`.
+        position_error: `(C, H, W)`: standard errors of these means.
+    """
+
+    bits: float
+    interval: tuple[float, float]
+    confidence: float
+    bits_per_dim: float
+    images: int
+    position: Array
+    position_error: Array
+
+
+def bootstrap(
+    *samples: Array,
+    statistic: Callable[..., float] = np.mean,
+    confidence: float = 0.95,
+    draws: int = 2_000,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of a statistic (Efron & Tibshirani 1993, chapter 13).
+
+    Args:
+        samples: `(N, ...)` each: what was observed; drawn from with replacement, each apart.
+        statistic: Of as many samples; the mean of one if not given.
+        confidence: Share of the draws that lies within, above 0 and below 1.
+        draws: How many.
+        seed: Of the draws.
+
+    Raises:
+        ConfigError: If `confidence` or `draws` is out of range.
+
+    Example:
+        >>> bootstrap(np.array([1.0, 2.0, 3.0, 4.0]), seed=0)
+        (1.5, 3.5)
+    """
+    require_draws(confidence, draws)
+    random = np.random.default_rng(seed)
+    found = [statistic(*(random.choice(sample, len(sample)) for sample in samples)) for _ in range(draws)]
+    low, high = np.quantile(found, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)
+
+
+def entropy(
+    model: AbstractImageModel,
+    images: Images,
+    *,
+    confidence: float = 0.95,
+    draws: int = 2_000,
+    seed: int = 0,
+    batch: int = 64,
+    callback: Callable[[float], None] | None = None,
+) -> Entropy:
+    """Estimate the entropy rate of a source from above, with what each position of the image contributes.
+
+    Args:
+        model: Trained on other images of the source.
+        images: Of the source, of one size; independent of each other, or the interval is too narrow.
+        confidence: Of the interval.
+        draws: Of the bootstrap.
+        seed: Of the bootstrap.
+        batch: Images computed at once.
+        callback: Called with the finished share, 0 .. 1.
+
+    Raises:
+        DataError: If there are no images, or they differ in size or do not fit the model.
+        ConfigError: If the model is continuous, whose densities are no code lengths; if a number is out of range.
+
+    Example:
+        >>> from pixelrnn import ImageModel, ModelConfig
+        >>> model = ImageModel(ModelConfig(shape=(1, 4, 4), levels=2, layers=1, hidden=4), seed=0)
+        >>> found = entropy(model, torch.randint(0, 2, (50, 1, 4, 4), generator=torch.Generator().manual_seed(0)))
+        >>> found.interval[0] < found.bits < found.interval[1]
+        True
+    """
+    if model.config.levels == 0:
+        raise ConfigError("a continuous model gives densities, which are no code lengths; train with levels")
+    lengths: list[Array] = []
+    total = squares = np.zeros(())
+    for found in log_prob_maps(model, images, batch=batch, callback=callback):
+        bits = -found.double().numpy() / math.log(2)
+        if lengths and bits.shape[1:] != total.shape:
+            raise DataError("the images differ in size; the entropy of an image is that of images of one size")
+        total, squares = total + bits.sum(0), squares + np.square(bits).sum(0)
+        lengths.append(bits.sum((1, 2, 3)))
+    whole, count = np.concatenate(lengths), len(images)
+    variance = np.maximum(squares - total**2 / count, 0) / max(1, count - 1)
+    interval = bootstrap(whole, confidence=confidence, draws=draws, seed=seed)
+    mean = float(whole.mean())
+    return Entropy(mean, interval, confidence, mean / total.size, count, total / count, np.sqrt(variance / count))

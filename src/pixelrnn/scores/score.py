@@ -1,0 +1,152 @@
+r"""How likely single images are: the numbers that everything else about a density is made of.
+
+Images may differ in size, if the model takes any: those of one size that follow each other are computed together.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pixelrnn.data.images import Examples, ImageSet
+from pixelrnn.errors import ConfigError, DataError
+from pixelrnn.model.base import AbstractImageModel
+
+__all__ = ["Images", "Scores", "batches", "log_prob_map", "log_prob_maps", "score", "share_below"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+MOST_SUBPIXELS = 2**21  # of a batch: whole photographs take a gigabyte of memory then
+
+Images = ImageSet | Tensor
+"""A set of images, or images as a model takes them, `(N, C, H, W)`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Scores:
+    """Code lengths of images by a model.
+
+    Attributes:
+        nats: `(N,)` float64: -ln p of each.
+        dims: `(N,)` int64: sub-pixels of each.
+    """
+
+    nats: Array
+    dims: Array
+
+    @property
+    def bits_per_dim(self) -> Array:
+        """`(N,)`: -log2 p of each for a sub-pixel."""
+        return self.nats / (math.log(2) * self.dims)
+
+    def rank_within(self, reference: "Scores") -> Array:
+        """The share of the reference images that are less likely, for a sub-pixel, than each of these, `(N,)`.
+
+        Equal ones count half. Near 0: less likely than almost all of them; near 1: likelier.
+
+        Example:
+            >>> usual = Scores(nats=np.array([1.0, 2.0, 3.0, 4.0]), dims=np.full(4, 8))
+            >>> Scores(nats=np.array([0.5, 3.0, 9.0]), dims=np.full(3, 8)).rank_within(usual).tolist()
+            [1.0, 0.375, 0.0]
+        """
+        return 1 - share_below(self.bits_per_dim, reference.bits_per_dim)
+
+
+def share_below(values: Array, reference: Array) -> Array:
+    """The share of the reference values that are below each of these, equal ones counting half."""
+    ordered = np.sort(reference)
+    below, up_to = np.searchsorted(ordered, values, "left"), np.searchsorted(ordered, values, "right")
+    shares: Array = (below + up_to) / 2 / len(ordered)
+    return shares
+
+
+def batches(images: Images, batch: int) -> Iterator[Examples]:
+    """Images with their labels and contexts, those of one size that follow each other together.
+
+    Raises:
+        DataError: If there are none.
+        ConfigError: If `batch` is not at least 1.
+    """
+    if batch < 1:
+        raise ConfigError(f"batch is {batch}; at least 1 is needed")
+    if len(images) == 0:
+        raise DataError("there are no images")
+    if isinstance(images, Tensor):
+        for start in range(0, len(images), batch):
+            yield Examples(images[start : start + batch])
+        return
+    items: list[int] = []
+    for item in range(len(images)):
+        shape = images.shape(item)
+        if items and (len(items) >= _at_once(shape, batch) or images.shape(items[0]) != shape):
+            yield images.examples(items)
+            items = []
+        items.append(item)
+    yield images.examples(items)
+
+
+def _at_once(shape: tuple[int, int, int], batch: int) -> int:
+    return max(1, min(batch, MOST_SUBPIXELS // math.prod(shape)))
+
+
+@torch.no_grad()
+def log_prob_map(model: AbstractImageModel, examples: Examples) -> Tensor:
+    """`model.log_prob_map` of images, given the labels, contexts and supports that it takes; on the CPU."""
+    return model.log_prob_map(examples.images, **examples.given(model.config)).cpu()
+
+
+def log_prob_maps(
+    model: AbstractImageModel, images: Images, *, batch: int = 64, callback: Callable[[float], None] | None = None
+) -> Iterator[Tensor]:
+    """Log probabilities of all sub-pixels of images, `(n, C, H, W)` nats on the CPU, batch by batch.
+
+    Args:
+        model: The model.
+        images: A set, whose labels, contexts and supports the model is given if it takes them; or a tensor.
+        batch: Images computed at once.
+        callback: Called with the finished share, 0 .. 1.
+
+    Raises:
+        DataError: If there are no images, or they do not fit the model.
+        ConfigError: If `batch` is not at least 1.
+    """
+    if isinstance(images, ImageSet):
+        images.require_levels(model.config.levels)
+    done = 0
+    for examples in batches(images, batch):
+        yield log_prob_map(model, examples)
+        done += len(examples.images)
+        if callback is not None:
+            callback(done / len(images))
+
+
+def score(
+    model: AbstractImageModel, images: Images, *, batch: int = 64, callback: Callable[[float], None] | None = None
+) -> Scores:
+    r"""Compute :math:`-\ln p(x)` of each image.
+
+    Args:
+        model: The model.
+        images: As for `log_prob_maps`.
+        batch: Images computed at once.
+        callback: Called with the finished share, 0 .. 1.
+
+    Raises:
+        DataError: If there are no images, or they do not fit the model.
+        ConfigError: If `batch` is not at least 1.
+
+    Example:
+        >>> from pixelrnn import ImageModel, ModelConfig
+        >>> model = ImageModel(ModelConfig(shape=(1, 4, 4), levels=2, layers=1, hidden=4), seed=0)
+        >>> score(model, torch.zeros(3, 1, 4, 4, dtype=torch.uint8)).nats.shape
+        (3,)
+    """
+    nats, dims = [], []
+    for found in log_prob_maps(model, images, batch=batch, callback=callback):
+        nats.append(-found.double().sum((1, 2, 3)).numpy())
+        dims.append(np.full(len(found), found[0].numel()))
+    return Scores(np.concatenate(nats), np.concatenate(dims))

@@ -1,1 +1,0 @@
-"""What a density is good for: functions of a model."""

@@ -1,0 +1,207 @@
+"""The front of a local network: the numbers of the parallel face, in any order, on every processor."""
+
+import os
+
+import numpy as np
+import pytest
+import torch
+
+from pixelrnn import Codec, walk
+from pixelrnn.codec.weights import fingerprint, pack_model, unpack_model
+from pixelrnn.local.program import LocalProgram
+from tests.conftest import PROCESSORS, said_by
+from tests.walk.test_walk import build, distribution_of, draw, follow, random_images
+
+KINDS = [
+    {"shape": (1, 5, 6), "levels": 2},
+    {"shape": (3, 5, 6), "levels": 256},
+    {"shape": (3, 5, 6), "levels": 5, "copies": 5, "grid": 2},
+    {"shape": (4, 5, 6), "levels": 7, "copies": 8, "grid": 8, "classes": 3, "label_dropout": 0.1},
+    {"shape": (2, 5, 6), "levels": 300, "head": 5, "hidden": 17, "mixtures": 4},
+    {"shape": (3, 5, 6), "levels": 256, "adaptive": True},
+    {"shape": (1, 5, 6), "levels": 9, "adaptive": True, "copies": 3, "grid": 2},
+]
+SIZES = [(5, 6), (1, 1), (1, 9), (9, 1), (23, 8), (7, 40)]
+
+
+def conditions_of(model, count):
+    return {"label": torch.arange(count) % 4 - 1} if model.config.classes else {}
+
+
+@pytest.mark.parametrize("fields", KINDS, ids=str)
+def test_both_faces_agree(fields):
+    model = build(architecture="local", scale=1.2, **fields)
+    for size in SIZES:
+        x, given = random_images(model, 11, size), conditions_of(model, 11)
+        with torch.no_grad():
+            expected_parameters, expected = model(x, **given), model.log_prob_map(x, **given)
+        nats, parameters = follow(model, x, **given)
+        torch.testing.assert_close(parameters, expected_parameters, atol=1e-4, rtol=0)
+        # The walk's come from a table in float32, which ends at e^-88.
+        torch.testing.assert_close(nats.clamp(min=-85), expected.clamp(min=-85), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("fields", KINDS, ids=str)
+def test_the_order_makes_no_difference(fields, monkeypatch):
+    """Bit by bit: many images or one, a front or the raster, drawn or known."""
+    model = build(architecture="local", **fields)
+    x, label = random_images(model, 11, (9, 14)), conditions_of(model, 11).get("label")
+    nats, parameters = follow(model, x, label)
+    alone = [follow(model, x[i : i + 1], None if label is None else label[i : i + 1]) for i in range(11)]
+    assert torch.equal(nats, torch.cat([part for part, _ in alone]))
+    assert torch.equal(parameters, torch.cat([part for _, part in alone]))
+    for lag in (14, 10, 100):
+        monkeypatch.setattr(LocalProgram, "lag", lag)
+        again = follow(model, x, label)
+        assert torch.equal(nats, again[0])
+        assert torch.equal(parameters, again[1])
+
+
+@pytest.mark.parametrize(("adaptive", "least"), [(False, 5), (True, 8)])
+def test_less_of_a_lag_is_not_enough(adaptive, least, monkeypatch):
+    model = build(architecture="local", shape=(1, 9, 24), levels=256, adaptive=adaptive)
+    x = random_images(model, 3, (9, 24))
+    nats, _ = follow(model, x)
+    monkeypatch.setattr(LocalProgram, "lag", least)
+    assert torch.equal(nats, follow(model, x)[0])
+    monkeypatch.setattr(LocalProgram, "lag", least - 1)
+    assert not torch.equal(nats, follow(model, x)[0])  # what is not there yet is taken for what lies above an image
+
+
+@pytest.mark.parametrize("fields", [KINDS[1], KINDS[2]], ids=str)
+def test_samples_are_what_the_parallel_face_says(fields):
+    """The stretch of the cumulative distribution that a value owns holds the number that drew it."""
+    model = build(architecture="local", scale=1.2, **fields)
+    channels = model.config.shape[0]
+    uniform = np.random.default_rng(3).random((5, 4, 7, channels))
+    images, nats = draw(model, (4, 7), uniform)
+    numbers = torch.from_numpy(uniform).permute(0, 3, 1, 2)
+    with torch.no_grad():
+        table = model.output.log_table(model(images)).double().exp()  # (N, C, L, H, W)
+        torch.testing.assert_close(nats, model.log_prob_map(images.long()), atol=3e-4, rtol=3e-4)
+    ends, chosen = table.cumsum(2), images.long().unsqueeze(2)
+    above = ends.gather(2, chosen)[:, :, 0]
+    below = above - table.gather(2, chosen)[:, :, 0]
+    assert (numbers < above + 1e-4).all()
+    assert (numbers > below - 1e-4).all()
+    assert len(torch.unique(images)) > 3
+
+
+def test_a_walk_goes_on_from_chosen_images():
+    model = build(architecture="local", shape=(2, 3, 4), levels=5, classes=2, copies=2)
+    count, stop = 11, 2 * (4 + 2)  # before the third pixel of the second row
+    uniform = np.random.default_rng(0).random((count, 3, 4, 2))
+    label, chosen = np.arange(count) % 2, np.random.default_rng(1).integers(0, count, count)
+    program, options = walk.compile_network(model.network, 3, 4), distribution_of(model)
+
+    def run(uniform, label, **stops):
+        values = np.zeros((count, 2, 3, 4), np.float32)
+        walk.walk(program, options, values, label=label, uniform=lambda _: uniform, **stops)
+        return values
+
+    values = run(uniform, label, stops=[stop], choose=lambda place: chosen)
+    flat = uniform.reshape(count, -1)
+    joined = np.concatenate([flat[chosen, :stop], flat[:, stop:]], axis=1).reshape(uniform.shape)
+    assert (values == run(joined, label[chosen])).all()
+    assert (values != run(uniform, label)).any()
+
+
+def test_completions_come_from_the_posterior():
+    """Of a 1x3 image of two levels whose last pixel is known, against all of its images."""
+    model = build(architecture="local", shape=(1, 1, 3), levels=2, scale=1.0)
+    known = torch.tensor([[False, False, True]])
+    x = torch.ones(4000, 1, 1, 3, dtype=torch.uint8)
+    done = model.complete(x, known, particles=32, seed=0)
+    every = torch.tensor([[a, b, 1] for a in (0, 1) for b in (0, 1)], dtype=torch.uint8).view(4, 1, 1, 3)
+    with torch.no_grad():
+        joint = model.log_prob(every).double().exp()
+    counts = torch.stack([(done.images == image).all((1, 2, 3)).double().mean() for image in every])
+    torch.testing.assert_close(counts, joint / joint.sum(), atol=0.03, rtol=0)
+    assert done.log_known.exp().mean().item() == pytest.approx(joint.sum().item(), abs=0.01)
+
+
+@pytest.mark.parametrize("fields", KINDS[:4], ids=str)
+def test_codec(fields):
+    model = build(architecture="local", scale=1.2, **fields)
+    for size in SIZES:
+        x = random_images(model, 70, size).to(torch.uint8)
+        given = conditions_of(model, 70)
+        data = Codec(model).encode(x, **given)
+        bits = -model.log_prob(x, **given).sum().item() / np.log(2)
+        assert len(data) <= 1.005 * bits / 8 + 7 * 70 + 64
+        assert torch.equal(Codec(model).decode(data), x)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_packed_model_is_the_same_model(bits):
+    model = build(architecture="local", **KINDS[3])
+    kept = unpack_model(pack_model(model, bits))
+    assert fingerprint(unpack_model(pack_model(kept, bits))) == fingerprint(kept)
+    x = random_images(model, 3, (9, 8))
+    torch.testing.assert_close(kept.bits_per_dim(x), model.bits_per_dim(x), rtol=0.1, atol=0)
+
+
+SCRIPT = """
+import hashlib, sys
+import numpy as np, torch
+from pixelrnn import ModelConfig, ImageModel, Support, walk
+from pixelrnn.codec.palettes import pack_palettes
+from pixelrnn.colours.support import plant
+
+torch.set_num_threads(int(sys.argv[1]))
+digest = hashlib.sha256()
+for grid, copies, levels, adaptive in ((1, 0, 256, True), (2, 5, 17, False), (8, 8, 256, True)):
+    config = ModelConfig(
+        architecture="local", shape=(3, 9, 13), levels=levels, layers=2, hidden=17, mixtures=3, grid=grid,
+        copies=copies, adaptive=adaptive,
+    )
+    model = ImageModel(config, seed=0)
+    generator = np.random.default_rng(1)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(torch.from_numpy(generator.uniform(-0.3, 0.3, parameter.shape)))
+    program, distribution = model.raster((9, 13))
+    uniform = generator.random((21, 9, 13, 3))
+    values, nats = np.zeros((21, 3, 9, 13), np.float32), np.zeros((21, 3, 9, 13), np.float32)
+    walk.walk(
+        program, distribution, values, uniform=lambda images: uniform[images.start : images.stop], log_prob=nats,
+        batch=int(sys.argv[2]),
+    )
+    digest.update(values.tobytes())
+    digest.update(nats.tobytes())
+
+    def answer(known, shares, images):
+        digest.update(shares.tobytes())
+        return known
+
+    walk.ask(program, distribution, values[:5].copy(), answer)
+    # Within supports of few levels, which change nothing of the third image.
+    values = np.floor(values / 5) % 4
+    supports = [None if image == 2 else Support.of(values[image].astype(int)) for image in range(21)]
+    forest = plant(supports)
+    walk.walk(
+        program, distribution, values.copy(), support=forest, is_known=np.ones(values.shape, np.uint8), log_prob=nats,
+        batch=int(sys.argv[2]),
+    )
+    digest.update(nats.tobytes())
+    walk.ask(program, distribution, values[:5].copy(), answer, support=forest.of(np.arange(5)))
+digest.update(pack_palettes([support.colours for support in supports if support is not None]))
+print(digest.hexdigest())
+"""
+
+
+@pytest.fixture(scope="module")
+def native():
+    return said_by(SCRIPT, 1, 64)
+
+
+@pytest.mark.parametrize("environment", PROCESSORS.values(), ids=PROCESSORS)
+def test_processors(native, environment, compiled_for):
+    if os.uname().machine != "x86_64" and "haswell" in environment.values():
+        pytest.skip("processors of another kind have no AVX2")
+    assert said_by(SCRIPT, 1, 64, **compiled_for(**environment)) == native
+
+
+@pytest.mark.parametrize(("threads", "batch"), [(2, 64), (1, 5), (3, 1)])
+def test_threads_and_batches(native, threads, batch):
+    assert said_by(SCRIPT, threads, batch) == native

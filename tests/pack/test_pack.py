@@ -1,0 +1,313 @@
+"""A folder in one file that needs nothing else."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from pixelrnn import ConfigError, ModelConfig
+from pixelrnn.archive.archive import Archive
+from pixelrnn.archive.files import find
+from pixelrnn.archive.restore import decompress
+from pixelrnn.errors import ArchiveError, RunError
+from pixelrnn.pack import formats, search
+from pixelrnn.pack.corpus import gather
+from pixelrnn.pack.pack import pack
+from pixelrnn.pack.search import LOCAL_SIZES, SIZES, words
+from tests.conftest import build
+
+RNG = np.random.default_rng(0)
+
+
+def write(folder, count, size=(6, 7), mode="1", value=None):
+    folder.mkdir(exist_ok=True, parents=True)
+    for number in range(count):
+        shape = (*size, {"1": 1, "L": 1, "RGB": 3, "RGBA": 4}[mode])
+        pixels = RNG.integers(0, 256, shape, dtype=np.uint8) if value is None else np.full(shape, value, np.uint8)
+        picture = Image.fromarray(pixels[..., 0] if shape[2] == 1 else pixels).convert(mode)
+        picture.save(folder / f"{mode}-{size[0]}-{number:03d}.png")
+    return folder
+
+
+def training_of(material):
+    nothing, device = lambda *_: None, torch.device("cpu")
+    return search.Training(material, seed=0, minutes=10.0, device=device, report=nothing, tried=nothing)
+
+
+def material(folder):
+    return gather(find(folder, without=folder / "none", skip_bad=False).files)
+
+
+def sizes_of(architecture):
+    return LOCAL_SIZES if architecture == "local" else SIZES
+
+
+def is_third_size(what, *_):
+    return " 7x24" in what or " 3x96" in what
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pack")
+    write(folder / "bits", 90)
+    (folder / "bits" / "note.txt").write_text("hello")
+    said, tried = [], []
+    result = pack(
+        folder / "bits",
+        folder / "bits.pxr",
+        minutes=0.05,
+        callback=lambda *a: said.append(a) and None,
+        tried=tried.append,
+    )
+    return folder, result, said, tried
+
+
+def test_one_file_is_all_it_takes(packed, tmp_path):
+    folder, result, *_ = packed
+    with Archive(folder / "bits.pxr") as archive:
+        assert archive.index.has_model
+        decompress(archive, None, tmp_path / "out")
+    for path in (folder / "bits").iterdir():
+        after = tmp_path / "out" / path.name
+        if path.suffix == ".png":
+            assert Image.open(path).tobytes() == Image.open(after).tobytes()
+        else:
+            assert path.read_bytes() == after.read_bytes()
+    assert result.compressed.files == 91
+    assert result.compressed.size == (folder / "bits.pxr").stat().st_size
+
+
+def test_the_smallest_sum_is_taken(packed):
+    _, result, said, tried = packed
+    assert tuple(tried) == result.tried
+    ordinary, *stages = tried
+    kinds, sizes, finals, roundings = stages[:8], stages[8:11], stages[11:13], stages[13:]
+    assert (ordinary.what, ordinary.weights) == ("ordinary files", 0)
+    assert ordinary.total == sum(path.stat().st_size for path in (packed[0] / "bits").glob("*.png"))
+    extras = ("", " grid", " copies", " copies grid", " adaptive", " adaptive grid")
+    locals_ = [f"local 2x48{each}" for each in extras]
+    assert [stage.what.split(",")[0] for stage in kinds] == ["diagonal-bilstm 4x16", "row-lstm 4x16", *locals_]
+    kind, _, *extras = min(kinds, key=lambda stage: stage.total).what.split(",")[0].split()
+    expected = [" ".join([kind, f"{layers}x{hidden}", *extras]) for layers, hidden in sizes_of(kind)]
+    assert [stage.what.split(",")[0] for stage in sizes] == expected
+    two = sorted(sizes, key=lambda stage: stage.total)[:2]
+    assert [stage.what.split(",")[0] for stage in finals] == [stage.what.split(",")[0] for stage in two]
+    best = min(finals, key=lambda stage: stage.total)
+    assert words(result.model) == best.what.split(",")[0]
+    rounding = min(roundings, key=lambda stage: stage.total)
+    assert rounding.what == f"{result.bits} bits a weight"
+    assert rounding.weights == result.compressed.weights
+    # The estimate that the choice rests on is right: all pictures are measured here.
+    assert abs(rounding.pictures - result.compressed.coded_bits / 8) <= 0.01 * rounding.pictures + 2
+    assert {what.split()[0] for what, *_ in said} == {"reading", "trying", "training", "rounding", "compressing"}
+
+
+def test_few_pictures_take_a_small_model(packed):
+    result = packed[1]
+    assert (result.model.layers, result.model.hidden) == sizes_of(result.model.architecture)[0]
+
+
+def test_a_wish_to_stop_ends_the_training_but_not_the_packing(tmp_path):
+    write(tmp_path / "bits", 800)
+    result = pack(
+        tmp_path / "bits", tmp_path / "a.pxr", minutes=60, callback=lambda what, *_: what.startswith("trying")
+    )
+    assert [stage.what.split()[0] for stage in result.tried[:3]] == ["ordinary", "diagonal-bilstm", "5"]
+    assert result.model is not None
+    with Archive(tmp_path / "a.pxr") as archive:
+        assert len(list(archive.extract(None))) == 800
+
+
+def test_a_stop_in_a_later_trial_takes_the_best_so_far(tmp_path):
+    write(tmp_path / "bits", 300)
+    result = pack(tmp_path / "bits", tmp_path / "a.pxr", minutes=0.5, callback=is_third_size)
+    measured = [stage for stage in result.tried if " min" in stage.what]
+    kinds = len(search._kinds(material(tmp_path / "bits"), 1))
+    expected = [f"{layers}x{hidden}" for layers, hidden in sizes_of(measured[-1].what.split()[0])]
+    assert [stage.what.split()[1].rstrip(",") for stage in measured[kinds:]] == expected
+    best = min(measured, key=lambda stage: stage.total)
+    assert words(result.model) == best.what.split(",")[0]
+
+
+def test_what_a_longer_training_comes_to_is_extrapolated():
+    """A loss of 100 + 50 / sqrt(t) is found from two of its points."""
+    config = ModelConfig(shape=(1, 4, 4), levels=2, layers=1, hidden=4)
+    candidate = search._Candidate(config, 0, torch.device("cpu"))
+    candidate.measured = [search._Measured(t, round(1e6 * (100 + 50 * t**-0.5))) for t in (1.0, 4.0)]
+    assert candidate.stage(21.0).pictures == pytest.approx(1e6 * (100 + 50 / 5), abs=2)
+    assert candidate.stage(0.0).pictures == candidate.measured[-1].pictures
+    assert candidate.stage(21.0).what.endswith("4.0 min, for 25.0")
+    candidate.measured[0] = search._Measured(1.0, 0)  # what gets worse is not credited
+    assert candidate.stage(21.0).pictures == candidate.measured[-1].pictures
+    candidate.measured = [search._Measured(1.0, 90_000), search._Measured(4.0, 10_000)]  # nor what is faster than a = 0
+    assert candidate.stage(21.0).pictures == 4_000
+
+
+def test_measuring_takes_its_time_from_the_last_training_which_keeps_a_quarter(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(search.time, "monotonic", lambda: clock[0])
+    training = training_of(None)
+    assert training.left == 10.0
+    clock[0] = 240.0
+    assert training.left == 6.0
+    clock[0] = 1200.0
+    assert training.left == 2.5
+
+
+def test_a_model_that_diverges_is_out_of_the_race(tmp_path, monkeypatch):
+    """Its weights stay as they were; if all diverge, that is the error; after the trials the model is kept."""
+    fit, diverging = search.fit, ["row-lstm"]
+
+    def fit_or_diverge(model, *arguments, **options):
+        if model.config.architecture in diverging:
+            next(model.parameters()).data.fill_(float("nan"))
+            raise RunError("the loss is no longer finite after step 1; try a lower --learning-rate")
+        return fit(model, *arguments, **options)
+
+    monkeypatch.setattr(search, "fit", fit_or_diverge)
+    write(tmp_path / "bits", 90)
+    result = pack(tmp_path / "bits", tmp_path / "a.pxr", minutes=0.02)
+    assert "row-lstm 4x16" not in " ".join(stage.what for stage in result.tried)
+    training = training_of(material(tmp_path / "bits"))
+    model = build(architecture="row-lstm", shape=(1, 6, 7), levels=2).float()
+    assert training.train(model, 0.01, "training") is None
+    assert all(parameter.isfinite().all() for parameter in model.parameters())
+    diverging += ["diagonal-bilstm", "local"]
+    with pytest.raises(RunError, match="no model could be trained"):
+        pack(tmp_path / "bits", tmp_path / "b.pxr", minutes=0.02)
+
+
+def test_equal_pictures_count_once(tmp_path):
+    write(tmp_path / "bits", 3)
+    once = material(tmp_path / "bits")
+    for path in list((tmp_path / "bits").iterdir()):
+        (tmp_path / "bits" / f"copy-{path.name}").write_bytes(path.read_bytes())
+    twice = material(tmp_path / "bits")
+    assert (once.subpixels, once.ordinary, len(once.data.train)) == (
+        twice.subpixels,
+        twice.ordinary,
+        len(twice.data.train),
+    )
+
+
+@pytest.mark.parametrize(("count", "value"), [(1, 7), (20, None)])
+def test_what_no_model_pays_for_stays_ordinary(count, value, tmp_path):
+    """One picture, without any training; and noise."""
+    for number in range(count):
+        write(tmp_path / "in" / str(number), 1, (30, 30 + number), "L", value=value)
+    write(tmp_path / "in", 1, (1, 1), "1")
+    result = pack(tmp_path / "in", tmp_path / "a.pxr", minutes=0.02)
+    assert (len(result.tried) == 1) == (count == 1)
+    assert (result.model, result.bits, result.compressed.weights, result.compressed.coded) == (None, 0, 0, 0)
+    assert set(result.compressed.kept) == {"smaller without a model"}
+    with Archive(tmp_path / "a.pxr") as archive:
+        assert len(list(archive.extract(None))) == count + 1
+
+
+def test_a_model_may_be_given(tmp_path):
+    write(tmp_path / "bits", 200)
+    model = build(architecture="pixelcnn", shape=(1, 6, 6), levels=2).float()
+    result = pack(tmp_path / "bits", tmp_path / "a.pxr", minutes=0.01, model=model)
+    assert {stage.what.split(maxsplit=1)[1] for stage in result.tried} == {"files", "bits a weight"}
+    assert result.model.architecture == "pixelcnn"
+    with pytest.raises(
+        ArchiveError, match="the model has 1 channels, 5 levels and colours rgb; the pictures have 1, 2 and rgb"
+    ):
+        pack(tmp_path / "bits", tmp_path / "b.pxr", model=build(shape=(1, 6, 6), levels=5))
+
+
+def test_what_cannot_be_packed(tmp_path):
+    write(tmp_path / "bits", 1)
+    (tmp_path / "text").mkdir()
+    (tmp_path / "text" / "a.txt").write_text("a")
+    with pytest.raises(ArchiveError, match="no pictures that a model could learn"):
+        pack(tmp_path / "text", tmp_path / "a.pxr")
+    with pytest.raises(ConfigError, match="minutes is 0"):
+        pack(tmp_path / "bits", tmp_path / "a.pxr", minutes=0)
+    with pytest.raises(ArchiveError, match="no such file or folder"):
+        pack(tmp_path / "none", tmp_path / "a.pxr")
+    (tmp_path / "a.pxr").touch()
+    with pytest.raises(ArchiveError, match="exists"):
+        pack(tmp_path / "bits", tmp_path / "a.pxr")
+    with pytest.raises(ArchiveError, match="text is no regular file"):
+        pack(tmp_path / "bits", tmp_path / "text", overwrite=True)
+    with pytest.raises(ArchiveError, match=r"b\.pxr cannot be written \(Not a directory\)"):
+        pack(tmp_path / "bits", tmp_path / "a.pxr" / "b.pxr")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.pxr", "bits", "text"]
+
+
+def test_of_two_at_once_the_second_is_refused_before_it_trains(tmp_path):
+    write(tmp_path / "bits", 40)
+    told = []
+
+    def second(what, share, text):
+        if not told:
+            told.append(what)
+            with pytest.raises(ArchiveError, match=r"a\.pxr is being made by another process"):
+                pack(tmp_path / "bits", tmp_path / "a.pxr", minutes=0.01)
+        return True
+
+    pack(tmp_path / "bits", tmp_path / "a.pxr", callback=second)
+    assert told == ["reading pictures"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.pxr", "bits"]
+
+
+def test_an_archive_may_have_the_longest_name_there_is(tmp_path):
+    write(tmp_path / "bits", 1)
+    name = "a" * 251 + ".pxr"
+    pack(tmp_path / "bits", tmp_path / name, callback=lambda *_: True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [name, "bits"]
+
+
+@pytest.mark.parametrize(
+    ("modes", "shape", "levels"),
+    [
+        (("1",), (1, 6, 7), 2),
+        (("L",), (1, 6, 7), 256),
+        (("L", "RGB"), (3, 6, 7), 256),
+        (("L", "RGBA"), (4, 6, 7), 256),
+    ],
+)
+def test_channels_and_levels_are_those_of_the_pictures(modes, shape, levels, tmp_path):
+    for mode in modes:
+        write(tmp_path / "pictures", 3, mode=mode)
+    found = material(tmp_path / "pictures").data
+    assert (found.shape, found.levels) == (shape, levels)
+    assert tuple(found.train.batch([0]).shape[1:]) == shape
+
+
+def test_levels_are_found_again(tmp_path):
+    for number in range(17):
+        write(tmp_path / "pictures" / str(number), 1, (6, 7), "L", round(number * 255 / 16))
+    data = material(tmp_path / "pictures").data
+    assert data.levels == 17
+    assert sorted({int(value) for value in data.train.batch(range(len(data.train))).unique()}) == list(range(17))
+
+
+def test_a_rare_colour_picture_does_not_make_three_channels(tmp_path):
+    write(tmp_path / "pictures", 200, (2, 2), "L")
+    write(tmp_path / "pictures", 1, (2, 2), "RGB")
+    found = material(tmp_path / "pictures")
+    assert found.data.shape[0] == 1
+
+
+def test_pictures_of_many_sizes_are_learnt_in_patches(tmp_path):
+    write(tmp_path / "pictures", 2, (40, 90), "L")
+    write(tmp_path / "pictures", 2, (300, 35), "L")
+    write(tmp_path / "pictures", 1, (1, 1), "L")
+    found = material(tmp_path / "pictures")
+    assert found.data.shape == (1, 35, 35)
+    assert found.subpixels == 2 * 40 * 90 + 2 * 300 * 35 + 1
+    assert len(found.data.train) == 4 * round((2 * 40 * 90 + 2 * 300 * 35) / 4 / 35**2)
+
+
+def test_ordinary_formats_are_measured(tmp_path):
+    write(tmp_path / "pictures", 3, (20, 20), "RGB")
+    write(tmp_path / "pictures", 2, (20, 20), "L", value=3)
+    (tmp_path / "pictures" / "a.txt").write_text("hello")
+    files = find(tmp_path / "pictures", without=tmp_path / "none", skip_bad=False).files
+    sizes = formats.measure(files)
+    assert sizes.files == 6
+    assert sizes.bytes["original files"] == sum(file.size for file in files)
+    assert 3 * 1200 < sizes.bytes["PNG"] <= sizes.bytes["original files"]
+    assert 3 * 1200 < sizes.bytes["WebP"] < sizes.bytes["PNG"]

@@ -1,0 +1,176 @@
+"""Real processes: killed and resumed, and two that train as one."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from pixelrnn.runs.files import read_tensors
+
+TRAIN = ["train", "digits", "--architecture", "row-lstm", "--layers", "1", "--hidden", "4", "--threads", "1"]
+SETTINGS = ["--batch", "6", "--valid-images", "20", "--samples", "0", "--checkpoint-minutes", "0"]
+STEPS = 150  # of a run that is killed: more than it makes until a busy machine gets to that
+HANGS = 300  # seconds after which a process is taken not to end
+
+
+def start(*arguments, processes=1):
+    command = [sys.executable, "-m", "pixelrnn"]
+    if processes > 1:
+        command = [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--standalone",
+            f"--nproc-per-node={processes}",
+            "-m",
+            "pixelrnn",
+        ]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "default"}
+    return subprocess.Popen(
+        [*command, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    )
+
+
+def finish(process, code=0):
+    out, err = process.communicate(timeout=HANGS)
+    assert process.returncode == code, err
+    return out, err
+
+
+def weights(folder, name="state.safetensors"):
+    return read_tensors(Path(folder) / name)[0]
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    finish(start(*TRAIN, *SETTINGS, "--steps", STEPS, "--out", folder))
+    return folder
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM], ids=["kill", "ctrl-c", "term"])
+def test_a_killed_run_resumes_to_the_same_weights(unbroken, tmp_path, number):
+    folder = tmp_path / "run"
+    process = start(*TRAIN, *SETTINGS, "--steps", STEPS, "--out", folder)
+    deadline = time.monotonic() + HANGS
+    while time.monotonic() < deadline:
+        # The state is saved after every step here: kill it somewhere on the way.
+        if (folder / "state.safetensors").exists() and read_tensors(folder / "state.safetensors")[1]["step"] >= 7:
+            break
+        time.sleep(0.005)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=HANGS)
+    step = read_tensors(folder / "state.safetensors")[1]["step"]
+    assert 7 <= step < STEPS
+    if number == signal.SIGKILL:
+        assert process.returncode == -signal.SIGKILL
+    else:
+        assert process.returncode == 130
+        assert f"stopped and saved at step {step}; continue with: pixelrnn train --resume {folder}" in out
+        assert "Traceback" not in err
+    finish(start("info", folder))
+    finish(start("train", "--resume", folder, "--threads", "1"))
+    for name in ("state.safetensors", "model.safetensors"):
+        one, two = weights(unbroken, name), weights(folder, name)
+        assert all(torch.equal(one[key], two[key]) for key in one)
+
+
+def test_two_processes_train_as_one(tmp_path):
+    """Same batches, gradients equal to rounding; batch 6 is shared 3 and 3, validation images unevenly."""
+    arguments = [*TRAIN, "--batch", "6", "--valid-images", "21", "--samples", "0", "--evaluations", "2"]
+    arguments += ["--steps", "2", "--optimiser", "rmsprop", "--learning-rate", "1e-4"]
+    finish(start(*arguments, "--out", tmp_path / "one"))
+    out, _ = finish(start(*arguments, "--out", tmp_path / "two", processes=2))
+    assert out.count("best validation") == 1, "one process speaks"
+    one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
+    for name in one:
+        if name.startswith("optimiser"):
+            continue
+        assert (one[name] - two[name]).abs().max() < 1e-5
+    journals = [
+        [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
+        for name in ("one", "two")
+    ]
+    assert journals[0][-1]["valid_nats"] == pytest.approx(journals[1][-1]["valid_nats"], rel=1e-5)
+
+
+def test_two_trainings_at_once_get_a_folder_each(tmp_path):
+    arguments = [*TRAIN, *SETTINGS, "--steps", "3"]
+    command = [sys.executable, "-m", "pixelrnn", *arguments]
+    both = [
+        subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    for process in both:
+        finish(process)
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["digits-row-lstm", "digits-row-lstm-2"]
+
+
+def test_a_failure_of_one_process_ends_all_with_one_line(tmp_path):
+    arguments = [*TRAIN, *SETTINGS, "--steps", "2", "--out", tmp_path]
+    _, err = finish(start(*arguments, processes=2), code=1)
+    assert err.count("exists; continue it with --resume") == 1
+    assert "Connection closed" not in err
+
+
+def test_two_processes_are_stopped_resumed_and_evaluate_together(tmp_path):
+    arguments = [*TRAIN, *SETTINGS, "--steps", "6", "--evaluations", "1"]
+    finish(start(*arguments, "--out", tmp_path / "whole", processes=2))
+    process = start(*TRAIN, *SETTINGS, "--steps", "6000", "--evaluations", "1", "--out", tmp_path / "run", processes=2)
+    while (
+        not (tmp_path / "run" / "metrics.jsonl").exists()
+        or read_tensors(tmp_path / "run" / "state.safetensors")[1]["step"] < 2
+    ):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=HANGS)
+    assert "stopped and saved at step" in out, err
+    finish(start("train", "--resume", tmp_path / "run", "--steps", "3", processes=2))
+    out, _ = finish(start("evaluate", tmp_path / "whole", "--json", processes=2))
+    alone, _ = finish(start("evaluate", tmp_path / "whole", "--json"))
+    assert json.loads(out)["nats"] == pytest.approx(json.loads(alone)["nats"], rel=1e-6)
+    assert json.loads(out)["images"] == json.loads(alone)["images"] == 180
+
+
+GRADIENTS = """
+import sys, torch
+from pixelrnn import ImageModel, ModelConfig, TrainConfig
+from pixelrnn.data import load_data
+from pixelrnn.train import evaluate, fit
+from pixelrnn.train import distributed
+torch.set_num_threads(1)
+data = load_data("digits")
+model = ImageModel(ModelConfig(architecture="pixelcnn", shape=(1, 8, 8), levels=17, layers=1, hidden=4), seed=0)
+with distributed.joined(torch.device("cpu")):
+    result = evaluate(model, data.test.spaced(37))
+    settings = dict(steps=1, evaluations=1, valid_images=5, samples=0, clip=0, batch=7, optimiser="rmsprop")
+    grads = {}
+    def keep(at):
+        grads.update({name: p.grad.clone() for name, p in model.named_parameters()})
+    fit(model, data, TrainConfig(**settings), callback=keep)
+    if distributed.rank() == 0:
+        torch.save({"gradients": grads, "nats": result.nats, "error": result.standard_error}, sys.argv[1])
+"""
+
+
+def test_gradients_and_evaluation_equal_one_process_s(tmp_path):
+    """Batch 7 and 37 images over 2 processes: shares of 4 and 3, 19 and 18."""
+    script = tmp_path / "script.py"
+    script.write_text(GRADIENTS)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, script, tmp_path / "one.pt"], check=True, env=environment, timeout=HANGS)
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    subprocess.run([*launcher, script, tmp_path / "two.pt"], check=True, env=environment, timeout=HANGS)
+    one, two = (torch.load(tmp_path / f"{name}.pt", weights_only=True) for name in ("one", "two"))
+    for name, gradient in one["gradients"].items():
+        assert gradient.abs().max() > 0
+        assert (gradient - two["gradients"][name]).abs().max() < 1e-5 * max(1, gradient.abs().max().item())
+    assert one["nats"] == pytest.approx(two["nats"], rel=1e-9)
+    assert one["error"] == pytest.approx(two["error"], rel=1e-9)
