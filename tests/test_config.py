@@ -59,10 +59,10 @@ def test_refused_with_field_value_and_remedy(kind, fields, message):
 @pytest.mark.parametrize(
     ("output", "levels", "message"),
     [
-        ("bernoulli", 3, "'bernoulli' needs levels 2; levels is 3"),
+        ("bernoulli", 3, "'bernoulli' takes levels 2; levels is 3 .try 'softmax'."),
         ("softmax", 1000, "'softmax' takes 2 to 256 levels; levels is 1000"),
-        ("logistic-mixture", 0, "is for discrete data"),
-        ("continuous-mixture", 8, "is for continuous data; levels is 8"),
+        ("logistic-mixture", 0, "takes 2 to 65536 levels; levels is 0 .try 'continuous-mixture'."),
+        ("continuous-mixture", 8, "takes continuous data, levels 0; levels is 8 .try 'softmax'."),
     ],
 )
 def test_outputs_that_do_not_go_with_the_levels(output, levels, message):

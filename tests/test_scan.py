@@ -410,7 +410,7 @@ def test_first_compilation_says_so_and_is_kept(tmp_path, monkeypatch):
         for patience in ("0.5", "4")
     )
     assert "compiling the recurrences for this processor" in first.stderr
-    assert "compiling the walk for this processor" in first.stderr
+    assert "compiling the walk of row-lstm for this processor" in first.stderr
     assert second.stderr == ""
     assert first.stdout == second.stdout
 
@@ -418,8 +418,9 @@ def test_first_compilation_says_so_and_is_kept(tmp_path, monkeypatch):
 FREED = """
 import sys
 import numpy as np, torch
-from pixelrnn import ImageModel, ModelConfig, scan, walk
+from pixelrnn import ImageModel, ModelConfig, scan
 from pixelrnn.scan import reference
+from tests.faces import face_of, run_walk
 
 torch.manual_seed(0)
 for architecture in ("row-lstm", "diagonal-bilstm"):
@@ -446,12 +447,7 @@ for output, levels in (("bernoulli", 2), ("softmax", 5), ("logistic-mixture", 9)
     x = torch.randint(0, max(levels, 1), (3, 1, 4, 5)) if levels else torch.randn(3, 1, 4, 5)
     values = x.numpy().astype(np.float32)
     nats = np.zeros_like(values)
-    distribution = walk.Distribution(
-        output=output, parameters=model.output.parameters, levels=levels, mixtures=10
-    )
-    walk.walk(
-        walk.compile_network(model.network, *x.shape[2:]), distribution, values, is_known=np.ones(x.shape, np.uint8), log_prob=nats
-    )
+    run_walk(face_of(model, x.shape[2:]), values, is_known=np.ones(x.shape, np.uint8), log_prob=nats)
     with torch.no_grad():
         torch.testing.assert_close(torch.from_numpy(nats), model.log_prob_map(x), atol=1e-4, rtol=1e-4)
 """

@@ -8,18 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 from pixelrnn.config import DataConfig, ModelConfig, TrainConfig
 from pixelrnn.errors import ArchiveError, ConfigError, DataError, PixelRNNError, RunError
+from pixelrnn.progress import Progress
 
 if TYPE_CHECKING:
     from pixelrnn.codec import Codec
     from pixelrnn.colours.support import Support
     from pixelrnn.data import Data, ImageSet, load_data
-    from pixelrnn.model.base import AbstractImageModel, Completion
+    from pixelrnn.model.architectures import register_architecture
+    from pixelrnn.model.base import AbstractImageModel
+    from pixelrnn.model.completion import Completion
     from pixelrnn.model.image import ImageModel
     from pixelrnn.model.loading import build_model, load_model
     from pixelrnn.model.multiscale import MultiScaleModel
     from pixelrnn.model.upscale import upscale
+    from pixelrnn.outputs import register_output
     from pixelrnn.runs.card import push_to_hub
-    from pixelrnn.train import Classification, Evaluation, Progress, Run, classify, evaluate, fit, fit_scales
+    from pixelrnn.train import Classification, Evaluation, Run, classify, evaluate, fit, fit_scales
 
 __all__ = [
     "AbstractImageModel",
@@ -50,22 +54,27 @@ __all__ = [
     "load_data",
     "load_model",
     "push_to_hub",
+    "register_architecture",
+    "register_output",
     "upscale",
 ]
 
 __version__ = "0.1.0"
 
 _LAZY = {
-    **dict.fromkeys(("AbstractImageModel", "Completion"), "pixelrnn.model.base"),
+    "AbstractImageModel": "pixelrnn.model.base",
+    "Completion": "pixelrnn.model.completion",
     "ImageModel": "pixelrnn.model.image",
     "MultiScaleModel": "pixelrnn.model.multiscale",
     "Codec": "pixelrnn.codec",
     **dict.fromkeys(("build_model", "load_model"), "pixelrnn.model.loading"),
+    "register_architecture": "pixelrnn.model.architectures",
+    "register_output": "pixelrnn.outputs",
     "push_to_hub": "pixelrnn.runs.card",
     "Support": "pixelrnn.colours.support",
     "upscale": "pixelrnn.model.upscale",
     **dict.fromkeys(("Data", "ImageSet", "load_data"), "pixelrnn.data"),
-    **dict.fromkeys(("Classification", "Evaluation", "Progress", "Run"), "pixelrnn.train"),
+    **dict.fromkeys(("Classification", "Evaluation", "Run"), "pixelrnn.train"),
     **dict.fromkeys(("classify", "evaluate", "fit", "fit_scales"), "pixelrnn.train"),
 }
 

@@ -15,69 +15,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-__all__ = [
-    "COPIED",
-    "FITTED_LAG",
-    "LAG",
-    "NEIGHBOURS",
-    "RADIUS",
-    "WINDOW",
-    "WINDOWS",
-    "causal_mask",
-    "fitted",
-    "groups",
-    "rows_above_mask",
-]
+__all__ = ["COPIED", "causal_mask", "groups", "rows_above_mask"]
 
 COPIED = (..., slice(None, None, 2), slice(None, None, 2))
 """Index of the pixels of an image that a scale of the Multi-Scale model is given: of every second row, every second."""
-
-RADIUS = 4
-"""Rows up, and columns to each side, that a local network can see."""
-
-NEIGHBOURS = tuple(
-    (up, right)
-    for up in range(RADIUS, -1, -1)
-    for right in range(-RADIUS, RADIUS + 1)
-    if up**2 + right**2 <= RADIUS**2 + 1 and (up > 0 or right < 0)
-)
-"""Rows up and columns to the right of the pixels that a local network sees of all earlier ones: half a disc, 28."""
-
-LAG = RADIUS + 2
-"""Columns by which a row must be behind the one above it, so that all that its pixels see is there.
-
-One more than is needed: it is even, so that pixels computed side by side lie in columns of one parity.
-"""
-
-WINDOWS = ((2, 4), (4, 2), (7, 1))
-"""Radius and weight of the windows, one in another, that an adaptive network is fitted in, from the smallest.
-
-A window of radius r has r rows above, 2 r + 1 columns wide, and r pixels to the left. A pixel counts with the weights
-of all windows that it is in.
-"""
-
-WINDOW = WINDOWS[-1][0]
-"""Rows above, and columns to both sides, of the largest window."""
-
-FITTED_LAG = WINDOW + 1
-"""As `LAG`, of adaptive networks; even as well."""
-
-_OWN = ((0, -2), (1, 0), (1, -1), (1, 1), (2, 0))
-_EARLIER = ((0, 0), (1, 0), (1, -1), (1, 1), (0, -2))
-
-
-def fitted(channel: int) -> list[tuple[int, int, int]]:
-    """The sub-pixels that a least-squares prediction of a channel uses: channel, rows up, columns to the right.
-
-    Each stands for its difference to the western neighbour in its own channel.
-
-    Example:
-        >>> [len(fitted(channel)) for channel in range(3)]
-        [5, 10, 15]
-    """
-    return [(channel, *place) for place in _OWN] + [
-        (earlier, *place) for earlier in range(channel) for place in _EARLIER
-    ]
 
 
 def groups(features: int, channels: int) -> Tensor:

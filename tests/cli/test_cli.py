@@ -22,6 +22,7 @@ from pixelrnn.cli.evaluate import Evaluate
 from pixelrnn.cli.train import Train
 from pixelrnn.config import to_json
 from pixelrnn.data.single import read_image, read_opacity
+from pixelrnn.progress import Progress
 from tests.pictures import picture
 
 SMALL = [
@@ -122,7 +123,7 @@ assert not heavy, heavy
         ),
         (["train", "nowhere"], "nowhere: no such file or folder"),
         (["train", "digits", "--hidden", "0"], "hidden is 0; at least one feature per channel"),
-        (["train", "digits", "--output", "bernoulli"], "output 'bernoulli' needs levels 2; levels is 17"),
+        (["train", "digits", "--output", "bernoulli"], "output 'bernoulli' takes levels 2; levels is 17"),
         (["train", "digits", "--steps", "1", "--epochs", "1"], "steps and epochs are both given"),
         (["train", "digits", "--hiden", "3"], "--hidden"),
         (["train", "digits", "--architecture", "rnn"], "diagonal-bilstm"),
@@ -149,7 +150,7 @@ assert not heavy, heavy
         (["data", "show", "nowhere"], "no such file or folder"),
         (
             ["train", "digits", "--dropout", "0.1", "--architecture", "local"],
-            "dropout is for all architectures but local",
+            "dropout is 0.1, which architecture 'local' does not take",
         ),
         (["train", "digits", "--cuda-graph", "--device", "cpu"], "--cuda-graph needs a CUDA device; this is cpu"),
         (["data", "binarize", "digits"], "grey images with splits train and test are needed"),
@@ -403,7 +404,7 @@ def test_progress_without_a_terminal_is_plain_lines(capsys, monkeypatch):
     with console.progress("working") as report:
         for share in (0.0, 0.5, 1.0):
             time.sleep(0.02)
-            report(share, "busy")
+            report(Progress(fraction=share, text="busy"))
     text = capsys.readouterr().err
     assert "working: 50%" in text
     assert "s left, busy" in text
@@ -417,8 +418,8 @@ def test_the_time_left_of_what_is_resumed(capsys, monkeypatch):
     clock = iter([0.0, 30.0, 40.0])
     monkeypatch.setattr(console.time, "monotonic", lambda: next(clock))
     with console.progress("working") as report:
-        report(0.5)
-        report(0.75)
+        report(Progress(fraction=0.5))
+        report(Progress(fraction=0.75))
     assert "working: 75%, 10 s left" in capsys.readouterr().err
 
 
@@ -579,7 +580,7 @@ def test_contexts_of_files_are_those_of_training(tmp_path, kind):
     content = json.loads((tmp_path / "run" / "config.json").read_text())
     (tmp_path / "run" / "config.json").write_text(json.dumps({**content, "data": to_json(config)}))
     paths = tuple(tmp_path / f"{number}.png" for number in range(5))
-    expected = data.whole.examples(range(5)).context
+    expected = data.whole.examples(range(5)).condition.context
     assert torch.equal(read_contexts(paths, tmp_path / "run", model.config), expected)
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 from pixelrnn.cli.console import progress
 from pixelrnn.cli.interrupt import insistent
+from pixelrnn.progress import Progress
 from tests.cli.test_cli import run
 
 
@@ -147,23 +148,23 @@ def test_an_interrupt_is_answered_once(capsys):
         ("compressing", "the training is over; compressing goes on"),
     ):
         with _Stages(lambda: True, is_aside=False) as stages:
-            assert stages.report(what, 0.1, "")
+            assert stages.report(Progress(fraction=0.1, what=what))
             assert f"{answer}; Ctrl-C again gives up" in capsys.readouterr().err
-            assert stages.report("rounding weights", 0.1, "")
+            assert stages.report(Progress(fraction=0.1, what="rounding weights"))
             assert capsys.readouterr().err == ""
     with _Stages(lambda: True, is_aside=False) as stages, pytest.raises(KeyboardInterrupt):
-        stages.report("reading pictures", 0.1, "")  # nothing would be lost
+        stages.report(Progress(fraction=0.1, what="reading pictures"))  # nothing would be lost
 
 
 def test_an_interrupt_that_got_lost_comes_again():
     """In a callback of a compiler it is printed, and the program goes on."""
     with insistent(), progress("work") as report:
-        report(0.1)
+        report(Progress(fraction=0.1))
         with contextlib.suppress(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
-            report(0.2)
-        report(0.3)
+            report(Progress(fraction=0.2))
+        report(Progress(fraction=0.3))
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 

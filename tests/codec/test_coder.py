@@ -9,7 +9,9 @@ import torch
 
 from pixelrnn import Codec, ConfigError, DataError
 from pixelrnn.codec.coder import MOST_SUBPIXELS, Coder
+from pixelrnn.condition import Condition
 from pixelrnn.errors import ArchiveError
+from pixelrnn.progress import StoppedError
 from tests.conftest import ARCHITECTURES, build
 
 OUTPUTS = [(1, "bernoulli", 2), (3, "softmax", 7), (1, "softmax", 256), (3, "logistic-mixture", 256)]
@@ -150,7 +152,7 @@ def test_decoding_takes_no_longer_than_the_size_allows():
     assert (codec.decode(data) == 0).all()
     coder = Coder(model)
     with pytest.raises(ArchiveError, match="cannot hold"):
-        coder.decode(b"\0" * 4, (1, 1, 512, 512), np.array([-1]), None, [None], lambda: None)
+        coder.decode(b"\0" * 4, (1, 1, 512, 512), Condition(np.array([-1])), lambda _: None)
 
 
 def test_encoding_sees_that_decoding_gives_the_same(monkeypatch):
@@ -166,7 +168,7 @@ def test_memory_is_bounded_before_it_is_taken():
     model = build(shape=(1, 4, 4), levels=2).float()
     stream = bytes(2**18)
     with pytest.raises(ArchiveError, match="bytes of memory"):
-        Coder(model).decode(stream, (1, 1, 1, 2**26), np.array([-1]), None, [None], lambda: None)
+        Coder(model).decode(stream, (1, 1, 1, 2**26), Condition(np.array([-1])), lambda _: None)
     with pytest.raises(DataError, match="at most"):
         Codec(model).encode(torch.zeros(1, 1, 1, 1, dtype=torch.uint8).expand(1, 1, 2**14, 2**14))
     with pytest.raises(ConfigError, match="tile is"):
@@ -180,24 +182,25 @@ def test_programs_of_many_sizes_are_not_all_kept():
         for height in range(1, 7):
             x = images(1, (1, height, width), 2)
             assert (codec.decode(codec.encode(x, verify=False)) == x).all()
-    assert len(codec.coder._programs) <= 32
+    assert len(model._programs._kept) <= 32
 
 
 def test_progress_rises_to_one_and_can_end_the_work():
     model = build(shape=(1, 8, 8), levels=2).float()
     shares = []
-    data = Codec(model).encode(images(300, (1, 8, 8), 2), callback=shares.append)
+    data = Codec(model).encode(images(300, (1, 8, 8), 2), callback=lambda at: shares.append(at.fraction))
     assert shares == sorted(shares)
     assert shares[-1] == 1
     shares.clear()
-    Codec(model).decode(data, callback=shares.append)
+    Codec(model).decode(data, callback=lambda at: shares.append(at.fraction))
     assert shares[-1] == 1
 
-    def stop(share):
+    def give_up(at):
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        Codec(model).encode(images(300, (1, 8, 8), 2), callback=stop)
+    for stop, error in ((give_up, KeyboardInterrupt), (lambda at: True, StoppedError)):
+        with pytest.raises(error):
+            Codec(model).encode(images(300, (1, 8, 8), 2), callback=stop)
 
 
 def test_the_entropy_coder_rounds_as_we_expect():

@@ -31,7 +31,7 @@ def test_unreadable_files_are_named(tmp_path):
         picture(seed=n).save(tmp_path / f"{n}.png")
     whole = (tmp_path / "1.png").read_bytes()
     (tmp_path / "1.png").write_bytes(whole[: len(whole) // 2])
-    refuse(r"1\.png cannot be used: .*--skip-bad skips, counts and lists such files", tmp_path)
+    refuse(r"1\.png cannot be used: .*`skip_bad` skips, counts and lists such files", tmp_path)
     data = load_data(tmp_path, skip_bad=True)
     assert data.summary == "2 images, 2 RGB, 1 unreadable (listed)"
     assert "1.png" in data.skipped[0]
@@ -51,7 +51,7 @@ def test_a_dangling_link_is_named(tmp_path):
 def test_mixed_sizes(tmp_path):
     picture(size=(4, 5)).save(tmp_path / "a.png")
     picture(size=(6, 5)).save(tmp_path / "b.png")
-    refuse(r"images differ in size: a\.png has 4x5 pixels, b\.png has 6x5; give size \(--size\)", tmp_path)
+    refuse(r"images differ in size: a\.png has 4x5 pixels, b\.png has 6x5; give `size`", tmp_path)
 
 
 def test_patches_larger_than_an_image(tmp_path):
@@ -64,11 +64,11 @@ def test_patches_larger_than_an_image(tmp_path):
 def test_arrays(tmp_path):
     path = tmp_path / "x.npy"
     for array, message in [
-        (np.zeros((3, 5), np.uint8), r"shape \(3, 5\); if these are bit-packed images give --packed"),
+        (np.zeros((3, 5), np.uint8), r"shape \(3, 5\); if these are bit-packed images give `packed`"),
         (np.zeros((3, 9, 9, 9), np.uint8), r"shape \(3, 9, 9, 9\); \(N, H, W\), \(N, H, W, C\) or"),
         (np.full((3, 4, 4), 256), r"holds values 256 \.\. 256; 0 \.\. 255 are allowed"),
         (np.full((3, 4, 4), -1), r"holds values -1 \.\. -1"),
-        (np.zeros((3, 4, 4)), "float64 values are continuous data; give --levels 0"),
+        (np.zeros((3, 4, 4)), "float64 values are continuous data; give `levels` 0, or integers 0 .. 255"),
         (np.zeros((3, 4, 4), complex), "complex128 values; integers 0 .. 255, booleans or floats"),
         (np.zeros((0, 4, 4), np.uint8), "all holds no images"),
     ]:

@@ -74,7 +74,7 @@ def test_a_cache_that_cannot_be_written_is_named(folder, monkeypatch):
 
 def test_progress_is_reported(folder):
     shares = []
-    load_data(folder, callback=shares.append)
+    load_data(folder, callback=lambda at: shares.append(at.fraction))
     assert shares[-1] == 1
     assert shares == sorted(shares)
 

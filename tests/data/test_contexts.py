@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from pixelrnn import ConfigError, DataConfig, DataError, load_data
+from pixelrnn.condition import Condition
 from pixelrnn.data.contexts import derive
 from pixelrnn.data.images import Examples
 
@@ -19,7 +20,7 @@ def colour(tmp_path):
 
 def test_grey_is_the_luma(colour):
     data = load_data(colour, context="grey", levels=16)
-    images, label, context, _ = data.train.examples([3, 0, 3])
+    images, (label, context, _) = data.train.examples([3, 0, 3])
     assert data.model_fields["context"] == (1, 6, 4)
     assert label is None
     wide = images.int()
@@ -38,7 +39,7 @@ def test_shrunk_is_the_mean_with_halves_up():
 
 def test_subsample_is_a_part_of_the_image(colour):
     data = load_data(colour, context="subsample", subsample=1)
-    images, _, context, _ = data.test.examples(range(len(data.test)))
+    images, (_, context, _) = data.test.examples(range(len(data.test)))
     assert torch.equal(context, images[..., ::2, ::2])
     assert data.model_fields["copies_context"]
     assert data.shape == (3, 6, 4)
@@ -67,7 +68,7 @@ def test_given_contexts(tmp_path):
     np.savez(tmp_path / "x.npz", **arrays, **contexts)
     data = load_data(tmp_path / "x.npz", context="given", levels=8)
     assert data.context_shape == (2, 2, 2)
-    _, _, context, _ = data.test.examples([4, 1])
+    _, (_, context, _) = data.test.examples([4, 1])
     assert torch.equal(context, torch.from_numpy(contexts["test_context"][[4, 1]] // 32))
     np.savez(tmp_path / "one.npz", images=arrays["train"], context=contexts["train_context"][:, 0])
     assert load_data(tmp_path / "one.npz", context="given").context_shape == (1, 2, 2)
@@ -116,17 +117,17 @@ def test_patches_have_contexts_and_labels_of_their_own(tmp_path):
     images = np.arange(20 * 64).reshape(20, 8, 8).astype(np.uint8)
     np.savez(tmp_path / "x.npz", train=images, train_labels=np.arange(20))
     data = load_data(tmp_path / "x.npz", labels=True, context="shrunk", crop="random", size=4, patches=3)
-    x, label, context, _ = data.train.examples([0, 1, 2, 3], 5)
+    x, (label, context, _) = data.train.examples([0, 1, 2, 3], 5)
     assert torch.equal(context, derive("shrunk", x))
     assert label[0] == label[1] == label[2] != label[3]
 
 
 def test_examples_are_joined():
-    a = Examples(torch.zeros(2, 1), torch.tensor([0, 1]))
+    a = Examples(torch.zeros(2, 1), Condition(torch.tensor([0, 1])))
     joined = Examples.joined([a, a])
     assert joined.images.shape == (4, 1)
-    assert joined.label.tolist() == [0, 1, 0, 1]
-    assert joined.context is None
+    assert joined.condition.label.tolist() == [0, 1, 0, 1]
+    assert joined.condition.context is None
 
 
 def test_conditions_to_sample_with():
@@ -144,12 +145,12 @@ def test_given_contexts_lie_as_the_images_do(tmp_path):
     np.savez(tmp_path / "last.npz", images=images, context=contexts)
     data = load_data(tmp_path / "last.npz", context="given")
     assert (data.shape, data.context_shape) == ((1, 8, 6), (1, 8, 6))
-    assert torch.equal(data.whole.examples([3]).context[0, 0], torch.from_numpy(contexts[3, :, :, 0]))
+    assert torch.equal(data.whole.examples([3]).condition.context[0, 0], torch.from_numpy(contexts[3, :, :, 0]))
 
 
 def test_labels_of_another_source_go_by_their_names():
     data = load_data("digits", labels=True)
     other = data.relabelled([*"9876543210", "ten"])
-    assert (other.test.examples(range(20)).label == 9 - data.test.examples(range(20)).label).all()
+    assert (other.test.examples(range(20)).condition.label == 9 - data.test.examples(range(20)).condition.label).all()
     with pytest.raises(DataError, match="digits: '3' is none of the labels that the model knows: 0, 1, 2"):
         data.relabelled(["0", "1", "2"])

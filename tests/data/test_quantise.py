@@ -62,7 +62,7 @@ def test_arrays_of_fewer_levels_say_so(tmp_path):
     bits = np.random.default_rng(0).integers(0, 2, (20, 4, 4), dtype=np.uint8)
     np.save(tmp_path / "x.npy", bits)
     with pytest.raises(
-        DataError, match=r"0 \.\. 1 only; as bytes they would become 0 \.\. 0 of 2 levels .*--source-levels 2"
+        DataError, match=r"0 \.\. 1 only; as bytes they would become 0 \.\. 0 of 2 levels .*`source_levels` 2"
     ):
         load_data(tmp_path / "x.npy", levels=2)
     assert load_data(tmp_path / "x.npy", levels=256).levels == 256

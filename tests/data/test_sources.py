@@ -39,7 +39,7 @@ def test_digits():
     data = load_data("digits", labels=True)
     assert (data.shape, data.levels, len(data.whole)) == ((1, 8, 8), 17, 1797)
     assert values(data.whole).max() == 16
-    assert data.whole.examples(range(10)).label.tolist() == list(range(10))
+    assert data.whole.examples(range(10)).condition.label.tolist() == list(range(10))
 
 
 def test_a_folder_is_read_recursively_in_the_order_of_names(folder):
@@ -147,7 +147,7 @@ def test_sub_folders_as_labels(tmp_path):
         picture(seed=n).save(tmp_path / name / f"{n}.png")
     data = load_data(tmp_path, labels=True)
     assert data.label_names == ("ant/red", "cat", "dog")
-    assert data.whole.examples(range(4)).label.tolist() == [0, 1, 1, 2]
+    assert data.whole.examples(range(4)).condition.label.tolist() == [0, 1, 1, 2]
     picture().save(tmp_path / "lost.png")
     with pytest.raises(DataError, match=r"lost\.png lies in no sub-folder that could be its label"):
         load_data(tmp_path, labels=True)
@@ -216,7 +216,7 @@ def test_npz_with_splits_and_labels(tmp_path):
     data = load_data(tmp_path / "x.npz", labels=True)
     assert data.summary == "9 images (train 6, test 3), 4x4 grey"
     assert (values(data.test) == 9).all()
-    assert data.test.examples(range(3)).label.tolist() == [0, 1, 2]
+    assert data.test.examples(range(3)).condition.label.tolist() == [0, 1, 2]
     assert data.protocol == "256 levels; valid drawn with seed 0"
 
 
@@ -248,7 +248,7 @@ def test_idx_files(tmp_path):
     data = load_data(tmp_path, labels=True)
     assert data.summary == "9 images (train 7, test 2), 4x5 grey"
     assert np.array_equal(values(data.test)[:, 0], images[:2])
-    assert data.test.examples(range(2)).label.tolist() == [0, 1]
+    assert data.test.examples(range(2)).condition.label.tolist() == [0, 1]
     assert np.array_equal(values(load_data(tmp_path / "train-images-idx3-ubyte").whole)[:, 0], images)
 
 
@@ -271,7 +271,7 @@ def test_hub_data_sets(monkeypatch):
     data = load_data("hf:someone/something", labels=True)
     assert [len(data.train) + len(data.valid), len(data.test)] == [6, 2]
     assert data.label_names == ("no", "yes")
-    assert sorted(np.asarray(data.test.examples(range(2)).label).tolist()) == [0, 1]
+    assert sorted(np.asarray(data.test.examples(range(2)).condition.label).tolist()) == [0, 1]
 
 
 def test_one_sub_folder_is_a_label_too(tmp_path):
@@ -322,12 +322,12 @@ def test_config_and_fields_are_one():
 
 def test_images_come_with_their_colours_if_asked():
     data = load_data("digits", levels=4, support=True)
-    images, _, _, supports = data.train.examples([3, 1, 3])
+    images, (_, _, supports) = data.train.examples([3, 1, 3])
     assert [None if support is None else support.colours.tolist() for support in supports] == [
         np.unique(image).reshape(-1, 1).tolist() if len(np.unique(image)) < 4 else None for image in images
     ]
     assert "given the colours of each image" in data.protocol
-    assert load_data("digits").train.examples([0]).support is None
+    assert load_data("digits").train.examples([0]).condition.support is None
     with pytest.raises(ConfigError, match="support is set, of colours that are the same each time; binarize 'dynamic'"):
         load_data("digits", binarize="dynamic", support=True)
 

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from pixelrnn import Codec, walk
+from pixelrnn import Codec
 from pixelrnn.codec.weights import fingerprint, pack_model, unpack_model
 from pixelrnn.local.program import LocalProgram
+from pixelrnn.walk.walk import Stops
 from tests.conftest import PROCESSORS, said_by
-from tests.walk.test_walk import build, distribution_of, draw, follow, random_images
+from tests.faces import face_of, run_walk
+from tests.walk.test_walk import build, draw, follow, random_images
 
 KINDS = [
     {"shape": (1, 5, 6), "levels": 2},
@@ -92,14 +94,14 @@ def test_a_walk_goes_on_from_chosen_images():
     count, stop = 11, 2 * (4 + 2)  # before the third pixel of the second row
     uniform = np.random.default_rng(0).random((count, 3, 4, 2))
     label, chosen = np.arange(count) % 2, np.random.default_rng(1).integers(0, count, count)
-    program, options = walk.compile_network(model.network, 3, 4), distribution_of(model)
+    face = face_of(model, (3, 4))
 
-    def run(uniform, label, **stops):
+    def run(uniform, label, stops=None):
         values = np.zeros((count, 2, 3, 4), np.float32)
-        walk.walk(program, options, values, label=label, uniform=lambda _: uniform, **stops)
+        run_walk(face, values, label=label, uniform=lambda _: uniform, stops=stops)
         return values
 
-    values = run(uniform, label, stops=[stop], choose=lambda place: chosen)
+    values = run(uniform, label, Stops(frozenset([stop]), lambda place: chosen))
     flat = uniform.reshape(count, -1)
     joined = np.concatenate([flat[chosen, :stop], flat[:, stop:]], axis=1).reshape(uniform.shape)
     assert (values == run(joined, label[chosen])).all()
@@ -144,9 +146,10 @@ def test_a_packed_model_is_the_same_model(bits):
 SCRIPT = """
 import hashlib, sys
 import numpy as np, torch
-from pixelrnn import ModelConfig, ImageModel, Support, walk
+from pixelrnn import ModelConfig, ImageModel, Support
 from pixelrnn.codec.palettes import pack_palettes
-from pixelrnn.colours.support import plant
+from pixelrnn.colours.support import build_trie
+from tests.faces import ask, face_of, run_walk
 
 torch.set_num_threads(int(sys.argv[1]))
 digest = hashlib.sha256()
@@ -160,31 +163,31 @@ for grid, copies, levels, adaptive in ((1, 0, 256, True), (2, 5, 17, False), (8,
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.copy_(torch.from_numpy(generator.uniform(-0.3, 0.3, parameter.shape)))
-    program, distribution = model.raster((9, 13))
+    face = face_of(model, (9, 13))
     uniform = generator.random((21, 9, 13, 3))
     values, nats = np.zeros((21, 3, 9, 13), np.float32), np.zeros((21, 3, 9, 13), np.float32)
-    walk.walk(
-        program, distribution, values, uniform=lambda images: uniform[images.start : images.stop], log_prob=nats,
+    run_walk(
+        face, values, uniform=lambda images: uniform[images.start : images.stop], log_prob=nats,
         batch=int(sys.argv[2]),
     )
     digest.update(values.tobytes())
     digest.update(nats.tobytes())
 
-    def answer(known, shares, images):
-        digest.update(shares.tobytes())
+    def answer(known, pmf, images):
+        digest.update(pmf.tobytes())
         return known
 
-    walk.ask(program, distribution, values[:5].copy(), answer)
+    ask(face, values[:5].copy(), answer)
     # Within supports of few levels, which change nothing of the third image.
     values = np.floor(values / 5) % 4
     supports = [None if image == 2 else Support.of(values[image].astype(int)) for image in range(21)]
-    forest = plant(supports)
-    walk.walk(
-        program, distribution, values.copy(), support=forest, is_known=np.ones(values.shape, np.uint8), log_prob=nats,
+    trie = build_trie(supports)
+    run_walk(
+        face, values.copy(), support=trie, is_known=np.ones(values.shape, np.uint8), log_prob=nats,
         batch=int(sys.argv[2]),
     )
     digest.update(nats.tobytes())
-    walk.ask(program, distribution, values[:5].copy(), answer, support=forest.of(np.arange(5)))
+    ask(face, values[:5].copy(), answer, support=trie.of(np.arange(5)))
 digest.update(pack_palettes([support.colours for support in supports if support is not None]))
 print(digest.hexdigest())
 """

@@ -5,14 +5,15 @@ import pytest
 import torch
 
 from pixelrnn.codec.coder import Coder
-from pixelrnn.walk import ask
+from pixelrnn.condition import Condition
 from tests.conftest import build
+from tests.faces import ask, face_of
 
 
 def asked(model, x):
     """Shares of all levels, `(M, levels)`, in the order of the questions, and the numbers of the images."""
     levels, found, images, high = model.config.levels, [], [], None
-    program, distribution = model.raster((x.shape[2], x.shape[3]))
+    face = face_of(model, x.shape[2:])
 
     def answer(known, shares, numbers):
         nonlocal high
@@ -30,7 +31,7 @@ def asked(model, x):
         return known
 
     values = x.numpy().astype(np.float32)
-    ask(program, distribution, values, answer)
+    ask(face, values, answer)
     assert (values == x.numpy()).all()
     return np.concatenate(found), np.concatenate(images)
 
@@ -53,7 +54,7 @@ def test_no_level_costs_more_than_one_that_cannot_occur_and_its_sixteen(log_scal
     with torch.no_grad():
         model.network.heads[0].out.bias[2 * model.config.mixtures :] = log_scale
     x = torch.randint(0, 256, (5, 1, 7, 6), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    bits = Coder(model).encode(x.numpy().astype(np.int64), np.full(5, -1), None, [None] * 5, lambda _: None)[1]
+    bits = Coder(model).encode(x.numpy().astype(np.int64), Condition(np.full(5, -1)), lambda _: None)[1]
     by_the_model = -model.log_prob(x).detach().numpy() / np.log(2)
     assert (bits < 42 * 28.5).all()
     assert (bits < by_the_model + 42 * 4.5).all()
@@ -62,7 +63,7 @@ def test_no_level_costs_more_than_one_that_cannot_occur_and_its_sixteen(log_scal
 def test_a_level_beyond_the_last_is_the_last():
     """What a forged stream can say."""
     model = build(architecture="local", shape=(1, 3, 3), levels=18, hidden=6, layers=1).float()
-    program, distribution = model.raster((3, 3))
+    face = face_of(model, (3, 3))
     values = np.zeros((1, 1, 3, 3), np.float32)
-    ask(program, distribution, values, lambda known, shares, _: np.full(len(known), shares.shape[1] - 1))
+    ask(face, values, lambda known, shares, _: np.full(len(known), shares.shape[1] - 1))
     assert (values == 17).all()

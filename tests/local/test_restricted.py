@@ -8,8 +8,9 @@ import torch
 
 from pixelrnn import DataError, ImageModel, ModelConfig, Support
 from pixelrnn.codec.coder import Coder
-from pixelrnn.colours.support import plant, rows_of
-from pixelrnn.walk import ask
+from pixelrnn.colours.support import build_trie, rows_of, trie_of
+from pixelrnn.condition import Condition
+from tests.faces import ask, face_of
 
 
 def model_of(channels=3, levels=20, height=5, width=7, seed=0, **fields):
@@ -33,9 +34,9 @@ def images_with(palettes, height=5, width=7, seed=0):
 
 def coded(model, x, supports):
     """The stream, the bits, and what was restored from it."""
-    coder, label = Coder(model), np.full(len(x), -1)
-    stream, bits = coder.encode(x.numpy(), label, None, supports, lambda _: None)
-    return stream, bits, coder.decode(stream, x.shape, label, None, supports, lambda _: None)
+    coder, condition = Coder(model), Condition(np.full(len(x), -1), None, trie_of(supports))
+    stream, bits = coder.encode(x.numpy(), condition, lambda _: None)
+    return stream, bits, coder.decode(stream, x.shape, condition, lambda _: None)
 
 
 def test_walks_give_the_probabilities_of_the_other_face():
@@ -103,8 +104,8 @@ def test_streams_are_as_long_as_the_model_says_and_restore_the_images():
 
 def test_only_what_is_not_forced_is_asked_for():
     inside, x = Support(palette(5)), images_with([palette(5)])
-    model, forest = model_of(), plant([inside])
-    rows = rows_of(forest, x.numpy())
+    model, trie = model_of(), build_trie([inside])
+    rows = rows_of(trie, x.numpy())
     asked = []
 
     def answer(known, shares, images):
@@ -114,9 +115,8 @@ def test_only_what_is_not_forced_is_asked_for():
         assert ((shares > 0).sum(1) <= 5).all()
         return known
 
-    program, distribution = model.raster((5, 7))
-    ask(program, distribution, np.ascontiguousarray(x, np.float32), answer, support=forest)
-    assert sum(asked) == (np.diff(forest.starts)[rows] > 1).sum() < rows.size
+    ask(face_of(model, (5, 7)), np.ascontiguousarray(x, np.float32), answer, support=trie)
+    assert sum(asked) == (np.diff(trie.starts)[rows] > 1).sum() < rows.size
 
 
 def test_no_image_depends_on_the_others():

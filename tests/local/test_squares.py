@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from pixelrnn.local import squares
+from pixelrnn.local.geometry import RADIUS, WINDOWS, fitted_differences
 from pixelrnn.local.network import padded
-from pixelrnn.masks import RADIUS, WINDOWS, fitted
 from tests.conftest import build
 
 
@@ -28,7 +28,7 @@ def bordered(x, levels):
 
 def by_the_formula(plain, channel, row, column, levels):
     """Prediction and logarithm of the deviation of one sub-pixel, in float64, from all of its windows at once."""
-    places, width = fitted(channel), plain.shape[2] - 2 * RADIUS
+    places, width = fitted_differences(channel), plain.shape[2] - 2 * RADIUS
 
     def differences(r, c):
         a, b = r + RADIUS, c + RADIUS

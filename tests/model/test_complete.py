@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from pixelrnn import ConfigError, DataError
-from pixelrnn.model.sampling import Drawing, Group
-from pixelrnn.walk import Cloud
+from pixelrnn.condition import Condition
+from pixelrnn.model.sampling import Walks
+from pixelrnn.progress import Reporter
 from pixelrnn.walk import particles as particles_module
+from pixelrnn.walk.particles import Particles
 from tests.conftest import ARCHITECTURES, all_images, build, enlarge
 
 HEIGHT, WIDTH = 3, 3
@@ -171,21 +173,21 @@ def test_particles_are_chosen_between_scales():
     model = build(shape=(1, 2, 2), levels=9, scales=2)
     contexts = []
 
-    def small(cloud, group, callback):
+    def small(particles, walks, report):
         """Particle p draws p; what is known speaks for number 3 of the first image and 5 of the second."""
-        cloud.values[...] = np.arange(8).reshape(1, 8, 1, 1, 1)
-        cloud.log_weights[...] = np.where(np.arange(8) == [[3], [5]], 0.0, -50.0)
+        particles.values[...] = np.arange(8).reshape(1, 8, 1, 1, 1)
+        particles.log_weights[...] = np.where(np.arange(8) == [[3], [5]], 0.0, -50.0)
 
-    def large(cloud, group, callback):
-        contexts.append(group.context.reshape(2, 8))
-        assert (cloud.log_weights == 0).all()
+    def large(particles, walks, report):
+        contexts.append(walks.condition.context.reshape(2, 8))
+        assert (particles.log_weights == 0).all()
 
-    cloud = Cloud.of(np.zeros((2, 1, 2, 2), np.float32), 8)
-    group = Group(range(2), np.zeros((2, 1, 2, 2), bool), None, None)
-    model._draw([small, large], Drawing(seed=0), cloud, group, None)
+    particles = Particles.of(np.zeros((2, 1, 2, 2), np.float32), 8)
+    walks = Walks(range(2), np.zeros((2, 1, 2, 2), bool), Condition())
+    model._draw([small, large], 0, particles, walks, Reporter())
     assert (contexts[0] == [[3], [5]]).all()
-    assert (cloud.values[:, :, 0, 0, 0] == [[3], [5]]).all()
-    assert cloud.log_evidence.tolist() == pytest.approx([math.log(1 / 8)] * 2)
+    assert (particles.values[:, :, 0, 0, 0] == [[3], [5]]).all()
+    assert particles.log_evidence.tolist() == pytest.approx([math.log(1 / 8)] * 2)
 
 
 def test_a_copied_context_cannot_contradict_what_is_known():
@@ -228,13 +230,13 @@ def test_unknown_values_do_not_matter():
 
 def test_systematic_resampling():
     """Each particle survives its share of times, rounded up or down; an image of even weights is left alone."""
-    cloud = Cloud.of(np.zeros((2, 1, 1, 1), np.float32), 8)
+    particles = Particles.of(np.zeros((2, 1, 1, 1), np.float32), 8)
     weights = np.array([0.5, 0.25, 0.125, 0.125, 0, 0, 0, 0])
     with np.errstate(divide="ignore"):
-        cloud.log_weights[0] = np.log(weights) + 3
-    origins = cloud.resample(np.array([0.3, 0.9]))
+        particles.log_weights[0] = np.log(weights) + 3
+    origins = particles.resample(np.array([0.3, 0.9]))
     assert np.bincount(origins[:8], minlength=8).tolist() == [4, 2, 1, 1, 0, 0, 0, 0]
     assert (origins[8:] == np.arange(8, 16)).all()
-    assert cloud.log_evidence.tolist() == pytest.approx([3 + math.log(1 / 8), 0])
-    assert (cloud.log_weights == 0).all()
-    assert cloud.resample(np.zeros(2)) is None
+    assert particles.log_evidence.tolist() == pytest.approx([3 + math.log(1 / 8), 0])
+    assert (particles.log_weights == 0).all()
+    assert particles.resample(np.zeros(2)) is None

@@ -48,7 +48,7 @@ def test_without_a_label_if_some_were_withheld_in_training():
 @pytest.mark.parametrize(
     ("fields", "given", "error", "message"),
     [
-        (LABELLED, {}, ConfigError, "the model needs a label, 0 .. 3: give label"),
+        (LABELLED, {}, ConfigError, "the model needs a label, 0 .. 3: give `label`"),
         (LABELLED, {"label": 4}, DataError, "labels are 4 .. 4; 0 .. 3 are allowed"),
         (LABELLED, {"label": -1}, DataError, "labels are -1 .. -1; 0 .. 3 are allowed"),
         ({**LABELLED, "label_dropout": 0.5}, {"label": -2}, DataError, "0 .. 3, or -1 for none are allowed"),

@@ -108,7 +108,9 @@ def test_upscaling_by_contexts():
     assert torch.equal(upscale(shrunk, small, 2, seed=0), shrunk.sample(2, context=small, seed=0))
     with pytest.raises(ConfigError, match="this model enlarges once"):
         upscale(shrunk, small, 2, doublings=2)
-    with pytest.raises(ConfigError, match="this model does not upscale; train one with --scales 2 or more"):
+    with pytest.raises(
+        ConfigError, match="this model does not upscale; train one with `scales` 2 or more, or `context` shrunk"
+    ):
         upscale(build(shape=(1, 4, 4), levels=4), small, 2)
     with pytest.raises(ConfigError, match="doublings is 2; this model of 2 scales can do 1 to 1"):
         upscale(build(shape=(1, 4, 4), levels=4, scales=2), small, 2, doublings=2)
@@ -215,7 +217,7 @@ def test_minutes_are_shared_by_new_pixels(digits, monkeypatch):
 def test_a_second_training_is_kept_out(digits, tmp_path):
     model = build_model(config_of(digits), seed=0)
     fit_scales(model, digits, FAST, folder=tmp_path / "run")
-    with pytest.raises(RunError, match="exists; continue it with --resume"):
+    with pytest.raises(RunError, match="exists; continue it with `resume`"):
         fit_scales(model, digits, FAST, folder=tmp_path / "run")
 
 

@@ -42,8 +42,8 @@ def sizes_of(architecture):
     return LOCAL_SIZES if architecture == "local" else SIZES
 
 
-def is_third_size(what, *_):
-    return " 7x24" in what or " 3x96" in what
+def is_third_size(at):
+    return " 7x24" in at.what or " 3x96" in at.what
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def packed(tmp_path_factory):
         folder / "bits",
         folder / "bits.pxr",
         minutes=0.05,
-        callback=lambda *a: said.append(a) and None,
+        callback=lambda at: said.append(at) and None,
         tried=tried.append,
     )
     return folder, result, said, tried
@@ -99,7 +99,7 @@ def test_the_smallest_sum_is_taken(packed):
     assert rounding.weights == result.compressed.weights
     # The estimate that the choice rests on is right: all pictures are measured here.
     assert abs(rounding.pictures - result.compressed.coded_bits / 8) <= 0.01 * rounding.pictures + 2
-    assert {what.split()[0] for what, *_ in said} == {"reading", "trying", "training", "rounding", "compressing"}
+    assert {at.what.split()[0] for at in said} == {"reading", "trying", "training", "rounding", "compressing"}
 
 
 def test_few_pictures_take_a_small_model(packed):
@@ -109,9 +109,7 @@ def test_few_pictures_take_a_small_model(packed):
 
 def test_a_wish_to_stop_ends_the_training_but_not_the_packing(tmp_path):
     write(tmp_path / "bits", 800)
-    result = pack(
-        tmp_path / "bits", tmp_path / "a.pxr", minutes=60, callback=lambda what, *_: what.startswith("trying")
-    )
+    result = pack(tmp_path / "bits", tmp_path / "a.pxr", minutes=60, callback=lambda at: at.what.startswith("trying"))
     assert [stage.what.split()[0] for stage in result.tried[:3]] == ["ordinary", "diagonal-bilstm", "5"]
     assert result.model is not None
     with Archive(tmp_path / "a.pxr") as archive:
@@ -240,15 +238,15 @@ def test_of_two_at_once_the_second_is_refused_before_it_trains(tmp_path):
     write(tmp_path / "bits", 40)
     told = []
 
-    def second(what, share, text):
+    def second(at):
         if not told:
-            told.append(what)
+            told.append(at)
             with pytest.raises(ArchiveError, match=r"a\.pxr is being made by another process"):
                 pack(tmp_path / "bits", tmp_path / "a.pxr", minutes=0.01)
         return True
 
     pack(tmp_path / "bits", tmp_path / "a.pxr", callback=second)
-    assert told == ["reading pictures"]
+    assert [at.what for at in told] == ["reading pictures"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.pxr", "bits"]
 
 

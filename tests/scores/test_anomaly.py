@@ -112,7 +112,7 @@ def test_what_cannot_occur_is_as_unusual_as_can_be(counted):
         assert np.isfinite(scores[1:]).all()
         assert found.p_values(scores)[0] == 1 / 4
         lost = Scores(np.array([np.nan, 1.0, 1.0]), lengths.dims)
-        with pytest.raises(DataError, match="it has lost its numbers in training"):
+        with pytest.raises(DataError, match="the model produced NaN for an image"):
             found.score_samples(x[:3], lengths=lost)
     with pytest.raises(DataError, match="a usual image has probability zero"):
         Typicality(model).fit(x[:3], lengths=impossible)

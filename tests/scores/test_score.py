@@ -33,7 +33,7 @@ def test_a_set_gives_its_labels():
     data = load_data("digits", labels=True)
     model = build(architecture="pixelcnn", shape=(1, 8, 8), levels=17, classes=10)
     images = data.test.spaced(20)
-    x, label, *_ = images.examples(range(20))
+    x, (label, *_) = images.examples(range(20))
     np.testing.assert_allclose(score(model, images, batch=7).nats, -model.log_prob(x, label=label).detach(), rtol=1e-12)
     with pytest.raises(DataError, match="the images have 17 levels; the model has 4"):
         score(build(shape=(1, 8, 8), levels=4), images)

@@ -164,7 +164,7 @@ def test_it_is_loadable_from_the_first_moment(data, tmp_path):
 
 def test_a_folder_that_exists_is_not_overwritten(data, tmp_path):
     (tmp_path / "run").mkdir()
-    with pytest.raises(RunError, match=r"run exists; continue it with --resume .*run, or choose another --out"):
+    with pytest.raises(RunError, match=r"run exists; continue it with `resume`, or choose another name"):
         fit(model(), data, config(), folder=tmp_path / "run")
 
 
@@ -223,7 +223,7 @@ def test_other_images_than_those_begun_with_are_refused(data, tmp_path):
     fit(model(), data, config(), folder=tmp_path / "run", callback=lambda _: True)
     fewer = load_data("digits", levels=4, limit=100)
     with pytest.raises(
-        RunError, match=r"digits now gives .*100.*; the run was begun with .*1437.*a new one can --start-from .*run"
+        RunError, match=r"digits now gives .*100.*; the run was begun with .*1437.*a new one can `start_from` .*run"
     ):
         fit(model(), fewer, config(), folder=tmp_path / "run", resume=True)
 
@@ -402,7 +402,7 @@ def test_classification_counts_what_classify_says(labelled):
     conditional = model(classes=10, label_dropout=0.5)
     fit(conditional, labelled, config(steps=40))
     result = classify(conditional, labelled.test, batch=7)
-    images, label, _, _ = labelled.test.examples(range(len(labelled.test)))
+    images, (label, _, _) = labelled.test.examples(range(len(labelled.test)))
     with torch.no_grad():
         posterior = conditional.classify(images)
         joint = torch.stack([conditional.log_prob(images, label=y) for y in range(10)], 1) - math.log(10)

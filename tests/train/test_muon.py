@@ -5,7 +5,7 @@ import torch
 
 from pixelrnn import ModelConfig, TrainConfig, build_model
 from pixelrnn.train import optimiser as rules
-from pixelrnn.train.muon import MOMENTUM, Muon, is_hidden_matrix, orthogonal
+from pixelrnn.train.muon import MOMENTUM, Muon, orthogonal
 from tests.conftest import ARCHITECTURES
 
 
@@ -95,7 +95,8 @@ def test_what_is_between_the_layers(architecture):
     output = "logistic-mixture" if architecture == "local" else "auto"
     config = ModelConfig(architecture=architecture, shape=(3, 6, 6), hidden=6, layers=2, classes=4, output=output)
     model = build_model(config, seed=0)
-    matrices = {name for name, parameter in model.named_parameters() if is_hidden_matrix(name, parameter)}
+    declared = {id(parameter) for parameter in model.network.hidden_matrices()}
+    matrices = {name for name, parameter in model.named_parameters() if id(parameter) in declared}
     assert matrices
     parameters = dict(model.named_parameters())
     assert all(parameters[name].ndim >= 2 for name in matrices)

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from pixelrnn import ImageModel, ModelConfig, TrainConfig, classify, fit, load_data
+from pixelrnn.condition import Condition
 from tests.conftest import ARCHITECTURES, all_images, build
 
 SHAPE, CONTEXT = (2, 2, 2), (1, 1, 2)
@@ -43,10 +44,10 @@ def test_causality_beside_conditions(architecture):
         return [torch.stack(j).abs().sum((0, 1, 3, 6)) > 0 for j in zip(*each, strict=True)]
 
     (without,) = depends(plain.network, xs)
-    on_x, on_context = depends(lambda x, context: model.network(x, label, context), xs, contexts)
+    on_x, on_context = depends(lambda x, context: model.network(x, Condition(label, context)), xs, contexts)
     assert torch.equal(on_x, without)
     assert on_context[:, :, :, 0].any(-1).any(-1).all(), "every sub-pixel knows something of the context"
-    first, second = (model.network(xs[:, 0], torch.full((6,), label), contexts[:, 0]) for label in range(2))
+    first, second = (model.network(xs[:, 0], Condition(torch.full((6,), label), contexts[:, 0])) for label in range(2))
     assert ((first - second).abs().amax((0, 2)) > 0).all(), "the label reaches every sub-pixel"
 
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from pixelrnn import ConfigError, ImageModel, ModelConfig
+from pixelrnn.local.geometry import NEIGHBOURS
 from pixelrnn.local.network import padded
-from pixelrnn.masks import NEIGHBOURS
 from tests.conftest import all_images, build
 
 KINDS = [{}, {"copies": 3}, {"copies": 8, "grid": 2}, {"grid": 8}]
@@ -131,10 +131,10 @@ def test_it_learns_what_it_could_not_know_before():
         ({"copies": 9}, "copies is 9; 0 to 8 are allowed"),
         ({"grid": 4}, "grid is 4; one of 1, 2, 8 is allowed"),
         ({"architecture": "pixelcnn", "copies": 2}, "copies is 2, for architecture 'local' only; leave it 0"),
-        ({"output": "softmax"}, "has output 'logistic-mixture', of discrete data; output is 'softmax', levels is 256"),
+        ({"output": "softmax"}, "has output 'logistic-mixture'; output is 'softmax'"),
         ({"adaptive": True, "levels": 300}, "adaptive is set, for up to 256 levels; levels is 300"),
         ({"architecture": "row-lstm", "adaptive": True}, "adaptive is True, for architecture 'local' only"),
-        ({"levels": 0}, "of discrete data; output is 'auto', levels is 0"),
+        ({"levels": 0}, "architecture 'local' is for discrete data; levels is 0"),
         ({"context": (1, 2, 2)}, r"takes no context, and is no Multi-Scale model; context is \(1, 2, 2\), scales is 1"),
         ({"scales": 2}, "context is None, scales is 2"),
         ({"skip": False}, "leave residual and skip on"),

@@ -9,8 +9,9 @@ from tests.conftest import PROCESSORS, said_by
 SCRIPT = """
 import hashlib, sys
 import numpy as np, torch
-from pixelrnn import ModelConfig, ImageModel, walk
+from pixelrnn import ModelConfig, ImageModel
 from pixelrnn.kernels.vectors import LANES
+from tests.faces import face_of, run_walk
 
 torch.set_num_threads(int(sys.argv[1]))
 digest = hashlib.sha256()
@@ -26,14 +27,9 @@ for architecture in ("diagonal-bilstm", "row-lstm", "pixelcnn", "gated-pixelcnn"
                 parameter.copy_(torch.from_numpy(generator.uniform(-0.7, 0.7, parameter.shape)))
         uniform = generator.random((21, 6, 7, 3))
         values, nats = np.zeros((21, 3, 6, 7), np.float32), np.zeros((21, 3, 6, 7), np.float32)
-        for temperature, top_k in ((1.0, 0), (0.7, 3 if levels > 2 else 0)):
-            distribution = walk.Distribution(
-                output=output, parameters=model.output.parameters, levels=levels, mixtures=3,
-                temperature=temperature, top_k=top_k
-            )
-            walk.walk(
-                walk.compile_network(model.network, 6, 7),
-                distribution,
+        for temperature, top_k in ((1.0, None), (0.7, 3 if levels > 2 else None)):
+            run_walk(
+                face_of(model, (6, 7), temperature=temperature, top_k=top_k),
                 values,
                 uniform=lambda images: uniform[images.start : images.stop],
                 log_prob=nats,
@@ -52,9 +48,8 @@ for architecture in ("diagonal-bilstm", "row-lstm", "pixelcnn", "gated-pixelcnn"
         for parameter in model.parameters():
             parameter.copy_(torch.from_numpy(generator.uniform(-0.7, 0.7, parameter.shape)))
     uniform, values = generator.random((21, 6, 8, 3)), np.zeros((21, 3, 6, 8), np.float32)
-    walk.walk(
-        walk.compile_network(model.network, 6, 8),
-        walk.Distribution(output="softmax", parameters=9, levels=9, mixtures=0),
+    run_walk(
+        face_of(model, (6, 8)),
         values,
         label=np.arange(21) % 4,
         context=generator.uniform(-1, 1, (21, 2, 3, 2)).astype(np.float32),

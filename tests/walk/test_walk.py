@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from pixelrnn import ConfigError, ImageModel, ModelConfig, walk
+from pixelrnn import ConfigError, ImageModel, ModelConfig
 from pixelrnn.kernels.vectors import LANES
-from pixelrnn.model import condition
+from pixelrnn.model.condition import scale
+from pixelrnn.walk.walk import Stops
 from tests.conftest import ARCHITECTURES, all_images, enlarge
+from tests.faces import face_of, run_walk
 
 OUTPUTS = {"bernoulli": 2, "softmax": 7, "logistic-mixture": 9, "continuous-mixture": 0}
 
@@ -30,28 +32,15 @@ def random_images(model, number, size, seed=0):
     return torch.randint(0, model.config.levels, shape, generator=generator)
 
 
-def distribution_of(model, **options):
-    return walk.Distribution(
-        output=model.config.resolved_output,
-        parameters=model.output.parameters,
-        levels=model.config.levels,
-        mixtures=model.config.mixtures,
-        copies=model.config.copies,
-        **options,
-    )
-
-
 def follow(model, x, label=None, context=None, **options):
     """Log probabilities and parameters by a walk in which everything is known."""
     values = x.numpy().astype(np.float32)
     nats = np.zeros_like(values)
     parameters = np.zeros((*values.shape[:2], model.output.parameters, *values.shape[2:]), np.float32)
-    program = walk.compile_network(model.network, *x.shape[2:])
-    known = np.ones(values.shape, np.uint8)
-    options = distribution_of(model, **options)
+    known, face = np.ones(values.shape, np.uint8), face_of(model, x.shape[2:], **options)
     given = {"label": None if label is None else label.numpy()}
-    given["context"] = None if context is None else condition.scaled(model.config, context, torch.float32).numpy()
-    walk.walk(program, options, values, **given, is_known=known, log_prob=nats, parameters=parameters)
+    given["context"] = None if context is None else scale(model.config, context, torch.float32).numpy()
+    run_walk(face, values, **given, is_known=known, log_prob=nats, parameters=parameters)
     assert (values == x.numpy()).all(), "known values are never altered"
     return torch.from_numpy(nats), torch.from_numpy(parameters)
 
@@ -69,14 +58,8 @@ def draw(model, size, uniform, **options):
     """Images and their log probabilities by a walk in which nothing is known."""
     values = np.zeros((len(uniform), model.config.shape[0], *size), np.float32)
     nats = np.zeros_like(values)
-    program = walk.compile_network(model.network, *size)
-    walk.walk(
-        program,
-        distribution_of(model, **options),
-        values,
-        uniform=lambda images: uniform[images.start : images.stop],
-        log_prob=nats,
-    )
+    face = face_of(model, size, **options)
+    run_walk(face, values, uniform=lambda images: uniform[images.start : images.stop], log_prob=nats)
     return torch.from_numpy(values), torch.from_numpy(nats)
 
 
@@ -105,16 +88,16 @@ def test_a_walk_goes_on_from_chosen_images():
     count, stop = LANES + 3, 2 * (4 + 2)  # before the third pixel of the second row
     uniform = np.random.default_rng(0).random((count, 3, 4, 2))
     label, chosen = np.arange(count) % 2, np.random.default_rng(1).integers(0, count, count)
-    program, options = walk.compile_network(model.network, 3, 4), distribution_of(model)
+    face = face_of(model, (3, 4))
 
-    def run(uniform, label, **stops):
+    def run(uniform, label, stops=None):
         values = np.zeros((count, 2, 3, 4), np.float32)
         nats = np.zeros_like(values)
-        walk.walk(program, options, values, label=label, uniform=lambda _: uniform, log_prob=nats, **stops)
+        run_walk(face, values, label=label, uniform=lambda _: uniform, log_prob=nats, stops=stops)
         return values, nats
 
     asked = []
-    values, nats = run(uniform, label, stops=[stop], choose=lambda place: asked.append(place) or chosen)
+    values, nats = run(uniform, label, Stops(frozenset([stop]), lambda place: asked.append(place) or chosen))
     # The same without stopping: the numbers of the chosen up to there, then each image's own.
     flat = uniform.reshape(count, -1)
     joined = np.concatenate([flat[chosen, :stop], flat[:, stop:]], axis=1).reshape(uniform.shape)
@@ -242,8 +225,7 @@ def test_known_values_steer_the_rest():
     values, known = np.full(images.shape, 3, np.float32), np.zeros(images.shape, np.uint8)
     known[:, :, 0], known[:, :, 2, 1] = 1, 1
     values[known == 1] = images.numpy()[known == 1]
-    program = walk.compile_network(model.network, 3, 4)
-    walk.walk(program, distribution_of(model), values, is_known=known, uniform=lambda i: uniform[i.start : i.stop])
+    run_walk(face_of(model, (3, 4)), values, is_known=known, uniform=lambda i: uniform[i.start : i.stop])
     assert (values == images.numpy()).all()
 
 
@@ -378,8 +360,8 @@ def test_it_can_be_cancelled():
     class CancelledError(Exception):
         pass
 
-    def stop(share):
-        if share > 0.4:
+    def stop(at):
+        if at.fraction > 0.4:
             raise CancelledError
 
     with pytest.raises(CancelledError):

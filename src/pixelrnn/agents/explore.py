@@ -131,7 +131,7 @@ class PseudoCounts:
             label: If the model knows labels: of an action, say.
 
         Raises:
-            DataError: If the frame does not fit the model, or the model has lost its numbers.
+            DataError: If the frame does not fit the model, or the model produced NaN.
         """
         x = frame[None]
         log_prob = self.model.log_prob(x, label)[0]
@@ -142,7 +142,7 @@ class PseudoCounts:
             after = self.model.log_prob(x, label)[0].item()
         before = log_prob.item()
         if not (math.isfinite(before) and math.isfinite(after)):
-            raise DataError("the model has lost its numbers; a smaller learning_rate helps")
+            raise DataError("the model produced NaN; a smaller learning_rate helps")
         self.frames += 1
         count = pseudo_count(before, after, scale=self.gain_scale / math.sqrt(self.frames))
         return Novelty(before, after - before, count, self.bonus_scale * bonus(count))

@@ -23,13 +23,10 @@ import torch
 
 from pixelrnn.codec import Codec
 from pixelrnn.config import ModelConfig
-from pixelrnn.local.network import LocalNetwork
 from pixelrnn.model.image import ImageModel
-from pixelrnn.nn.conv import MaskedConv2d
 
-__all__ = ["RECURRENT", "Speed", "machine", "matrix_product_rate", "measure", "operations", "peak_memory"]
+__all__ = ["Speed", "machine", "matrix_product_rate", "measure", "operations", "peak_memory"]
 
-RECURRENT = ("diagonal-bilstm", "row-lstm")  # what has a reference in plain torch
 RERUNS = 8  # network passes from which the cost of rerunning it for every sub-pixel is extrapolated
 
 
@@ -43,7 +40,8 @@ class Speed:
         train: Gradient and optimiser step.
         likelihood: Log probability, without gradients.
         sample: Sampling.
-        conditioned_sample: Sampling with a label and a context image of the same size for each image (local: a label).
+        conditioned_sample: Sampling with a label and a context image of the same size for each image, as far as the
+            model takes them.
         encode: Compressing the batch, without decoding it again; None for continuous data.
         decode: Restoring it.
         reference_train: As `train`, in plain torch; None if the architecture has no recurrence.
@@ -126,13 +124,11 @@ def matrix_product_rate(runs: int = 5, side: int = 2048) -> float:
 
 
 def operations(model: ImageModel) -> int:
-    """Multiplications and additions by unmasked weights for one image of the training size."""
-    if isinstance(model.network, LocalNetwork):
-        return 2 * model.network.weights_of_a_pixel * math.prod(model.config.shape[1:])
-    weights = sum(int(module.mask.sum().item()) for module in model.modules() if isinstance(module, MaskedConv2d))
-    weights += sum(
-        p.numel() for name, p in model.named_parameters() if name.endswith(("state_to_state", "between.weight"))
-    )
+    """Multiplications and additions by weights for one image of the training size, as its network declares them."""
+    if hasattr(model.network, "multiplications"):
+        weights = int(model.network.multiplications())  # type: ignore[operator]
+    else:
+        weights = sum(parameter.numel() for parameter in model.network.parameters() if parameter.ndim > 1)
     return 2 * weights * math.prod(model.config.shape[1:])
 
 
@@ -148,7 +144,7 @@ def measure(config: ModelConfig, batch: int, *, runs: int = 5) -> Speed:
         rerun = _rerun(model, x)
         encode, decode = _coding(model, x, runs)
     reference_train = reference_likelihood = None
-    if config.architecture in RECURRENT:
+    if config.traits.has_recurrence:
         with _scan("reference"):
             reference_train, reference_likelihood = _median(train, runs), _median(likelihood, runs)
     return Speed(
@@ -184,7 +180,7 @@ def _training_step(model: ImageModel, x: torch.Tensor) -> Callable[[], None]:
 
 
 def _conditioned_sample(config: ModelConfig, batch: int) -> Callable[[], torch.Tensor]:
-    shape = None if config.architecture == "local" else (1, *config.shape[1:])
+    shape = (1, *config.shape[1:]) if config.traits.takes_context else None
     model = ImageModel(dataclasses.replace(config, classes=10, context=shape), seed=0)
     generator = torch.Generator().manual_seed(0)
     context = None if shape is None else torch.randn(batch, *shape, generator=generator)

@@ -3,7 +3,7 @@
 import dataclasses
 import io
 import zlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -11,10 +11,10 @@ import numpy as np
 from PIL import Image
 
 from pixelrnn.archive.examine import opened
-from pixelrnn.archive.pictures import FORMS, LEVELS, Planes, checksum, info, to_picture
+from pixelrnn.archive.pictures import FORMS, Planes, checksum, info, to_picture
 from pixelrnn.codec.codec import require_model
 from pixelrnn.codec.coder import Coder
-from pixelrnn.codec.container import LEAST_HEAD, Index, Kind, Member, head_size, piece_of, unpack_index
+from pixelrnn.codec.container import LEAST_HEAD, LEVELS, Index, Kind, Member, head_size, piece_of, unpack_index
 from pixelrnn.codec.decoder import Damaged, decode, groups_of, orders_of, refuse, supports_of
 from pixelrnn.codec.groups import Tile
 from pixelrnn.codec.weights import fingerprint, unpack_model
@@ -22,6 +22,7 @@ from pixelrnn.colours.support import Support
 from pixelrnn.config import ModelConfig
 from pixelrnn.errors import ArchiveError
 from pixelrnn.model.base import AbstractImageModel
+from pixelrnn.progress import Callback, Reporter
 
 __all__ = ["Archive", "Line"]
 
@@ -173,7 +174,7 @@ class Archive:
         wanted: Collection[int] | None = None,
         *,
         damaged: Damaged | None = None,
-        callback: Callable[[int, int], None] | None = None,
+        callback: Callback | None = None,
     ) -> Iterator[tuple[int, bytes | Image.Image]]:
         """Restore members.
 
@@ -182,7 +183,7 @@ class Archive:
             wanted: Their numbers; all if not given.
             damaged: Called with the number of each member that is damaged, and the reason; if it is not given, the
                 first of them is an error.
-            callback: Called now and then with the finished sub-pixels and all that are to be decoded.
+            callback: Told now and then the finished sub-pixels and all that are to be decoded.
 
         Yields:
             The number of each member, in no order, with the bytes of a file, or a picture.
@@ -204,7 +205,7 @@ class Archive:
                     name = self.members[each].name or str(each)
                     tell(each, ArchiveError(f"{self.path}: {name} is damaged ({error})"))
 
-        for number, content in self._restored(model, needed, tell_all, callback):
+        for number, content in self._restored(model, needed, tell_all, Reporter(callback)):
             for each in [number, *copies.get(number, ())]:
                 if each in wanted:
                     yield each, content
@@ -214,7 +215,7 @@ class Archive:
         model: AbstractImageModel | None,
         needed: Collection[int],
         damaged: Damaged,
-        callback: Callable[[int, int], None] | None,
+        report: Reporter,
     ) -> Iterator[tuple[int, bytes | Image.Image]]:
         coded = {number for number in needed if self.members[number].kind == Kind.CODED}
         coder = self._coder(model, coded, damaged) if coded else None
@@ -227,7 +228,7 @@ class Archive:
                     damaged(number, error)
         if coder is not None:
             try:
-                yield from self._decoded(coder, coded, damaged, callback)
+                yield from self._decoded(coder, coded, damaged, report)
             except ArchiveError as error:
                 raise self._named(error) from error
 
@@ -235,7 +236,7 @@ class Archive:
         """What decodes; a model that is not the one is refused, before anything is restored."""
         if model is None and not self.index.has_model:
             raise ArchiveError(
-                f"{self.path}: the model with fingerprint {self.index.fingerprint.hex()} is needed (--model)"
+                f"{self.path}: the model with fingerprint {self.index.fingerprint.hex()} is needed (`model`)"
             )
         if model is None:
             try:
@@ -251,7 +252,7 @@ class Archive:
         return Coder(model)
 
     def _decoded(
-        self, coder: Coder, coded: set[int], damaged: Damaged, callback: Callable[[int, int], None] | None
+        self, coder: Coder, coded: set[int], damaged: Damaged, report: Reporter
     ) -> Iterator[tuple[int, Image.Image]]:
         config = coder.model.config
         channels = config.shape[0]
@@ -262,10 +263,16 @@ class Archive:
             if any(tile.picture in coded for tile in tiles)
             for tile in tiles
         )
-        report = None if callback is None else lambda done: callback(done, total)
         coded, supports, orders = self._shared(coded, groups, config, damaged)
         for number, values in decode(
-            coder, self.index, groups, self.piece, coded, supports=supports, damaged=damaged, callback=report
+            coder,
+            self.index,
+            groups,
+            self.piece,
+            coded,
+            supports=supports,
+            damaged=damaged,
+            tell=lambda done: report.amount(done, total),
         ):
             try:
                 picture = self._picture(number, values, orders.get(number, b""), config)

@@ -8,14 +8,14 @@ import dataclasses
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from pixelrnn.archive.archive import Archive
 from pixelrnn.archive.files import Listing, find
-from pixelrnn.archive.ingest import NOTHING, WITHOUT, Entry, Intake
+from pixelrnn.archive.ingest import NOTHING, WITHOUT, Entry, Ingest
 from pixelrnn.archive.names import restored_names
 from pixelrnn.codec.codec import Codec
 from pixelrnn.codec.container import LEAST_HEAD, NO_MODEL, Index, Kind, Member, Piece, is_archive, pack_index
@@ -23,6 +23,7 @@ from pixelrnn.codec.encoder import Encoded
 from pixelrnn.codec.palettes import pack_palettes
 from pixelrnn.errors import ArchiveError
 from pixelrnn.model.base import AbstractImageModel
+from pixelrnn.progress import Callback, Reporter
 from pixelrnn.runs.files import atomic_write
 
 __all__ = ["Compressed", "compress", "require_pictures", "require_place"]
@@ -76,7 +77,7 @@ def compress(
     verify: bool = True,
     skip_bad: bool = False,
     overwrite: bool = False,
-    callback: Callable[[int, int], None] | None = None,
+    callback: Callback | None = None,
 ) -> Compressed:
     """Compress all files of a folder, or one file.
 
@@ -90,7 +91,7 @@ def compress(
         verify: Decode everything, and see that it is the same.
         skip_bad: Leave out what cannot be read, instead of refusing it.
         overwrite: Whether `out` may exist.
-        callback: Called now and then with the bytes read of all files whose pictures are finished, and of all files.
+        callback: Told now and then the bytes read of all files whose pictures are finished, and of all files.
 
     Returns:
         What became of the files.
@@ -109,16 +110,16 @@ def compress(
     listing = find(source, without=out, skip_bad=skip_bad)
     require_place(out, overwrite=overwrite)
     out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=out.parent) as spool:
-        intake = Intake(codec, spool)
-        encoded = intake.read(listing, skip_bad, verify, callback)
-        if must_pay and not _pays(intake, encoded, len(packed_model)):
-            intake.leave_out(encoded.bits.keys() - encoded.left_out, WITHOUT)
+    with tempfile.TemporaryFile(dir=out.parent) as staging:
+        ingest = Ingest(codec, staging)
+        encoded = ingest.read(listing, skip_bad, verify, Reporter(callback))
+        if must_pay and not _pays(ingest, encoded, len(packed_model)):
+            ingest.leave_out(encoded.bits.keys() - encoded.left_out, WITHOUT)
             encoded, packed_model = NOTHING, b""
-        common = [content for content in (packed_model, *_palettes(intake)) if content]
-        index = _index(intake, encoded, common, has_model=bool(packed_model))
-        atomic_write(out, lambda path: _write(path, index, common, intake, encoded), is_new=not overwrite)
-    return _report(listing, intake, encoded, index, len(packed_model), out.stat().st_size)
+        common = [content for content in (packed_model, *_palettes(ingest)) if content]
+        index = _index(ingest, encoded, common, has_model=bool(packed_model))
+        atomic_write(out, lambda path: _write(path, index, common, ingest, encoded), is_new=not overwrite)
+    return _report(listing, ingest, encoded, index, len(packed_model), out.stat().st_size)
 
 
 def require_pictures(model: AbstractImageModel) -> None:
@@ -138,7 +139,7 @@ def require_place(out: Path, *, overwrite: bool) -> None:
         if out.exists() and not out.is_file():
             raise ArchiveError(f"{out} is no regular file, and is not replaced")
         if out.exists() and not overwrite:
-            raise ArchiveError(f"{out} exists; choose another name, or give overwrite (--overwrite)")
+            raise ArchiveError(f"{out} exists; choose another name, or give `overwrite`")
         if out.exists() and (start := _start(out)) and not is_archive(start):
             raise ArchiveError(f"{out} is no .pxr file, and is not replaced")
         folder = next(parent for parent in out.absolute().parents if parent.exists())
@@ -153,28 +154,28 @@ def _start(path: Path) -> bytes:
         return file.read(LEAST_HEAD)
 
 
-def _pays(intake: Intake, encoded: Encoded, weights: int) -> bool:
+def _pays(ingest: Ingest, encoded: Encoded, weights: int) -> bool:
     """Whether the model saves more bytes than it takes."""
-    saved = sum(entry.limit for entry in intake.entries if entry.coded is not None)
+    saved = sum(entry.limit for entry in ingest.entries if entry.coded is not None)
     return saved > weights + sum(len(stream.content) for stream in encoded.streams)
 
 
-def _palettes(intake: Intake) -> tuple[bytes, bytes]:
+def _palettes(ingest: Ingest) -> tuple[bytes, bytes]:
     """The colours of all supports, and the orders of palettes; nothing where there are none."""
-    coded = [entry.coded for entry in intake.entries if entry.coded is not None]
+    coded = [entry.coded for entry in ingest.entries if entry.coded is not None]
     supports = [each.support.colours for each in coded if each.support is not None]
     orders = [np.frombuffer(each.order, np.uint8)[:, None] for each in coded if each.order]
     return pack_palettes(supports), pack_palettes(orders)
 
 
-def _index(intake: Intake, encoded: Encoded, common: Sequence[bytes], *, has_model: bool) -> Index:
-    entries = intake.entries
+def _index(ingest: Ingest, encoded: Encoded, common: Sequence[bytes], *, has_model: bool) -> Index:
+    entries = ingest.entries
     names = restored_names([entry.file.name for entry in entries], _pictures(entries))
     members = tuple(_member(name, entry) for name, entry in zip(names, entries, strict=True))
     pieces = [Piece.of(content) for content in common]
     pieces += [entry.piece[1] for entry in entries if entry.piece is not None]
     pieces += [Piece.of(stream.content) for stream in encoded.streams]
-    codec = intake.codec if any(entry.coded for entry in entries) else None
+    codec = ingest.codec if any(entry.coded for entry in entries) else None
     fingerprint, tile = (NO_MODEL, (1, 1)) if codec is None else (codec.fingerprint, codec.tile)
     return Index(fingerprint, tile, has_model, members, tuple(encoded.shared), tuple(pieces))
 
@@ -202,15 +203,15 @@ def _member(name: str, entry: Entry) -> Member:
     )
 
 
-def _write(path: Path, index: Index, common: Sequence[bytes], intake: Intake, encoded: Encoded) -> None:
+def _write(path: Path, index: Index, common: Sequence[bytes], ingest: Ingest, encoded: Encoded) -> None:
     """Write everything, of which the model, colours and orders are common to all pictures, and read it back."""
     with path.open("wb") as file:
         file.write(pack_index(index))
         file.writelines(common)
-        for entry in intake.entries:
+        for entry in ingest.entries:
             if entry.piece is not None:
                 place, piece = entry.piece
-                shutil.copyfileobj(intake.piece(place, piece.length), file)
+                shutil.copyfileobj(ingest.piece(place, piece.length), file)
         for stream in encoded.streams:
             file.write(stream.content)
     with Archive(path) as archive:
@@ -222,8 +223,8 @@ def _write(path: Path, index: Index, common: Sequence[bytes], intake: Intake, en
         os.fsync(file.fileno())  # who has the archive may delete the originals
 
 
-def _report(listing: Listing, intake: Intake, encoded: Encoded, index: Index, weights: int, size: int) -> Compressed:
-    entries, coded = intake.entries, index.coded
+def _report(listing: Listing, ingest: Ingest, encoded: Encoded, index: Index, weights: int, size: int) -> Compressed:
+    entries, coded = ingest.entries, index.coded
     kept: dict[str, list[str]] = {}
     lost: dict[str, list[str]] = {}
     for entry in entries:
@@ -232,7 +233,7 @@ def _report(listing: Listing, intake: Intake, encoded: Encoded, index: Index, we
     for number in sorted(_pictures(entries)):
         for what in entries[number].lost:
             lost.setdefault(what, []).append(entries[number].file.name)
-    channels = 0 if intake.codec is None else intake.codec.coder.model.config.shape[0]
+    channels = 0 if ingest.codec is None else ingest.codec.coder.model.config.shape[0]
     names = [(entry.file.name, member.name) for entry, member in zip(entries, index.members, strict=True)]
     return Compressed(
         files=len(entries),
@@ -240,7 +241,7 @@ def _report(listing: Listing, intake: Intake, encoded: Encoded, index: Index, we
         same=sum(entry.kind == Kind.SAME for entry in entries),
         kept={reason: tuple(names) for reason, names in kept.items()},
         links=listing.links,
-        skipped=(*listing.skipped, *intake.skipped),
+        skipped=(*listing.skipped, *ingest.skipped),
         renamed={before: after for before, after in names if before != after},
         lost={what: tuple(names) for what, names in lost.items()},
         original=sum(entry.file.size for entry in entries),

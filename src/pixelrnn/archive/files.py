@@ -79,7 +79,7 @@ def find(source: Path, *, without: Path, skip_bad: bool) -> Listing:
 
     def refuse(what: str) -> None:
         if not skip_bad:
-            raise ArchiveError(f"{what}; --skip-bad leaves it out")
+            raise ArchiveError(f"{what}; `skip_bad` leaves it out")
         skipped.append(what)
 
     paths, links_to_folders = _paths(source, lambda error: refuse(f"{error.filename}: {error.strerror}"))

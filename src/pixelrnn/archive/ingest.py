@@ -1,14 +1,14 @@
 """Files as they are read: what each of them is, and how it could be kept.
 
 Every file is kept, one way or another: a picture by the model where that is smaller than the smallest ordinary file for
-it, all other files as they are, equal files once. Their bytes are put by in a file without a name.
+it, all other files as they are, equal files once. Their bytes are staged in a file without a name.
 """
 
 import contextlib
 import dataclasses
 import hashlib
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import IO
 
 from PIL import Image
@@ -18,13 +18,15 @@ from pixelrnn.archive.files import Found, Listing
 from pixelrnn.archive.pictures import checksum, from_picture, not_kept, to_picture
 from pixelrnn.codec.codec import Codec
 from pixelrnn.codec.container import Kind, Piece
-from pixelrnn.codec.encoder import Encoded, Encoder, Plate
+from pixelrnn.codec.encoder import Encoded, Encoder, Job
 from pixelrnn.codec.palettes import BITS_OF_A_VALUE
 from pixelrnn.codec.supports import support_for
 from pixelrnn.colours.support import Support
+from pixelrnn.condition import Condition
 from pixelrnn.errors import ArchiveError
+from pixelrnn.progress import Reporter
 
-__all__ = ["NOTHING", "WITHOUT", "Coded", "Entry", "Intake"]
+__all__ = ["NOTHING", "WITHOUT", "Coded", "Entry", "Ingest"]
 
 NOTHING = Encoded((), {}, frozenset())
 WITHOUT = "smaller without a model"
@@ -83,34 +85,32 @@ class Entry:
         return left - len(self.coded.order) * BITS_OF_A_VALUE // 8
 
 
-class Intake:
-    """Files as they are read: what each is, and its bytes, put by in a spool."""
+class Ingest:
+    """Files as they are read: what each is, and its bytes, kept in a staging file."""
 
-    def __init__(self, codec: Codec | None, spool: IO[bytes]) -> None:
+    def __init__(self, codec: Codec | None, staging: IO[bytes]) -> None:
         self.codec = codec
         self.entries: list[Entry] = []
         self.skipped: list[str] = []
-        self._spool = spool
+        self._staging = staging
         self._known: dict[bytes, int] = {}
 
-    def read(
-        self, listing: Listing, skip_bad: bool, verify: bool, callback: Callable[[int, int], None] | None
-    ) -> Encoded:
+    def read(self, listing: Listing, skip_bad: bool, verify: bool, report: Reporter) -> Encoded:
         """Take all files, and have their pictures coded."""
-        progress = _Progress(sum(file.size for file in listing.files), callback)
+        progress = _Amount(sum(file.size for file in listing.files), report)
         with contextlib.ExitStack() as stack:
             encoder = None
             if self.codec is not None:
-                encoder = Encoder(self.codec.coder, self.codec.tile, is_verified=verify, callback=progress.report)
+                encoder = Encoder(self.codec.coder, self.codec.tile, is_verified=verify, tell=progress.tell)
                 stack.enter_context(encoder)
             for number, file in enumerate(listing.files):
-                plate = self._take(file, skip_bad)
-                if plate is not None and encoder is not None:
-                    progress.subpixels += plate.values.size
-                    encoder.add(plate)
+                job = self._take(file, skip_bad)
+                if job is not None and encoder is not None:
+                    progress.subpixels += job.values.size
+                    encoder.add(job)
                 progress.bytes += file.size
                 if encoder is None:
-                    progress.report(0)
+                    progress.tell(0)
                 elif number % 64 == 0:
                     encoder.report()
             encoded = NOTHING if encoder is None else encoder.finish()
@@ -126,11 +126,11 @@ class Intake:
             self.entries[number].reason = reason
 
     def piece(self, place: int, length: int) -> "_Part":
-        """What was put by, to be read."""
-        self._spool.seek(place)
-        return _Part(self._spool, length)
+        """What was staged, to be read."""
+        self._staging.seek(place)
+        return _Part(self._staging, length)
 
-    def _take(self, file: Found, skip_bad: bool) -> Plate | None:
+    def _take(self, file: Found, skip_bad: bool) -> Job | None:
         """Take a file; returns its picture, if the model can have it."""
         try:
             content = file.read()
@@ -146,15 +146,15 @@ class Intake:
             return None
         picture = examine(content)
         best = content if isinstance(picture, str) else best_ordinary(content, picture)
-        entry = Entry(file, Kind.FILE if best is content else Kind.IMAGE, self._put_by(best))
+        entry = Entry(file, Kind.FILE if best is content else Kind.IMAGE, self._stage(best))
         self.entries.append(entry)
         if isinstance(picture, str):
             entry.reason = picture
             return None
         entry.lost = not_kept(picture)
-        return self._plate(number, entry, picture)
+        return self._job(number, entry, picture)
 
-    def _plate(self, number: int, entry: Entry, picture: Image.Image) -> Plate | None:
+    def _job(self, number: int, entry: Entry, picture: Image.Image) -> Job | None:
         """A picture for the model; its ordinary file stays where it is, until the model has won."""
         if self.codec is None:
             entry.reason = WITHOUT
@@ -172,30 +172,29 @@ class Intake:
                 f"{entry.file.path} would not be restored as it is; nothing is written (please report this)"
             )
         _, height, width = planes.values.shape
-        extras = self._put_by(planes.extras) if planes.extras else None
+        extras = self._stage(planes.extras) if planes.extras else None
         support = support_for(self.codec.coder.model, planes.values)
         entry.coded = Coded(planes.form, height, width, check, extras, support, planes.order)
-        return Plate(number, planes.values, support=support, limit=8 * entry.limit)
+        return Job(number, planes.values, Condition(label=-1, support=support), limit=8 * entry.limit)
 
-    def _put_by(self, content: bytes) -> tuple[int, Piece]:
-        place = self._spool.seek(0, io.SEEK_END)
-        self._spool.write(content)
+    def _stage(self, content: bytes) -> tuple[int, Piece]:
+        place = self._staging.seek(0, io.SEEK_END)
+        self._staging.write(content)
         return place, Piece.of(content)
 
 
-class _Progress:
+class _Amount:
     """Of the bytes that were read, the share of their sub-pixels that is coded counts; it never goes back."""
 
-    def __init__(self, total: int, callback: Callable[[int, int], None] | None) -> None:
+    def __init__(self, total: int, report: Reporter) -> None:
         self.bytes = self.subpixels = 0
-        self._total, self._callback, self._shown = total, callback, 0
+        self._total, self._report, self._shown = total, report, 0
 
-    def report(self, finished: int) -> None:
-        """Call the callback, after so many sub-pixels were coded."""
+    def tell(self, finished: int) -> None:
+        """Report, after so many sub-pixels were coded."""
         done = self.bytes if not self.subpixels else round(self.bytes * finished / self.subpixels)
         self._shown = max(self._shown, done)
-        if self._callback is not None:
-            self._callback(self._shown, self._total)
+        self._report.amount(self._shown, self._total, "bytes")
 
 
 class _Part:

@@ -25,7 +25,6 @@ from pixelrnn.errors import ArchiveError
 
 __all__ = [
     "FORMS",
-    "LEVELS",
     "OPAQUE",
     "Planes",
     "as_png",
@@ -42,7 +41,6 @@ __all__ = [
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-LEVELS = 0  # form of an image that is no picture but levels, as `Codec.encode` takes them
 FORMS = ("levels", "1", "L", "LA", "P", "RGB", "RGBA")
 OPAQUE = 255
 MOST_EXTRAS = 2**28  # bytes, unpacked

@@ -13,6 +13,7 @@ from pixelrnn.archive.names import PNG
 from pixelrnn.archive.pictures import as_png
 from pixelrnn.errors import ArchiveError
 from pixelrnn.model.base import AbstractImageModel
+from pixelrnn.progress import Callback
 from pixelrnn.runs.files import atomic_write
 
 __all__ = ["Restored", "check", "decompress", "select"]
@@ -60,7 +61,7 @@ def _found(archive: Archive, known: dict[str, int], name: str) -> set[int]:
         has_name = PurePosixPath(name).name not in ("", ".", "..")
         changed = [f"{name}{PNG}", str(PurePosixPath(name).with_suffix(PNG))] if has_name else []
         hint = next((f"; perhaps it became {new!r}" for new in changed if new in known), "")
-        raise ArchiveError(f"{archive.path}: there is no {name!r} in it (--list shows what is){hint}")
+        raise ArchiveError(f"{archive.path}: there is no {name!r} in it{hint}")
     return found
 
 
@@ -72,7 +73,7 @@ def decompress(
     wanted: set[int] | None = None,
     overwrite: bool = False,
     skip_existing: bool = False,
-    callback: Callable[[int, int], None] | None = None,
+    callback: Callback | None = None,
 ) -> Restored:
     """Write members into a folder; pictures become PNG files, all others are the files that they were.
 
@@ -93,14 +94,14 @@ def decompress(
     """
     out, damaged = Path(out), list[str]()
     if out.exists() and not out.is_dir():
-        raise ArchiveError(f"{out} is a file; out (--out) names a folder")
+        raise ArchiveError(f"{out} is a file; `out` names a folder")
     numbers = range(len(archive.members)) if wanted is None else sorted(wanted)
     paths = {number: _path(archive, out, number) for number in numbers}
     there = {number for number, path in paths.items() if path.is_file()} if not overwrite else set[int]()
     if there and not skip_existing:
         raise ArchiveError(
-            f"{paths[min(there)]} exists; choose another folder, or give overwrite (--overwrite) to replace such files "
-            "or skip_existing (--skip-existing) to leave them"
+            f"{paths[min(there)]} exists; choose another folder, or give `overwrite` to replace such files "
+            "or `skip_existing` to leave them"
         )
     files, size = [], 0
     for number, content in archive.extract(
@@ -123,7 +124,7 @@ def check(
     model: AbstractImageModel | None,
     *,
     wanted: set[int] | None = None,
-    callback: Callable[[int, int], None] | None = None,
+    callback: Callback | None = None,
 ) -> tuple[str, ...]:
     """Decode members and compare their checksums, without writing anything.
 

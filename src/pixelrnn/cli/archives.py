@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from pixelrnn.cli.console import Report, progress, say
+from pixelrnn.cli.console import progress, say
 from pixelrnn.errors import ArchiveError
+from pixelrnn.progress import Callback, Progress
 
 if TYPE_CHECKING:
     from pixelrnn.archive.compress import Compressed
@@ -59,16 +60,16 @@ class Writing:
 
 
 @contextmanager
-def rate(title: str) -> Iterator[Report]:
+def rate(title: str) -> Iterator[Callback]:
     """Progress of bytes done and in all, with megabytes a second."""
     begun = time.monotonic()
-    with progress(title) as report:
+    with progress(title) as show:
 
-        def show(done: int, total: int) -> None:
-            speed = done / 1e6 / max(1e-3, time.monotonic() - begun)
-            report(min(1.0, done / max(1, total)), f"{speed:.3g} MB/s")
+        def show_rate(at: Progress) -> None:
+            speed = at.done / 1e6 / max(1e-3, time.monotonic() - begun)
+            show(dataclasses.replace(at, text=f"{speed:.3g} MB/s"))
 
-        yield show
+        yield show_rate
 
 
 def say_compressed(archive: Path, done: "Compressed") -> None:

@@ -3,19 +3,20 @@
 import dataclasses
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 from pixelrnn.cli.console import progress, say, show_json
 from pixelrnn.cli.machine import Processor
-from pixelrnn.config import Architecture, ModelConfig, to_json
+from pixelrnn.config import ModelConfig, to_json
+from pixelrnn.config.architectures import ARCHITECTURES
 from pixelrnn.errors import ConfigError
+from pixelrnn.progress import Reporter
 
 if TYPE_CHECKING:
     from pixelrnn.app.benchmark import Speed
 
 __all__ = ["Bench"]
 
-ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)
 GROWTH = {"side": (8, 16, 32, 64), "layers": (1, 2, 4, 8, 16), "hidden": (8, 16, 32, 64), "batch": (1, 4, 16, 64, 256)}
 LABELS = {"side": "side of the image", "layers": "layers", "hidden": "hidden units h", "batch": "images at once"}
 
@@ -34,8 +35,8 @@ class Bench:
     medians, on the CPU.
     """
 
-    architecture: Architecture | Literal["all"] = "all"
-    """Which network."""
+    architecture: str = "all"
+    """Which network; all: each that takes the levels."""
 
     layers: int = 7
     """Residual layers."""
@@ -84,7 +85,8 @@ class Bench:
 
         self.processor.prepare()
         growth: dict[str, list[tuple[int, Speed]]] = {}
-        with progress("measuring") as report:
+        with progress("measuring") as show:
+            report = Reporter(show)
             rate = benchmark.matrix_product_rate(self.runs)
             speeds, memory = [], []
             for number, architecture in enumerate(self._architectures):
@@ -93,7 +95,7 @@ class Bench:
                 speeds.append(benchmark.measure(config, self.batch, runs=self.runs))
                 memory.append(self._memory(config))
             if self.growth is not None:
-                growth = self._grow(lambda share: report(0.3 + 0.7 * share, "growth"))
+                growth = self._grow(report.part(0.3, 1.0, "growth"))
         about = benchmark.machine()
         if self.growth is not None:
             title = f"{self._architectures[0]}, {about['processor']}, {about['threads']} threads"
@@ -120,12 +122,12 @@ class Bench:
         return 0
 
     @property
-    def _architectures(self) -> tuple[Architecture, ...]:
+    def _architectures(self) -> tuple[str, ...]:
         if self.architecture != "all":
             return (self.architecture,)
-        return tuple(each for each in ARCHITECTURES if self.levels or each != "local")
+        return tuple(name for name, traits in ARCHITECTURES.items() if self.levels or not traits.outputs)
 
-    def _model(self, architecture: Architecture, **fields: int) -> ModelConfig:
+    def _model(self, architecture: str, **fields: int) -> ModelConfig:
         values: dict[str, Any] = {"layers": self.layers, "hidden": self.hidden, "levels": self.levels}
         side = fields.pop("side", self.side)
         config = ModelConfig(architecture=architecture, shape=(self.channels, side, side), **(values | fields))
@@ -134,16 +136,16 @@ class Bench:
 
     def _memory(self, config: ModelConfig) -> dict[str, int]:
         """Peak memory of training steps, compiled and in plain torch."""
-        from pixelrnn.app.benchmark import RECURRENT, peak_memory
+        from pixelrnn.app.benchmark import peak_memory
 
         if not self.memory:
             return {}
         used = {"memory": peak_memory(config, self.batch, "auto")}
-        if config.architecture in RECURRENT:
+        if config.traits.has_recurrence:
             used["reference_memory"] = peak_memory(config, self.batch, "reference")
         return used
 
-    def _grow(self, report: Any) -> dict[str, list[tuple[int, "Speed"]]]:
+    def _grow(self, report: Reporter) -> dict[str, list[tuple[int, "Speed"]]]:
         """Speeds of the first architecture as one size after the other grows."""
         from pixelrnn.app.benchmark import measure
 

@@ -9,18 +9,18 @@ import tyro
 
 from pixelrnn.cli.conditions import label_number, read_contexts
 from pixelrnn.cli.console import progress, say, show_json
-from pixelrnn.cli.draw import Draw
 from pixelrnn.cli.machine import Processor
 from pixelrnn.cli.model_folder import ModelFolder, home, open_model, require_model
 from pixelrnn.cli.regions import Region
 from pixelrnn.cli.sources import load_as_trained, recorded_data
-from pixelrnn.config import IMAGE_SUFFIXES, require_source
+from pixelrnn.config import IMAGE_SUFFIXES, Sampling, require_source
 from pixelrnn.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from pixelrnn.model.base import AbstractImageModel, Completion
+    from pixelrnn.model.base import AbstractImageModel
+    from pixelrnn.model.completion import Completion
 
 __all__ = ["Complete"]
 
@@ -80,7 +80,10 @@ class Complete:
     json: bool = False
     """Print JSON: the files written, and the estimates of log p(known) in nats."""
 
-    draw: Draw = dataclasses.field(default_factory=Draw)
+    batch: int = 256
+    """Images, or particles, walked at once; memory grows with it."""
+
+    sampling: Sampling = dataclasses.field(default_factory=Sampling)
     processor: Processor = dataclasses.field(default_factory=Processor)
 
     def __post_init__(self) -> None:
@@ -88,7 +91,12 @@ class Complete:
         require_model(self.run_folder)
         if self.source is not None:
             require_source(self.source)
-        for option, value in (("-n", self.number), ("--particles", self.particles), ("--limit", self.limit)):
+        for option, value in (
+            ("-n", self.number),
+            ("--particles", self.particles),
+            ("--limit", self.limit),
+            ("--batch", self.batch),
+        ):
             if value < 1:
                 raise ConfigError(f"{option} is {value}; at least 1 is needed")
         given = [name for name in ("keep", "drop", "mask") if getattr(self, name) is not None]
@@ -120,7 +128,8 @@ class Complete:
                 known,
                 **repeated,
                 particles=self.particles,
-                **self.draw.arguments,
+                **dataclasses.asdict(self.sampling),
+                batch=self.batch,
                 callback=report,
             )
         return self._write(model, images, known, result, is_original=is_original)
@@ -168,7 +177,7 @@ class Complete:
         examples = images.examples(range(0, len(images), images.patches))
         known = self._region(examples.images[0])
         assert known is not None
-        found = {"label": examples.label, "context": examples.context}
+        found = {"label": examples.condition.label, "context": examples.condition.context}
         return examples.images, known, {**found, **given}, True
 
     def _region(self, image: "Tensor") -> "Tensor | None":
@@ -190,7 +199,7 @@ class Complete:
         """A strip for each image: occluded, its completions, the original if that is known; and every completion."""
         from pixelrnn import plots
 
-        levels, out = model.config.levels, self.out or home(self.run_folder) / f"completions-{self.draw.seed}"
+        levels, out = model.config.levels, self.out or home(self.run_folder) / f"completions-{self.sampling.seed}"
         pictures, guesses = ([plots.to_image(x, levels) for x in each] for each in (images, result.images))
         files = []
         for place, guess in enumerate(guesses):

@@ -4,23 +4,23 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
 
 from pixelrnn.cli.interrupt import insist
+from pixelrnn.progress import Callback, Progress
 
-__all__ = ["Report", "is_first_process", "progress", "say", "show_json"]
+__all__ = ["is_first_process", "progress", "say", "show_json"]
 
 _out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
 _err = Console(highlight=False, soft_wrap=True, markup=False, emoji=False, stderr=True)
 _is_bar_shown = False
 
 PLAIN_SECONDS = 10.0  # between two lines of progress where there is no terminal
-
-Report = Callable[..., None]
 
 
 def is_first_process() -> bool:
@@ -45,49 +45,49 @@ def show_json(value: Any) -> None:
 
 
 @contextlib.contextmanager
-def progress(title: str, *, is_silent: bool = False) -> Iterator[Report]:
+def progress(title: str, *, is_silent: bool = False) -> Iterator[Callback]:
     """Show the progress of long work: a bar with ETA on a terminal, now and then a plain line elsewhere.
 
     Yields:
-        A function of the finished share, 0 .. 1, and a text shown beside it.
+        What shows the progress that it is told, as a callback of the library.
     """
     global _is_bar_shown
     if is_silent:
-        yield lambda share, text="": None
+        yield lambda at: None
     elif _err.is_terminal:
         columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-        with Progress(
+        with Bar(
             *columns, TimeRemainingColumn(), TextColumn("{task.fields[text]}"), console=_err, transient=True
         ) as bar:
             task = bar.add_task(title, total=1.0, text="")
             _is_bar_shown = True
 
-            def report(share: float, text: str = "") -> None:
+            def show(at: Progress) -> None:
                 insist()
-                bar.update(task, completed=share, text=text)
+                bar.update(task, completed=at.fraction, text=at.text)
 
             try:
-                yield report
+                yield show
             finally:
                 _is_bar_shown = False
     else:
         yield _plain(title)
 
 
-def _plain(title: str) -> Report:
+def _plain(title: str) -> Callback:
     last = time.monotonic()
     start: tuple[float, float] | None = None  # time and share: what is resumed does not begin at 0
 
-    def report(share: float, text: str = "") -> None:
+    def show(at: Progress) -> None:
         nonlocal last, start
         insist()
-        now = time.monotonic()
+        now, share = time.monotonic(), at.fraction
         start = (now, share) if start is None else start
         if now - last >= PLAIN_SECONDS:
             last = now
             # Of the first moments no time can be told: a start takes longer than what follows.
             seconds, done = now - start[0], share - start[1]
             left = f", {seconds * (1 - share) / done:.0f} s left" if done >= 0.005 and share < 1 else ""
-            say(f"{title}: {share:.0%}{left}{f', {text}' if text else ''}", is_aside=True)
+            say(f"{title}: {share:.0%}{left}{f', {at.text}' if at.text else ''}", is_aside=True)
 
-    return report
+    return show

@@ -12,6 +12,7 @@ from pixelrnn.cli.tour import Exhibit, tour, write_exhibits
 from pixelrnn.cli.train import INTERRUPTED, train_with_progress
 from pixelrnn.config import ModelConfig, TrainConfig
 from pixelrnn.errors import RunError
+from pixelrnn.progress import Reporter
 
 if TYPE_CHECKING:
     import torch
@@ -51,7 +52,7 @@ class Demo:
         """Show what is shipped; train, compare, draw; and say what to try next."""
         device, folder = self.machine.prepare(), self._folder()
         with progress("showing what is shipped") as report:
-            exhibits = tour(self.out, self.seed, report)
+            exhibits = tour(self.out, self.seed, Reporter(report))
         for each in exhibits:
             self._say(f"{self.out / each.file}: {each.text}")
         write_exhibits(self.out / "index.html", exhibits, HEADING)

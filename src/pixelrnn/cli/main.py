@@ -4,6 +4,7 @@ Nothing here or in the verbs' heads imports torch: help and usage errors answer 
 """
 
 import contextlib
+import dataclasses
 import difflib
 import inspect
 import io
@@ -122,9 +123,27 @@ def _cli(kind: Any, name: str, description: str, arguments: Sequence[str]) -> Co
     return command
 
 
+def _options(command: Any) -> set[str]:
+    """The fields of a command, and of the groups of options in it."""
+    fields = {field.name: getattr(command, field.name) for field in dataclasses.fields(command)}
+    groups = [value for value in fields.values() if dataclasses.is_dataclass(value)]
+    return fields.keys() | {name for group in groups for name in _options(group)}
+
+
+def _with_options(message: str, command: Any) -> str:
+    """A message of the library, whose `fields` are options of the command."""
+    known = set[str]() if command is None else _options(command)
+
+    def option(found: re.Match[str]) -> str:
+        return f"--{found[1].replace('_', '-')}" if found[1] in known else found[0]
+
+    return re.sub(r"`(\w+)`", option, message)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 0, 2 for what the user can mend, 130 after Ctrl-C."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    command = None
     try:
         command = parse(arguments)
         if isinstance(command, Train):
@@ -138,7 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (PixelRNNError, OSError, MemoryError) as error:
         # Under torchrun every process fails in the same way; one says so.
         if is_first_process():
-            say(f"pixelrnn: {str(error) or 'there is not enough memory'}", is_error=True)
+            say(f"pixelrnn: {_with_options(str(error), command) or 'there is not enough memory'}", is_error=True)
         return 2
     except KeyboardInterrupt:
         say("pixelrnn: interrupted", is_error=True)

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import tyro
 
 from pixelrnn.cli.archives import Writing, say_compressed, size_text
-from pixelrnn.cli.console import Report, progress, say, show_json
+from pixelrnn.cli.console import progress, say, show_json
 from pixelrnn.cli.interrupt import stoppable
 from pixelrnn.cli.machine import Machine
 from pixelrnn.cli.model_folder import ModelFolder, open_model, require_model
 from pixelrnn.config import require_seed
 from pixelrnn.errors import ArchiveError, ConfigError, PixelRNNError
+from pixelrnn.progress import Callback, Progress
 
 if TYPE_CHECKING:
     from pixelrnn.pack.formats import Sizes
@@ -108,7 +109,7 @@ class Pack:
         try:
             with progress("other formats") as report:
                 files = find(self.source, without=archive, skip_bad=skip_bad).files
-                sizes = measure(files, skip_bad=skip_bad, callback=lambda done, total: report(done / total))
+                sizes = measure(files, skip_bad=skip_bad, callback=report)
             title = f"{self.source.resolve().name}: {sizes.files:,} files"
             plots.save_bars(_chart(archive), {**sizes.bytes, archive.name: ours}, "bytes", title)
         except (PixelRNNError, OSError) as error:
@@ -154,7 +155,7 @@ class _Stages:
         self._is_told = False  # of the wish to stop
         self._is_first = True  # of what was tried
         self._what = ""
-        self._report: Report | None = None
+        self._show: Callback | None = None
         self._bar = contextlib.ExitStack()
 
     def __enter__(self) -> "_Stages":
@@ -171,17 +172,19 @@ class _Stages:
         numbers = f"{stage.weights:>10,}{stage.pictures:>14,}{stage.total:>14,}"
         say(f"{stage.what:<48}{numbers}", is_aside=self._is_aside)
 
-    def report(self, what: str, share: float, text: str) -> bool:
+    def report(self, at: Progress) -> bool:
         """Show how far something is; returns whether training is to end."""
-        if what != self._what:
+        if at.what != self._what:
             self._bar.close()
-            self._what, self._report = what, self._bar.enter_context(progress(what))
-        assert self._report is not None
-        self._report(share, text)
+            self._what, self._show = at.what, self._bar.enter_context(progress(at.what))
+        assert self._show is not None
+        self._show(at)
         if self._should_stop() and not self._is_told:
             self._is_told = True
-            if what.startswith(READING):
+            if at.what.startswith(READING):
                 raise KeyboardInterrupt
-            done = "ending the training" if what.startswith(TRAININGS) else "the training is over; compressing goes on"
+            done = (
+                "ending the training" if at.what.startswith(TRAININGS) else "the training is over; compressing goes on"
+            )
             say(f"pixelrnn: {done}; Ctrl-C again gives up", is_error=True)
         return self._is_told

@@ -8,9 +8,9 @@ import tyro
 
 from pixelrnn.cli.conditions import label_number, read_contexts
 from pixelrnn.cli.console import progress, say, show_json
-from pixelrnn.cli.draw import Draw
 from pixelrnn.cli.machine import Processor
 from pixelrnn.cli.model_folder import ModelFolder, home, open_model, require_model
+from pixelrnn.config import Sampling
 from pixelrnn.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -56,14 +56,18 @@ class Sample:
     json: bool = False
     """Print JSON: the files written."""
 
-    draw: Draw = dataclasses.field(default_factory=Draw)
+    batch: int = 256
+    """Images, or particles, walked at once; memory grows with it."""
+
+    sampling: Sampling = dataclasses.field(default_factory=Sampling)
     processor: Processor = dataclasses.field(default_factory=Processor)
 
     def __post_init__(self) -> None:
         """Check what can be checked without torch."""
         require_model(self.run_folder)
-        if self.number < 1:
-            raise ConfigError(f"-n is {self.number}; at least 1 is needed")
+        for option, value in (("-n", self.number), ("--batch", self.batch)):
+            if value < 1:
+                raise ConfigError(f"{option} is {value}; at least 1 is needed")
 
     def run(self) -> int:
         """Draw, write, and say where."""
@@ -78,11 +82,12 @@ class Sample:
                 label=label,
                 context=None if contexts is None else contexts.repeat_interleave(self.number, 0),
                 size=self.size,
-                **self.draw.arguments,
+                **dataclasses.asdict(self.sampling),
+                batch=self.batch,
                 callback=report,
             )
-        out, levels = self.out or home(self.run_folder) / f"samples-{self.draw.seed}", model.config.levels
-        paths = [out / f"seed-{self.draw.seed}-{index:06d}.png" for index in range(total)]
+        out, levels = self.out or home(self.run_folder) / f"samples-{self.sampling.seed}", model.config.levels
+        paths = [out / f"seed-{self.sampling.seed}-{index:06d}.png" for index in range(total)]
         for path, image in zip(paths, images, strict=True):
             plots.save_image(path, plots.to_image(image, levels))
         if contexts is None:

@@ -2,11 +2,12 @@
 
 import html
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from pixelrnn.cli.page import write_page
+from pixelrnn.progress import Reporter
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,13 +35,13 @@ class Exhibit(NamedTuple):
     text: str
 
 
-def tour(out: Path, seed: int, report: Callable[[float], None]) -> list[Exhibit]:
+def tour(out: Path, seed: int, report: Reporter) -> list[Exhibit]:
     """Draw samples, completions, sizes of files and an anomaly map with a shipped model.
 
     Args:
         out: Folder for the pictures.
         seed: Of all draws.
-        report: Called with the finished share.
+        report: Told the finished share.
     """
     from pixelrnn.model.loading import load_model
     from pixelrnn.plots import grid, save_image

@@ -16,12 +16,13 @@ from pixelrnn.cli.model_folder import require_model, warn_if_untrained
 from pixelrnn.cli.sources import load, named_as
 from pixelrnn.config import DataConfig, ModelConfig, TrainConfig, require_run, require_source
 from pixelrnn.errors import ConfigError, RunExistsError
+from pixelrnn.progress import Progress
 from pixelrnn.runs.names import CONFIG
 
 if TYPE_CHECKING:
     from pixelrnn.data import Data
     from pixelrnn.model.base import AbstractImageModel
-    from pixelrnn.train import Progress, Run
+    from pixelrnn.train import Run
 
 __all__ = ["INTERRUPTED", "Train", "train_with_progress"]
 
@@ -89,8 +90,6 @@ class Train:
         """Check what a model is to be against the data and the training."""
         if self.train.separately and model.scales == 1:
             raise ConfigError("separately is for a Multi-Scale model (--scales 2 or more)")
-        if self.train.dropout and model.architecture == "local":
-            raise ConfigError("dropout is for all architectures but local; leave --dropout away")
         if model.label_dropout and not self.data.labels:
             raise ConfigError("label_dropout withholds labels; give --labels as well")
 
@@ -226,11 +225,12 @@ def train_with_progress(
     from pixelrnn.train import fit, fit_scales
 
     is_silent = not is_first_process()
-    with progress("training", is_silent=is_silent) as report, stoppable() as should_stop:
+    with progress("training", is_silent=is_silent) as show, stoppable() as should_stop:
 
-        def callback(at: "Progress") -> bool:
-            part = f"{at.part}, " if at.part else ""
-            report(at.fraction, f"{part}step {at.step:,}, {at.bits_per_dim:.3f} bits/dim")
+        def callback(at: Progress) -> bool:
+            part = f"{at.what}, " if at.what else ""
+            text = f"{part}step {at.step:,}, {at.bits_per_dim:.3f} bits/dim"
+            show(dataclasses.replace(at, text=text))
             if at.line and "valid_nats" in at.line and not is_silent:
                 line = at.line
                 train = f"train {line['train_bits_per_dim']:.4f}, " if at.step else ""

@@ -8,10 +8,10 @@ import tyro
 
 from pixelrnn.cli.conditions import label_number
 from pixelrnn.cli.console import progress, say, show_json
-from pixelrnn.cli.draw import Draw
 from pixelrnn.cli.machine import Processor
 from pixelrnn.cli.model_folder import ModelFolder, home, open_model, require_model
 from pixelrnn.cli.sources import recorded_data
+from pixelrnn.config import Sampling
 from pixelrnn.errors import ConfigError
 
 __all__ = ["Upscale"]
@@ -50,13 +50,16 @@ class Upscale:
     json: bool = False
     """Print JSON: the files written."""
 
-    draw: Draw = dataclasses.field(default_factory=Draw)
+    batch: int = 256
+    """Images, or particles, walked at once; memory grows with it."""
+
+    sampling: Sampling = dataclasses.field(default_factory=Sampling)
     processor: Processor = dataclasses.field(default_factory=Processor)
 
     def __post_init__(self) -> None:
         """Check what can be checked without torch."""
         require_model(self.run_folder)
-        for option, value in (("-n", self.number), ("--doublings", self.doublings)):
+        for option, value in (("-n", self.number), ("--doublings", self.doublings), ("--batch", self.batch)):
             if value is not None and value < 1:
                 raise ConfigError(f"{option} is {value}; at least 1 is needed")
 
@@ -77,11 +80,12 @@ class Upscale:
                 self.number,
                 doublings=self.doublings,
                 label=label_number(self.label, self.run_folder, model.config),
-                **self.draw.arguments,
+                **dataclasses.asdict(self.sampling),
+                batch=self.batch,
                 callback=report,
             )
-        out = self.out or home(self.run_folder) / f"upscaled-{self.draw.seed}"
-        paths = [out / f"seed-{self.draw.seed}-{index:06d}.png" for index in range(self.number)]
+        out = self.out or home(self.run_folder) / f"upscaled-{self.sampling.seed}"
+        paths = [out / f"seed-{self.sampling.seed}-{index:06d}.png" for index in range(self.number)]
         pictures = [plots.to_image(image, levels) for image in images]
         for path, picture in zip(paths, pictures, strict=True):
             plots.save_image(path, picture)

@@ -1,16 +1,15 @@
 """Images as bytes and back: the codec for whoever has tensors. For files and folders see `archive.py`."""
 
 import zlib
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pixelrnn.archive.pictures import LEVELS
 from pixelrnn.codec.coder import Coder
 from pixelrnn.codec.container import (
+    LEVELS,
     MOST_PIXELS,
     Index,
     Kind,
@@ -21,14 +20,17 @@ from pixelrnn.codec.container import (
     unpack_index,
 )
 from pixelrnn.codec.decoder import decode, groups_of, refuse, supports_of
-from pixelrnn.codec.encoder import Encoder, Plate
+from pixelrnn.codec.encoder import Encoder, Job
 from pixelrnn.codec.groups import default_tile
 from pixelrnn.codec.palettes import pack_palettes
 from pixelrnn.codec.supports import support_for
 from pixelrnn.codec.weights import fingerprint
+from pixelrnn.condition import Condition
 from pixelrnn.errors import ArchiveError, ConfigError, DataError
-from pixelrnn.model import condition
 from pixelrnn.model.base import AbstractImageModel
+from pixelrnn.model.completion import as_arrays
+from pixelrnn.model.condition import as_contexts, check_condition, check_images, to_colours, to_planes
+from pixelrnn.progress import Callback, Reporter
 
 __all__ = ["Codec", "require_model"]
 
@@ -78,7 +80,7 @@ class Codec:
         label: int | Tensor | None = None,
         context: Tensor | None = None,
         verify: bool = True,
-        callback: Callable[[float], None] | None = None,
+        callback: Callback | None = None,
     ) -> bytes:
         """Compress images.
 
@@ -87,7 +89,7 @@ class Codec:
             label: As for `log_prob`; the bytes hold it.
             context: As for `log_prob`; the bytes do not hold it, decoding needs it again.
             verify: Decode everything, and see that it is the same.
-            callback: Called now and then with the finished share, 0 .. 1.
+            callback: Told the progress now and then; see `pixelrnn.progress.Callback`.
 
         Returns:
             The bytes of a `.pxr` file.
@@ -98,26 +100,27 @@ class Codec:
             ConfigError: If a condition is missing, or given to a model that has none.
         """
         model = self.coder.model
-        condition.images(model.config, x)
+        check_images(model.config, x)
         size = x.shape[2], x.shape[3]
-        labels = condition.label(model.config, label, len(x))
-        given = condition.context(model.config, context, len(x), size)
+        given = check_condition(model.config, Condition(label, context), len(x), size)
         multiple = self.coder.multiple
         if size[0] % multiple or size[1] % multiple:
             raise DataError(f"images are {size[0]}x{size[1]}; this model takes multiples of {multiple}")
         if size[0] * size[1] > MOST_PIXELS:
             raise DataError(f"images have {size[0] * size[1]:,} pixels; at most {MOST_PIXELS:,} are allowed")
-        tile = self.tile if given is None else size
-        planes, is_impossible = condition.planes(model.config, x.detach().cpu())
+        tile = self.tile if given.context is None else size
+        planes, is_impossible = to_planes(model.config, x.detach().cpu())
         if is_impossible is not None and bool(is_impossible.any()):
             raise DataError(f"the images have colours that never come from {model.config.colours}")
         values = planes.numpy()
         supports = [support_for(model, image) for image in values]
+        labels, contexts, _ = as_arrays(given)
         numbers = [-1] * len(x) if labels is None else labels.tolist()
-        contexts = [None] * len(x) if given is None else list(_array(given))
-        with Encoder(self.coder, tile, is_verified=verify, callback=_shares(callback, x.numel())) as encoder:
-            for number, (image, of_label, of_context) in enumerate(zip(values, numbers, contexts, strict=True)):
-                encoder.add(Plate(number, image, of_label, of_context, supports[number]))
+        report = Reporter(callback)
+        with Encoder(self.coder, tile, is_verified=verify, tell=lambda done: report.amount(done, x.numel())) as encoder:
+            for number, image in enumerate(values):
+                of_image = Condition(numbers[number], None if contexts is None else contexts[number], supports[number])
+                encoder.add(Job(number, image, of_image))
             encoded = encoder.finish()
         common = pack_palettes([support.colours for support in supports if support is not None])
         members = [
@@ -138,15 +141,13 @@ class Codec:
         index = Index(self.fingerprint, tile, False, tuple(members), tuple(encoded.shared), pieces)
         return b"".join([pack_index(index), *contents])
 
-    def decode(
-        self, data: bytes, *, context: Tensor | None = None, callback: Callable[[float], None] | None = None
-    ) -> Tensor:
+    def decode(self, data: bytes, *, context: Tensor | None = None, callback: Callback | None = None) -> Tensor:
         """Restore images.
 
         Args:
             data: What `encode` returned.
             context: As it was given to `encode`.
-            callback: Called now and then with the finished share, 0 .. 1.
+            callback: Told the progress now and then; see `pixelrnn.progress.Callback`.
 
         Returns:
             `(N, C, H, W)` uint8 (int64 above 256 levels).
@@ -162,7 +163,8 @@ class Codec:
         if len(shapes) != 1 or any((member.kind, member.form) != (Kind.CODED, LEVELS) for member in members):
             raise ArchiveError("it holds pictures, or images of several shapes; pixelrnn.codec.Archive opens it")
         shape = shapes.pop()
-        given = condition.context(config, context, len(members), shape)
+        given = as_arrays(Condition(context=as_contexts(config, context, len(members), shape))).context
+        report, total = Reporter(callback), len(members) * config.shape[0] * shape[0] * shape[1]
         starts = np.cumsum([size, *(piece.length for piece in index.pieces)])
         images: dict[int, Array] = {}
 
@@ -178,17 +180,17 @@ class Codec:
             groups_of(index, config.shape[0]),
             read,
             set(range(len(members))),
-            contexts=None if given is None else _array(given),
+            contexts=given,
             supports=supports_of(index, config, read, set(index.with_colours)),
             damaged=refuse,
-            callback=_shares(callback, len(members) * config.shape[0] * shape[0] * shape[1]),
+            tell=lambda done: report.amount(done, total),
         ):
             if _checksum(image) != members[number].checksum:
                 raise ArchiveError(f"image {number} is not what was compressed: it is damaged")
             images[number] = image
         found = np.stack([images[number] for number in range(len(members))])
         levels = torch.from_numpy(found).to(torch.uint8 if config.levels <= 256 else torch.int64)
-        return condition.pictured(config, levels)
+        return to_colours(config, levels)
 
 
 def require_model(index: Index, known: bytes) -> None:
@@ -199,17 +201,6 @@ def require_model(index: Index, known: bytes) -> None:
         )
 
 
-def _array(context: Tensor) -> Array:
-    context = context.detach().cpu()
-    array: Array = (context.float() if context.is_floating_point() else context.long()).numpy()
-    return array
-
-
 def _checksum(image: Array) -> int:
     """CRC-32 of an image's levels, as little-endian integers of 4 bytes."""
     return zlib.crc32(image.astype(np.dtype("<u4")).tobytes())
-
-
-def _shares(callback: Callable[[float], None] | None, total: int) -> Callable[[int], None] | None:
-    """A callback of shares as one of sub-pixels."""
-    return None if callback is None else lambda done: callback(min(1.0, done / total))

@@ -46,6 +46,7 @@ from pixelrnn.errors import ArchiveError
 
 __all__ = [
     "LEAST_HEAD",
+    "LEVELS",
     "MAGIC",
     "NO_MODEL",
     "Index",
@@ -70,6 +71,7 @@ MOST_NAME = 4096
 MOST_NAMES = 2**27  # bytes of all names together, shared ones counted each time
 MOST_PIXELS = 2**27  # of a picture
 MOST_ENTRIES = 256  # of a palette
+LEVELS = 0  # form of an image that is no picture but levels, as `Codec.encode` takes them
 LEAST_HEAD = 64  # bytes after which `head_size` always has an answer
 
 
@@ -89,7 +91,7 @@ class Member:
     Attributes:
         name: With slashes; empty for images that have none.
         kind: What it is.
-        form: Of a coded picture, how it becomes one again; see `pictures.py`.
+        form: Of a coded picture, how it becomes one again: see `pixelrnn.archive.pictures`; `LEVELS` for what is none.
         height: Of a coded picture.
         width: Of a coded picture.
         label: That it was coded with; -1 for none.
@@ -349,6 +351,6 @@ def _read_names(reader: Reader, count: int) -> list[str]:
 
 
 def _is_safe(name: str) -> bool:
-    """Whether a name stays within the folder it is put in; `restore.py` looks at what is special on Windows."""
+    """Whether a name stays within its folder; `pixelrnn.archive.restore` looks at what is special on Windows."""
     parts = name.split("/")
     return not any(part in ("", ".", "..") or "\0" in part for part in parts)

@@ -12,7 +12,8 @@ from pixelrnn.codec.container import Index, piece_of
 from pixelrnn.codec.groups import LANES, Tile, count, plan
 from pixelrnn.codec.palettes import unpack_palettes
 from pixelrnn.codec.pool import Pool
-from pixelrnn.colours.support import Support
+from pixelrnn.colours.support import Support, trie_of
+from pixelrnn.condition import Condition
 from pixelrnn.config import ModelConfig
 from pixelrnn.errors import ArchiveError
 
@@ -102,7 +103,7 @@ def decode(
     contexts: Array | None = None,
     supports: Mapping[int, Support] = NONE,
     damaged: Damaged,
-    callback: Callable[[int], None] | None = None,
+    tell: Callable[[int], None] | None = None,
 ) -> Iterator[tuple[int, Array]]:
     """Restore the levels of coded members.
 
@@ -115,7 +116,7 @@ def decode(
         contexts: Of all members, if the model has one, `(N, Cc, Hc, Wc)`.
         supports: Of the members that were coded with one.
         damaged: Called with the number of each wanted member whose stream is not what it must be, and the reason.
-        callback: Called with the number of sub-pixels that are finished; what it raises ends the work.
+        tell: Called with the number of sub-pixels that are finished; what it raises ends the work.
 
     Yields:
         The number of each wanted member, in the order in which they are finished, and its levels `(C, H, W)`.
@@ -129,7 +130,7 @@ def decode(
     if ((labels < -1) | (labels >= max(1, coder.model.config.classes))).any():
         raise ArchiveError("it holds a label that the model does not know")
     pictures = _Pictures(index, wanted, channels, damaged)
-    with Pool[tuple[list[Tile], Array | ArchiveError]](callback) as pool:
+    with Pool[tuple[list[Tile], Array | ArchiveError]](tell) as pool:
         for stream, tiles in enumerate(groups):
             if not wanted.isdisjoint(tile.picture for tile in tiles):
                 numbers = [tile.picture for tile in tiles]
@@ -139,8 +140,8 @@ def decode(
                 except ArchiveError as error:
                     pictures.lose(tiles, error)
                     continue
-                within = [supports.get(number) for number in numbers]
-                for result in pool.submit(_work(coder, content, tiles, labels[numbers], given, within)):
+                condition = Condition(labels[numbers], given, trie_of([supports.get(number) for number in numbers]))
+                for result in pool.submit(_work(coder, content, tiles, condition)):
                     yield from pictures.finished(*result)
         for result in pool.rest():
             yield from pictures.finished(*result)
@@ -183,15 +184,13 @@ def _work(
     coder: Coder,
     content: bytes,
     tiles: list[Tile],
-    labels: Array,
-    contexts: Array | None,
-    supports: list[Support | None],
+    condition: Condition,
 ) -> Callable[[Callable[[float], None]], tuple[list[Tile], Array | ArchiveError]]:
     shape = (len(tiles), coder.model.config.shape[0], *tiles[0].size)
 
     def work(tick: Callable[[float], None]) -> tuple[list[Tile], Array | ArchiveError]:
         try:
-            return tiles, coder.decode(content, shape, labels, contexts, supports, tick)
+            return tiles, coder.decode(content, shape, condition, tick)
         except ArchiveError as error:
             return tiles, error
 

@@ -14,10 +14,11 @@ import numpy as np
 from pixelrnn.codec.coder import Coder
 from pixelrnn.codec.groups import Tile, cut, group
 from pixelrnn.codec.pool import Pool
-from pixelrnn.colours.support import Support
+from pixelrnn.colours.support import trie_of
+from pixelrnn.condition import Condition
 from pixelrnn.errors import ArchiveError
 
-__all__ = ["Encoded", "Encoder", "Plate", "Stream"]
+__all__ = ["Encoded", "Encoder", "Job", "Stream"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -25,23 +26,20 @@ MOST_HELD = 2**27  # sub-pixels that wait for their groups to be full; then the 
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Plate:
+class Job:
     """A picture as the model takes it.
 
     Attributes:
         number: Of the member.
         values: `(C, H, W)` uint8 levels.
-        label: -1 for none.
-        context: `(Cc, Hc, Wc)`, if the model has one; such a picture has one tile.
-        support: Its colours, as levels, if no others are to be thought possible.
+        condition: Label, -1 for none; context `(Cc, Hc, Wc)`, if the model has one: such a picture has one tile; the
+            `Support` of the picture's colours, as levels, if no others are to be thought possible.
         limit: Bits above which it is left out.
     """
 
     number: int
     values: Array
-    label: int = -1
-    context: Array | None = None
-    support: Support | None = None
+    condition: Condition = Condition(label=-1)  # noqa: RUF009
     limit: float = math.inf
 
 
@@ -89,7 +87,7 @@ class Encoder:
         coder: The model.
         tile: Height and width of the tiles.
         is_verified: Whether each group is decoded again.
-        callback: Called with the number of sub-pixels that are finished; what it raises ends the work.
+        tell: Called with the number of sub-pixels that are finished; what it raises ends the work.
     """
 
     def __init__(
@@ -98,11 +96,11 @@ class Encoder:
         tile: tuple[int, int],
         *,
         is_verified: bool = True,
-        callback: Callable[[int], None] | None = None,
+        tell: Callable[[int], None] | None = None,
     ) -> None:
         self._coder, self._tile, self._is_verified = coder, tile, is_verified
-        self._pool: Pool[Stream] = Pool(callback)
-        self._open: dict[tuple[int, int], list[Plate]] = {}
+        self._pool: Pool[Stream] = Pool(tell)
+        self._open: dict[tuple[int, int], list[Job]] = {}
         self._held = 0  # sub-pixels in groups that are not full
         self._limits: dict[int, float] = {}
         self._streams: list[Stream] = []
@@ -113,24 +111,24 @@ class Encoder:
     def __exit__(self, kind: object, *_: object) -> None:
         self._pool.__exit__(kind)
 
-    def add(self, plate: Plate) -> None:
+    def add(self, job: Job) -> None:
         """Take a picture; waits while enough others are under way."""
-        self._limits[plate.number] = plate.limit
-        size = plate.values.shape[1], plate.values.shape[2]
-        tiles = cut(plate.number, size, self._tile)
+        self._limits[job.number] = job.limit
+        size = job.values.shape[1], job.values.shape[2]
+        tiles = cut(job.number, size, self._tile)
         if len(tiles) > 1:
             for members in group(tiles):
-                self._submit([plate] * len(members), members, is_shared=False)
+                self._submit([job] * len(members), members, is_shared=False)
             return
-        self._open.setdefault(size, []).append(plate)
-        self._held += plate.values.size
+        self._open.setdefault(size, []).append(job)
+        self._held += job.values.size
         if len(self._open[size]) == self._coder.at_once(size):
             self._close(size)
         while self._held > MOST_HELD:
             self._close(next(iter(self._open)))
 
     def report(self) -> None:
-        """Have the callback called."""
+        """Have `tell` called."""
         self._pool.report()
 
     def finish(self) -> Encoded:
@@ -152,33 +150,36 @@ class Encoder:
         return Encoded(tuple(sorted(kept, key=lambda stream: stream.tiles)), bits, left_out)
 
     def _close(self, size: tuple[int, int]) -> None:
-        plates = self._open.pop(size)
-        self._held -= sum(plate.values.size for plate in plates)
-        self._submit(plates, [cut(plate.number, size, self._tile)[0] for plate in plates], is_shared=True)
+        jobs = self._open.pop(size)
+        self._held -= sum(job.values.size for job in jobs)
+        self._submit(jobs, [cut(job.number, size, self._tile)[0] for job in jobs], is_shared=True)
 
-    def _submit(self, plates: list[Plate], tiles: list[Tile], *, is_shared: bool) -> None:
-        self._streams += self._pool.submit(lambda tick: self._encode(plates, tiles, is_shared, tick))
+    def _submit(self, jobs: list[Job], tiles: list[Tile], *, is_shared: bool) -> None:
+        self._streams += self._pool.submit(lambda tick: self._encode(jobs, tiles, is_shared, tick))
 
-    def _encode(self, plates: list[Plate], tiles: list[Tile], is_shared: bool, tick: Callable[[float], None]) -> Stream:
+    def _encode(self, jobs: list[Job], tiles: list[Tile], is_shared: bool, tick: Callable[[float], None]) -> Stream:
         times = 2 if self._is_verified else 1
-        content, bits = self._code(plates, tiles, lambda done: tick(done / times))
-        stays = [lane for lane, plate in enumerate(plates) if bits[lane] <= plate.limit]
-        if is_shared and len(stays) < len(plates):
-            content, _ = self._code([plates[n] for n in stays], [tiles[n] for n in stays], lambda _: None)
+        content, bits = self._code(jobs, tiles, lambda done: tick(done / times))
+        stays = [lane for lane, job in enumerate(jobs) if bits[lane] <= job.limit]
+        if is_shared and len(stays) < len(jobs):
+            content, _ = self._code([jobs[n] for n in stays], [tiles[n] for n in stays], lambda _: None)
         return Stream(tuple(tiles), content, tuple(bits.tolist()), is_shared)
 
-    def _code(self, plates: Sequence[Plate], tiles: Sequence[Tile], tick: Callable[[int], None]) -> tuple[bytes, Array]:
+    def _code(self, jobs: Sequence[Job], tiles: Sequence[Tile], tick: Callable[[int], None]) -> tuple[bytes, Array]:
         """Code tiles of one size, and see that they can be restored."""
         if not tiles:
             return b"", np.zeros(0)
-        values = np.stack([plate.values[:, *tile.place] for plate, tile in zip(plates, tiles, strict=True)])
-        label = np.array([plate.label for plate in plates], np.int64)
-        contexts = [plate.context for plate in plates if plate.context is not None]
-        context = np.stack(contexts) if contexts else None
-        support = [plate.support for plate in plates]
-        content, bits = self._coder.encode(values, label, context, support, tick)
+        values = np.stack([job.values[:, *tile.place] for job, tile in zip(jobs, tiles, strict=True)])
+        given = [job.condition for job in jobs]
+        contexts = [each.context for each in given if each.context is not None]
+        condition = Condition(
+            np.array([each.label for each in given], np.int64),
+            np.stack(contexts) if contexts else None,
+            trie_of([each.support for each in given]),
+        )
+        content, bits = self._coder.encode(values, condition, tick)
         if self._is_verified:
-            restored = self._coder.decode(content, values.shape, label, context, support, tick)
+            restored = self._coder.decode(content, values.shape, condition, tick)
             if not (restored == values).all():
                 raise ArchiveError("decoding did not give back what was coded; nothing is written (please report this)")
         return content, bits

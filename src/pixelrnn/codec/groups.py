@@ -53,16 +53,16 @@ class Tile:
 
 
 def default_tile(config: ModelConfig, multiple: int) -> Size:
-    """Tiles for a model: up to four times as high as its images, and twice as wide; large ones for a local model.
+    """Tiles for a model: up to four times its images' height and twice their width; large ones if it sees little.
 
     Networks carry on beyond the size that they were trained with; larger tiles were measured to save another half of a
-    percent at most, smaller ones cost more (docs/results.md). Local models need none, but for several threads.
+    percent at most, smaller ones cost more (docs/results.md). Models that see little need tiles for threads alone.
 
     Example:
         >>> default_tile(ModelConfig(shape=(3, 32, 32)), 1)
         (128, 64)
     """
-    if config.architecture == "local":
+    if not config.traits.sees_far:
         return LARGE
     shape = config.shape
     return tuple(-(-factor * side // multiple) * multiple for factor, side in zip((4, 2), shape[1:], strict=True))  # type: ignore[return-value]

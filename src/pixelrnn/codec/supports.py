@@ -7,8 +7,8 @@ import torch
 
 from pixelrnn.codec.palettes import BITS_OF_A_VALUE
 from pixelrnn.colours.support import Support, few
-from pixelrnn.model import condition
 from pixelrnn.model.base import AbstractImageModel
+from pixelrnn.model.condition import to_colours
 
 __all__ = ["support_for"]
 
@@ -32,8 +32,8 @@ def support_for(model: AbstractImageModel, values: Array) -> Support | None:
         return support
     top, left = (max(0, (side - SIDE) // 2) for side in values.shape[1:])
     part = np.ascontiguousarray(values[:, top : top + SIDE, left : left + SIDE])
-    x = condition.pictured(config, torch.from_numpy(part)[None])
-    within = condition.pictured(config, torch.from_numpy(support.colours.T.astype(np.uint8))[None, :, None])
+    x = to_colours(config, torch.from_numpy(part)[None])
+    within = to_colours(config, torch.from_numpy(support.colours.T.astype(np.uint8))[None, :, None])
     x = x.to(model.device)
     label = 0 if config.classes else None  # any: what is compared differs little between them
     gain = model.log_prob(x, label=label, support=Support.of(within)) - model.log_prob(x, label=label)

@@ -7,8 +7,8 @@ small :math:`\epsilon` that keeps everything allowed possible,
 .. math:: p(v) = \frac{w(v) + \epsilon}{\sum_{u \in A} (w(u) + \epsilon)} \text{ for } v \in A,
           \quad A = \{v : (x_{<c}, v, \ldots) \in S\}, \quad p(v) = 0 \text{ else.}
 
-The sets A are the *rows* of a tree: row 0 has the values of the first channel, and each entry of a row leads to the row
-of the next channel that follows it. The trees of several images are put together in a *forest*, one row after another.
+The sets A are the *rows* of a trie: row 0 has the values of the first channel, and each entry of a row leads to the row
+of the next channel that follows it. The tries of several images are put together in one, row after row.
 """
 
 import functools
@@ -19,7 +19,7 @@ import numpy as np
 
 from pixelrnn.errors import DataError
 
-__all__ = ["FLOOR", "FREE", "MOST_COLOURS", "OUTSIDE", "Forest", "Support", "few", "plant", "rows_of"]
+__all__ = ["FLOOR", "FREE", "MOST_COLOURS", "OUTSIDE", "Support", "Trie", "build_trie", "few", "rows_of", "trie_of"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -36,11 +36,11 @@ MOST_COLOURS, PIXELS_OF_A_COLOUR = 4096, 4
 LEVELS = 256
 
 
-class Forest(NamedTuple):
-    """The rows of many trees; in each, entries are ascending.
+class Trie(NamedTuple):
+    """The rows of the colours of several images; in each, entries are ascending.
 
     Attributes:
-        roots: `(N,)` int64: the first row of each image's tree, or `FREE`.
+        roots: `(N,)` int64: the first row of each image, or `FREE`.
         starts: `(R + 1,)` int64: the first entry of each row.
         values: `(E,)` int64: the level of each entry.
         next: `(E,)` int64: the row that follows an entry; `FREE` behind the last channel.
@@ -51,7 +51,7 @@ class Forest(NamedTuple):
     values: Array
     next: Array
 
-    def of(self, images: Array) -> "Forest":
+    def of(self, images: Array) -> "Trie":
         """The same for some of the images, by number."""
         return self._replace(roots=self.roots[images])
 
@@ -110,8 +110,8 @@ class Support:
         return f"Support({len(self)} colours of {self.colours.shape[1]} channels)"
 
     @functools.cached_property
-    def tree(self) -> Forest:
-        """Its tree alone."""
+    def trie(self) -> Trie:
+        """The trie of an image with this support."""
         colours = self.colours
         # Where a prefix of each length differs from that of the colour before.
         is_new = np.ones(colours.shape, np.bool_)
@@ -128,7 +128,7 @@ class Support:
                 # The rows of the next channel begin with the entries that have a new prefix.
                 starts.append(entries + np.searchsorted(np.flatnonzero(is_new[:, channel + 1]), new))
         starts.append(np.array([entries]))
-        return Forest(np.zeros(1, np.int64), np.concatenate(starts), np.concatenate(values), np.concatenate(following))
+        return Trie(np.zeros(1, np.int64), np.concatenate(starts), np.concatenate(values), np.concatenate(following))
 
 
 def few(image: Array, levels: int) -> Support | None:
@@ -149,39 +149,44 @@ def few(image: Array, levels: int) -> Support | None:
     return Support(found[:, None] // powers % levels) if len(found) <= most else None
 
 
-def plant(supports: Sequence[Support | None]) -> Forest:
-    """The trees of some images, one after another; a support that several images share has one.
+def build_trie(supports: Sequence[Support | None]) -> Trie:
+    """The trie of some images; those that share a support share its rows.
 
     Example:
-        >>> plant([None, Support(np.array([[5]])), Support(np.array([[7], [8]]))])
-        Forest(roots=array([-1,  0,  1]), starts=array([0, 1, 3]), values=array([5, 7, 8]), next=array([-1, -1, -1]))
+        >>> build_trie([None, Support(np.array([[5]])), Support(np.array([[7], [8]]))])
+        Trie(roots=array([-1,  0,  1]), starts=array([0, 1, 3]), values=array([5, 7, 8]), next=array([-1, -1, -1]))
     """
     roots, rows, entries = np.full(len(supports), FREE, np.int64), 0, 0
-    planted: dict[int, int] = {}
+    known: dict[int, int] = {}
     starts, values, following = list[Array](), list[Array](), list[Array]()
     for image, support in enumerate(supports):
         if support is None:
             continue
-        roots[image] = planted.setdefault(id(support), rows)
+        roots[image] = known.setdefault(id(support), rows)
         if roots[image] < rows:
             continue
-        tree = support.tree
-        starts.append(tree.starts[:-1] + entries)
-        values.append(tree.values)
-        following.append(np.where(tree.next == FREE, FREE, tree.next + rows))
-        rows, entries = rows + len(tree.starts) - 1, entries + len(tree.values)
+        own = support.trie
+        starts.append(own.starts[:-1] + entries)
+        values.append(own.values)
+        following.append(np.where(own.next == FREE, FREE, own.next + rows))
+        rows, entries = rows + len(own.starts) - 1, entries + len(own.values)
     end = np.array([entries])
     none = np.zeros(0, np.int64)
-    return Forest(
+    return Trie(
         roots, np.concatenate([*starts, end]), np.concatenate([none, *values]), np.concatenate([none, *following])
     )
 
 
-def rows_of(forest: Forest, images: Array) -> Array:
+def trie_of(supports: Sequence[Support | None]) -> Trie | None:
+    """The trie of some images; None if none of them has a support."""
+    return build_trie(supports) if any(each is not None for each in supports) else None
+
+
+def rows_of(trie: Trie, images: Array) -> Array:
     """The row that each sub-pixel's value is in, or `FREE`, or `OUTSIDE` if there is none that has it.
 
     Args:
-        forest: Of the images.
+        trie: Of the images.
         images: `(N, C, H, W)` levels.
 
     Returns:
@@ -189,18 +194,18 @@ def rows_of(forest: Forest, images: Array) -> Array:
 
     Example:
         >>> support = Support(np.array([[5, 1], [7, 0], [7, 2]]))
-        >>> rows_of(plant([support]), np.array([[[[5, 7, 7]], [[1, 2, 1]]]])).tolist()
+        >>> rows_of(build_trie([support]), np.array([[[[5, 7, 7]], [[1, 2, 1]]]])).tolist()
         [[[[0, 0, 0]], [[1, 2, -2]]]]
     """
-    levels = int(max(images.max(), forest.values.max(initial=0))) + 1
-    lengths = np.diff(forest.starts)
-    keys = np.repeat(np.arange(len(lengths)), lengths) * levels + forest.values  # ascending
-    rows, row = np.empty(images.shape, np.int64), np.broadcast_to(forest.roots[:, None, None], images[:, 0].shape)
+    levels = int(max(images.max(), trie.values.max(initial=0))) + 1
+    lengths = np.diff(trie.starts)
+    keys = np.repeat(np.arange(len(lengths)), lengths) * levels + trie.values  # ascending
+    rows, row = np.empty(images.shape, np.int64), np.broadcast_to(trie.roots[:, None, None], images[:, 0].shape)
     for channel in range(images.shape[1]):
         wanted = row * levels + images[:, channel].astype(np.int64)
         entry = np.searchsorted(keys, wanted).clip(max=max(0, len(keys) - 1))
         is_inside = np.take(keys, entry) == wanted if len(keys) else np.zeros(row.shape, np.bool_)
         rows[:, channel] = np.where((row >= 0) & ~is_inside, OUTSIDE, row)
-        following = np.take(forest.next, entry) if len(keys) else row
+        following = np.take(trie.next, entry) if len(keys) else row
         row = np.where(row < 0, row, np.where(is_inside, following, OUTSIDE))
     return rows

@@ -8,6 +8,7 @@ from pixelrnn.config.checks import require_draws, require_run, require_seed, req
 from pixelrnn.config.data import IMAGE_SUFFIXES, ContextKind, DataConfig
 from pixelrnn.config.fields import Config, from_json, to_json
 from pixelrnn.config.model import Architecture, Colours, ModelConfig, OutputName
+from pixelrnn.config.sampling import Sampling
 from pixelrnn.config.train import TrainConfig
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "DataConfig",
     "ModelConfig",
     "OutputName",
+    "Sampling",
     "TrainConfig",
     "from_json",
     "require_draws",

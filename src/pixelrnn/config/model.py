@@ -2,22 +2,33 @@
 
 import dataclasses
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
+from pixelrnn.config.architectures import ARCHITECTURES, MOST_LEVELS, OUTPUTS, ArchitectureTraits, known
 from pixelrnn.config.checks import require, require_choice
 
 __all__ = ["Architecture", "Colours", "ModelConfig", "OutputName"]
 
-Architecture = Literal["diagonal-bilstm", "row-lstm", "pixelcnn", "gated-pixelcnn", "local"]
+
+def _name(names: str) -> Any:
+    """How an option is read whose choices can be added to: any word, which is checked with the other fields."""
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar=f"{{{names.replace(' ', '')}}}",
+        instance_from_str=lambda words: words[0],
+        is_instance=lambda value: isinstance(value, str),
+        str_from_instance=lambda value: [value],
+    )
+
+
+Architecture = Annotated[str, _name(known(ARCHITECTURES))]
 Colours = Literal["rgb", "jpeg", "photo-cd"]
-OutputName = Literal["auto", "bernoulli", "softmax", "logistic-mixture", "continuous-mixture"]
+OutputName = Annotated[str, _name(f"auto, {known(OUTPUTS)}")]
 
 MAX_CHANNELS = 4
 MAX_SIDE = 2**24  # whose factors are found by trial
-MAX_LEVELS = 65536
-SOFTMAX_LEVELS = 256
 MAX_COPIES = 8
 GRIDS = (1, 2, 8)
 MAX_FITTED = 256
@@ -89,8 +100,16 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         """Check every field against the others."""
-        require_choice("architecture", self.architecture, Architecture)
-        require_choice("output", self.output, OutputName)
+        require(
+            self.architecture in ARCHITECTURES,
+            f"architecture is {self.architecture!r}; one of {known(ARCHITECTURES)} is allowed "
+            "(pixelrnn.register_architecture adds others)",
+        )
+        require(
+            self.output in ("auto", *OUTPUTS),
+            f"output is {self.output!r}; one of auto, {known(OUTPUTS)} is allowed "
+            "(pixelrnn.register_output adds others)",
+        )
         require(
             len(self.shape) == 3 and min(self.shape) >= 1,
             f"shape is {self.shape}; it is (channels, height, width), each at least 1",
@@ -99,8 +118,8 @@ class ModelConfig:
         require(channels <= MAX_CHANNELS, f"shape has {channels} channels; 1 to {MAX_CHANNELS} are allowed")
         require(max(self.shape) <= MAX_SIDE, f"shape is {self.shape}; sides of up to {MAX_SIDE:,} are allowed")
         require(
-            self.levels == 0 or 2 <= self.levels <= MAX_LEVELS,
-            f"levels is {self.levels}; 2 to {MAX_LEVELS} are allowed, or 0 for continuous data",
+            self.levels == 0 or 2 <= self.levels <= MOST_LEVELS,
+            f"levels is {self.levels}; 2 to {MOST_LEVELS} are allowed, or 0 for continuous data",
         )
         require_choice("colours", self.colours, Colours)
         require(
@@ -116,36 +135,49 @@ class ModelConfig:
             f"head is {self.head}; at least one feature per channel ({channels}) is needed",
         )
         require(self.mixtures >= 1, f"mixtures is {self.mixtures}; at least 1 is needed")
-        self._check_local()
+        self._check_options()
         self._check_condition()
 
-    def _check_local(self) -> None:
-        is_local = self.architecture == "local"
+    @property
+    def traits(self) -> ArchitectureTraits:
+        """What the architecture is like."""
+        return ARCHITECTURES[self.architecture]
+
+    def _check_options(self) -> None:
+        """Check the fields that not every architecture has."""
+        name, traits = self.architecture, self.traits
         require(0 <= self.copies <= MAX_COPIES, f"copies is {self.copies}; 0 to {MAX_COPIES} are allowed")
         require(self.grid in GRIDS, f"grid is {self.grid}; one of {', '.join(map(str, GRIDS))} is allowed")
-        for name in ("copies", "grid", "adaptive"):
-            value, default = getattr(self, name), getattr(ModelConfig, name)
-            require(
-                is_local or value == default, f"{name} is {value}, for architecture 'local' only; leave it {default}"
-            )
+        for owner, others in ARCHITECTURES.items():
+            for option in others.options:
+                value, default = getattr(self, option), getattr(ModelConfig, option)
+                require(
+                    value == default or option in traits.options,
+                    f"{option} is {value}, for architecture {owner!r} only; leave it {default}",
+                )
         require(
             not self.adaptive or self.levels <= MAX_FITTED,
             f"adaptive is set, for up to {MAX_FITTED} levels; levels is {self.levels}",
         )
-        if is_local:
-            require(
-                self.levels != 0 and self.output in ("auto", "logistic-mixture"),
-                f"architecture 'local' has output 'logistic-mixture', of discrete data; output is {self.output!r}, "
-                f"levels is {self.levels}",
-            )
-            require(
-                self.context is None and self.scales == 1,
-                f"architecture 'local' takes no context, and is no Multi-Scale model; context is {self.context}, "
-                f"scales is {self.scales}",
-            )
-            require(
-                self.residual and self.skip, "architecture 'local' has its own connections; leave residual and skip on"
-            )
+        require(
+            self.output == "auto" or not traits.outputs or self.output in traits.outputs,
+            f"architecture {name!r} has output {' or '.join(map(repr, traits.outputs))}; output is {self.output!r}",
+        )
+        require(
+            traits.takes_labels or self.classes == 0,
+            f"architecture {name!r} takes no labels; classes is {self.classes}",
+        )
+        require(
+            traits.takes_context or (self.context is None and self.scales == 1),
+            f"architecture {name!r} takes no context, and is no Multi-Scale model; context is {self.context}, "
+            f"scales is {self.scales}",
+        )
+        require(
+            traits.has_connections or (self.residual and self.skip),
+            f"architecture {name!r} has its own connections; leave residual and skip on",
+        )
+        if any(OUTPUTS[output].least for output in traits.outputs):
+            require(self.levels != 0, f"architecture {name!r} is for discrete data; levels is 0")
 
     def _check_condition(self) -> None:
         sides = self.shape[1:]
@@ -223,7 +255,7 @@ class ModelConfig:
             7000000000000
         """
         h, head, output = self.hidden, self.head or self.hidden, self.resolved_output
-        labels = self.classes * h * (1 if self.architecture == "local" else self.layers)
+        labels = self.classes * h
         parameters = self.levels if output == "softmax" else self.mixtures if output.endswith("mixture") else 1
         context = 0
         if self.context is not None:
@@ -234,32 +266,27 @@ class ModelConfig:
     @property
     def takes_support(self) -> bool:
         """Whether colours can be excluded; see `pixelrnn.colours.support`."""
-        return self.architecture == "local"
+        return self.traits.takes_support
 
     def _check_data(self) -> None:
-        discrete = self.levels != 0
         require(
             self.colours == "rgb" or (self.shape[0] == 3 and self.levels == 256),
             f"colours is {self.colours!r}, of 3 channels and 256 levels; these are {self.shape[0]} and {self.levels}",
         )
-        if self.output == "bernoulli":
-            require(self.levels == 2, f"output 'bernoulli' needs levels 2; levels is {self.levels}")
-        if self.output == "softmax":
-            require(
-                2 <= self.levels <= SOFTMAX_LEVELS,
-                f"output 'softmax' takes 2 to {SOFTMAX_LEVELS} levels; "
-                f"levels is {self.levels} (try 'logistic-mixture')",
+        if self.output != "auto":
+            traits = OUTPUTS[self.output]
+            advice = next(name for name, other in OUTPUTS.items() if other.least <= self.levels <= other.most)
+            range_ = (
+                f"levels {traits.least}" if traits.least == traits.most else f"{traits.least} to {traits.most} levels"
             )
-        if self.output == "logistic-mixture":
-            require(discrete, "output 'logistic-mixture' is for discrete data; levels is 0 (try 'continuous-mixture')")
-        if self.output == "continuous-mixture":
             require(
-                not discrete,
-                f"output 'continuous-mixture' is for continuous data; levels is {self.levels}, 0 is needed",
+                traits.least <= self.levels <= traits.most,
+                f"output {self.output!r} takes {range_ if traits.most else 'continuous data, levels 0'}; "
+                f"levels is {self.levels} (try {advice!r})",
             )
 
     @property
-    def resolved_output(self) -> OutputName:
+    def resolved_output(self) -> str:
         """The output that `auto` stands for with these levels, or the one given.
 
         Raises:
@@ -269,13 +296,9 @@ class ModelConfig:
         self._check_data()
         if self.output != "auto":
             return self.output
-        if self.architecture == "local":
-            return "logistic-mixture"
-        if self.levels == 0:
-            return "continuous-mixture"
-        if self.levels == 2:
-            return "bernoulli"
-        return "softmax" if self.levels <= SOFTMAX_LEVELS else "logistic-mixture"
+        if self.traits.outputs:
+            return self.traits.outputs[0]
+        return next(name for name, traits in OUTPUTS.items() if traits.least <= self.levels <= traits.most)
 
 
 def _smallest_factor(number: int) -> int:

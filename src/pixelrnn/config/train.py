@@ -4,8 +4,8 @@ import dataclasses
 import math
 from typing import Any, Literal, Self
 
+from pixelrnn.config.architectures import ARCHITECTURES
 from pixelrnn.config.checks import require, require_choice, require_seed
-from pixelrnn.config.model import Architecture
 
 __all__ = ["TrainConfig"]
 
@@ -114,7 +114,7 @@ class TrainConfig:
         fields: dict[str, Any] = {"minutes": None, "steps": None, "epochs": None, **budget}
         return dataclasses.replace(self, **fields)
 
-    def for_architecture(self, architecture: Architecture) -> Self:
+    def for_architecture(self, architecture: str) -> Self:
         """A copy with the learning rate that goes with an architecture, if none is given."""
-        rate = self.learning_rate or (2e-3 if architecture == "pixelcnn" else 4e-3)
+        rate = self.learning_rate or ARCHITECTURES[architecture].learning_rate
         return dataclasses.replace(self, learning_rate=rate)

@@ -124,7 +124,7 @@ def array_pixels(array: NDArray[np.generic], where: str, config: DataConfig) -> 
     ordered = _ordered(array, where)
     if array.dtype.kind == "f":
         if config.levels != 0:
-            raise DataError(f"{where}: {array.dtype} values are continuous data; give --levels 0, or integers 0 .. 255")
+            raise DataError(f"{where}: {array.dtype} values are continuous data; give `levels` 0, or integers 0 .. 255")
         if not all(np.isfinite(part).all() for part in array):  # one image at a time: the array may be a memory map
             raise DataError(f"{where}: holds values that are not finite")
         return Dense(ordered), 0
@@ -139,7 +139,7 @@ def array_pixels(array: NDArray[np.generic], where: str, config: DataConfig) -> 
     if are_bytes and 0 < high < min(wanted_levels, SUSPICIOUS) and wanted_levels != levels:
         raise DataError(
             f"{where}: holds values 0 .. {high} only; as bytes they would become 0 .. {high * wanted_levels // levels} "
-            f"of {wanted_levels} levels (if they are levels already, give --source-levels {wanted_levels}; "
+            f"of {wanted_levels} levels (if they are levels already, give `source_levels` {wanted_levels}; "
             "if they are dark bytes, 256)"
         )
     return Dense(_fitted(ordered, levels, where, config)), levels
@@ -169,7 +169,7 @@ def _fitted(images: NDArray[np.generic], levels: int, where: str, config: DataCo
 def _ordered(array: NDArray[np.generic], where: str) -> NDArray[np.generic]:
     if array.ndim == 2:
         raise DataError(
-            f"{where}: shape {array.shape}; if these are bit-packed images give --packed HEIGHT WIDTH, "
+            f"{where}: shape {array.shape}; if these are bit-packed images give `packed` (height and width), "
             "if rows of tokens reshape them to (N, 1, 1, length)"
         )
     if array.ndim == 3:

@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import filelock
@@ -22,6 +21,7 @@ from pixelrnn.data.decode import COUNT, Census, Channels, UnreadableError, decod
 from pixelrnn.data.files import AbstractFiles
 from pixelrnn.data.pixels import Ragged
 from pixelrnn.errors import DataError
+from pixelrnn.progress import Callback, Reporter
 
 __all__ = ["Decoded", "cached"]
 
@@ -38,13 +38,13 @@ class Decoded:
     skipped: tuple[str, ...]
 
 
-def cached(files: AbstractFiles, config: DataConfig, callback: Callable[[float], None] | None = None) -> Decoded:
+def cached(files: AbstractFiles, config: DataConfig, callback: Callback | None = None) -> Decoded:
     """The decoded images of a collection, from the cache if they are there.
 
     Args:
         files: The collection.
         config: What to decode to.
-        callback: Called with the finished share, 0 .. 1, while decoding.
+        callback: Told the progress while decoding.
 
     Raises:
         DataError: If a file cannot be read and `skip_bad` is not set, or if nothing is left.
@@ -89,10 +89,10 @@ def _open(entry: Path) -> Decoded | None:
     return Decoded(pixels, tuple(index["names"]), index["summary"], tuple(index["skipped"]))
 
 
-def _build(files: AbstractFiles, config: DataConfig, folder: Path, callback: Callable[[float], None] | None) -> None:
+def _build(files: AbstractFiles, config: DataConfig, folder: Path, callback: Callback | None) -> None:
     census = Census()
     readable: dict[str, str] = {}
-    total = 0
+    total, report = 0, Reporter(callback)
     for name, opener in files.walk():
         total += 1
         try:
@@ -117,8 +117,7 @@ def _build(files: AbstractFiles, config: DataConfig, folder: Path, callback: Cal
             out.write(image.tobytes())
             names.append(name)
             shapes.append(image.shape)
-            if callback is not None:
-                callback((number + 1) / total)
+            report.amount(number + 1, total, "files")
     if not names:
         unreadable = f", {total:,} files are unreadable" if total else ""
         raise DataError(f"{files.where('').rstrip('/:')} holds no images (PNG, JPEG, BMP, WebP, TIFF){unreadable}")
@@ -130,5 +129,5 @@ def _build(files: AbstractFiles, config: DataConfig, folder: Path, callback: Cal
 
 def _refuse(where: str, error: UnreadableError, config: DataConfig, census: Census) -> None:
     if not config.skip_bad:
-        raise DataError(f"{where} cannot be used: {error} (--skip-bad skips, counts and lists such files)") from error
+        raise DataError(f"{where} cannot be used: {error} (`skip_bad` skips, counts and lists such files)") from error
     census.skipped.append(f"{where}: {error}")

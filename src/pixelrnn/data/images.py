@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pixelrnn.colours.support import Support, few
+from pixelrnn.condition import Condition
 from pixelrnn.config import ContextKind, DataConfig, ModelConfig
 from pixelrnn.data.contexts import context_shape, derive
 from pixelrnn.data.pixels import AbstractPixels
@@ -29,41 +30,39 @@ class Examples(NamedTuple):
 
     Attributes:
         images: `(N, C, H, W)` uint8 levels, or float32 for continuous data.
-        label: `(N,)` int64, if the set has labels.
-        context: `(N, Cc, Hc, Wc)`, if the set has contexts.
-        support: The colours of each image, if the set gives them; None where they are many.
+        condition: Labels, if the set has them; contexts, if it has them; a `Support` for each image, if the set gives
+            them, None where the colours are many.
     """
 
     images: Tensor
-    label: Tensor | None = None
-    context: Tensor | None = None
-    support: tuple[Support | None, ...] | None = None
+    condition: Condition = Condition()
 
     def given(self, model: ModelConfig) -> dict[str, Any]:
-        """What of this, beside the images, a model takes: arguments of its likelihoods."""
+        """What of the condition a model takes: arguments of its likelihoods."""
+        label, context, support = self.condition
         return {
-            "label": self.label if model.classes else None,
-            "context": self.context,
-            "support": self.support if model.takes_support else None,
+            "label": label if model.classes else None,
+            "context": context,
+            "support": support if model.takes_support else None,
         }
 
     def to(self, device: torch.device) -> "Examples":
         """The same on a device."""
-        return self._replace(
-            images=self.images.to(device, non_blocking=True),
-            label=None if self.label is None else self.label.to(device, non_blocking=True),
-            context=None if self.context is None else self.context.to(device, non_blocking=True),
-        )
+        move = functools.partial(Tensor.to, device=device, non_blocking=True)
+        return Examples(move(self.images), self.condition.map(move))
 
     @staticmethod
     def joined(parts: "Sequence[Examples]") -> "Examples":
         """Several batches as one."""
-        images, label, context, support = zip(*parts, strict=True)
+        images, conditions = zip(*parts, strict=True)
+        label, context, support = zip(*conditions, strict=True)
         return Examples(
             torch.cat(images),
-            None if label[0] is None else torch.cat(label),
-            None if context[0] is None else torch.cat(context),
-            None if support[0] is None else tuple(itertools.chain(*support)),
+            Condition(
+                None if label[0] is None else torch.cat(label),
+                None if context[0] is None else torch.cat(context),
+                None if support[0] is None else tuple(itertools.chain(*support)),
+            ),
         )
 
 
@@ -155,7 +154,7 @@ class ImageSet:
         elif self.context != "none":
             context = derive(self.context, images)
         support = tuple(self.support(int(position)) for position in positions) if self.has_support else None
-        return Examples(images, label, context, support)
+        return Examples(images, Condition(label, context, support))
 
     def support(self, position: int) -> Support | None:
         """The colours of one of the images of `pixels`, all of it, if they are few."""
@@ -178,7 +177,8 @@ class ImageSet:
         """
         if self.context != "none":
             examples = self.spaced(n).examples(range(min(n, len(self))))
-            return {"n": len(examples.images), "label": examples.label, "context": examples.context}
+            given = examples.condition
+            return {"n": len(examples.images), "label": given.label, "context": given.context}
         if self.labels is None:
             return {"n": n}
         classes = int(self.labels.max()) + 1

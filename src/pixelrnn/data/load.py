@@ -1,7 +1,6 @@
 """From the name of a source to its splits: the one entry of this package."""
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from pixelrnn.data.quantise import Quantiser
 from pixelrnn.data.sources import Source, find
 from pixelrnn.data.split import SPLITS, complete_splits
 from pixelrnn.errors import DataError, SizesError
+from pixelrnn.progress import Callback
 
 __all__ = ["load_data"]
 
@@ -23,7 +23,7 @@ def load_data(
     source: str | Path,
     config: DataConfig | None = None,
     *,
-    callback: Callable[[float], None] | None = None,
+    callback: Callback | None = None,
     **fields: Any,
 ) -> Data:
     """Find the images of a source and split them.
@@ -32,7 +32,7 @@ def load_data(
         source: `digits` (built in), a folder of images, a `.zip` or `.tar[.gz|.xz|.bz2]` of images, a `.npy` or `.npz`
             file, an IDX file or a folder of them, or `hf:owner/name`.
         config: How to read it; or give its fields by name.
-        callback: Called with the finished share, 0 .. 1, while image files are decoded for the first time.
+        callback: Told the progress while image files are decoded for the first time.
         **fields: Fields of `DataConfig`.
 
     Returns:
@@ -59,7 +59,7 @@ def load_data(
     if found.levels and levels > found.levels:
         raise DataError(f"{source}: has {found.levels} levels; {levels} are more than there are")
     if found.levels == 0 and levels != 0:
-        raise DataError(f"{source}: floats have no levels; give --levels 0")
+        raise DataError(f"{source}: floats have no levels; give `levels` 0")
     quantiser = Quantiser(found.levels, levels, config.binarize, config.binarize_seed)
     patch = config.height_width if config.crop == "random" else None
     splits = complete_splits(found.splits, config, str(source))
@@ -122,7 +122,7 @@ def _shape(found: Source, config: DataConfig) -> tuple[int, int, int]:
             raise SizesError(
                 f"images differ in size: {found.name(0)} has {first[2]}x{first[1]} pixels, "
                 f"{found.name(position)} has {shape[2]}x{shape[1]}",
-                "give size (--size), to which all are brought",
+                "give `size`, to which all are brought",
             )
     if config.crop == "random" and size is not None:
         return (first[0], *size)

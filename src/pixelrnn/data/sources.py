@@ -1,7 +1,6 @@
 """What a source holds: which kind it is, its images, its own splits and its labels."""
 
 import dataclasses
-from collections.abc import Callable
 from importlib import resources
 from pathlib import Path, PurePosixPath
 
@@ -16,6 +15,7 @@ from pixelrnn.data.files import AbstractFiles, Folder, HubDataset, Tar, Zip
 from pixelrnn.data.pixels import AbstractPixels, Concatenated, Dense
 from pixelrnn.data.split import split_folders
 from pixelrnn.errors import DataError
+from pixelrnn.progress import Callback
 
 __all__ = ["Source", "find", "holds_files"]
 
@@ -42,7 +42,7 @@ class Source:
         return self.names[position] if self.names else f"image {position}"
 
 
-def find(source: str, config: DataConfig, callback: Callable[[float], None] | None) -> Source:
+def find(source: str, config: DataConfig, callback: Callback | None) -> Source:
     """Everything that a source holds; see `load_data` for what can be one."""
     require_source(source)
     found = _find(source, config, callback)
@@ -51,7 +51,7 @@ def find(source: str, config: DataConfig, callback: Callable[[float], None] | No
     return found
 
 
-def _find(source: str, config: DataConfig, callback: Callable[[float], None] | None) -> Source:
+def _find(source: str, config: DataConfig, callback: Callback | None) -> Source:
     if source == "digits":
         return _from_digits(config)
     if source.startswith("hf:"):
@@ -180,7 +180,7 @@ def _array_labels(source: ArraySource, name: str, count: int, where: str) -> NDA
     return labels.astype(np.int64)
 
 
-def _from_files(files: AbstractFiles, config: DataConfig, callback: Callable[[float], None] | None) -> Source:
+def _from_files(files: AbstractFiles, config: DataConfig, callback: Callback | None) -> Source:
     decoded = cached(files, config, callback)
     below, splits = split_folders(decoded.names, files.where(""))
     labels: NDArray[np.int64] | None = None

@@ -13,234 +13,219 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import cfunc, njit
 
-from pixelrnn.colours.support import FREE, Forest
-from pixelrnn.kernels import threads
+from pixelrnn.colours.support import FREE
+from pixelrnn.kernels.record import Byte, Float32, Float64, Int64, reader
 from pixelrnn.kernels.threads import TASK
 from pixelrnn.kernels.vectors import LANES, Address, address, pointer, view
-from pixelrnn.local.perceptron import begin, find, tell
-from pixelrnn.local.program import PIXEL, Local, LocalProgram, Pixels, layout, most
-from pixelrnn.local.restricted import Trees, follow, weigh_within
-from pixelrnn.masks import RADIUS
-from pixelrnn.walk.distributions import (
-    Output,
-    Room,
-    choose,
-    make_room,
-    temperature_of,
-    weigh,
-)
-from pixelrnn.walk.program import Array
+from pixelrnn.local.geometry import RADIUS
+from pixelrnn.local.perceptron import begin, find, take_up
+from pixelrnn.local.program import Local, Pixels, Spot, layout, most, spot_at
+from pixelrnn.local.restricted import Rows, follow, weigh_restricted
+from pixelrnn.outputs.decide import choose, temperature_of, weigh
+from pixelrnn.outputs.workspace import Output, Workspace, make_workspace
 
 __all__ = [
-    "FIXED",
-    "Images",
-    "advance",
-    "go_on",
-    "integers_of",
-    "pixels_of",
-    "place_of",
-    "schedule",
-    "trees_of",
-    "unpack",
-]
+    "BLOCK", "IMAGES", "SPOT", "Front", "Images", "Job", "advance", "follow_values", "pixels_of", "place_of",
+    "read_front", "read_job", "rows_of", "schedule",
+]  # fmt: skip
 
 IMAGES = 8  # of a task
+SPOT = len(Spot._fields)
+ROOT = Spot._fields.index("root")
+BLOCK = 3  # integers of a block of pixels: the first, how many, their set of weights
 
 
 class Images(NamedTuple):
-    """Sizes, and addresses as integers: of images with their borders, of their values and conditions; 0 for none."""
+    """The record of the images that are walked, of what they are given and of what is wanted; 0 for what is not.
+
+    Attributes:
+        images: How many there are.
+        rows: Of an image.
+        columns: Of an image.
+        around: What `Face.state` made: images with their borders.
+        values: `(N, C, H, W)`.
+        is_known: `(N, C, H, W)`.
+        uniform: `(N, H, W, C)`.
+        log_prob: `(N, C, H, W)`, to be filled.
+        found: `(N, C, P, H, W)` parameters, to be filled.
+        label: `(N)`.
+        roots: Of a `Trie`.
+        starts: Of a `Trie`.
+        entries: Of a `Trie`: its values.
+        next: Of a `Trie`.
+    """
 
     images: int
     rows: int
     columns: int
+    around: Float32
+    values: Float32
+    is_known: Byte
+    uniform: Float64
+    log_prob: Float32
+    found: Float32
+    label: Int64
+    roots: Int64
+    starts: Int64
+    entries: Int64
+    next: Int64
+
+
+class Job(NamedTuple):
+    """What a task is told: records of network, images, output and coding steps; the front and its steps."""
+
+    local: int
+    images: int
+    output: int
+    coding: int
     lag: int
-    first_step: int
-    end_step: int
-    around: int
-    values: int
-    is_known: int
-    uniform: int
-    log_prob: int
-    found: int
-    label: int
-    roots: int
-    starts: int
-    entries: int
-    next: int
+    first: int
+    end: int
+
+
+class Front(NamedTuple):
+    """The records of a job, and the lag."""
+
+    net: Local
+    of: Images
+    output: Output
+    lag: int
+
+
+read_job = reader(Job)
+_read_local, _read_images, _read_output = reader(Local), reader(Images), reader(Output)
 
 
 @njit
-def trees_of(of: Images) -> Trees:
+def read_front(job: Job) -> Front:
+    """The records of a job."""
+    return Front(_read_local(job.local), _read_images(job.images), _read_output(job.output), job.lag)
+
+
+@njit
+def rows_of(front: Front) -> Rows:
     """The rows of levels that can occur."""
-    return Trees(of.starts, of.entries, of.next)
+    return Rows(front.of.starts, front.of.entries, front.of.next)
 
 
 @njit
-def unpack(n: Any) -> tuple[Local, Output, Images]:
-    """What the integers say that `integers_of` writes."""
-    net = Local(
-        n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11], n[12], n[13], n[14], n[15]
-    )  # fmt: skip
-    output = Output(n[16], n[17], n[18], n[19], n[20], n[21], n[22])
-    return net, output, Images(
-        n[23], n[24], n[25], n[26], n[27], n[28], n[29], n[30], n[31], n[32], n[33], n[34], n[35],
-        n[36], n[37], n[38], n[39],
-    )  # fmt: skip
-
-
-@njit
-def schedule(of: Images, first: int, count: int, sets: int, step: int, pixel: Any, block: Any) -> Any:
-    """Fill in the pixels of a step (image, row, column, root) of some images, and their blocks (first, count, set).
+def schedule(front: Front, images: Any, step: int, spots: Any, blocks: Any) -> Any:
+    """Fill in the pixels of a step of some images (the first, how many), and their blocks.
 
     Returns:
         How many pixels and how many blocks there are.
     """
-    pixels = blocks = 0
-    top, bottom = max(0, (step - of.columns + of.lag) // of.lag), min(of.rows - 1, step // of.lag)
+    of, lag, sets, (first, count) = front.of, front.lag, front.net.sets, images
+    pixels = number = 0
+    top, bottom = max(0, (step - of.columns + lag) // lag), min(of.rows - 1, step // lag)
     for weights in range(sets):
-        room = 0
+        free = 0
         for row in range(top, bottom + 1):
-            column = step - of.lag * row
+            column = step - lag * row
             if sets > 1 and weights != row % 2 * 2 + column % 2:
                 continue
             for image in range(first, first + count):
-                if room == 0:
-                    block[blocks, 0], block[blocks, 1], block[blocks, 2] = pixels, 0, weights
-                    blocks, room = blocks + 1, LANES
-                pixel[pixels, 0], pixel[pixels, 1], pixel[pixels, 2] = image, row, column
-                pixel[pixels, 3] = view(of.roots, np.int64)[image] if of.roots else FREE
-                block[blocks - 1, 1] += 1
-                pixels, room = pixels + 1, room - 1
-    return pixels, blocks
+                if free == 0:
+                    blocks[number, 0], blocks[number, 1], blocks[number, 2] = pixels, 0, weights
+                    number, free = number + 1, LANES
+                spots[pixels, 0], spots[pixels, 1], spots[pixels, 2] = image, row, column
+                spots[pixels, ROOT] = view(of.roots, np.int64)[image] if of.roots else FREE
+                blocks[number - 1, 1] += 1
+                pixels, free = pixels + 1, free - 1
+    return pixels, number
 
 
 @njit
-def place_of(net: Local, of: Images, pixels: Pixels, lane: int, channel: int) -> Any:
-    """Where in an array `(N, C, H, W)` a channel of a pixel lies."""
-    where = view(pixels.pixel, np.int64)
-    plane = where[PIXEL * lane] * net.channels + channel
-    return (plane * of.rows + where[PIXEL * lane + 1]) * of.columns + where[PIXEL * lane + 2]
+def place_of(front: Front, spot: Spot, channel: int) -> Any:
+    """Where in an array `(N, C, H, W)` a channel of a pixel is."""
+    return ((spot.image * front.net.channels + channel) * front.of.rows + spot.row) * front.of.columns + spot.column
 
 
 @njit
-def _know(net: Local, of: Images, pixels: Pixels, room: Room, channel: int) -> None:
-    """Tell the room what is known of a channel of some pixels: the value, or the number that draws it; and the rows."""
+def pixels_of(front: Front, blocks: Any, number: int, spots: Any, memory: int) -> Pixels:
+    """One of the blocks of a step."""
+    of = front.of
+    first = spots.ctypes.data + 8 * SPOT * blocks[number, 0]
+    rows, columns = of.rows + RADIUS, of.columns + 2 * RADIUS
+    return Pixels(blocks[number, 1], blocks[number, 2], first, of.around, rows, columns, of.label, memory)
+
+
+@njit
+def follow_values(front: Front, pixels: Pixels, workspace: Workspace) -> None:
+    """Go on to the rows of the trie behind the values of a block of pixels."""
+    if front.of.roots:
+        spots = view(pixels.spots, np.int64)
+        for lane in range(pixels.lanes):
+            at = SPOT * lane + ROOT
+            spots[at] = follow(rows_of(front), spots[at], int(workspace.value[lane]))
+
+
+@njit
+def _read_known(front: Front, pixels: Pixels, channel: int, workspace: Workspace) -> None:
+    """What is known of a channel of some pixels: the value, or the number that draws it; and the rows."""
+    of = front.of
     values, is_known, uniform = view(of.values, np.float32), view(of.is_known, np.uint8), view(of.uniform, np.float64)
-    where = view(pixels.pixel, np.int64)
     for lane in range(LANES):
-        room.target[lane], room.value[lane], room.rows[lane] = 0.5, 0, FREE
+        workspace.target[lane], workspace.value[lane], workspace.rows[lane] = 0.5, 0, FREE
         if lane < pixels.lanes:
-            room.rows[lane] = where[PIXEL * lane + 3]
-            at = place_of(net, of, pixels, lane, channel)
+            spot = spot_at(pixels, lane)
+            workspace.rows[lane] = spot.root
+            at = place_of(front, spot, channel)
             if of.is_known and is_known[at]:
-                room.target[lane], room.value[lane] = -1, values[at]
+                workspace.target[lane], workspace.value[lane] = -1, values[at]
             else:
-                row = where[PIXEL * lane] * of.rows + where[PIXEL * lane + 1]
-                room.target[lane] = uniform[(row * of.columns + where[PIXEL * lane + 2]) * net.channels + channel]
+                pixel = (spot.image * of.rows + spot.row) * of.columns + spot.column
+                workspace.target[lane] = uniform[pixel * front.net.channels + channel]
 
 
 @njit
-def _note(net: Local, output: Output, of: Images, pixels: Pixels, room: Room, found: Address, channel: int) -> None:
+def _write(front: Front, pixels: Pixels, channel: int, workspace: Workspace, parameters: Address) -> None:
     """Write values, and log probabilities and parameters if wanted."""
-    values, nats, shown = view(of.values, np.float32), view(of.log_prob, np.float32), view(of.found, np.float32)
-    parameters = view(address(found), np.float32)
+    of, count = front.of, front.output.parameters
+    values, nats, found = view(of.values, np.float32), view(of.log_prob, np.float32), view(of.found, np.float32)
+    of_lanes = view(address(parameters), np.float32)
     for lane in range(pixels.lanes):
-        at = place_of(net, of, pixels, lane, channel)
-        values[at] = room.value[lane]
+        at = place_of(front, spot_at(pixels, lane), channel)
+        values[at] = workspace.value[lane]
         if of.log_prob:
-            nats[at] = room.nats[lane]
+            nats[at] = workspace.nats[lane]
         if of.found:
             plane, inside = at // (of.rows * of.columns), at % (of.rows * of.columns)
-            for number in range(output.parameters):
-                to = (plane * output.parameters + number) * of.rows * of.columns + inside
-                shown[to] = parameters[number * LANES + lane]
+            for number in range(count):
+                found[(plane * count + number) * of.rows * of.columns + inside] = of_lanes[number * LANES + lane]
 
 
 @njit
-def pixels_of(net: Local, of: Images, block: Any, number: int, pixel: int, room: int) -> Pixels:
-    """One of the blocks of a step."""
-    rows, columns = of.rows + RADIUS, of.columns + 2 * RADIUS
-    place = pixel + 8 * PIXEL * block[number, 0]
-    return Pixels(block[number, 1], block[number, 2], place, of.around, rows, columns, of.label, room)
-
-
-@njit
-def go_on(of: Images, pixels: Pixels, room: Room) -> None:
-    """Go on to the row behind the values of a block of pixels."""
-    if of.roots:
-        where = view(pixels.pixel, np.int64)
-        for lane in range(pixels.lanes):
-            at = PIXEL * lane + 3
-            where[at] = follow(trees_of(of), where[at], int(room.value[lane]))
+def _decide(front: Front, pixels: Pixels, channel: int, workspace: Workspace) -> None:
+    """Draw a channel of a block of pixels, or keep what is known."""
+    parameters, temperature = find(front.net, pixels, channel), temperature_of(front.output)
+    _read_known(front, pixels, channel, workspace)
+    if front.of.roots:
+        weigh_restricted(front.output, rows_of(front), parameters, workspace, temperature)
+    else:
+        weigh(front.output, parameters, workspace, temperature)
+    choose(front.output, parameters, workspace, front.of.log_prob != 0)
+    _write(front, pixels, channel, workspace, parameters)
 
 
 @cfunc(TASK, cache=True)
-def advance_front(task: int, n: Any) -> None:
+def advance(task: int, integers: Any) -> None:
     """Walk some images through some steps."""
-    net, output, of = unpack(n)
+    job = read_job(integers)
+    front = read_front(job)
     first = task * IMAGES
-    count = min(IMAGES, of.images - first)
-    at_once = most(count, of.rows, of.columns, of.lag, net.sets)
-    pixel, block = np.empty((at_once[0], PIXEL), np.int64), np.empty((at_once[1], 3), np.int64)
-    room, features = make_room(output), np.zeros(layout(net).end * LANES, np.float32)
-    for step in range(of.first_step, of.end_step):
-        _, blocks = schedule(of, first, count, net.sets, step, pixel, block)
-        for number in range(blocks):
-            pixels = pixels_of(net, of, block, number, pixel.ctypes.data, address(pointer(features, 0)))
-            begin(net, pixels)
-            for channel in range(net.channels):
-                found = find(net, pixels, channel)
-                _know(net, of, pixels, room, channel)
-                if of.roots:
-                    weigh_within(output, trees_of(of), found, room, temperature_of(output))
-                else:
-                    weigh(output, found, room, temperature_of(output))
-                choose(output, found, room, of.log_prob != 0)
-                _note(net, output, of, pixels, room, found, channel)
-                go_on(of, pixels, room)
-                tell(net, pixels, channel, pointer(room.value, 0))
+    count = min(IMAGES, front.of.images - first)
+    at_once = most(count, front.of.rows, front.of.columns, front.lag, front.net.sets)
+    spots, blocks = np.empty((at_once[0], SPOT), np.int64), np.empty((at_once[1], BLOCK), np.int64)
+    workspace, memory = make_workspace(front.output), np.zeros(layout(front.net).end * LANES, np.float32)
+    for step in range(job.first, job.end):
+        _, of_step = schedule(front, (first, count), step, spots, blocks)
+        for number in range(of_step):
+            pixels = pixels_of(front, blocks, number, spots, address(pointer(memory, 0)))
+            begin(front.net, pixels)
+            for channel in range(front.net.channels):
+                _decide(front, pixels, channel, workspace)
+                follow_values(front, pixels, workspace)
+                take_up(front.net, pixels, channel, pointer(workspace.value, 0))
     # Numba frees an array after the last line that names it.
-    pixel[0, 0], features[0] = 0, 0
-
-
-def advance(
-    program: LocalProgram,
-    output: Output,
-    steps: tuple[int, int, int],
-    arrays: tuple[Array | None, ...],
-    support: Forest | None,
-) -> None:
-    """Walk images through some steps, on all threads.
-
-    Args:
-        program: Of the network.
-        output: Of a sub-pixel.
-        steps: The lag of the front, the first step and the end.
-        arrays: As `visit.walk` has them: images with their borders, values, ...
-        support: The rows of levels that can occur in each image.
-    """
-    values = arrays[1]
-    assert values is not None
-    threads.run(advance_front, -(-len(values) // IMAGES), integers_of(program, output, steps, arrays, support))
-
-
-FIXED = len(Local._fields) + len(Output._fields)
-"""How many integers come before those of `Images`."""
-
-
-def integers_of(
-    program: LocalProgram,
-    output: Output,
-    steps: tuple[int, int, int],
-    arrays: tuple[Array | None, ...],
-    support: Forest | None,
-) -> Array:
-    """What the compiled functions are told."""
-    *known, context = arrays
-    values = known[1]
-    assert values is not None
-    assert context is None
-    trees = (None,) * len(Forest._fields) if support is None else support
-    of = (len(values), *values.shape[2:], *steps, *(0 if a is None else a.ctypes.data for a in (*known, *trees)))
-    assert len(of) == len(Images._fields)
-    return np.array((*program.net, *output, *of), np.int64)
+    spots[0, 0], memory[0] = 0, 0

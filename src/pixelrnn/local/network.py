@@ -18,27 +18,26 @@ and colour by colour, with the residuals r of the earlier channels of the pixel,
 for each component k of a mixture of logistics, whose weights come from :math:`O^\pi_c u_c`. With copies, point masses
 on the values of the nearest neighbours join the mixture. With a grid, there is a bias for every place in squares of so
 many pixels, and a set of K and w for every place in squares of 2x2. An adaptive network also has, for each sub-pixel,
-the prediction of a least-squares fit in the pixels around it and its deviation there (`pixelrnn.local.squares`):
+the prediction of a least-squares fit in the pixels around it and its deviation there (`squares.py`):
 inputs of the heads, and a term of the means.
 
 It is none of the networks of the paper. The discretised logistics are those of `pixelrnn.outputs.logistic`.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pixelrnn.condition import Condition
 from pixelrnn.config import ModelConfig
 from pixelrnn.kernels.lazy import compiled_module
-from pixelrnn.masks import NEIGHBOURS, RADIUS
+from pixelrnn.local.geometry import CANDIDATES, NEIGHBOURS, OF_A_FIT, RADIUS, candidate_pairs
 from pixelrnn.nn.conv import free_weight
 
-__all__ = ["CANDIDATES", "LocalHead", "LocalNetwork", "candidate_pairs", "padded"]
-
-CANDIDATES = ((0, -1), (1, 0), (1, -1), (1, 1), (0, -2), (2, 0), (2, 1), (2, -1))
-"""Rows up and columns to the right of the neighbours whose values can be copied: W, N, NW, NE, WW, NN, NNE, NNW."""
+__all__ = ["LocalHead", "LocalNetwork", "padded"]
 
 
 def padded(x: Tensor) -> Tensor:
@@ -51,10 +50,6 @@ def padded(x: Tensor) -> Tensor:
     sides = (*above.shape[:-1], RADIUS)
     wide = torch.cat([above.expand(sides), x, x[..., -1:].expand(sides)], dim=-1)
     return F.pad(wide, (0, 0, RADIUS, 0), value=-1.0)
-
-
-OF_A_FIT = 3
-"""Inputs of a head that tell of a least-squares fit: the prediction twice, and its deviation."""
 
 
 class LocalNetwork(nn.Module):
@@ -83,9 +78,9 @@ class LocalNetwork(nn.Module):
         self.layers = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(config.layers))
         self.heads = nn.ModuleList(LocalHead(config, channel) for channel in range(channels))
 
-    def forward(self, x: Tensor, label: Tensor | None = None, context: Tensor | None = None) -> Tensor:
-        """Map images to parameters; see `pixelrnn.nn.network.Network`. There is no context."""
-        assert context is None
+    def forward(self, x: Tensor, condition: Condition = Condition()) -> Tensor:  # noqa: B008
+        """Map images to parameters; see `pixelrnn.nn.network.Network`. A context is not looked at."""
+        label = condition.label
         bordered = padded(x)
         fits = self._fits(bordered) if self.is_adaptive else None
         around = bordered.movedim(1, 3).contiguous()
@@ -111,7 +106,8 @@ class LocalNetwork(nn.Module):
             h = h + (self.label[label.clamp(min=0)] * has_label)[:, None, None]
         for layer in self.linears:
             h = h + layer(F.silu(h))
-        return self._by_channel(F.silu(h), x, sums[1:], west, activity, copied, fits)
+        seen = Seen(x, west, activity, fits)
+        return self._by_channel(F.silu(h), sums[1:], seen, copied)
 
     def _fits(self, around: Tensor) -> Tensor:
         """Least-squares predictions and their deviations, `(N, H, W, C, 2)`, of images with their borders."""
@@ -119,24 +115,14 @@ class LocalNetwork(nn.Module):
         plain = self._levels_of(around.detach()).to("cpu", torch.float32).numpy()
         return torch.from_numpy(squares.fit_images(plain, self.levels)).to(around)
 
-    def _by_channel(
-        self,
-        h: Tensor,
-        x: Tensor,
-        sums: Sequence[Tensor],
-        west: Tensor,
-        activity: Tensor,
-        copied: list[Tensor],
-        fits: Tensor | None,
-    ) -> Tensor:
+    def _by_channel(self, h: Tensor, sums: Sequence[Tensor], seen: "Seen", copied: list[Tensor]) -> Tensor:
         """The parameters, `(N, C, P, H, W)`, channel by channel."""
-        found: list[Tensor] = []
+        x, found = seen.x, list[Tensor]()
         residuals: list[Tensor] = []
         matches = [torch.ones_like(x[..., 0], dtype=torch.bool) for _ in copied]
         for channel, head in enumerate(self.by_channel):
-            fit = None if fits is None else fits[..., channel, :]
-            own = head(h, x, sums[channel], west, activity, residuals, matches, fit)
-            residuals += squeezed((x[..., channel : channel + 1] - head.mean(own)) / activity)
+            own = head(h, sums[channel], seen, residuals, matches)
+            residuals += squeezed((x[..., channel : channel + 1] - head.mean(own)) / seen.activity)
             values = [self._levels_of(candidate[..., channel]) for candidate in copied]
             found.append(torch.cat([own, *(value[..., None] for value in values)], dim=3))
             matches = [
@@ -144,8 +130,11 @@ class LocalNetwork(nn.Module):
             ]
         return torch.stack(found, dim=1).movedim(4, 2)
 
-    @property
-    def weights_of_a_pixel(self) -> int:
+    def hidden_matrices(self) -> list[nn.Parameter]:
+        """The weights that map features to features, which Muon's steps suit."""
+        return [parameter for parameter in self.layers.parameters() if parameter.ndim > 1 and len(parameter) > 1]
+
+    def multiplications(self) -> int:
         """How many weights are multiplied with something for every pixel."""
         parts = [self.first[0], *(head.linear[0] for head in self.by_channel), self.level, self.same]
         parts += [layer.weight for layer in self.linears]
@@ -168,12 +157,28 @@ class LocalNetwork(nn.Module):
         return ((x + 1) * ((self.levels - 1) / 2)).round()
 
 
+class Seen(NamedTuple):
+    """What is known of every pixel before its first channel.
+
+    Attributes:
+        x: `(N, H, W, C)` scaled images.
+        west: `(N, H, W, C)` western neighbours.
+        activity: `(N, H, W, 1)` local activity.
+        fits: `(N, H, W, C, 2)` least-squares predictions and their deviations, of an adaptive network.
+    """
+
+    x: Tensor
+    west: Tensor
+    activity: Tensor
+    fits: Tensor | None
+
+
 class LocalHead(nn.Module):
     """From the features of a pixel, and its earlier channels, to the parameters of one channel.
 
     Args:
         config: Of the model.
-        channel: Whose.
+        channel: The channel that it is for.
     """
 
     def __init__(self, config: ModelConfig, channel: int) -> None:
@@ -196,18 +201,10 @@ class LocalHead(nn.Module):
             self.out.bias[2 * k : 3 * k] = torch.linspace(-2.0, 1.0, k)
             self.out.bias[3 * k :] = -2.0
 
-    def forward(
-        self,
-        h: Tensor,
-        x: Tensor,
-        sums: Tensor,
-        west: Tensor,
-        activity: Tensor,
-        residuals: list[Tensor],
-        matches: list[Tensor],
-        fit: Tensor | None,
-    ) -> Tensor:
+    def forward(self, h: Tensor, sums: Tensor, seen: "Seen", residuals: list[Tensor], matches: list[Tensor]) -> Tensor:
         """Parameters `(N, H, W, 3K + M)`: logits, means and logarithms of scales; logits of the M copies."""
+        x, west, activity, fits = seen
+        fit = None if fits is None else fits[..., self.channel, :]
         u, c, k = self.features(h), self.channel, self.mixtures
         if self.earlier is not None:
             u = u + F.linear(torch.cat(residuals, dim=3), self.earlier)
@@ -269,8 +266,3 @@ def _tiled(place: Tensor, x: Tensor) -> Tensor:
 def squeezed(residual: Tensor) -> list[Tensor]:
     """A residual in units of the activity as two numbers between -1 and 1, for small and for large ones."""
     return [residual / (1 + residual.abs()), residual / (8 + residual.abs())]
-
-
-def candidate_pairs(copies: int) -> list[tuple[int, int]]:
-    """Pairs of candidates whose colours are compared: each with the first, and with the second."""
-    return [(i, j) for i in range(min(2, copies)) for j in range(i + 1, copies)]

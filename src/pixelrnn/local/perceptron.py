@@ -1,6 +1,6 @@
 r"""The local network in the compiled walk: what the engine is for the others, for a front of pixels at once.
 
-A local network keeps no state but the image itself, and sees `masks.RADIUS` rows and columns of it: so pixels of
+A local network keeps no state but the image itself, and sees `geometry.RADIUS` rows and columns of it: so pixels of
 many rows can be computed side by side, a pixel a lane. `front.py` says which. The same formulas as `network.py`,
 in plain float32 in a fixed order: what a pixel gets depends on the pixels that it sees only, bit by bit.
 """
@@ -14,7 +14,7 @@ from pixelrnn.kernels.functions import exp, log, rounded, sigmoid
 from pixelrnn.kernels.product import Matrix, strict_product
 from pixelrnn.kernels.vectors import LANES, Address, Vector, choose, clear, load, maximum, pointer, splat, store, view
 from pixelrnn.local import squares
-from pixelrnn.local.network import CANDIDATES, OF_A_FIT
+from pixelrnn.local.geometry import CANDIDATES, NEIGHBOURS, OF_A_FIT, RADIUS
 from pixelrnn.local.program import (
     ADAPT,
     COMMON,
@@ -30,7 +30,6 @@ from pixelrnn.local.program import (
     OF_HEAD,
     OUT,
     OUT_BIAS,
-    PIXEL,
     PLACE,
     SAME,
     SUMS,
@@ -38,13 +37,13 @@ from pixelrnn.local.program import (
     Pixels,
     in_front,
     layout,
+    spot_at,
     stride,
 )  # fmt: skip
-from pixelrnn.masks import NEIGHBOURS, RADIUS
-from pixelrnn.walk.distributions import highest_of
+from pixelrnn.outputs.workspace import highest_of
 from pixelrnn.walk.state import scaled
 
-__all__ = ["begin", "find", "tell"]
+__all__ = ["begin", "find", "take_up"]
 
 _ZERO, _ONE, _TWO, _EIGHT = np.array([0, 1, 2, 8], np.float32)
 
@@ -58,17 +57,16 @@ def _squares(net: Local, pixels: Pixels) -> squares.Squares:
 
 @njit
 def _windows(net: Local, pixels: Pixels, lane: int) -> Any:
-    """Addresses of the levels of a pixel's image, and of the windows of its row."""
-    where, planes = view(pixels.pixel, np.int64), net.channels * pixels.rows * pixels.columns
-    image, row = where[PIXEL * lane], where[PIXEL * lane + 1]
-    plain = pixels.around + 4 * (image * stride(net, pixels.rows, pixels.columns) + planes)
-    of_row = row % in_front(pixels.rows, pixels.columns) * squares.STARTS[net.channels]
-    return plain, plain + 4 * (planes + of_row)
+    """The position of a pixel in the levels of its image, and the address of the windows of its row."""
+    spot, planes = spot_at(pixels, lane), net.channels * pixels.rows * pixels.columns
+    plain = pixels.around + 4 * (spot.image * stride(net, pixels.rows, pixels.columns) + planes)
+    of_row = spot.row % in_front(pixels.rows, pixels.columns) * squares.STARTS[net.channels]
+    return squares.Position(plain, spot.row, spot.column), plain + 4 * (planes + of_row)
 
 
 @njit
-def _of(room: int, start: int) -> Address:
-    return pointer(room, start * LANES)
+def _of(memory: int, start: int) -> Address:
+    return pointer(memory, start * LANES)
 
 
 @njit
@@ -104,21 +102,21 @@ def _silu(to: Address, source: Address, count: int) -> None:
 def _gather(net: Local, pixels: Pixels) -> None:
     """Differences, western neighbours, and candidates of the pixels of a block."""
     place, plane, floats = layout(net), pixels.rows * pixels.columns, stride(net, pixels.rows, pixels.columns)
-    offsets, around, where = view(net.offsets, np.int64), view(pixels.around, np.float32), view(pixels.pixel, np.int64)
-    room = view(pixels.room, np.float32)
+    offsets, around = view(net.offsets, np.int64), view(pixels.around, np.float32)
+    memory = view(pixels.memory, np.float32)
     for lane in range(pixels.lanes):
-        image, row, column = where[PIXEL * lane], where[PIXEL * lane + 1], where[PIXEL * lane + 2]
+        image, row, column, _ = spot_at(pixels, lane)
         for channel in range(net.channels):
             at = image * floats + channel * plane + (row + RADIUS) * pixels.columns + column + RADIUS
             west = around[at - 1]
-            room[(place.west + channel) * LANES + lane] = west
+            memory[(place.west + channel) * LANES + lane] = west
             for n in range(net.neighbours + net.copies):
                 value = around[at - offsets[2 * n] * pixels.columns + offsets[2 * n + 1]]
                 if n < net.neighbours:
-                    room[(place.differences + channel * net.neighbours + n) * LANES + lane] = value - west
+                    memory[(place.differences + channel * net.neighbours + n) * LANES + lane] = value - west
                 else:
                     number = (n - net.neighbours) * net.channels + channel
-                    room[(place.candidates + number) * LANES + lane] = value
+                    memory[(place.candidates + number) * LANES + lane] = value
 
 
 @njit
@@ -127,23 +125,23 @@ def _absolute(x: Vector) -> Vector:
 
 
 @njit
-def _measure(net: Local, room: int) -> None:
+def _measure(net: Local, memory: int) -> None:
     """The local activity, and its logarithm."""
     place, total = layout(net), splat(_ZERO)
     for channel in range(net.channels):
-        d = _of(room, place.differences + channel * net.neighbours)
+        d = _of(memory, place.differences + channel * net.neighbours)
         north, north_west, north_east = load(d, NORTH * LANES), load(d, NORTH_WEST * LANES), load(d, NORTH_EAST * LANES)
         total = total + (_absolute(north_west) + _absolute(north - north_west) + _absolute(north - north_east))
     least = _TWO / np.float32(net.levels - 1)
     activity = total / splat(np.float32(net.channels)) + splat(least)
-    store(_of(room, place.activity), 0, activity)
-    store(_of(room, place.west + net.channels), 0, log(activity))
+    store(_of(memory, place.activity), 0, activity)
+    store(_of(memory, place.west + net.channels), 0, log(activity))
 
 
 @njit
 def _compare(net: Local, pixels: Pixels) -> None:
     """Which candidates have the same colour as another one."""
-    place, offsets, room = layout(net), view(net.offsets, np.int64), view(pixels.room, np.float32)
+    place, offsets, memory = layout(net), view(net.offsets, np.int64), view(pixels.memory, np.float32)
     for pair in range(net.pairs):
         n = net.neighbours + net.copies + pair
         i, j = offsets[2 * n] * net.channels, offsets[2 * n + 1] * net.channels
@@ -151,75 +149,73 @@ def _compare(net: Local, pixels: Pixels) -> None:
             is_same = True
             for channel in range(net.channels):
                 a, b = place.candidates + i + channel, place.candidates + j + channel
-                is_same &= room[a * LANES + lane] == room[b * LANES + lane]
-            room[(place.same + pair) * LANES + lane] = 1 if is_same else 0
+                is_same &= memory[a * LANES + lane] == memory[b * LANES + lane]
+            memory[(place.same + pair) * LANES + lane] = 1 if is_same else 0
     for m in range(net.copies):
-        store(_of(pixels.room, place.matches + m), 0, splat(_ONE))
+        store(_of(pixels.memory, place.matches + m), 0, splat(_ONE))
 
 
 @njit
 def _add_biases(net: Local, pixels: Pixels) -> None:
     """Add, lane by lane, the biases of a pixel's place in the grid and of its image's label."""
-    h, where, room = layout(net).h, view(pixels.pixel, np.int64), view(pixels.room, np.float32)
+    h, memory = layout(net).h, view(pixels.memory, np.float32)
     places, table = view(_part(net, PLACE), np.float32), view(_part(net, LABEL), np.float32)
     labels = view(pixels.label, np.int64)
     for lane in range(pixels.lanes):
-        number = where[PIXEL * lane + 1] % net.grid * net.grid + where[PIXEL * lane + 2] % net.grid
-        label = labels[where[PIXEL * lane]] if pixels.label else -1
+        spot = spot_at(pixels, lane)
+        number = spot.row % net.grid * net.grid + spot.column % net.grid
+        label = labels[spot.image] if pixels.label else -1
         for feature in range(net.hidden):
             value = places[number * net.hidden + feature]
             if label >= 0:
                 value += table[label * net.hidden + feature]
-            room[(h + feature) * LANES + lane] += value
+            memory[(h + feature) * LANES + lane] += value
 
 
 @njit
 def _slide(net: Local, pixels: Pixels) -> None:
     """Move the windows of the pixels' rows to them."""
-    where = view(pixels.pixel, np.int64)
     for lane in range(pixels.lanes):
-        plain, sums = _windows(net, pixels, lane)
-        row, column = where[PIXEL * lane + 1], where[PIXEL * lane + 2]
-        squares.slide(_squares(net, pixels), plain, row, column, sums, _of(pixels.room, layout(net).squares))
+        position, sums = _windows(net, pixels, lane)
+        squares.slide(_squares(net, pixels), position, sums, _of(pixels.memory, layout(net).squares))
 
 
 @njit
 def _fit(net: Local, pixels: Pixels, channel: int) -> None:
     """Predict a channel by least squares."""
-    where, place, sq = view(pixels.pixel, np.int64), layout(net), _squares(net, pixels)
-    room, fit = _of(pixels.room, place.squares), _of(pixels.room, place.fit)
+    place, sq = layout(net), _squares(net, pixels)
+    memory, fit = _of(pixels.memory, place.squares), _of(pixels.memory, place.fit)
     for lane in range(pixels.lanes):
-        plain, sums = _windows(net, pixels, lane)
-        row, column = where[PIXEL * lane + 1], where[PIXEL * lane + 2]
-        squares.gather(sq, channel, plain, row, column, sums, lane, room)
-    prediction, deviation = squares.predict(sq, channel, room)
-    activity = load(_of(pixels.room, place.activity), 0)
+        position, sums = _windows(net, pixels, lane)
+        squares.gather(sq, channel, position, sums, lane, memory)
+    prediction, deviation = squares.predict(sq, channel, memory)
+    activity = load(_of(pixels.memory, place.activity), 0)
     relative = prediction / activity
     store(fit, 0, relative / (splat(_ONE) + _absolute(relative)))
     store(fit, LANES, relative / (splat(_EIGHT) + _absolute(relative)))
-    store(fit, 2 * LANES, deviation - load(_of(pixels.room, place.west + net.channels), 0))
+    store(fit, 2 * LANES, deviation - load(_of(pixels.memory, place.west + net.channels), 0))
     store(fit, 3 * LANES, prediction)
 
 
 @njit
 def begin(net: Local, pixels: Pixels) -> None:
     """What comes before the first channel of a block of pixels: everything of the neighbourhood."""
-    place, room = layout(net), pixels.room
+    place, memory = layout(net), pixels.memory
     if net.is_adaptive:
         _slide(net, pixels)
     _gather(net, pixels)
-    _measure(net, room)
+    _measure(net, memory)
     _compare(net, pixels)
-    rows, inputs, h = net.hidden + net.channels * net.mixtures, net.channels * net.neighbours, _of(room, place.h)
+    rows, inputs, h = net.hidden + net.channels * net.mixtures, net.channels * net.neighbours, _of(memory, place.h)
     clear(h, rows * LANES)
-    _add_product(h, _part(net, SUMS) + 4 * pixels.weights * rows * inputs, _of(room, place.differences), rows, inputs)
-    activity = load(_of(room, place.activity), 0)
+    _add_product(h, _part(net, SUMS) + 4 * pixels.weights * rows * inputs, _of(memory, place.differences), rows, inputs)
+    activity = load(_of(memory, place.activity), 0)
     for j in range(0, net.hidden * LANES, LANES):
         store(h, j, load(h, j) / activity)
-    _add_product(h, _part(net, LEVEL), _of(room, place.west), net.hidden, net.channels + 1)
-    _add_product(h, _part(net, SAME), _of(room, place.same), net.hidden, net.pairs)
+    _add_product(h, _part(net, LEVEL), _of(memory, place.west), net.hidden, net.channels + 1)
+    _add_product(h, _part(net, SAME), _of(memory, place.same), net.hidden, net.pairs)
     _add_biases(net, pixels)
-    silu = _of(room, place.silu)
+    silu = _of(memory, place.silu)
     for layer in range(net.layers):
         weight = _part(net, LAYERS) + 4 * layer * net.hidden * (net.hidden + 1)
         bias = view(weight + 4 * net.hidden * net.hidden, np.float32)
@@ -231,17 +227,17 @@ def begin(net: Local, pixels: Pixels) -> None:
 
 
 @njit
-def _head(net: Local, room: int, channel: int) -> None:
+def _head(net: Local, memory: int, channel: int) -> None:
     """What the perceptron gives for a channel."""
     place, part, rows = layout(net), COMMON + OF_HEAD * channel, 3 * net.mixtures + net.copies
-    u, raw = _of(room, place.u), _of(room, place.raw)
+    u, raw = _of(memory, place.u), _of(memory, place.raw)
     _fill(u, _part(net, part + FEATURES_BIAS), net.head)
-    _add_product(u, _part(net, part + FEATURES), _of(room, place.silu), net.head, net.hidden)
+    _add_product(u, _part(net, part + FEATURES), _of(memory, place.silu), net.head, net.hidden)
     if channel:
-        _add_product(u, _part(net, part + EARLIER), _of(room, place.residuals), net.head, 2 * channel)
-        _add_product(u, _part(net, part + MATCH), _of(room, place.matches), net.head, net.copies)
+        _add_product(u, _part(net, part + EARLIER), _of(memory, place.residuals), net.head, 2 * channel)
+        _add_product(u, _part(net, part + MATCH), _of(memory, place.matches), net.head, net.copies)
     if net.is_adaptive:
-        _add_product(u, _part(net, part + ADAPT), _of(room, place.fit), net.head, OF_A_FIT)
+        _add_product(u, _part(net, part + ADAPT), _of(memory, place.fit), net.head, OF_A_FIT)
     _silu(u, u, net.head)
     _fill(raw, _part(net, part + OUT_BIAS), rows)
     _add_product(raw, _part(net, part + OUT), u, rows, net.head)
@@ -249,16 +245,16 @@ def _head(net: Local, room: int, channel: int) -> None:
 
 @njit
 def find(net: Local, pixels: Pixels, channel: int) -> Address:
-    """The parameters of a channel of a block of pixels, whose earlier channels were told."""
-    place, room, k = layout(net), pixels.room, net.mixtures
+    """The parameters of a channel of a block of pixels, whose earlier channels were taken up."""
+    place, memory, k = layout(net), pixels.memory, net.mixtures
     if net.is_adaptive:
         _fit(net, pixels, channel)
-    _head(net, room, channel)
-    to, raw = _of(room, place.parameters), _of(room, place.raw)
-    linear, changes = _of(room, place.h + net.hidden + channel * k), _of(room, place.changes)
+    _head(net, memory, channel)
+    to, raw = _of(memory, place.parameters), _of(memory, place.raw)
+    linear, changes = _of(memory, place.h + net.hidden + channel * k), _of(memory, place.changes)
     current = view(_part(net, COMMON + OF_HEAD * channel + CURRENT), np.float32)
-    activity, west = load(_of(room, place.activity), 0), load(_of(room, place.west + channel), 0)
-    log_activity = load(_of(room, place.west + net.channels), 0)
+    activity, west = load(_of(memory, place.activity), 0), load(_of(memory, place.west + channel), 0)
+    log_activity = load(_of(memory, place.west + net.channels), 0)
     for component in range(k):
         j = component * LANES
         mean = west + load(linear, j) + activity * load(raw, k * LANES + j)
@@ -266,13 +262,13 @@ def find(net: Local, pixels: Pixels, channel: int) -> Address:
             mean = mean + splat(current[component * channel + c]) * load(changes, c * LANES)
         if net.is_adaptive:
             share = view(_part(net, COMMON + OF_HEAD * channel + FIT), np.float32)[component]
-            mean = mean + splat(share) * load(_of(room, place.fit), OF_A_FIT * LANES)
+            mean = mean + splat(share) * load(_of(memory, place.fit), OF_A_FIT * LANES)
         store(to, j, load(raw, j))
         store(to, k * LANES + j, mean)
         store(to, 2 * k * LANES + j, log_activity + load(raw, 2 * k * LANES + j))
     half = splat(np.float32(net.levels - 1) / _TWO)
     for m in range(net.copies):
-        value = load(_of(room, place.candidates + m * net.channels + channel), 0)
+        value = load(_of(memory, place.candidates + m * net.channels + channel), 0)
         level = rounded((value + splat(_ONE)) * half)
         store(to, (3 * k + m) * LANES, load(raw, (3 * k + m) * LANES))
         store(to, (3 * k + net.copies + m) * LANES, level)
@@ -280,29 +276,29 @@ def find(net: Local, pixels: Pixels, channel: int) -> Address:
 
 
 @njit
-def tell(net: Local, pixels: Pixels, channel: int, levels: Address) -> None:
+def take_up(net: Local, pixels: Pixels, channel: int, levels: Address) -> None:
     """Take the values of a channel, in levels, of a block of pixels: into the image, and for the later channels."""
-    place, room = layout(net), pixels.room
+    place, memory = layout(net), pixels.memory
     value = scaled(load(levels, 0), net.levels)
-    store(_of(room, place.changes + channel), 0, value - load(_of(room, place.west + channel), 0))
-    residual = (value - _mean(net, room)) / load(_of(room, place.activity), 0)
-    to = _of(room, place.residuals + 2 * channel)
+    store(_of(memory, place.changes + channel), 0, value - load(_of(memory, place.west + channel), 0))
+    residual = (value - _mean(net, memory)) / load(_of(memory, place.activity), 0)
+    to = _of(memory, place.residuals + 2 * channel)
     store(to, 0, residual / (splat(_ONE) + _absolute(residual)))
     store(to, LANES, residual / (splat(_EIGHT) + _absolute(residual)))
     for m in range(net.copies):
-        match, candidate = _of(room, place.matches + m), _of(room, place.candidates + m * net.channels + channel)
+        match, candidate = _of(memory, place.matches + m), _of(memory, place.candidates + m * net.channels + channel)
         is_off = choose(splat(_ZERO), _absolute(load(candidate, 0) - value), splat(_ZERO), load(match, 0))
         store(match, 0, is_off)
-    floats, planes = stride(net, pixels.rows, pixels.columns), net.channels * pixels.rows * pixels.columns
-    _write(net, pixels, channel, value, pixels.around, floats)
+    _write(net, pixels, channel, value, pixels.around)
     if net.is_adaptive:
-        _write(net, pixels, channel, load(levels, 0), pixels.around + 4 * planes, floats)
+        planes = net.channels * pixels.rows * pixels.columns
+        _write(net, pixels, channel, load(levels, 0), pixels.around + 4 * planes)
 
 
 @njit
-def _mean(net: Local, room: int) -> Vector:
+def _mean(net: Local, memory: int) -> Vector:
     """The mean of the logistics whose parameters were found last."""
-    parameters, k = _of(room, layout(net).parameters), net.mixtures
+    parameters, k = _of(memory, layout(net).parameters), net.mixtures
     highest = highest_of(parameters, k)
     total, weighted = splat(_ZERO), splat(_ZERO)
     for j in range(0, k * LANES, LANES):
@@ -313,13 +309,13 @@ def _mean(net: Local, room: int) -> Vector:
 
 
 @njit
-def _write(net: Local, pixels: Pixels, channel: int, value: Vector, start: int, floats: int) -> None:
-    """Write values into images with their borders, of so many floats each."""
-    place, around, where = layout(net), view(start, np.float32), view(pixels.pixel, np.int64)
-    store(_of(pixels.room, place.u), 0, value)  # u is free again
-    values = view(pixels.room + 4 * place.u * LANES, np.float32)
+def _write(net: Local, pixels: Pixels, channel: int, value: Vector, start: int) -> None:
+    """Write values into images with their borders, of which the first begins at an address."""
+    place, around, floats = layout(net), view(start, np.float32), stride(net, pixels.rows, pixels.columns)
+    store(_of(pixels.memory, place.u), 0, value)  # u is free again
+    values = view(pixels.memory + 4 * place.u * LANES, np.float32)
     for lane in range(pixels.lanes):
-        image, row, column = where[PIXEL * lane], where[PIXEL * lane + 1], where[PIXEL * lane + 2]
+        image, row, column, _ = spot_at(pixels, lane)
         plane = image * floats + channel * pixels.rows * pixels.columns
         at = plane + (row + RADIUS) * pixels.columns + column + RADIUS
         around[at] = values[lane]

@@ -1,7 +1,7 @@
 r"""The program of a local network: its weights and sizes, and where the features of a block of pixels lie.
 
-A block has room for the features of up to `LANES` pixels, which have the same place in squares of 2x2: they share a set
-of weights. `local.py` computes with it, `front.py` says for which pixels.
+A block has memory for the features of up to `LANES` pixels, which have the same place in squares of 2x2: they share a
+set of weights. `perceptron.py` computes with it, `front.py` says for which pixels.
 """
 
 import dataclasses
@@ -12,30 +12,31 @@ import torch
 from numba import njit
 from torch import Tensor
 
+from pixelrnn.kernels.record import Float32, Int64, Record, reader
 from pixelrnn.kernels.vectors import LANES
 from pixelrnn.local import squares
-from pixelrnn.local.network import CANDIDATES, OF_A_FIT, LocalNetwork, candidate_pairs
-from pixelrnn.masks import FITTED_LAG, LAG, NEIGHBOURS, RADIUS
+from pixelrnn.local.geometry import CANDIDATES, FITTED_LAG, LAG, NEIGHBOURS, OF_A_FIT, RADIUS, candidate_pairs
+from pixelrnn.local.network import LocalNetwork
 from pixelrnn.walk.program import Array
 
 __all__ = [
-    "PIXEL",
     "Layout",
     "Local",
     "LocalProgram",
     "Pixels",
+    "Spot",
     "compile_local",
     "in_front",
     "layout",
     "most",
+    "read_spot",
+    "spot_at",
     "stride",
 ]
 
-PIXEL = 4  # integers of a pixel: image, row, column, and the row of its tree
-
 
 class Local(NamedTuple):
-    """Sizes of a local network, and addresses as integers of its weights and tables."""
+    """The record of a local network: its sizes, weights and tables; see `LocalProgram`."""
 
     channels: int
     levels: int
@@ -48,11 +49,11 @@ class Local(NamedTuple):
     grid: int
     sets: int
     neighbours: int
-    weights: int
-    places: int
-    offsets: int
     is_adaptive: int
-    fitted: int
+    weights: Float32
+    places: Int64
+    offsets: Int64
+    fitted: Int64
 
 
 # What `places` holds: where in the weights each part begins; after these come, for each channel, the parts of its head.
@@ -71,7 +72,7 @@ class LocalProgram:
         offsets: `(K + M + P, 2)` int64: rows up and columns to the right of neighbours and of candidates, and the
             candidates of each pair.
         fitted: int64, of `squares.offsets_of`.
-        sizes: Of the network; without addresses.
+        sizes: The fields of `Local` that are no addresses.
         classes: Number of labels; 0 if there are none.
     """
 
@@ -79,37 +80,29 @@ class LocalProgram:
     places: Array
     offsets: Array
     fitted: Array
-    sizes: Local
+    sizes: dict[str, int]
     classes: int
 
-    @property
-    def net(self) -> Local:
-        """The network, as the compiled functions know it."""
-        names = ("weights", "places", "offsets", "fitted")
-        return self.sizes._replace(**{name: getattr(self, name).ctypes.data for name in names})
+    def record(self) -> Record:
+        """The network, as compiled code knows it."""
+        return Record(
+            Local,
+            **self.sizes,
+            weights=self.weights,
+            places=self.places,
+            offsets=self.offsets,
+            fitted=self.fitted,
+        )
 
     @property
     def lag(self) -> int:
         """Columns by which a row of the front is behind the one above it."""
-        return FITTED_LAG if self.sizes.is_adaptive else LAG
+        return FITTED_LAG if self.sizes["is_adaptive"] else LAG
 
     @property
-    def floats(self) -> int:
-        """Of a pixel's features."""
-        return int(layout.py_func(self.sizes).end)
-
-    def states(self, images: int, rows: int, columns: int) -> Array:
-        """Room for scaled images with their borders, which hold what lies above them, and for what is fitted."""
-        sizes, bordered = self.sizes, (rows + RADIUS, columns + 2 * RADIUS)
-        states = np.zeros((images, stride.py_func(sizes, *bordered)), np.float32)
-        states[:, : sizes.channels * bordered[0] * bordered[1]] = -1
-        return states
-
-    def memory(self, images: int, rows: int, columns: int, levels: int) -> int:
-        """Bytes that a walk of images of a size takes, one by one asked for."""
-        pixels, blocks = most.py_func(images, rows, columns, self.lag, self.sizes.sets)
-        states = images * stride.py_func(self.sizes, rows + RADIUS, columns + 2 * RADIUS)
-        return int(4 * states + 4 * blocks * LANES * self.floats + 8 * pixels * (levels + 4))
+    def local(self) -> Local:
+        """The network, for functions that need no addresses."""
+        return Local(**self.sizes, weights=0, places=0, offsets=0, fitted=0)
 
 
 @torch.no_grad()
@@ -132,7 +125,7 @@ def compile_local(network: LocalNetwork) -> LocalProgram:
         places=np.cumsum([0, *(len(part) for part in flat[:-1])]).astype(np.int64),
         offsets=np.array([*NEIGHBOURS, *CANDIDATES[: network.copies], *pairs], np.int64),
         fitted=squares.offsets_of(len(heads)),
-        sizes=Local(
+        sizes=dict(
             channels=len(heads),
             levels=network.levels,
             hidden=len(network.level),
@@ -144,39 +137,53 @@ def compile_local(network: LocalNetwork) -> LocalProgram:
             grid=len(network.place),
             sets=len(network.first),
             neighbours=len(NEIGHBOURS),
-            weights=0,
-            places=0,
-            offsets=0,
             is_adaptive=int(network.is_adaptive),
-            fitted=0,
         ),
         classes=0 if network.label is None else len(network.label),
     )
 
 
+class Spot(NamedTuple):
+    """A pixel of the front: image, row and column, and the row of its image's trie."""
+
+    image: int
+    row: int
+    column: int
+    root: int
+
+
 class Pixels(NamedTuple):
-    """A block of pixels, and addresses as integers of where they lie.
+    """A block of pixels.
 
     Attributes:
-        lanes: How many of them have one.
+        lanes: How many lanes have one.
         weights: Number of their set of weights.
-        pixel: int64 `(lanes, PIXEL)`: image, row and column of each, and the row of its tree.
+        spots: Address of a `Spot` for each.
         around: float32 of each image, `stride` after the one before: scaled with its borders, `(C, rows, columns)`;
             then, of an adaptive network, its levels in the same way, and the windows of the rows of the front.
         rows: Of an image with its border.
         columns: Of an image with its borders.
         label: int64 of each image; 0 if there are none.
-        room: The features of the block.
+        memory: Address of the features of the block.
     """
 
     lanes: int
     weights: int
-    pixel: int
+    spots: int
     around: int
     rows: int
     columns: int
     label: int
-    room: int
+    memory: int
+
+
+read_spot = reader(Spot)
+
+
+@njit
+def spot_at(pixels: Pixels, lane: int) -> Spot:
+    """The pixel of a lane."""
+    return read_spot(pixels.spots + 8 * 4 * lane)  # type: ignore[no-any-return]
 
 
 @njit
@@ -195,7 +202,7 @@ def in_front(rows: int, columns: int) -> Any:
 
 
 class Layout(NamedTuple):
-    """Where in the room of a block the features begin, in features; each has `LANES` floats.
+    """Where in the memory of a block the features begin, in features; each has `LANES` floats.
 
     Attributes:
         differences: Of the neighbours to the western one.
@@ -209,11 +216,11 @@ class Layout(NamedTuple):
         matches: Whether each candidate is right in all earlier channels.
         same: Whether the candidates of each pair are equal.
         fit: What is told of a least-squares fit: `OF_A_FIT` features, and the prediction.
-        squares: Room for it.
+        squares: Memory for it.
         u: The features of a channel.
         raw: What they give.
         parameters: Of the distribution.
-        end: Of the room.
+        end: Of the memory.
     """
 
     differences: int
@@ -236,7 +243,7 @@ class Layout(NamedTuple):
 
 @njit
 def layout(net: Local) -> Layout:
-    """The layout of a network's room."""
+    """The layout of a network's memory."""
     west = net.channels * net.neighbours
     activity = west + net.channels + 1
     h = activity + 1
@@ -247,13 +254,13 @@ def layout(net: Local) -> Layout:
     matches = candidates + net.copies * net.channels
     same = matches + net.copies
     fit = same + net.pairs
-    room = fit + (OF_A_FIT + 1 if net.is_adaptive else 0)
-    u = room + (squares.BLOCK // LANES if net.is_adaptive else 0)
+    fitting = fit + (OF_A_FIT + 1 if net.is_adaptive else 0)
+    u = fitting + (squares.BLOCK // LANES if net.is_adaptive else 0)
     raw = u + net.head
     parameters = raw + 3 * net.mixtures + net.copies
     end = parameters + 3 * net.mixtures + 2 * net.copies
     return Layout(
-        0, west, activity, h, silu, changes, residuals, candidates, matches, same, fit, room, u, raw, parameters, end
+        0, west, activity, h, silu, changes, residuals, candidates, matches, same, fit, fitting, u, raw, parameters, end
     )  # fmt: skip
 
 

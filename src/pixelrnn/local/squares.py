@@ -1,8 +1,8 @@
 r"""Least squares around each sub-pixel, so that a prediction learns from the image itself.
 
-With the D differences z of `masks.fitted` to the western neighbour (of the own channel and of the pixel's earlier
-channels), and the difference y of the sub-pixel itself, the pixels before it in `masks.WINDOWS`, each with its weight
-:math:`w` (those nearby count most), give
+With the D differences z of `geometry.fitted_differences` to the western neighbour (of the own channel and of the
+pixel's earlier channels), and the difference y of the sub-pixel itself, the pixels before it in `geometry.WINDOWS`,
+each with its weight :math:`w` (those nearby count most), give
 
 .. math:: \beta = (A + \lambda I)^{-1} b, \quad A = \sum w z z^T, \quad b = \sum w z y,
           \qquad \hat y = \beta^T z, \quad R = \sum w y^2 - b^T \beta.
@@ -21,6 +21,7 @@ from numba import cfunc, njit
 
 from pixelrnn.kernels import threads
 from pixelrnn.kernels.functions import log
+from pixelrnn.kernels.record import Float32, Int64, Record, reader
 from pixelrnn.kernels.threads import TASK
 from pixelrnn.kernels.vectors import (
     LANES,
@@ -35,13 +36,15 @@ from pixelrnn.kernels.vectors import (
     store,
     view,
 )
-from pixelrnn.masks import RADIUS, WINDOW, WINDOWS, fitted
+from pixelrnn.local.geometry import RADIUS, WINDOW, WINDOWS, fitted_differences
 
-__all__ = ["BLOCK", "STARTS", "Squares", "fit_images", "gather", "offsets_of", "predict", "slide"]
+__all__ = [
+    "BLOCK", "STARTS", "Position", "Squares", "fit_images", "gather", "offsets_of", "predict", "slide",
+]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-COUNTS = np.array([len(fitted(channel)) for channel in range(4)])
+COUNTS = np.array([len(fitted_differences(channel)) for channel in range(4)])
 WIDTHS = np.array([padded(count + 1) for count in COUNTS])  # of a row of a matrix: of the differences, and the target
 MATRICES = (COUNTS + 1) * WIDTHS
 ROWS = COUNTS[-1] + 1
@@ -52,8 +55,9 @@ TRIANGLES = np.array([padded(count * (count + 1) // 2 + padded(count + 1)) for c
 STARTS = np.concatenate([[0], ((1 + KEPT * len(WINDOWS)) * TRIANGLES).cumsum()])
 """Where in the floats of windows that move along a row those of each channel begin; how many they are in all."""
 
+MOST_LEVELS = 256
 RIDGE = np.float32(32)  # levels squared
-ROOM = WIDTHS[-1] + MATRICES[-1] + TRIANGLES[-1]
+WORKSPACE = WIDTHS[-1] + MATRICES[-1] + TRIANGLES[-1]
 """Floats for `slide`: differences, a matrix and a triangle."""
 
 BLOCK = (ROWS + 1 + ROWS * ROWS + 2 * ROWS) * LANES
@@ -65,36 +69,44 @@ _ZERO, _ONE, _HALF = np.array([0, 1, 0.5], np.float32)
 
 
 class Squares(NamedTuple):
-    """Sizes, and the address of the int64 table that `offsets_of` makes.
+    """Sizes, and the table that `offsets_of` makes.
 
     Attributes:
         channels: Of an image.
         levels: Of a sub-pixel, up to 256.
         rows: Of a plane with its border.
         columns: Of a plane with its borders.
-        offsets: Address.
+        offsets: Address of the table.
     """
 
     channels: int
     levels: int
     rows: int
     columns: int
-    offsets: int
+    offsets: Int64
+
+
+class Position(NamedTuple):
+    """A pixel: the address of the float32 levels of its image with their borders, its row and its column."""
+
+    plain: int
+    row: int
+    column: int
 
 
 def offsets_of(channels: int) -> Array:
     """Of each difference of each channel its channel, rows up and columns to the right."""
     table = np.zeros((channels, ROWS, 3), np.int64)
     for channel in range(channels):
-        table[channel, : COUNTS[channel]] = fitted(channel)
+        table[channel, : COUNTS[channel]] = fitted_differences(channel)
     return table
 
 
 @njit
-def _differences(sq: Squares, channel: int, plain: int, row: int, column: int, to: Address, step: int) -> None:
+def _differences(sq: Squares, channel: int, position: Position, to: Address, step: int) -> None:
     """Write the differences of a pixel, each `step` floats after the one before; the target comes last."""
-    offsets, values, count = view(sq.offsets, np.int64), view(plain, np.float32), COUNTS[channel]
-    plane, here = sq.rows * sq.columns, (row + RADIUS) * sq.columns + column + RADIUS
+    offsets, values, count = view(sq.offsets, np.int64), view(position.plain, np.float32), COUNTS[channel]
+    plane, here = sq.rows * sq.columns, (position.row + RADIUS) * sq.columns + position.column + RADIUS
     for i in range(count):
         at = 3 * (ROWS * channel + i)
         of_channel = offsets[at] * plane + here
@@ -138,49 +150,49 @@ def _kept(channel: int, sums: Address, column: int, window: int) -> Address:
 
 
 @njit
-def _keep_column(sq: Squares, channel: int, plain: int, row: int, column: int, sums: Address, z: Address) -> None:
-    """Find the sums of a column of the rows above, window by window: each is higher than the one before."""
+def _keep_column(sq: Squares, channel: int, position: Position, sums: Address, z: Address) -> None:
+    """Find the sums of a column of the rows above a pixel, window by window: each is higher than the one before."""
+    plain, row, column = position
     up, matrix = 0, pointer(z, WIDTHS[-1])
     clear(matrix, MATRICES[channel])
     for window in range(len(RADII)):
         while up < min(RADII[window], row):
             up += 1
-            _differences(sq, channel, plain, row - up, column, z, 1)
+            _differences(sq, channel, Position(plain, row - up, column), z, 1)
             _add_products(channel, matrix, z, _ONE)
         _pack(channel, _kept(channel, sums, column, window), matrix)
 
 
 @njit
-def slide(sq: Squares, plain: int, row: int, column: int, sums: int, room: Address) -> None:
+def slide(sq: Squares, position: Position, sums: int, workspace: Address) -> None:
     """Move the windows of a row to a pixel, which were at the pixel before or nowhere.
 
     Args:
         sq: Sizes.
-        plain: Address of the float32 levels of an image with its borders.
-        row: Of the pixel.
-        column: Of the pixel.
+        position: Of the pixel.
         sums: Address of the row's floats, `STARTS[channels]`.
-        room: `ROOM` floats.
+        workspace: `WORKSPACE` floats.
     """
-    width, matrix = sq.columns - 2 * RADIUS, pointer(room, WIDTHS[-1])
+    plain, row, column = position
+    width, matrix = sq.columns - 2 * RADIUS, pointer(workspace, WIDTHS[-1])
     packed = pointer(matrix, MATRICES[-1])
     for channel in range(sq.channels):
         own = pointer(sums, STARTS[channel])
-        clear(room, WIDTHS[-1])
+        clear(workspace, WIDTHS[-1])
         if column == 0:
-            _begin(sq, channel, plain, row, own, room)
+            _begin(sq, channel, position, own, workspace)
         if column + WINDOW < width:
-            _keep_column(sq, channel, plain, row, column + WINDOW, own, room)
+            _keep_column(sq, channel, Position(plain, row, column + WINDOW), own, workspace)
         clear(matrix, MATRICES[channel])  # of the pixels of the row itself
         if column > 0:
-            _differences(sq, channel, plain, row, column - 1, room, 1)
-            _add_products(channel, matrix, room, WEIGHTS.sum())
+            _differences(sq, channel, Position(plain, row, column - 1), workspace, 1)
+            _add_products(channel, matrix, workspace, WEIGHTS.sum())
         for window in range(len(RADII)):
             coming, gone, weight = column + RADII[window], column - RADII[window] - 1, WEIGHTS[window]
             if gone >= 0:  # before another one comes, so that the sums stay small
                 _add(channel, own, _kept(channel, own, gone, window), -weight)
-                _differences(sq, channel, plain, row, gone, room, 1)
-                _add_products(channel, matrix, room, -weight)
+                _differences(sq, channel, Position(plain, row, gone), workspace, 1)
+                _add_products(channel, matrix, workspace, -weight)
             if coming < width:
                 _add(channel, own, _kept(channel, own, coming, window), weight)
         _pack(channel, packed, matrix)
@@ -188,11 +200,11 @@ def slide(sq: Squares, plain: int, row: int, column: int, sums: int, room: Addre
 
 
 @njit
-def _begin(sq: Squares, channel: int, plain: int, row: int, own: Address, room: Address) -> None:
+def _begin(sq: Squares, channel: int, position: Position, own: Address, workspace: Address) -> None:
     """The windows of a row's first pixel, without their last columns."""
     clear(own, TRIANGLES[channel])
     for column in range(min(WINDOW, sq.columns - 2 * RADIUS)):
-        _keep_column(sq, channel, plain, row, column, own, room)
+        _keep_column(sq, channel, Position(position.plain, position.row, column), own, workspace)
         for window in range(len(RADII)):
             if column < RADII[window]:
                 _add(channel, own, _kept(channel, own, column, window), WEIGHTS[window])
@@ -230,20 +242,20 @@ def _factorise(matrix: Address, size: int, pivots: Address) -> None:
 
 
 @njit
-def predict(sq: Squares, channel: int, room: Address) -> tuple[Vector, Vector]:
+def predict(sq: Squares, channel: int, workspace: Address) -> tuple[Vector, Vector]:
     """The predicted difference to the western neighbour of lanes of pixels, and the logarithm of its deviation.
 
     Args:
         sq: Sizes.
         channel: Which.
-        room: Begins with what `gather` wrote; `BLOCK` floats.
+        workspace: Begins with what `gather` wrote; `BLOCK` floats.
 
     Returns:
         In units of the scaled images, whose levels are spread over [-1, 1].
     """
     count = COUNTS[channel]
     size = count + 1
-    z, weight, matrix = room, load(room, ROWS * LANES), pointer(room, (ROWS + 1) * LANES)
+    z, weight, matrix = workspace, load(workspace, ROWS * LANES), pointer(workspace, (ROWS + 1) * LANES)
     pivots = pointer(matrix, ROWS * ROWS * LANES)
     for i in range(count):
         at = (i * size + i) * LANES
@@ -265,52 +277,60 @@ def predict(sq: Squares, channel: int, room: Address) -> tuple[Vector, Vector]:
 
 
 @njit
-def gather(sq: Squares, channel: int, plain: int, row: int, column: int, sums: int, lane: int, room: Address) -> None:
+def gather(sq: Squares, channel: int, position: Position, sums: int, lane: int, workspace: Address) -> None:
     """Write differences and sums of a pixel into its lane, for `predict`."""
     size = COUNTS[channel] + 1
-    _differences(sq, channel, plain, row, column, pointer(room, lane), LANES)
-    room[ROWS * LANES + lane] = weight_in_windows(sq, row, column)
-    own, matrix = pointer(sums, STARTS[channel]), pointer(room, (ROWS + 1) * LANES)
+    _differences(sq, channel, position, pointer(workspace, lane), LANES)
+    workspace[ROWS * LANES + lane] = weight_in_windows(sq, position.row, position.column)
+    own, matrix = pointer(sums, STARTS[channel]), pointer(workspace, (ROWS + 1) * LANES)
     for i in range(size):
         for j in range(i + 1):
             matrix[(i * size + j) * LANES + lane] = own[i * (i + 1) // 2 + j]
 
 
 class _Images(NamedTuple):
-    """Images with their borders in float32 levels, `(N, C, rows, columns)`, and what is found, `(N, H, W, C, 2)`."""
+    """Images with their borders in levels, `(N, C, rows, columns)`, and what is found, `(N, H, W, C, 2)`."""
 
-    images: int
-    plain: int
-    found: int
+    squares: int
+    plain: Float32
+    found: Float32
+
+
+_read_squares, _read_images = reader(Squares), reader(_Images)
 
 
 @cfunc(TASK, cache=True)
 def _fit_rows(task: int, n: Any) -> None:
     """Some rows of an image, a lane for each."""
-    sq, of = Squares(n[0], n[1], n[2], n[3], n[4]), _Images(n[5], n[6], n[7])
+    of = _read_images(n)
+    sq = _read_squares(of.squares)
     height, width = sq.rows - RADIUS, sq.columns - 2 * RADIUS
     blocks = (height + LANES - 1) // LANES
     image, top = task // blocks, task % blocks * LANES
     plain = of.plain + 4 * image * sq.channels * sq.rows * sq.columns
     floats, found = STARTS[sq.channels], view(of.found, np.float32)
-    sums, room, z = np.zeros(LANES * floats, np.float32), np.zeros(BLOCK, np.float32), np.zeros(ROOM, np.float32)
+    sums, workspace, z = (
+        np.zeros(LANES * floats, np.float32),
+        np.zeros(BLOCK, np.float32),
+        np.zeros(WORKSPACE, np.float32),
+    )
     deviations = np.zeros(2 * LANES, np.float32)
     lanes = min(LANES, height - top)
     for column in range(width):
         for lane in range(lanes):
-            slide(sq, plain, top + lane, column, sums.ctypes.data + 4 * lane * floats, pointer(z, 0))
+            slide(sq, Position(plain, top + lane, column), sums.ctypes.data + 4 * lane * floats, pointer(z, 0))
         for channel in range(sq.channels):
             for lane in range(lanes):
                 at = sums.ctypes.data + 4 * lane * floats
-                gather(sq, channel, plain, top + lane, column, at, lane, pointer(room, 0))
-            prediction, deviation = predict(sq, channel, pointer(room, 0))
+                gather(sq, channel, Position(plain, top + lane, column), at, lane, pointer(workspace, 0))
+            prediction, deviation = predict(sq, channel, pointer(workspace, 0))
             store(pointer(deviations, 0), 0, prediction)
             store(pointer(deviations, 0), LANES, deviation)
             for lane in range(lanes):
                 place = 2 * (((image * height + top + lane) * width + column) * sq.channels + channel)
                 found[place], found[place + 1] = deviations[lane], deviations[LANES + lane]
     # Numba frees an array after the last line that names it.
-    sums[0], room[0], z[0] = 0, 0, 0
+    sums[0], workspace[0], z[0] = 0, 0, 0
 
 
 def fit_images(plain: Array, levels: int) -> Array:
@@ -325,10 +345,11 @@ def fit_images(plain: Array, levels: int) -> Array:
         in the window, in units of scaled images.
     """
     images, channels, rows, columns = plain.shape
-    assert levels <= 256
+    if levels > MOST_LEVELS:
+        raise ValueError(f"levels is {levels}; at most {MOST_LEVELS} keep the sums exact")
     plain = np.ascontiguousarray(plain, np.float32)
     found = np.empty((images, rows - RADIUS, columns - 2 * RADIUS, channels, 2), np.float32)
-    offsets = offsets_of(channels)
-    numbers = (channels, levels, rows, columns, offsets.ctypes.data, images, plain.ctypes.data, found.ctypes.data)
-    threads.run(_fit_rows, images * -(-(rows - RADIUS) // LANES), np.array(numbers, np.int64))
+    sizes = Record(Squares, channels=channels, levels=levels, rows=rows, columns=columns, offsets=offsets_of(channels))
+    record = Record(_Images, squares=sizes, plain=plain, found=found)
+    threads.run(_fit_rows, images * -(-(rows - RADIUS) // LANES), record.integers)
     return found

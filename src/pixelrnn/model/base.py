@@ -9,40 +9,32 @@ Shapes: N images, C channels, H rows, W columns. Logarithms are natural (nats).
 import abc
 import math
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from pixelrnn import zoo
-from pixelrnn.colours.support import Forest
-from pixelrnn.config import ModelConfig
+from pixelrnn.condition import Condition
+from pixelrnn.config import ModelConfig, Sampling
 from pixelrnn.errors import ConfigError, DataError
-from pixelrnn.kernels.lazy import compiled_module
-from pixelrnn.model import condition
-from pixelrnn.model.condition import Supports
-from pixelrnn.model.sampling import AbstractWalker, Drawing, Group
-from pixelrnn.progress import part
+from pixelrnn.model.completion import Completion, Effort, fill
+from pixelrnn.model.condition import (
+    Supports,
+    as_partly_known,
+    check_condition,
+    planes_of_known,
+    require_inside,
+)
+from pixelrnn.model.sampling import AbstractWalker
+from pixelrnn.progress import Callback, Reporter
 from pixelrnn.runs import files
 from pixelrnn.runs.card import push_to_hub
 from pixelrnn.runs.names import CONFIG, MODEL
 
-__all__ = ["AbstractImageModel", "Completion"]
-
-
-class Completion(NamedTuple):
-    """What `complete` returns.
-
-    Attributes:
-        images: `(N, C, H, W)`, as from `sample`; known values are those given.
-        log_known: `(N,)` float64: estimates of log p(known values) in nats.
-    """
-
-    images: Tensor
-    log_known: Tensor
+__all__ = ["AbstractImageModel"]
 
 
 class AbstractImageModel(nn.Module, abc.ABC):
@@ -91,11 +83,11 @@ class AbstractImageModel(nn.Module, abc.ABC):
         """
 
     @abc.abstractmethod
-    def _walker(self, size: tuple[int, int], drawing: Drawing) -> AbstractWalker:
+    def walker(self, size: tuple[int, int], sampling: Sampling) -> AbstractWalker:
         """The raster face for images of a size."""
 
     @abc.abstractmethod
-    def _in_order(self, mask: Tensor) -> Tensor:
+    def in_order(self, mask: Tensor) -> Tensor:
         """A mask `(N, C, H, W)` of sub-pixels as `(N, D)`, in the order in which they are drawn."""
 
     def log_prob(
@@ -138,7 +130,7 @@ class AbstractImageModel(nn.Module, abc.ABC):
         """
         classes = self.config.classes
         if classes == 0:
-            raise ConfigError("the model has no classes; train it on labelled images with labels=True (--labels)")
+            raise ConfigError("the model has no classes; train it on labelled images with `labels`")
         prior = torch.ones(classes) if prior is None else torch.as_tensor(prior)
         if prior.shape != (classes,) or not bool((prior >= 0).all() and prior.sum() > 0 and prior.isfinite().all()):
             raise DataError(f"prior has shape {tuple(prior.shape)}; {classes} numbers of 0 and above are needed")
@@ -176,7 +168,7 @@ class AbstractImageModel(nn.Module, abc.ABC):
         top_p: float = 1.0,
         seed: int | None = None,
         batch: int = 256,
-        callback: Callable[[float], None] | None = None,
+        callback: Callback | None = None,
     ) -> Tensor:
         r"""Draw images, sub-pixel by sub-pixel, by the compiled walk on the CPU.
 
@@ -195,7 +187,7 @@ class AbstractImageModel(nn.Module, abc.ABC):
             top_p: Draw from the likeliest values that together have this probability only, 0 < p <= 1.
             seed: Non-negative; if not given, one is drawn.
             batch: Images walked at once.
-            callback: Called with the finished share, 0 .. 1, after every row; an exception from it ends the walk.
+            callback: Told the progress after every row; see `pixelrnn.progress.Callback`.
 
         Returns:
             `(n, C, H, W)` uint8 (int64 above 256 levels, floats for a continuous model).
@@ -207,18 +199,18 @@ class AbstractImageModel(nn.Module, abc.ABC):
         """
         if n < 1:
             raise ConfigError(f"n is {n}; at least 1 is needed")
-        given = condition.context(self.config, context, n, size)
-        if given is not None:
+        given = check_condition(self.config, Condition(label, context, support), n, size)
+        if given.context is not None:
             ratio = self.config.context_ratio
-            size = given.shape[2] * ratio[0], given.shape[3] * ratio[1]
+            size = given.context.shape[2] * ratio[0], given.context.shape[3] * ratio[1]
         height, width = size or self.config.shape[1:]
         for name, value in (("height", height), ("width", width)):
             if value < 1:
                 raise ConfigError(f"{name} is {value}; at least 1 is needed")
-        drawing = self._drawing(temperature, top_k, top_p, seed)
+        sampling = self._sampling(seed, temperature=temperature, top_k=top_k, top_p=top_p)
         x = torch.zeros(n, self.config.shape[0], height, width, dtype=torch.uint8)
-        conditioned = condition.label(self.config, label, n), given, condition.support(self.config, support, n)
-        return self._fill(x, torch.zeros_like(x, dtype=torch.bool), *conditioned, 1, drawing, batch, callback).images
+        known = torch.zeros_like(x, dtype=torch.bool)
+        return fill(self, x, known, given, Effort(sampling, batch=batch), Reporter(callback)).images
 
     def complete(
         self,
@@ -234,7 +226,7 @@ class AbstractImageModel(nn.Module, abc.ABC):
         top_p: float = 1.0,
         seed: int | None = None,
         batch: int = 256,
-        callback: Callable[[float], None] | None = None,
+        callback: Callback | None = None,
     ) -> Completion:
         r"""Draw what is not known of images, given what is.
 
@@ -277,70 +269,20 @@ class AbstractImageModel(nn.Module, abc.ABC):
         """
         if particles < 1:
             raise ConfigError(f"particles is {particles}; at least 1 is needed")
-        x, known = condition.partly_known(self.config, x, known)
-        x = condition.known_planes(self.config, x, known)
-        given = condition.context(self.config, context, len(x), (x.shape[2], x.shape[3]))
-        labels = condition.label(self.config, label, len(x))
-        forest = condition.support(self.config, support, len(x))
-        if forest is not None:
-            condition.require_inside(forest, x, known)
-        drawing = self._drawing(temperature, top_k, top_p, seed)
-        return self._fill(x, known, labels, given, forest, particles, drawing, batch, callback)
+        x, known = as_partly_known(self.config, x, known)
+        x = planes_of_known(self.config, x, known)
+        given = check_condition(self.config, Condition(label, context, support), len(x), (x.shape[2], x.shape[3]))
+        if given.support is not None:
+            require_inside(given.support, x, known)
+        sampling = self._sampling(seed, temperature=temperature, top_k=top_k, top_p=top_p)
+        return fill(self, x, known, given, Effort(sampling, particles, batch), Reporter(callback))
 
-    def _drawing(self, temperature: float, top_k: int | None, top_p: float, seed: int | None) -> Drawing:
+    def _sampling(self, seed: int | None, **restrictions: Any) -> Sampling:
         seed = int(np.random.SeedSequence().entropy) % 2**63 if seed is None else seed  # type: ignore[arg-type]
-        drawing = Drawing(seed=seed, temperature=temperature, top_k=top_k, top_p=top_p)
-        if self.config.levels == 0 and (top_k is not None or top_p < 1):
+        sampling = Sampling(seed=seed, **restrictions)
+        if self.config.levels == 0 and sampling.is_restricted:
             raise ConfigError("top_k and top_p choose among levels; a continuous model has none")
-        return drawing
-
-    def _fill(
-        self,
-        x: Tensor,
-        known: Tensor,
-        labels: Tensor | None,
-        context: Tensor | None,
-        forest: Forest | None,
-        particles: int,
-        drawing: Drawing,
-        batch: int,
-        callback: Callable[[float], None] | None,
-    ) -> Completion:
-        """Complete images, as planes, whose arguments were checked."""
-        n, levels = len(x), self.config.levels
-        if batch < 1:
-            raise ConfigError(f"batch is {batch}; at least 1 is needed")
-        if context is not None:
-            context = context.detach().cpu()
-            context = context.float() if context.is_floating_point() else context.long()
-        walk = compiled_module("pixelrnn.walk", "the walk")
-        walker = self._walker((x.shape[2], x.shape[3]), drawing)
-        order = self._in_order(known)
-        is_plain = ~(order & (~order).cummax(1).values).any(1).cpu().numpy()  # nothing known after anything unknown
-        particles = 1 if is_plain.all() else particles
-        values, log_known = x.detach().cpu().to(torch.float32).contiguous().numpy(), np.zeros(n)
-        filled = np.empty_like(values)
-        at_once = max(1, batch // particles)
-        for start in range(0, n, at_once):
-            images = range(start, min(start + at_once, n))
-            group = slice(images.start, images.stop)
-            cloud = walk.Cloud.of(values[group], particles)
-            given = Group(
-                images,
-                known[group].cpu().numpy(),
-                None if labels is None else np.repeat(labels[group].cpu().numpy(), particles),
-                None if context is None else np.repeat(context[group].numpy(), particles, axis=0),
-                None if forest is None else forest.of(np.repeat(np.arange(n)[group], particles)),
-            )
-            walker(cloud, given, part(callback, images.start / n, images.stop / n))
-            numbers = np.zeros(len(images))
-            if particles > 1:
-                # Where one particle is exact the first is taken, whatever the other images need.
-                numbers = np.where(is_plain[group], 0.0, drawing.numbers(images, 1, stream=(0, 0, 1))[:, 0])
-            filled[group], log_known[group] = cloud.chosen(numbers)
-        dtype = torch.float32 if levels == 0 else torch.uint8 if levels <= 256 else torch.int64
-        pictures = condition.pictured(self.config, torch.from_numpy(filled).to(dtype))
-        return Completion(pictures.to(self.device), torch.from_numpy(log_known))
+        return sampling
 
     @property
     def device(self) -> torch.device:

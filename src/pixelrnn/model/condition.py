@@ -1,4 +1,4 @@
-"""Checks of what a model is given: images, what is known of them, labels and context images.
+"""Checks of what a model is given: images, what is known of them, and the condition.
 
 Each function returns what the networks take, or raises an error that says what is allowed.
 """
@@ -9,24 +9,24 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from pixelrnn.colours.planes import find_planes, from_planes
-from pixelrnn.colours.support import OUTSIDE, Forest, Support, plant, rows_of
+from pixelrnn.colours import planes
+from pixelrnn.colours.support import OUTSIDE, Support, Trie, build_trie, rows_of
+from pixelrnn.condition import Condition
 from pixelrnn.config import ModelConfig
 from pixelrnn.errors import ConfigError, DataError
 
 __all__ = [
     "Supports",
-    "context",
-    "images",
-    "known_planes",
-    "label",
-    "partly_known",
-    "pictured",
-    "planes",
+    "as_contexts",
+    "as_partly_known",
+    "check_condition",
+    "check_images",
+    "planes_of_known",
     "require_inside",
-    "scaled",
-    "scaled_context",
-    "support",
+    "scale",
+    "scale_context",
+    "to_colours",
+    "to_planes",
 ]
 
 Supports = Support | Sequence[Support | None]
@@ -35,17 +35,17 @@ Supports = Support | Sequence[Support | None]
 WIDE = (torch.uint16, torch.uint32, torch.uint64)  # of which torch finds no minimum
 
 
-def scaled(config: ModelConfig, values: Tensor, dtype: torch.dtype) -> Tensor:
+def scale(config: ModelConfig, values: Tensor, dtype: torch.dtype) -> Tensor:
     """Images as the networks read them: levels spread over [-1, 1], continuous values as they are."""
     return 2 * values.to(dtype) / (config.levels - 1) - 1 if config.levels else values.to(dtype)
 
 
-def scaled_context(config: ModelConfig, values: Tensor, dtype: torch.dtype) -> Tensor:
+def scale_context(config: ModelConfig, values: Tensor, dtype: torch.dtype) -> Tensor:
     """Contexts as the networks read them: integer levels as those of images, floats as they are."""
-    return values.to(dtype) if values.is_floating_point() else scaled(config, values, dtype)
+    return values.to(dtype) if values.is_floating_point() else scale(config, values, dtype)
 
 
-def images(config: ModelConfig, x: Tensor) -> None:
+def check_images(config: ModelConfig, x: Tensor) -> None:
     """Check images.
 
     Raises:
@@ -64,7 +64,7 @@ def images(config: ModelConfig, x: Tensor) -> None:
     _levels("images", x, config.levels)
 
 
-def planes(config: ModelConfig, x: Tensor) -> tuple[Tensor, Tensor | None]:
+def to_planes(config: ModelConfig, x: Tensor) -> tuple[Tensor, Tensor | None]:
     """Checked images in the planes that the model is of, on their device.
 
     Returns:
@@ -72,11 +72,11 @@ def planes(config: ModelConfig, x: Tensor) -> tuple[Tensor, Tensor | None]:
     """
     if config.colours == "rgb":
         return x, None
-    found, is_found = find_planes(x.detach().cpu().movedim(1, 0).to(torch.uint8).numpy(), config.colours)
+    found, is_found = planes.find_planes(x.detach().cpu().movedim(1, 0).to(torch.uint8).numpy(), config.colours)
     return (torch.from_numpy(found).movedim(0, 1).to(x.device), torch.from_numpy(~is_found).to(x.device))
 
 
-def known_planes(config: ModelConfig, x: Tensor, known: Tensor) -> Tensor:
+def planes_of_known(config: ModelConfig, x: Tensor, known: Tensor) -> Tensor:
     """Images in planes where they are known, `(N, C, H, W)`; else 0.
 
     Raises:
@@ -86,18 +86,20 @@ def known_planes(config: ModelConfig, x: Tensor, known: Tensor) -> Tensor:
         return x
     if not bool((known == known[:, :1]).all()):
         raise DataError(f"known holds single channels of pixels; a model of {config.colours} colours needs whole ones")
-    found, is_impossible = planes(config, x)
+    found, is_impossible = to_planes(config, x)
     assert is_impossible is not None
     if bool((is_impossible & known[:, 0]).any()):
         raise DataError(f"known pixels have colours that never come from {config.colours}")
     return found * known
 
 
-def pictured(config: ModelConfig, x: Tensor) -> Tensor:
+def to_colours(config: ModelConfig, x: Tensor) -> Tensor:
     """Images from the planes that a model is of."""
     if config.colours == "rgb":
         return x
-    return torch.from_numpy(from_planes(x.cpu().movedim(1, 0).numpy(), config.colours)).movedim(0, 1).to(x.device)
+    return (
+        torch.from_numpy(planes.from_planes(x.cpu().movedim(1, 0).numpy(), config.colours)).movedim(0, 1).to(x.device)
+    )
 
 
 def _require_tensor(x: object) -> None:
@@ -114,7 +116,7 @@ def _levels(what: str, x: Tensor, levels: int) -> None:
         raise DataError(f"{what} hold values {low} .. {high}; this model has {levels} levels, 0 .. {levels - 1}")
 
 
-def partly_known(config: ModelConfig, x: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+def as_partly_known(config: ModelConfig, x: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
     """Images whose unknown values are 0, and the mask `(N, C, H, W)` of what is known.
 
     Raises:
@@ -132,11 +134,33 @@ def partly_known(config: ModelConfig, x: Tensor, known: Tensor) -> tuple[Tensor,
             "(H, W), (C, H, W), (N, 1, H, W) or (N, C, H, W) are allowed"
         ) from None
     x = torch.where(mask, x, torch.zeros((), dtype=x.dtype, device=x.device))
-    images(config, x)
+    check_images(config, x)
     return x, mask
 
 
-def label(config: ModelConfig, given: int | Tensor | None, n: int) -> Tensor | None:
+def check_condition(config: ModelConfig, given: Condition, n: int, size: tuple[int, int] | None = None) -> Condition:
+    """What n images are given, as the model takes it.
+
+    Args:
+        config: Of the model.
+        given: Label: one for all images or `(n,)`; context: `(Cc, Hc, Wc)` for all or `(n, Cc, Hc, Wc)`; support: one
+            for all or one for each.
+        n: Number of images.
+        size: Height and width of the images, if that is settled.
+
+    Returns:
+        Labels `(n,)` int64, contexts `(n, Cc, Hc, Wc)`, and the trie of what can occur in the planes that the model is
+        of; None for what the model does not take.
+
+    Raises:
+        ConfigError: If something is needed and not given, or given to a model that takes none.
+        DataError: If something does not fit.
+    """
+    label, context, support = given
+    return Condition(_as_labels(config, label, n), as_contexts(config, context, n, size), _as_trie(config, support, n))
+
+
+def _as_labels(config: ModelConfig, given: int | Tensor | None, n: int) -> Tensor | None:
     """Labels `(n,)` int64, -1 for none; None if the model knows no labels.
 
     Raises:
@@ -152,7 +176,7 @@ def label(config: ModelConfig, given: int | Tensor | None, n: int) -> Tensor | N
     if given is None:
         if lowest == 0:
             raise ConfigError(
-                f"the model needs a label, 0 .. {classes - 1}: give label (--label); "
+                f"the model needs a label, 0 .. {classes - 1}: give `label`; "
                 "trained with label_dropout, it could do without"
             )
         given = -1
@@ -171,7 +195,7 @@ def label(config: ModelConfig, given: int | Tensor | None, n: int) -> Tensor | N
     return labels
 
 
-def context(config: ModelConfig, given: Tensor | None, n: int, size: tuple[int, int] | None) -> Tensor | None:
+def as_contexts(config: ModelConfig, given: Tensor | None, n: int, size: tuple[int, int] | None) -> Tensor | None:
     """Context images `(n, Cc, Hc, Wc)`; None if the model has no context.
 
     Args:
@@ -193,7 +217,7 @@ def context(config: ModelConfig, given: Tensor | None, n: int, size: tuple[int, 
     if given is None:
         raise ConfigError(
             f"the model needs a context image of {channels}x{rows}x{columns} (channels x height x width): "
-            "give context (--context)"
+            "give `context`"
         )
     ratio = config.context_ratio
     wanted = (channels, *((size[0] // ratio[0], size[1] // ratio[1]) if size else given.shape[-2:]))
@@ -215,7 +239,7 @@ def context(config: ModelConfig, given: Tensor | None, n: int, size: tuple[int, 
     return whole
 
 
-def support(config: ModelConfig, given: Supports | None, n: int) -> Forest | None:
+def _as_trie(config: ModelConfig, given: Supports | None, n: int) -> Trie | None:
     """The rows of levels that can occur in each of n images, in the planes that the model is of.
 
     Raises:
@@ -225,14 +249,14 @@ def support(config: ModelConfig, given: Supports | None, n: int) -> Forest | Non
     if given is None:
         return None
     if not config.takes_support:
-        raise ConfigError(f"a support is given, but architecture {config.architecture!r} takes none; 'local' does")
+        raise ConfigError(f"a support is given, but architecture {config.architecture!r} takes none")
     each = [given] * n if isinstance(given, Support) else list(given)
     if len(each) != n:
         raise DataError(f"{len(each)} supports are given; {n} are needed, or one for all images")
     if all(one is None for one in each):
         return None
     planar = {id(one): _planar(config, one) for one in each if one is not None}
-    return plant([None if one is None else planar[id(one)] for one in each])
+    return build_trie([None if one is None else planar[id(one)] for one in each])
 
 
 def _planar(config: ModelConfig, given: Support) -> Support:
@@ -244,17 +268,17 @@ def _planar(config: ModelConfig, given: Support) -> Support:
         )
     if config.colours == "rgb":
         return given
-    found, is_found = find_planes(given.colours.T, config.colours)
+    found, is_found = planes.find_planes(given.colours.T, config.colours)
     if not is_found.all():
         raise DataError(f"a support has colours that never come from {config.colours}")
     return Support(found.T)
 
 
-def require_inside(forest: Forest, x: Tensor, known: Tensor) -> None:
+def require_inside(trie: Trie, x: Tensor, known: Tensor) -> None:
     """Refuse known pixels whose colours cannot occur, and pixels that are known in part: `DataError`."""
-    has_support = torch.from_numpy(forest.roots >= 0).to(known.device)
+    has_support = torch.from_numpy(trie.roots >= 0).to(known.device)
     if not bool((known == known[:, :1])[has_support].all()):
         raise DataError("known holds single channels of pixels; with a support whole ones are needed")
-    is_outside = rows_of(forest, x.cpu().numpy())[:, -1] == OUTSIDE
+    is_outside = rows_of(trie, x.cpu().numpy())[:, -1] == OUTSIDE
     if (is_outside & known[:, 0].cpu().numpy()).any():
         raise DataError("known pixels have colours that the support does not allow")

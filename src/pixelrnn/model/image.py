@@ -10,7 +10,6 @@ Shapes: N images, C channels, H rows, W columns, P parameters of a sub-pixel. Lo
 
 import functools
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,17 +17,26 @@ import torch
 from torch import Tensor
 
 from pixelrnn import outputs
-from pixelrnn.config import ModelConfig, require_seed
+from pixelrnn.condition import Condition
+from pixelrnn.config import ModelConfig, Sampling, require_seed
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.kernels.lazy import compiled_module
 from pixelrnn.masks import COPIED
-from pixelrnn.model import condition
+from pixelrnn.model.architectures import architecture_of
 from pixelrnn.model.base import AbstractImageModel
-from pixelrnn.model.condition import Supports
-from pixelrnn.model.sampling import AbstractWalker, Array, Drawing, Group
-from pixelrnn.nn.network import build
+from pixelrnn.model.condition import (
+    Supports,
+    check_condition,
+    check_images,
+    scale,
+    scale_context,
+    to_planes,
+)
+from pixelrnn.model.programs import Programs
+from pixelrnn.model.sampling import AbstractWalker, Array, Walks, uniform_numbers
 from pixelrnn.outputs.logistic import LogisticMixture
-from pixelrnn.outputs.restricted import log_prob_within
+from pixelrnn.outputs.restricted import log_prob_restricted
+from pixelrnn.progress import Reporter
 
 __all__ = ["ImageModel"]
 
@@ -63,7 +71,8 @@ class ImageModel(AbstractImageModel):
         with torch.random.fork_rng(devices=[], enabled=seed is not None):
             if seed is not None:
                 torch.default_generator.manual_seed(seed)
-            self.network = build(config, self.output.start())
+            self.network = architecture_of(config).build(config, self.output.start())
+        self._programs = Programs()
 
     def forward(self, x: Tensor, label: int | Tensor | None = None, context: Tensor | None = None) -> Tensor:
         """Parameters of the distribution of every sub-pixel given the earlier ones and the condition.
@@ -76,18 +85,16 @@ class ImageModel(AbstractImageModel):
         Returns:
             `(N, C, P, H, W)` floats; `model.output` says what they mean. Those of planes, if the model has `colours`.
         """
-        return self._parameters_of(condition.planes(self.config, x)[0], label, context)
+        given = check_condition(self.config, Condition(label, context), len(x), (x.shape[2], x.shape[3]))
+        return self._parameters_of(to_planes(self.config, x)[0], given)
 
-    def _parameters_of(self, x: Tensor, label: int | Tensor | None, context: Tensor | None) -> Tensor:
-        """As `forward`, of planes."""
-        labels = condition.label(self.config, label, len(x))
-        given = condition.context(self.config, context, len(x), (x.shape[2], x.shape[3]))
+    def _parameters_of(self, x: Tensor, condition: Condition) -> Tensor:
+        """As `forward`, of planes and a checked condition."""
         dtype = next(self.parameters()).dtype
-        parameters: Tensor = self.network(
-            condition.scaled(self.config, x.to(self.device), dtype),
-            None if labels is None else labels.to(self.device),
-            None if given is None else condition.scaled_context(self.config, given.to(self.device), dtype),
-        )
+        given = condition.map(lambda part: part.to(self.device))
+        if given.context is not None:
+            given = given._replace(context=scale_context(self.config, given.context, dtype))
+        parameters: Tensor = self.network(scale(self.config, x.to(self.device), dtype), given)
         # In mixed precision the network computes in half, the distributions never.
         return parameters.float() if parameters.dtype in (torch.bfloat16, torch.float16) else parameters
 
@@ -104,15 +111,15 @@ class ImageModel(AbstractImageModel):
         Pixels that are copied from the context have probability one if they are equal to it, else zero. With `colours`
         the sub-pixels are those of the planes, and a colour that no planes give has probability zero.
         """
-        condition.images(self.config, x)
-        planes, is_impossible = condition.planes(self.config, x)
-        forest = condition.support(self.config, support, len(x))
-        parameters, planes = self._parameters_of(planes, label, context), planes.to(self.device)
-        if forest is None:
+        check_images(self.config, x)
+        planes, is_impossible = to_planes(self.config, x)
+        given = check_condition(self.config, Condition(label, context, support), len(x), (x.shape[2], x.shape[3]))
+        parameters, planes = self._parameters_of(planes, given), planes.to(self.device)
+        if given.support is None:
             nats = self.output.log_prob(parameters, planes)
         else:
             assert isinstance(self.output, LogisticMixture)
-            nats = log_prob_within(self.output, parameters, planes, forest)
+            nats = log_prob_restricted(self.output, parameters, planes, given.support)
         if is_impossible is not None:
             nats = nats.masked_fill(is_impossible.to(nats.device)[:, None], -math.inf)
         if self.config.copies_context and context is not None:
@@ -127,8 +134,8 @@ class ImageModel(AbstractImageModel):
         """The model itself, of every pixel; see `AbstractImageModel`."""
         return [(self, 1)]
 
-    def _in_order(self, mask: Tensor) -> Tensor:
-        # Raster order, colour by colour; what is copied from the context is given before.
+    def in_order(self, mask: Tensor) -> Tensor:
+        """Raster order, colour by colour; what is copied from the context is given before."""
         order = mask.permute(0, 2, 3, 1).flatten(1)
         if not self.config.copies_context:
             return order
@@ -136,76 +143,71 @@ class ImageModel(AbstractImageModel):
         copied[COPIED] = True
         return order[:, ~copied.permute(0, 2, 3, 1).flatten()]
 
-    def _walker(self, size: tuple[int, int], drawing: Drawing) -> AbstractWalker:
-        return self.walker(size, drawing, scale=0)
-
-    def walker(self, size: tuple[int, int], drawing: Drawing, *, scale: int) -> AbstractWalker:
+    def walker(self, size: tuple[int, int], sampling: Sampling, *, scale: int = 0) -> AbstractWalker:
         """The raster face for images of a size; each scale of a Multi-Scale model has random numbers of its own."""
-        walk = compiled_module("pixelrnn.walk", "the walk")
-        program, distribution = self.raster(
-            size, temperature=drawing.temperature, top_k=drawing.top_k or 0, top_p=drawing.top_p
-        )
-        return functools.partial(self._draw, walk.propagate, program, distribution, drawing, scale)
+        return functools.partial(self._draw, self.face(size, sampling), sampling.seed, scale)
 
-    def raster(self, size: tuple[int, int], **restrictions: Any) -> tuple[Any, Any]:
-        """The raster face: a `pixelrnn.walk.Program` for images of a size, and the `Distribution` of a sub-pixel.
+    def face(self, size: tuple[int, int], sampling: Sampling | None = None) -> Any:
+        """The raster face, a `pixelrnn.walk.protocol.AbstractFace`, for images of a height and a width.
 
         Args:
             size: Height and width.
-            restrictions: Temperature, top k and top p; none if not given.
-        """
-        walk = compiled_module("pixelrnn.walk", "the walk")
-        distribution = walk.Distribution(
-            output=self.config.resolved_output,
-            parameters=self.output.parameters,
-            levels=self.config.levels,
-            mixtures=self.config.mixtures,
-            copies=self.config.copies,
-            **restrictions,
-        )
-        return walk.compile_network(self.network, *size), distribution
+            sampling: Temperature, top k and top p; as the model has it if not given.
 
-    def _draw(
-        self,
-        propagate: Callable[..., None],
-        program: Any,
-        distribution: Any,
-        drawing: Drawing,
-        scale: int,
-        cloud: Any,
-        group: Group,
-        callback: Callable[[float], None] | None,
-    ) -> None:
-        particles, channels, height, width = cloud.values.shape[1:]
-        is_known = is_evidence = group.is_known
+        Raises:
+            ConfigError: If values of the output cannot be drawn.
+        """
+        distribution = compiled_module("pixelrnn.outputs.decide", "the walk").Distribution(
+            self.output, sampling or Sampling()
+        )
+        if not self.has_walk:
+            module = compiled_module("pixelrnn.walk.rerun", "the walk")
+            network = module.Rerun(self.config, self.network, self.output)
+            return module.Face(network, distribution, size)
+        module = compiled_module(architecture_of(self.config).face, f"the walk of {self.config.architecture}")
+        program = self._programs.find(self.network, size, lambda: module.lower(self.network, size))
+        return module.Face(program, distribution, size)
+
+    @property
+    def has_walk(self) -> bool:
+        """Whether network and output have a compiled walk, whose bits are the same on every machine."""
+        module = compiled_module("pixelrnn.outputs.decide", "the walk")
+        has_lowering = hasattr(self.network, "lower") or architecture_of(self.config).face != "pixelrnn.walk.face"
+        return bool(has_lowering and module.Distribution.takes(self.output))
+
+    def _draw(self, face: Any, seed: int, scale: int, particles: Any, walks: Walks, report: Reporter) -> None:
+        module = compiled_module("pixelrnn.walk.particles", "the walk")
+        count, channels, height, width = particles.values.shape[1:]
+        is_known = weighs = walks.is_known
+        given = walks.condition
         if self.config.copies_context:
-            is_known, is_evidence = _copy(cloud.values, is_known, group.context)
+            is_known, weighs = _copy(particles.values, is_known, given.context)
 
         def uniform(_: range) -> Array:
             each = [
-                drawing.numbers(group.images, height * width * channels, stream=(particle, 2 * scale, 0))
-                for particle in range(particles)
+                uniform_numbers(seed, walks.images, height * width * channels, stream=(particle, 2 * scale, 0))
+                for particle in range(count)
             ]
             return np.stack(each, axis=1).reshape(-1, height, width, channels)
 
-        propagate(
-            program,
-            distribution,
-            cloud,
-            is_known=is_known,
-            is_evidence=is_evidence,
-            uniform=uniform,
-            numbers=lambda: drawing.numbers(group.images, height * width, stream=(0, 2 * scale + 1, 0)),
-            label=group.label,
-            context=None if group.context is None else self.read_context(group.context),
-            support=group.support,
-            callback=callback,
+        def resampling() -> Array:
+            return uniform_numbers(seed, walks.images, height * width, stream=(0, 2 * scale + 1, 0))
+
+        module.advance(
+            face,
+            particles,
+            module.Evidence(is_known, weighs),
+            module.Randomness(uniform, resampling),
+            condition=self.read_condition(given),
+            report=report,
         )
 
-    def read_context(self, context: Array) -> Array:
-        """Context images as the network of the walk reads them."""
-        read: Array = condition.scaled_context(self.config, torch.from_numpy(context), torch.float32).numpy()
-        return np.ascontiguousarray(read)
+    def read_condition(self, condition: Condition) -> Condition:
+        """A condition in arrays, whose context is not scaled, as the network of the walk reads it."""
+        if condition.context is None:
+            return condition
+        read = scale_context(self.config, torch.from_numpy(condition.context), torch.float32).numpy()
+        return condition._replace(context=np.ascontiguousarray(read))
 
 
 def _copy(values: Array, is_known: Array, context: Array | None) -> tuple[Array, Array]:

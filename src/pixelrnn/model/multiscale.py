@@ -12,22 +12,22 @@ Each scale is an `ImageModel` (`copies_context`), which can be trained and used 
 import dataclasses
 import functools
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pixelrnn.config import ModelConfig
+from pixelrnn.condition import Condition
+from pixelrnn.config import ModelConfig, Sampling
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.masks import COPIED
-from pixelrnn.model import condition
 from pixelrnn.model.base import AbstractImageModel
-from pixelrnn.model.condition import Supports
+from pixelrnn.model.condition import Supports, check_condition, check_images
 from pixelrnn.model.image import ImageModel
-from pixelrnn.model.sampling import AbstractWalker, Drawing, Group
-from pixelrnn.progress import part
+from pixelrnn.model.sampling import AbstractWalker, Walks, uniform_numbers
+from pixelrnn.progress import Reporter
 
 __all__ = ["MultiScaleModel", "scale_configs"]
 
@@ -94,14 +94,13 @@ class MultiScaleModel(AbstractImageModel):
 
         See `AbstractImageModel`. The pixels of the smallest image come first, then those that the next one adds.
         """
-        condition.images(self.config, x)
-        condition.context(self.config, context, len(x), None)
-        condition.support(self.config, support, len(x))
+        check_images(self.config, x)
+        given = check_condition(self.config, Condition(label, context, support), len(x))
         self.require_size((x.shape[2], x.shape[3]))
         steps = self.steps
-        total = self.models[0].log_prob_map(x[..., :: steps[0], :: steps[0]], label=label)
+        total = self.models[0].log_prob_map(x[..., :: steps[0], :: steps[0]], label=given.label)
         for model, above, step in zip(self.models[1:], steps, steps[1:], strict=False):
-            nats = model.log_prob_map(x[..., ::step, ::step], label=label, context=x[..., ::above, ::above])
+            nats = model.log_prob_map(x[..., ::step, ::step], label=given.label, context=x[..., ::above, ::above])
             nats = nats.clone()
             nats[COPIED] = total
             total = nats
@@ -128,41 +127,37 @@ class MultiScaleModel(AbstractImageModel):
         if size[0] % step or size[1] % step:
             raise DataError(f"images are {size[0]}x{size[1]}; this model takes multiples of {step}")
 
-    def _in_order(self, mask: Tensor) -> Tensor:
-        # The smallest image first, then the pixels that each larger one adds.
+    def in_order(self, mask: Tensor) -> Tensor:
+        """The smallest image first, then the pixels that each larger one adds; see `AbstractImageModel`."""
         parts = zip(self.models, self.steps, strict=True)
-        return torch.cat([model._in_order(mask[..., ::step, ::step]) for model, step in parts], dim=1)
+        return torch.cat([model.in_order(mask[..., ::step, ::step]) for model, step in parts], dim=1)
 
-    def _walker(self, size: tuple[int, int], drawing: Drawing) -> AbstractWalker:
+    def walker(self, size: tuple[int, int], sampling: Sampling) -> AbstractWalker:
+        """The raster faces of all scales for images of a size."""
         self.require_size(size)
         walkers = [
-            model.walker((size[0] // step, size[1] // step), drawing, scale=number)
+            model.walker((size[0] // step, size[1] // step), sampling, scale=number)
             for number, (model, step) in enumerate(zip(self.models, self.steps, strict=True))
         ]
-
-        return functools.partial(self._draw, walkers, drawing)
+        return functools.partial(self._draw, walkers, sampling.seed)
 
     def _draw(
-        self,
-        walkers: Sequence[AbstractWalker],
-        drawing: Drawing,
-        cloud: Any,
-        group: Group,
-        callback: Callable[[float], None] | None,
+        self, walkers: Sequence[AbstractWalker], seed: int, particles: Any, walks: Walks, report: Reporter
     ) -> None:
         done = 0.0
-        numbers = drawing.numbers(group.images, len(walkers), stream=(0, 0, 2))
+        numbers = uniform_numbers(seed, walks.images, len(walkers), stream=(0, 0, 2))
         for number, (walker, step, share) in enumerate(zip(walkers, self.steps, self.shares, strict=True)):
-            values = np.ascontiguousarray(cloud.values[..., ::step, ::step])
-            is_known = np.ascontiguousarray(group.is_known[..., ::step, ::step])
-            scale = dataclasses.replace(cloud, values=values)
-            walker(scale, dataclasses.replace(group, is_known=is_known), part(callback, done, done + share))
+            values = np.ascontiguousarray(particles.values[..., ::step, ::step])
+            is_known = np.ascontiguousarray(walks.is_known[..., ::step, ::step])
+            scale = dataclasses.replace(particles, values=values)
+            walker(scale, dataclasses.replace(walks, is_known=is_known), report.part(done, done + share))
             # What a scale was found to be worth decides who goes on: nothing of a larger image is drawn yet.
             flat = values.reshape(-1, *values.shape[2:])
             if step > 1 and (origins := scale.resample(numbers[:, number])) is not None:
                 flat = flat[origins]
-            cloud.values[..., ::step, ::step] = flat.reshape(values.shape)
-            group = dataclasses.replace(group, context=flat.astype(self._dtype))
+            particles.values[..., ::step, ::step] = flat.reshape(values.shape)
+            given = walks.condition._replace(context=flat.astype(self._dtype))
+            walks = dataclasses.replace(walks, condition=given)
             done += share
 
     @property

@@ -1,6 +1,5 @@
 """Larger versions of a small image, drawn from what a model holds likely."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ from torch import Tensor
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.model.base import AbstractImageModel
 from pixelrnn.model.multiscale import MultiScaleModel
-from pixelrnn.progress import part
+from pixelrnn.progress import Callback, Reporter
 
 __all__ = ["upscale"]
 
@@ -22,7 +21,7 @@ def upscale(
     *,
     doublings: int | None = None,
     seed: int | None = None,
-    callback: Callable[[float], None] | None = None,
+    callback: Callback | None = None,
     **options: Any,
 ) -> Tensor:
     """Draw n images of which a small one is a reduced version.
@@ -37,7 +36,7 @@ def upscale(
         doublings: How often a Multi-Scale model doubles the sides; if not given, up to the size of its training images,
             or once if the small image is not a smaller version of that size.
         seed: As for `sample`.
-        callback: Called with the finished share, 0 .. 1.
+        callback: Told the progress; see `pixelrnn.progress.Callback`.
         **options: Of `sample`: label, temperature, top_k, top_p, batch.
 
     Returns:
@@ -56,11 +55,11 @@ def upscale(
     if small.dim() != 3:
         raise DataError(f"the small image has shape {tuple(small.shape)}; (C, h, w) is needed")
     steps, images = _steps(model, small, doublings), small.expand(n, *small.shape)
-    done, total = 0.0, sum(4**number for number in range(len(steps)))
+    done, total, report = 0.0, sum(4**number for number in range(len(steps))), Reporter(callback)
     for number, step in enumerate(steps):
         share = 4**number / total
-        report = part(callback, done, done + share)
-        images = step.sample(n, context=images, seed=_seed(seed, number), callback=report, **options)
+        own = report.part(done, done + share)
+        images = step.sample(n, context=images, seed=_seed(seed, number), callback=own.forward, **options)
         done += share
     return images
 
@@ -76,7 +75,7 @@ def _steps(model: AbstractImageModel, small: Tensor, doublings: int | None) -> l
             )
         return list(model.models[-doublings:])
     if config.context is None or config.context_ratio == (1, 1) or config.context[0] != config.shape[0]:
-        raise ConfigError("this model does not upscale; train one with --scales 2 or more, or --context shrunk")
+        raise ConfigError("this model does not upscale; train one with `scales` 2 or more, or `context` shrunk")
     if doublings not in (None, 1):
         raise ConfigError(f"doublings is {doublings}; this model enlarges once")
     return [model]

@@ -8,28 +8,16 @@ section on the Multi-Scale PixelRNN.
 A condition is given whole, before the first pixel: no mask keeps anything of it from any sub-pixel.
 """
 
-from typing import NamedTuple
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pixelrnn.condition import Condition
 from pixelrnn.config import ModelConfig
 from pixelrnn.nn.conv import free_weight
+from pixelrnn.walk.program import Map, Writer
 
-__all__ = ["Condition", "ContextNetwork", "GateCondition"]
-
-
-class Condition(NamedTuple):
-    """What a batch of images is given, as the layers take it.
-
-    Attributes:
-        label: `(N,)` int64 label of each image, -1 for none; or None.
-        context: `(N, c, H, W)` features of the context image at every pixel, from `ContextNetwork`; or None.
-    """
-
-    label: Tensor | None = None
-    context: Tensor | None = None
+__all__ = ["ContextNetwork", "GateCondition"]
 
 
 class ContextNetwork(nn.Module):
@@ -68,6 +56,22 @@ class ContextNetwork(nn.Module):
         for layer in self.layers:
             context = layer(context).relu()
         return context
+
+    def lower(self, writer: Writer) -> Map:
+        """The same in the walk, before the first pixel; returns the map of the features, of the image's size."""
+        size = writer.rows, writer.columns
+        for layer in self.convolutions:
+            size = size[0] // layer.stride[0], size[1] // layer.stride[1]
+        features = writer.context(self.convolutions[0].in_channels, *size)
+        for layer in self.convolutions:
+            factor = (layer.stride[0], layer.stride[1])
+            # Transposed convolution: output r i + p takes the kernel's k = p + r (1 - d) from input i + d, |d| <= 1.
+            weight = layer.weight.view(*layer.weight.shape[:2], 3, factor[0], 3, factor[1])  # (I, O, 3, r, 3, s)
+            weight = weight.flip(2, 4).permute(3, 5, 2, 1, 4, 0)
+            assert layer.bias is not None
+            features = writer.upsample(features, size, factor, weight, layer.bias)
+            size = size[0] * factor[0], size[1] * factor[1]
+        return features
 
 
 class GateCondition(nn.Module):

@@ -9,15 +9,21 @@ channel, and only pixels within reach of the 7x7 layer (the last four columns) g
 wide the past is complete.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
 from pixelrnn import scan
+from pixelrnn.condition import Condition
 from pixelrnn.config import ModelConfig
 from pixelrnn.masks import groups
-from pixelrnn.nn.condition import Condition, GateCondition
-from pixelrnn.nn.conv import MaskedConv2d, free_weight, pointwise
+from pixelrnn.nn.condition import GateCondition
+from pixelrnn.nn.conv import free_weight, pointwise
+from pixelrnn.nn.lowering import add_context, by_group, labelled
+from pixelrnn.nn.projection import Features, Projection
 from pixelrnn.scan import Weights
+from pixelrnn.walk.program import GROUP, START, Map, Writer
 
 __all__ = ["DiagonalBiLSTM"]
 
@@ -42,9 +48,12 @@ class DiagonalBiLSTM(nn.Module):
     Example:
         >>> up = pointwise(groups(4, 1), groups(8, 1))
         >>> layer = DiagonalBiLSTM(ModelConfig(hidden=4))
-        >>> layer(torch.zeros(2, 8, 5, 6), None, up, None, Condition(), is_residual=True)[0].shape
+        >>> layer(Features(torch.zeros(2, 8, 5, 6)), Projection(up), Condition()).x.shape
         torch.Size([2, 8, 5, 6])
     """
+
+    reach = (1, 0)
+    """Rows and columns to the left of its features that the walk keeps: a whole row, for the second direction."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -56,34 +65,63 @@ class DiagonalBiLSTM(nn.Module):
             self.input_to_state.bias.view(2, 4, hidden)[:, 1] += 1
         self.condition = GateCondition(config, 8 * hidden)
 
-    def forward(
-        self,
-        x: Tensor,
-        skips: Tensor | None,
-        up: MaskedConv2d,
-        skip: Tensor | None,
-        condition: Condition,
-        *,
-        is_residual: bool,
-    ) -> tuple[Tensor, Tensor | None]:
-        """Map features `(N, 2h, H, W)` and the sum of the skip connections to new ones.
+    def forward(self, features: Features, projection: Projection, condition: Condition) -> Features:
+        """Map features and the sum of the skip connections to new ones; the kernel fuses the projection.
 
         Args:
-            x: Features.
-            skips: Sum of the skip connections so far, of the same shape, if there are any.
-            up: 1x1 layer from hidden states to features.
-            skip: `(2h, h)` weight from hidden states to the skip connections.
+            features: Of the layer before.
+            projection: Of what the layer computes.
             condition: What is added to the gates.
-            is_residual: Whether x is added to the new features.
         """
         bias, context = self.condition.bias(self.input_to_state.bias, condition), self.condition.context
         weights = Weights(
             input=self.input_to_state.masked.view(2, 4 * self.hidden, -1),
             bias=bias.reshape(*bias.shape[:-1], 2, -1),
             state=self.state_to_state,
-            up=up.masked[:, :, 0, 0],
-            up_bias=up.bias,
-            skip=skip,
+            up=projection.up.masked[:, :, 0, 0],
+            up_bias=projection.up.bias,
+            skip=projection.skip,
             context=None if context is None else context.view(2, 4 * self.hidden, -1),
         )
-        return scan.diagonal_bilstm(x, skips, weights, condition.context, is_residual=is_residual)
+        x, skips = scan.diagonal_bilstm(
+            features.x, features.skips, weights, condition.context, is_residual=projection.is_residual
+        )
+        return Features(x, skips)
+
+    def lower(self, writer: Writer, x: Map, inner: Tensor, context: Map | None) -> Callable[[], Map]:
+        """The second direction passes over the row above as soon as that is complete.
+
+        States and memories are kept for one row and replaced in place: when a pixel starts, those of its own column are
+        still of the row above, and those of its neighbour are new.
+        """
+        order, units = by_group(inner, 4), len(inner)
+        # (2, 4h, inputs): from the pixel, from the neighbour, from above.
+        pixel = self.input_to_state.masked.view(2, 4 * units, -1)[:, order]
+        bias = self.input_to_state.bias.view(2, -1)[:, order]
+        side, above = self.state_to_state[:, order].chunk(2, dim=2)
+        gates, back_gates = (writer.map(inner.repeat(4)[order]) for _ in range(2))
+        states, memory = (writer.map(inner, rows=1, left=1) for _ in range(2))
+        back_states, back_memory = (writer.map(inner, rows=1, right=1) for _ in range(2))
+        hidden = writer.map(inner)
+        orders = order, order + 4 * units  # of the gates of each direction
+        biases = [labelled(writer, self.condition, inner.repeat(8), each) for each in orders]
+
+        def update(gates: Map, states: Map, memory: Map, direction: int) -> None:
+            right = 2 * direction - 1
+            writer.bias(gates, bias[direction], phase=START, plus=biases[direction])
+            add_context(writer, self.condition, context, gates, orders[direction])
+            writer.linear(gates, states, side[direction].unsqueeze(1), phase=START, right=right)
+            writer.linear(gates, states, above[direction].unsqueeze(1), phase=START)
+            writer.linear(gates, x, pixel[direction].unsqueeze(1), phase=GROUP)
+            writer.lstm(states, gates, memory, right=right)
+
+        first = writer.begin()
+        update(back_gates, back_states, back_memory, 1)
+        writer.row_pass(first, up=1, is_reversed=True)
+
+        def write() -> Map:
+            update(gates, states, memory, 0)
+            writer.sum(hidden, states, back_states)
+            return hidden
+
+        return write

@@ -8,10 +8,13 @@ left and, through an unmasked 1x1 layer, the vertical stack.
 import torch
 from torch import Tensor, nn
 
+from pixelrnn.condition import Condition
 from pixelrnn.config import ModelConfig
 from pixelrnn.masks import causal_mask, groups, rows_above_mask
-from pixelrnn.nn.condition import Condition, GateCondition
+from pixelrnn.nn.condition import GateCondition
 from pixelrnn.nn.conv import MaskedConv2d, pointwise
+from pixelrnn.nn.lowering import add_context, add_skip, begin_skips, by_group, conv, end_skips, labelled
+from pixelrnn.walk.program import START, Map, Writer
 
 __all__ = ["GatedLayer", "GatedStack"]
 
@@ -50,6 +53,36 @@ class GatedLayer(nn.Module):
         out = dropout(self.out(gated))
         skip = dropout(self.skip(gated)) if self.skip is not None else None
         return _gate(above), (horizontal + out if self.is_residual else out), skip
+
+    def lower_vertical(self, writer: Writer, source: Map, outer: Tensor, context: Map | None) -> tuple[Map, Map]:
+        """The pass of one vertical layer over a row; returns its features and what they add to the horizontal gates.
+
+        The condition of the horizontal gates is added there too.
+        """
+        order, whole = (
+            by_group(outer, 2),
+            torch.zeros(len(outer), dtype=torch.int64),
+        )  # the vertical stack knows no groups
+        above, features = writer.map(whole.repeat(2)), writer.map(whole, rows=2, left=1, right=1)
+        added = writer.map(outer.repeat(2)[order], rows=1)
+        weight = self.vertical.masked.permute(0, 2, 3, 1)  # (O, Kh, Kw, I)
+        rows, left = weight.shape[1] // 2, weight.shape[2] // 2
+        in_place = torch.arange(2 * len(outer))
+        bias_above = labelled(writer, self.condition_above, whole.repeat(2), in_place)
+        bias_here = labelled(writer, self.condition, outer.repeat(2), order)
+        first = writer.begin()
+        writer.bias(above, self.vertical.bias, phase=START, plus=bias_above)
+        add_context(writer, self.condition_above, context, above, in_place)
+        for row in range(rows + 1):
+            writer.linear(above, source, weight[:, row], phase=START, up=rows - row, right=-left)
+        writer.gate(features, above)
+        bias = self.between.bias
+        assert bias is not None
+        writer.bias(added, bias[order], phase=START, plus=bias_here)
+        add_context(writer, self.condition, context, added, order)
+        writer.linear(added, above, self.between.weight[order, :, 0].transpose(1, 2), phase=START)
+        writer.row_pass(first)
+        return features, added
 
 
 class GatedStack(nn.Module):
@@ -91,6 +124,30 @@ class GatedStack(nn.Module):
             if skip is not None:
                 skips.append(skip)
         return horizontal + sum(skips) if skips else horizontal
+
+    def lower(self, writer: Writer, image: Map, context: Map | None) -> tuple[int, Map]:
+        """The same in the walk; returns the first instruction of a pixel and the features.
+
+        The vertical stack passes over a row before its first pixel, a layer a pass; the horizontal one walks.
+        """
+        outer = groups(len(self.blocks[0].out.bias), writer.channels)
+        order = by_group(outer, 2)
+        vertical, from_above = image, []
+        for layer in self.blocks:
+            vertical, added = layer.lower_vertical(writer, vertical, outer, context)
+            from_above.append(added)
+
+        first = writer.begin()
+        horizontal, skips = image, begin_skips(writer, self.skips, outer)
+        for layer, added in zip(self.blocks, from_above, strict=True):
+            gates, gated = writer.map(outer.repeat(2)[order]), writer.map(outer)
+            conv(writer, layer.horizontal, horizontal, gates, order=order, plus=added)
+            writer.gate(gated, gates)
+            out = writer.map(outer, rows=1, left=1)
+            conv(writer, layer.out, gated, out, plus=horizontal if layer.is_residual else None)
+            add_skip(writer, layer.skip, gated, skips)
+            horizontal = out
+        return first, end_skips(writer, horizontal, skips)
 
     @property
     def blocks(self) -> list[GatedLayer]:

@@ -1,27 +1,23 @@
-"""From a configuration to a network: the only factory of the parallel face.
+"""The network of the paper around a stack: stack (image -> features) and head (features -> output parameters).
 
-But for the local one (`local.py`) a network is a stack (image -> features) and a head (features -> parameters of the
-output distribution); a context image goes through a network of its own first. Knows nothing of probabilities: what the
-parameters mean is decided in `pixelrnn.outputs`.
+A context image goes through a network of its own first. Knows nothing of probabilities: what the parameters mean is
+decided in `pixelrnn.outputs`.
 """
+
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from pixelrnn.condition import Condition
 from pixelrnn.config import ModelConfig
-from pixelrnn.local.network import LocalNetwork
 from pixelrnn.masks import groups
-from pixelrnn.nn.condition import Condition, ContextNetwork
-from pixelrnn.nn.conv import pointwise
-from pixelrnn.nn.gated import GatedStack
-from pixelrnn.nn.residual import ResidualStack
+from pixelrnn.nn.condition import ContextNetwork, GateCondition
+from pixelrnn.nn.conv import MaskedConv2d, pointwise
+from pixelrnn.nn.lowering import conv, target_of
+from pixelrnn.walk.program import Program, Writer
 
-__all__ = ["Network", "build"]
-
-
-def build(config: ModelConfig, start: Tensor) -> "Network | LocalNetwork":
-    """The network of a configuration, whose parameters are about `start`, `(P,)`, before it has learned anything."""
-    return LocalNetwork(config) if config.architecture == "local" else Network(config, start)
+__all__ = ["Network"]
 
 
 class Network(nn.Module):
@@ -30,21 +26,26 @@ class Network(nn.Module):
     The head is the paper's (section 3.5, table 1): ReLU - 1x1 - ReLU - 1x1, both under mask B.
 
     Args:
-        config: What to build.
+        config: Sizes.
         start: `(P,)` biases that the last layer starts from, the same for every channel.
+        stack: From images to 2h features; has a `lower` as `ResidualStack` has.
 
     Example:
-        >>> config = ModelConfig(architecture="pixelcnn", shape=(3, 5, 5), layers=1, hidden=6)
-        >>> Network(config, torch.zeros(4))(torch.zeros(2, 3, 5, 5)).shape
+        >>> from pixelrnn.nn.pixelcnn import PixelCNNLayer
+        >>> from pixelrnn.nn.residual import ResidualStack
+        >>> config = ModelConfig(shape=(3, 5, 5), layers=1, hidden=6)
+        >>> Network(config, torch.zeros(4), ResidualStack(config, PixelCNNLayer))(torch.zeros(2, 3, 5, 5)).shape
         torch.Size([2, 3, 4, 5, 5])
     """
 
-    def __init__(self, config: ModelConfig, start: Tensor) -> None:
+    stack: Any
+
+    def __init__(self, config: ModelConfig, start: Tensor, stack: nn.Module) -> None:
         super().__init__()
         channels = config.shape[0]
         features = groups(2 * config.hidden, channels)
         width = groups(config.head or 2 * config.hidden, channels)
-        self.stack = GatedStack(config) if config.architecture == "gated-pixelcnn" else ResidualStack(config)
+        self.stack = stack
         self.head = pointwise(features, width)
         self.last = pointwise(width, groups(channels, channels).repeat_interleave(len(start)))
         self.context = ContextNetwork(config) if config.context else None
@@ -52,17 +53,55 @@ class Network(nn.Module):
         with torch.no_grad():
             self.last.bias.copy_(start.repeat(channels))
 
-    def forward(self, x: Tensor, label: Tensor | None = None, context: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, condition: Condition = Condition()) -> Tensor:  # noqa: B008
         """Map images to parameters.
 
         Args:
             x: `(N, C, H, W)` floats.
-            label: `(N,)` int64, -1 for an image without one.
-            context: `(N, Cc, Hc, Wc)` floats.
+            condition: Of the images; the context `(N, Cc, Hc, Wc)` in floats.
 
         Returns:
             `(N, C, P, H, W)`.
         """
-        features = None if context is None or self.context is None else self.context(context)
-        x = self.last(self.head(self.stack(x, Condition(label, features)).relu()).relu_())
+        features = None if condition.context is None or self.context is None else self.context(condition.context)
+        x = self.last(self.head(self.stack(x, condition._replace(context=features)).relu()).relu_())
         return x.view(x.shape[0], self.channels, -1, *x.shape[2:])
+
+    @torch.no_grad()
+    def lower(self, size: tuple[int, int]) -> Program:
+        """The same for the walk, for images of a height and a width."""
+        writer = Writer(self.channels, *size)
+        context = None if self.context is None else self.context.lower(writer)
+        image = writer.map(groups(self.channels, self.channels), rows=4, left=3, right=3)
+        first, features = self.stack.lower(writer, image, context)
+        positive, head = writer.map(features.groups), target_of(writer, self.head)
+        parameters = target_of(writer, self.last)
+        writer.relu(positive, features)
+        conv(writer, self.head, positive, head)
+        writer.relu(head, head)
+        conv(writer, self.last, head, parameters)
+        return writer.finish(first, image, parameters)
+
+    def hidden_matrices(self) -> list[nn.Parameter]:
+        """The weights that map features to features, which Muon's steps suit.
+
+        Not those that read images or give the output, nor what labels and contexts add: there AdamW does better.
+        """
+        of_conditions = {
+            id(parameter)
+            for module in self.stack.layers.modules()
+            if isinstance(module, GateCondition)
+            for parameter in module.parameters()
+        }
+        return [
+            parameter
+            for parameter in self.stack.layers.parameters()
+            if parameter.ndim >= 2 and len(parameter) > 1 and id(parameter) not in of_conditions
+        ]
+
+    def multiplications(self) -> int:
+        """How many weights are multiplied with something for every pixel."""
+        masked = [int(module.mask.sum().item()) for module in self.modules() if isinstance(module, MaskedConv2d)]
+        others = [module for module in self.stack.modules() if not isinstance(module, MaskedConv2d | GateCondition)]
+        free = [parameter for module in others for parameter in module.parameters(recurse=False)]
+        return sum(masked) + sum(int(parameter.numel()) for parameter in free if parameter.ndim > 1)

@@ -5,68 +5,29 @@ layers that compute h features, project them up to 2h by a 1x1 layer with mask B
 connections carry every layer's features to the output as well. Not in the paper: dropout of what the layers add.
 """
 
-import torch.nn.functional as F
+from collections.abc import Callable
+from typing import Any
+
 from torch import Tensor, nn
 
+from pixelrnn.condition import Condition
 from pixelrnn.config import ModelConfig
 from pixelrnn.masks import causal_mask, groups
-from pixelrnn.nn.condition import Condition, GateCondition
 from pixelrnn.nn.conv import MaskedConv2d, pointwise
-from pixelrnn.nn.diagonal_bilstm import DiagonalBiLSTM
-from pixelrnn.nn.row_lstm import RowLSTM
+from pixelrnn.nn.lowering import add_skip, begin_skips, conv, end_skips
+from pixelrnn.nn.projection import Features, Projection
+from pixelrnn.walk.program import Map, Writer
 
-__all__ = ["PixelCNNLayer", "ResidualBlock", "ResidualStack"]
-
-
-class PixelCNNLayer(nn.Module):
-    r"""Computes ReLU - 1x1 (2h -> h) - ReLU - 3x3 (h -> h) - ReLU, all under mask B.
-
-    With the up-projection that follows it is the paper's residual block of the PixelCNN (figure 5, left). Stacked
-    masked convolutions have a blind spot: a cone to the right above the pixel is never seen. A condition is added
-    before the last ReLU.
-
-    Args:
-        config: Sizes: 2h features are read, h computed.
-
-    Example:
-        >>> layer = PixelCNNLayer(ModelConfig(hidden=4))
-        >>> up = pointwise(groups(4, 1), groups(8, 1))
-        >>> layer(torch.zeros(2, 8, 5, 6), None, up, None, Condition(), is_residual=True)[0].shape
-        torch.Size([2, 8, 5, 6])
-    """
-
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        channels, hidden = config.shape[0], config.hidden
-        inner = groups(hidden, channels)
-        self.down = pointwise(groups(2 * hidden, channels), inner)
-        self.conv = MaskedConv2d(causal_mask("B", inner, inner, 3, 3))
-        self.condition = GateCondition(config, hidden)
-
-    def forward(
-        self,
-        x: Tensor,
-        skips: Tensor | None,
-        up: MaskedConv2d,
-        skip: Tensor | None,
-        condition: Condition,
-        *,
-        is_residual: bool,
-    ) -> tuple[Tensor, Tensor | None]:
-        """Map features `(N, 2h, H, W)` and the sum of the skip connections to new ones; see `RowLSTM.forward`."""
-        hidden = self.condition.add(self.conv(self.down(x.relu()).relu()), condition).relu()
-        if skips is not None and skip is not None:
-            skips = skips + F.conv2d(hidden, skip[:, :, None, None])
-        return (x + up(hidden) if is_residual else up(hidden)), skips
+__all__ = ["ResidualBlock", "ResidualStack"]
 
 
 class ResidualBlock(nn.Module):
     """A layer with its up-projection and, if wanted, its skip connection."""
 
-    layer: PixelCNNLayer | RowLSTM | DiagonalBiLSTM
+    layer: Any
     skip: MaskedConv2d | None
 
-    def __init__(self, layer: PixelCNNLayer | RowLSTM | DiagonalBiLSTM, config: ModelConfig) -> None:
+    def __init__(self, layer: nn.Module, config: ModelConfig) -> None:
         super().__init__()
         inner, outer = groups(config.hidden, config.shape[0]), groups(2 * config.hidden, config.shape[0])
         self.layer = layer
@@ -74,10 +35,10 @@ class ResidualBlock(nn.Module):
         self.skip = pointwise(inner, outer) if config.skip else None
         self.is_residual = config.residual
 
-    def forward(self, x: Tensor, skips: Tensor | None, condition: Condition) -> tuple[Tensor, Tensor | None]:
-        """Map features `(N, 2h, H, W)` and the sum of the skip connections, if there are any, to new ones."""
+    def forward(self, features: Features, condition: Condition) -> Features:
+        """Map features and the sum of the skip connections, if there are any, to new ones."""
         skip = None if self.skip is None else self.skip.masked[:, :, 0, 0]
-        out: tuple[Tensor, Tensor | None] = self.layer(x, skips, self.up, skip, condition, is_residual=self.is_residual)
+        out: Features = self.layer(features, Projection(self.up, skip, self.is_residual), condition)
         return out
 
 
@@ -85,20 +46,19 @@ class ResidualStack(nn.Module):
     """Maps images to the features that the output head reads.
 
     Args:
-        config: Architecture `pixelcnn`, `row-lstm` or `diagonal-bilstm`, with its sizes.
+        config: Sizes.
+        layer: Makes a layer of a configuration: `RowLSTM`, say.
 
     Example:
-        >>> config = ModelConfig(architecture="pixelcnn", shape=(1, 5, 5), layers=2, hidden=4)
-        >>> ResidualStack(config)(torch.zeros(2, 1, 5, 5), Condition()).shape
+        >>> from pixelrnn.nn.row_lstm import RowLSTM
+        >>> config = ModelConfig(shape=(1, 5, 5), layers=2, hidden=4)
+        >>> ResidualStack(config, RowLSTM)(torch.zeros(2, 1, 5, 5), Condition()).shape
         torch.Size([2, 8, 5, 5])
     """
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, layer: Callable[[ModelConfig], nn.Module]) -> None:
         super().__init__()
         channels = config.shape[0]
-        kinds: dict[str, type[PixelCNNLayer | RowLSTM | DiagonalBiLSTM]]
-        kinds = {"pixelcnn": PixelCNNLayer, "row-lstm": RowLSTM, "diagonal-bilstm": DiagonalBiLSTM}
-        layer = kinds[config.architecture]
         outer = groups(2 * config.hidden, channels)
         self.first = MaskedConv2d(causal_mask("A", groups(channels, channels), outer, 7, 7))
         self.layers = nn.ModuleList(ResidualBlock(layer(config), config) for _ in range(config.layers))
@@ -114,7 +74,7 @@ class ResidualStack(nn.Module):
             bias = sum((skip.bias for skip in connections[1:]), connections[0].bias)
             skips = bias[:, None, None].expand_as(x)
         for block in self.blocks:
-            y, sums = block(x, skips, condition)
+            y, sums = block(Features(x, skips), condition)
             x = self._dropped(y, x if block.is_residual else None)
             skips = sums if sums is None else self._dropped(sums, skips)
         return x if skips is None else x + skips
@@ -135,3 +95,24 @@ class ResidualStack(nn.Module):
     def skips(self) -> list[MaskedConv2d]:
         """The skip connections of all layers; none if there are none."""
         return [block.skip for block in self.blocks if block.skip is not None]
+
+    def lower(self, writer: Writer, image: Map, context: Map | None) -> tuple[int, Map]:
+        """The same in the walk; returns the first instruction of a pixel and the features."""
+        outer = groups(len(self.first.bias), writer.channels)
+        inner = groups(self.blocks[0].up.mask.shape[1], writer.channels)
+        features = [
+            writer.map(outer, rows=rows, left=left) for rows, left in (block.layer.reach for block in self.blocks)
+        ]
+        features.append(writer.map(outer))
+        compute = [
+            block.layer.lower(writer, x, inner, context) for block, x in zip(self.blocks, features[:-1], strict=True)
+        ]
+
+        first = writer.begin()
+        conv(writer, self.first, image, features[0])
+        skips = begin_skips(writer, self.skips, outer)
+        for block, write, x, y in zip(self.blocks, compute, features[:-1], features[1:], strict=True):
+            hidden = write()
+            conv(writer, block.up, hidden, y, plus=x if block.is_residual else None)
+            add_skip(writer, block.skip, hidden, skips)
+        return first, end_skips(writer, features[-1], skips)

@@ -4,15 +4,21 @@ Paper: van den Oord et al. 2016, section 3.1. Its receptive field is a triangle 
 by one column to either side (state-to-state), and the masked input-to-state convolution adds what is to the left.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
 from pixelrnn import scan
+from pixelrnn.condition import Condition
 from pixelrnn.config import ModelConfig
 from pixelrnn.masks import causal_mask, groups
-from pixelrnn.nn.condition import Condition, GateCondition
+from pixelrnn.nn.condition import GateCondition
 from pixelrnn.nn.conv import MaskedConv2d, free_weight
+from pixelrnn.nn.lowering import add_context, by_group, conv, labelled
+from pixelrnn.nn.projection import Features, Projection
 from pixelrnn.scan import Weights
+from pixelrnn.walk.program import START, Map, Writer
 
 __all__ = ["RowLSTM"]
 
@@ -36,9 +42,12 @@ class RowLSTM(nn.Module):
     Example:
         >>> up = MaskedConv2d(causal_mask("B", groups(4, 1), groups(8, 1), 1, 1))
         >>> layer = RowLSTM(ModelConfig(hidden=4))
-        >>> layer(torch.zeros(2, 8, 5, 6), None, up, None, Condition(), is_residual=True)[0].shape
+        >>> layer(Features(torch.zeros(2, 8, 5, 6)), Projection(up), Condition()).x.shape
         torch.Size([2, 8, 5, 6])
     """
+
+    reach = (1, 1)
+    """Rows and columns to the left of its features that the walk keeps: the pixel and its left neighbour."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -50,25 +59,13 @@ class RowLSTM(nn.Module):
             self.input_to_state.bias[hidden : 2 * hidden] += 1
         self.condition = GateCondition(config, 4 * hidden)
 
-    def forward(
-        self,
-        x: Tensor,
-        skips: Tensor | None,
-        up: MaskedConv2d,
-        skip: Tensor | None,
-        condition: Condition,
-        *,
-        is_residual: bool,
-    ) -> tuple[Tensor, Tensor | None]:
-        """Map features `(N, 2h, H, W)` and the sum of the skip connections to new ones.
+    def forward(self, features: Features, projection: Projection, condition: Condition) -> Features:
+        """Map features and the sum of the skip connections to new ones; the kernel fuses the projection.
 
         Args:
-            x: Features.
-            skips: Sum of the skip connections so far, of the same shape, if there are any.
-            up: 1x1 layer from hidden states to features.
-            skip: `(2h, h)` weight from hidden states to the skip connections.
+            features: Of the layer before.
+            projection: Of what the layer computes.
             condition: What is added to the gates.
-            is_residual: Whether x is added to the new features.
         """
         layer = self.input_to_state
         # Mask B lets nothing through from the pixel on the right: the kernel ends at the pixel itself.
@@ -76,9 +73,30 @@ class RowLSTM(nn.Module):
             input=layer.masked[:, :, 0, : layer.mask.shape[3] // 2 + 1],
             bias=self.condition.bias(layer.bias, condition),
             state=self.state_to_state,
-            up=up.masked[:, :, 0, 0],
-            up_bias=up.bias,
-            skip=skip,
+            up=projection.up.masked[:, :, 0, 0],
+            up_bias=projection.up.bias,
+            skip=projection.skip,
             context=self.condition.context,
         )
-        return scan.row_lstm(x, skips, weights, condition.context, is_residual=is_residual)
+        x, skips = scan.row_lstm(
+            features.x, features.skips, weights, condition.context, is_residual=projection.is_residual
+        )
+        return Features(x, skips)
+
+    def lower(self, writer: Writer, x: Map, inner: Tensor, context: Map | None) -> Callable[[], Map]:
+        """All three of the row above are complete when a pixel starts; the memory of a column is replaced in place."""
+        order = by_group(inner, 4)
+        state = self.state_to_state[order].transpose(1, 2)  # (4h, K, h)
+        reach = state.shape[1] // 2
+        gates = writer.map(inner.repeat(4)[order])
+        hidden, memory = writer.map(inner, rows=2, left=reach, right=reach), writer.map(inner, rows=1)
+        bias = labelled(writer, self.condition, inner.repeat(4), order)
+
+        def write() -> Map:
+            conv(writer, self.input_to_state, x, gates, order=order, plus=bias)
+            add_context(writer, self.condition, context, gates, order)
+            writer.linear(gates, hidden, state, phase=START, up=1, right=-reach)
+            writer.lstm(hidden, gates, memory)
+            return hidden
+
+        return write

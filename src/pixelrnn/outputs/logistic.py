@@ -7,14 +7,42 @@ pixel need no linear coupling here, since each has its own parameters from a net
 import dataclasses
 import math
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["LogisticMixture"]
+from pixelrnn.kernels.functions import exp, one_minus_exp
+from pixelrnn.kernels.vectors import (
+    LANES,
+    Address,
+    Vector,
+    address,
+    load,
+    maximum,
+    minimum,
+    pointer,
+    splat,
+    store,
+    view,
+)
+from pixelrnn.outputs.workspace import (
+    Kernel,
+    Output,
+    Workspace,
+    compiled,
+    highest_of,
+    log_prob_of_table,
+    nothing,
+    sharpen,
+)
+
+__all__ = ["KERNEL", "MAX_LOG_SCALE", "LogisticMixture", "log_scale", "prepare"]
 
 # Beyond these a logistic is a point or flat at the width of a level; the bound keeps gradients finite.
 MIN_LOG_SCALE, MAX_LOG_SCALE = -12.0, 12.0
+
+_ZERO, _ONE, _SCALE_BOUND = np.array([0, 1, MAX_LOG_SCALE], np.float32)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +76,11 @@ class LogisticMixture:
         """Three a component, two a copy."""
         return 3 * self.mixtures + 2 * self.copies
 
+    @property
+    def entries(self) -> int:
+        """Of a table: one a level."""
+        return self.levels
+
     def start(self) -> Tensor:
         """Components of equal weight spread over the range, each as wide as the gap between two of them."""
         means = torch.linspace(-1, 1, self.mixtures + 2)[1:-1]
@@ -78,3 +111,73 @@ class LogisticMixture:
         shape = (parameters.shape[0], parameters.shape[1], *parameters.shape[3:], self.levels)
         levels = torch.arange(self.levels, device=parameters.device).expand(shape)
         return self.log_prob(parameters.unsqueeze(-1), levels).movedim(-1, 2)
+
+
+@compiled
+def log_scale(parameters: Address, count: int, k: int) -> Vector:
+    """Logarithm of the scale of component k / LANES of a mixture, within its bounds."""
+    found = load(parameters, 2 * count * LANES + k)
+    return minimum(maximum(found, splat(-_SCALE_BOUND)), splat(_SCALE_BOUND))
+
+
+@compiled
+def _logistic(x: Vector) -> Vector:
+    """1 / (1 + e^-x), to the last digits of the value however small it is."""
+    return splat(_ONE) / (splat(_ONE) + exp(splat(_ZERO) - x))
+
+
+@compiled
+def _add_points(output: Output, points: Address, highest: Vector, workspace: Workspace) -> None:
+    """Add the point masses to the table: logits, then the levels where they lie."""
+    places = view(address(points), np.float32)
+    for k in range(0, output.copies * LANES, LANES):
+        store(pointer(workspace.chosen, 0), 0, exp(load(points, k) - highest))
+        for lane in range(LANES):
+            level = int(places[output.copies * LANES + k + lane])
+            workspace.table[level * LANES + lane] += workspace.chosen[lane]
+
+
+@compiled
+def _weigh(output: Output, parameters: Address, workspace: Workspace, temperature: float) -> None:
+    table = pointer(workspace.table, 0)
+    levels, count, top = output.levels, output.mixtures, np.float32(output.levels - 1)
+    points = pointer(parameters, 3 * count * LANES)
+    highest = maximum(highest_of(parameters, count), highest_of(points, output.copies))
+    for j in range(0, levels * LANES, LANES):
+        store(table, j, splat(_ZERO))
+    for k in range(0, count * LANES, LANES):
+        share = exp(load(parameters, k) - highest)
+        mean = load(parameters, count * LANES + k)
+        inverse = exp(splat(_ZERO) - log_scale(parameters, count, k))
+        width = one_minus_exp(splat(np.float32(2) / top) * inverse)
+        for level in range(levels):
+            # The upper edge of a level and the lower edge of the next are the same float.
+            above = _logistic((mean - splat(np.float32(2 * level - 1) / top - _ONE)) * inverse)
+            below = _logistic((splat(np.float32(2 * level + 1) / top - _ONE) - mean) * inverse)
+            part = above * below * width
+            if level == 0:
+                part = below
+            if level == levels - 1:
+                part = above
+            store(table, level * LANES, load(table, level * LANES) + share * part)
+    _add_points(output, points, highest, workspace)
+    if temperature != 1:
+        sharpen(table, levels, temperature)
+
+
+@compiled
+def prepare(output: Output, parameters: Address, workspace: Workspace) -> None:
+    """Write a mixture's weights, means over scales, inverse scales and weights of copies into `workspace.scale`."""
+    count, prepared = output.mixtures, pointer(workspace.scale, 0)
+    points = pointer(parameters, 3 * count * LANES)
+    highest = maximum(highest_of(parameters, count), highest_of(points, output.copies))
+    for k in range(0, count * LANES, LANES):
+        inverse = exp(splat(_ZERO) - log_scale(parameters, count, k))
+        store(prepared, k, exp(load(parameters, k) - highest))
+        store(prepared, count * LANES + k, load(parameters, count * LANES + k) * inverse)
+        store(prepared, 2 * count * LANES + k, inverse)
+    for k in range(0, output.copies * LANES, LANES):
+        store(prepared, 3 * count * LANES + k, exp(load(points, k) - highest))
+
+
+KERNEL = Kernel(_weigh, log_prob_of_table, nothing)

@@ -12,7 +12,11 @@ __all__ = ["AbstractOutput"]
 
 
 class AbstractOutput(Protocol):
-    """Distribution of one sub-pixel, given P parameters."""
+    """Distribution of one sub-pixel, given P parameters.
+
+    One of discrete values has `log_table(parameters) -> (N, C, L, ...)` too, the nats of all levels, by which values
+    are drawn where it has no compiled twin (`pixelrnn.outputs.workspace.Kernel`).
+    """
 
     @property
     def parameters(self) -> int:

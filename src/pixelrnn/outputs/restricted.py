@@ -1,4 +1,4 @@
-r"""A mixture of logistics within a support: only some levels can occur; see `pixelrnn.colours.support`.
+r"""A mixture of logistics restricted to a support: only some levels can occur; see `pixelrnn.colours.support`.
 
 In float32 on the CPU the sum over the allowed levels, and its gradient, are compiled; elsewhere the same formula is
 taken over all levels by torch.
@@ -10,41 +10,41 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pixelrnn.colours.support import FLOOR, FREE, OUTSIDE, Forest, rows_of
+from pixelrnn.colours.support import FLOOR, FREE, OUTSIDE, Trie, rows_of
 from pixelrnn.kernels.lazy import compiled_module
 from pixelrnn.outputs.logistic import LogisticMixture
 
-__all__ = ["log_prob_within", "reference"]
+__all__ = ["log_prob_restricted", "reference"]
 
 
-def log_prob_within(output: LogisticMixture, parameters: Tensor, x: Tensor, forest: Forest) -> Tensor:
+def log_prob_restricted(output: LogisticMixture, parameters: Tensor, x: Tensor, trie: Trie) -> Tensor:
     """Nats of each value, given that only the levels of its row can occur.
 
     Args:
         output: The distribution.
         parameters: `(N, C, P, H, W)`.
         x: `(N, C, H, W)` levels.
-        forest: Of the N images.
+        trie: Of the N images.
 
     Returns:
         `(N, C, H, W)`; minus infinity for values that cannot occur, and for the channels after them.
     """
-    rows = torch.from_numpy(rows_of(forest, x.detach().cpu().numpy())).to(parameters.device)
+    rows = torch.from_numpy(rows_of(trie, x.detach().cpu().numpy())).to(parameters.device)
     if parameters.device.type == "cpu" and parameters.dtype == torch.float32:
         kernel = compiled_module("pixelrnn.outputs.restricted_kernel", "models with a support")
-        within: Tensor = kernel.log_prob_within(output, parameters.movedim(2, -1), x, rows, forest)
+        found: Tensor = kernel.log_prob_restricted(output, parameters.movedim(2, -1), x, rows, trie)
     else:
-        within = reference(output, parameters, x, rows, forest)
-    if bool((forest.roots >= 0).all()):
-        return within
-    return torch.where(rows == FREE, output.log_prob(parameters, x), within)
+        found = reference(output, parameters, x, rows, trie)
+    if bool((trie.roots >= 0).all()):
+        return found
+    return torch.where(rows == FREE, output.log_prob(parameters, x), found)
 
 
-def reference(output: LogisticMixture, parameters: Tensor, x: Tensor, rows: Tensor, forest: Forest) -> Tensor:
+def reference(output: LogisticMixture, parameters: Tensor, x: Tensor, rows: Tensor, trie: Trie) -> Tensor:
     """Nats within the rows `(N, C, H, W)`, over all levels; zeros where there is no row."""
-    is_allowed = torch.zeros(len(forest.starts) - 1, output.levels, dtype=torch.bool, device=parameters.device)
-    of_entry = np.repeat(np.arange(len(is_allowed)), np.diff(forest.starts))
-    is_allowed[torch.from_numpy(of_entry), torch.from_numpy(forest.values)] = True
+    is_allowed = torch.zeros(len(trie.starts) - 1, output.levels, dtype=torch.bool, device=parameters.device)
+    of_entry = np.repeat(np.arange(len(is_allowed)), np.diff(trie.starts))
+    is_allowed[torch.from_numpy(of_entry), torch.from_numpy(trie.values)] = True
     # (N, C, L, H, W); where there is no row every level, so that gradients are numbers there too
     allowed = is_allowed[rows.clamp(min=0)].movedim(-1, 2) | (rows < 0).unsqueeze(2)
     weights = torch.where(allowed, output.log_table(parameters).exp() + FLOOR, 0.0)

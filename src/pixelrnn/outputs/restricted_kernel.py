@@ -13,35 +13,51 @@ from numba import cfunc, njit
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from pixelrnn.colours.support import FLOOR, OUTSIDE, Forest
+from pixelrnn.colours.support import FLOOR, OUTSIDE, Trie
 from pixelrnn.kernels import threads
+from pixelrnn.kernels.record import Float32, Int64, Record, reader
 from pixelrnn.kernels.threads import TASK
 from pixelrnn.kernels.vectors import view
 from pixelrnn.outputs.logistic import MAX_LOG_SCALE, LogisticMixture
 
-__all__ = ["log_prob_within"]
+__all__ = ["log_prob_restricted"]
 
 BLOCK = 256  # sub-pixels of a task
 
 
 class _Call(NamedTuple):
-    """Sizes, and addresses of float32 parameters, int64 levels and rows, a forest, and float32 results."""
+    """The record of a call: sizes, parameters, levels and rows, a trie, and results.
+
+    Attributes:
+        subpixels: How many.
+        mixtures: Of the output.
+        copies: Of the output.
+        levels: Of the output.
+        longest: Entries of the longest row.
+        parameters: `(subpixels, P)`.
+        x: Level of each sub-pixel.
+        rows: Row of each sub-pixel.
+        starts: Of the trie.
+        values: Of the trie.
+        nats: To be filled.
+        gradient: Of the nats with respect to the parameters, to be filled; 0 if it is not wanted.
+    """
 
     subpixels: int
     mixtures: int
     copies: int
     levels: int
-    longest: int  # of the rows
-    parameters: int
-    x: int
-    rows: int
-    starts: int
-    values: int
-    nats: int
-    gradient: int  # of the nats with respect to the parameters; 0 if it is not wanted
+    longest: int
+    parameters: Float32
+    x: Int64
+    rows: Int64
+    starts: Int64
+    values: Int64
+    nats: Float32
+    gradient: Float32
 
 
-class _Room(NamedTuple):
+class _Workspace(NamedTuple):
     """Memory for one sub-pixel: shares of components and copies, inverse scales, edges and weights of entries."""
 
     shares: Any
@@ -52,38 +68,45 @@ class _Room(NamedTuple):
     pull: Any  # derivative with respect to each share
 
 
-def log_prob_within(output: LogisticMixture, parameters: Tensor, x: Tensor, rows: Tensor, forest: Forest) -> Tensor:
+class _Row(NamedTuple):
+    """The entries of a row: the first, how many, and the levels of all."""
+
+    first: int
+    length: int
+    values: Any
+
+
+def log_prob_restricted(output: LogisticMixture, parameters: Tensor, x: Tensor, rows: Tensor, trie: Trie) -> Tensor:
     """Nats `(...)` of levels within their rows, given parameters `(..., P)`; zeros where there is no row."""
-    nats: Tensor = _Within.apply(parameters, x, rows, output, forest)  # type: ignore[no-untyped-call]
+    nats: Tensor = _Restricted.apply(parameters, x, rows, output, trie)  # type: ignore[no-untyped-call]
     return nats
 
 
-class _Within(torch.autograd.Function):
+class _Restricted(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any, parameters: Tensor, x: Tensor, rows: Tensor, output: LogisticMixture, forest: Forest
-    ) -> Tensor:
+    def forward(ctx: Any, parameters: Tensor, x: Tensor, rows: Tensor, output: LogisticMixture, trie: Trie) -> Tensor:
         source, levels, rows = parameters.detach().contiguous(), x.cpu().long().contiguous(), rows.contiguous()
-        assert source.dtype == torch.float32
-        assert source.shape == (*x.shape, output.parameters)
+        if source.shape != (*x.shape, output.parameters):
+            raise ValueError(f"parameters have shape {tuple(source.shape)}; {output.parameters} a sub-pixel are needed")
         nats = torch.empty(x.shape, dtype=torch.float32)
         gradient = torch.empty_like(source) if parameters.requires_grad else None
-        longest = int(np.diff(forest.starts).max(initial=0))
-        call = _Call(
+        longest = int(np.diff(trie.starts).max(initial=0))
+        call = Record(
+            _Call,
             subpixels=x.numel(),
             mixtures=output.mixtures,
             copies=output.copies,
             levels=output.levels,
             longest=longest,
-            parameters=source.data_ptr(),
-            x=levels.data_ptr(),
-            rows=rows.data_ptr(),
-            starts=forest.starts.ctypes.data,
-            values=forest.values.ctypes.data,
-            nats=nats.data_ptr(),
-            gradient=0 if gradient is None else gradient.data_ptr(),
+            parameters=source,
+            x=levels,
+            rows=rows,
+            starts=trie.starts,
+            values=trie.values,
+            nats=nats,
+            gradient=gradient,
         )
-        threads.run(_block, -(-x.numel() // BLOCK), np.array(call, np.int64))
+        threads.run(_block, -(-x.numel() // BLOCK), call.integers)
         if gradient is not None:
             ctx.save_for_backward(gradient)
         return nats
@@ -96,9 +119,7 @@ class _Within(torch.autograd.Function):
         return gradient * above.unsqueeze(-1), None, None, None, None
 
 
-@njit
-def _unpack(n: Any) -> _Call:
-    return _Call(n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11])
+_read_call = reader(_Call)
 
 
 @njit
@@ -109,61 +130,65 @@ def _at_edge(call: _Call, p: Any, k: int, double: Any, inverse: Any) -> Any:
 
 
 @njit
-def _prepare(call: _Call, p: Any, room: _Room) -> None:
+def _prepare(call: _Call, p: Any, workspace: _Workspace) -> None:
     """Shares of components and copies, and inverse scales."""
     count, copies = call.mixtures, call.copies
     highest = -math.inf
     for k in range(count + copies):
-        room.shares[k] = p[k] if k < count else p[2 * count + k]
-        highest = max(highest, room.shares[k])
+        workspace.shares[k] = p[k] if k < count else p[2 * count + k]
+        highest = max(highest, workspace.shares[k])
     total = 0.0
     for k in range(count + copies):
-        room.shares[k] = math.exp(room.shares[k] - highest)
-        total += room.shares[k]
+        workspace.shares[k] = math.exp(workspace.shares[k] - highest)
+        total += workspace.shares[k]
     for k in range(count + copies):
-        room.shares[k] /= total
+        workspace.shares[k] /= total
     for k in range(count):
-        room.inverse[k] = math.exp(-min(max(p[2 * count + k], -MAX_LOG_SCALE), MAX_LOG_SCALE))
+        workspace.inverse[k] = math.exp(-min(max(p[2 * count + k], -MAX_LOG_SCALE), MAX_LOG_SCALE))
 
 
 @njit
-def _weigh(call: _Call, p: Any, first: int, count: int, values: Any, room: _Room) -> float:
+def _weigh(call: _Call, p: Any, row: _Row, workspace: _Workspace) -> float:
     """Fill in edges and weights of the entries; returns the sum of the weights."""
+    first, count, values = row
     total = 0.0
     for e in range(count):
         level, weight = values[first + e], FLOOR
         for k in range(call.mixtures):
             if level == 0:
-                room.below[e, k] = 0.0
+                workspace.below[e, k] = 0.0
             elif e and values[first + e - 1] == level - 1:
-                room.below[e, k] = room.reached[e - 1, k]
+                workspace.below[e, k] = workspace.reached[e - 1, k]
             else:
-                room.below[e, k] = _at_edge(call, p, k, 2.0 * level - 1.0, room.inverse[k])
+                workspace.below[e, k] = _at_edge(call, p, k, 2.0 * level - 1.0, workspace.inverse[k])
             is_highest = level == call.levels - 1
-            room.reached[e, k] = 1.0 if is_highest else _at_edge(call, p, k, 2.0 * level + 1.0, room.inverse[k])
-            weight += room.shares[k] * (room.reached[e, k] - room.below[e, k])
+            workspace.reached[e, k] = (
+                1.0 if is_highest else _at_edge(call, p, k, 2.0 * level + 1.0, workspace.inverse[k])
+            )
+            weight += workspace.shares[k] * (workspace.reached[e, k] - workspace.below[e, k])
         for m in range(call.copies):
             if level == p[3 * call.mixtures + call.copies + m]:
-                weight += room.shares[call.mixtures + m]
-        room.weights[e] = weight
+                weight += workspace.shares[call.mixtures + m]
+        workspace.weights[e] = weight
         total += weight
     return total
 
 
 @njit
 def _differentiate(
-    call: _Call, p: Any, first: int, count: int, values: Any, place: int, total: float, room: _Room, gradient: Any
+    call: _Call, p: Any, row: _Row, place: int, total: float, workspace: _Workspace, gradient: Any
 ) -> None:
     """Write the gradient of the nats of the entry at a place."""
+    first, count, values = row
     mixtures, copies = call.mixtures, call.copies
-    room.pull[:], gradient[:] = 0, 0
+    workspace.pull[:], gradient[:] = 0, 0
     for e in range(count):
         level = values[first + e]
-        by_weight = -1.0 / total + (1.0 / room.weights[e] if e == place else 0.0)
+        by_weight = -1.0 / total + (1.0 / workspace.weights[e] if e == place else 0.0)
         for k in range(mixtures):
-            below, reached, inverse = room.below[e, k], room.reached[e, k], room.inverse[k]
-            room.pull[k] += by_weight * (reached - below)
-            change = by_weight * room.shares[k] * inverse
+            below, reached, inverse = workspace.below[e, k], workspace.reached[e, k], workspace.inverse[k]
+            workspace.pull[k] += by_weight * (reached - below)
+            change = by_weight * workspace.shares[k] * inverse
             low, high = below * (1 - below), reached * (1 - reached)
             gradient[mixtures + k] -= change * (high - low)
             lower = (2.0 * level - 1.0) / (call.levels - 1) - 1.0 - p[mixtures + k]
@@ -171,12 +196,12 @@ def _differentiate(
             gradient[2 * mixtures + k] -= change * (high * upper - low * lower)
         for m in range(copies):
             if level == p[3 * mixtures + copies + m]:
-                room.pull[mixtures + m] += by_weight
+                workspace.pull[mixtures + m] += by_weight
     mean = 0.0
     for k in range(mixtures + copies):
-        mean += room.shares[k] * room.pull[k]
+        mean += workspace.shares[k] * workspace.pull[k]
     for k in range(mixtures + copies):
-        gradient[k if k < mixtures else 2 * mixtures + k] = room.shares[k] * (room.pull[k] - mean)
+        gradient[k if k < mixtures else 2 * mixtures + k] = workspace.shares[k] * (workspace.pull[k] - mean)
     for k in range(mixtures):
         if abs(p[2 * mixtures + k]) >= MAX_LOG_SCALE:
             gradient[2 * mixtures + k] = 0
@@ -185,14 +210,14 @@ def _differentiate(
 @cfunc(TASK, cache=True)
 def _block(task: int, n: Any) -> None:
     """The sub-pixels of a block."""
-    call = _unpack(n)
+    call = _read_call(n)
     size = 3 * call.mixtures + 2 * call.copies
     parameters, found = view(call.parameters, np.float32), view(call.gradient, np.float32)
     x, rows = view(call.x, np.int64), view(call.rows, np.int64)
     starts, values, nats = view(call.starts, np.int64), view(call.values, np.int64), view(call.nats, np.float32)
     p, gradient, weights = np.empty(size), np.empty(size), np.empty(call.longest)
     both, edges = call.mixtures + call.copies, (call.longest, call.mixtures)
-    room = _Room(
+    workspace = _Workspace(
         np.empty(both), np.empty(call.mixtures), np.empty(edges), np.empty(edges), weights, np.empty(both)
     )  # fmt: skip
     for at in range(task * BLOCK, min((task + 1) * BLOCK, call.subpixels)):
@@ -206,11 +231,12 @@ def _block(task: int, n: Any) -> None:
             first, place = starts[row], 0
             while values[first + place] != x[at]:
                 place += 1
-            _prepare(call, p, room)
-            total = _weigh(call, p, first, count, values, room)
-            nats[at] = math.log(room.weights[place] / total)
+            entries = _Row(first, count, values)
+            _prepare(call, p, workspace)
+            total = _weigh(call, p, entries, workspace)
+            nats[at] = math.log(workspace.weights[place] / total)
             if call.gradient:
-                _differentiate(call, p, first, count, values, place, total, room, gradient)
+                _differentiate(call, p, entries, place, total, workspace, gradient)
         if call.gradient:
             for j in range(size):
                 found[at * size + j] = gradient[j]

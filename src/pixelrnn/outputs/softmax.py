@@ -2,10 +2,15 @@
 
 import dataclasses
 
+import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["Softmax"]
+from pixelrnn.kernels.functions import log
+from pixelrnn.kernels.vectors import LANES, Address, address, load, pointer, splat, store, view
+from pixelrnn.outputs.workspace import Kernel, Output, Workspace, compiled, exp_weights, highest_of, nothing
+
+__all__ = ["KERNEL", "Softmax"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,10 +23,16 @@ class Softmax:
     """
 
     levels: int
+    mixtures = copies = 0
 
     @property
     def parameters(self) -> int:
         """One logit a level."""
+        return self.levels
+
+    @property
+    def entries(self) -> int:
+        """Of a table: one a level."""
         return self.levels
 
     def start(self) -> Tensor:
@@ -36,3 +47,22 @@ class Softmax:
     def log_table(self, parameters: Tensor) -> Tensor:
         """Nats of all levels, `(N, C, L, ...)`."""
         return parameters.log_softmax(2)
+
+
+@compiled
+def _weigh(output: Output, parameters: Address, workspace: Workspace, temperature: float) -> None:
+    exp_weights(parameters, output.levels, temperature, pointer(workspace.table, 0))
+
+
+@compiled
+def _log_prob(output: Output, parameters: Address, workspace: Workspace, temperature: float) -> None:
+    logits = view(address(parameters), np.float32)
+    for lane in range(LANES):
+        workspace.chosen[lane] = logits[int(workspace.value[lane]) * LANES + lane]
+        workspace.sums[lane] = workspace.total[lane]
+    chosen, total = load(pointer(workspace.chosen, 0), 0), log(load(pointer(workspace.sums, 0), 0))
+    difference = chosen - highest_of(parameters, output.levels)
+    store(pointer(workspace.nats, 0), 0, difference * splat(np.float32(1 / temperature)) - total)
+
+
+KERNEL = Kernel(_weigh, _log_prob, nothing)

@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,9 @@ from pixelrnn.data.images import Data, ImageSet
 from pixelrnn.data.pixels import Dense, Ragged
 from pixelrnn.data.quantise import Quantiser
 from pixelrnn.errors import ArchiveError
+from pixelrnn.progress import Callback, Reporter
 
-__all__ = ["Material", "gather"]
+__all__ = ["Corpus", "gather"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -37,7 +38,7 @@ RARE = 0.01  # share of the pictures that does not decide how many channels ther
 
 
 @dataclasses.dataclass(frozen=True)
-class Material:
+class Corpus:
     """The pictures of a folder, as a model learns them.
 
     Attributes:
@@ -60,20 +61,18 @@ class Material:
         return _is_small(self.data.train.patch, self.data.shape)
 
 
-def gather(
-    files: Sequence[Found], *, skip_bad: bool = False, callback: Callable[[int, int], None] | None = None
-) -> Material:
+def gather(files: Sequence[Found], *, skip_bad: bool = False, callback: Callback | None = None) -> Corpus:
     """Read the pictures of a folder, and decide channels, levels and the size of what is learnt.
 
     Args:
         files: Of which some are pictures.
         skip_bad: Leave out files that cannot be read.
-        callback: Called with the number of files that were read, and of all.
+        callback: Told the number of files that were read, and of all.
 
     Raises:
         ArchiveError: If there are no pictures that could be learnt, or a file cannot be read.
     """
-    pictures: list[Array] = []
+    report, pictures = Reporter(callback), list[Array]()
     known: set[bytes] = set()
     used = np.zeros(256, np.bool_)
     count = pixels = kept = grey = opaque = ordinary = 0
@@ -91,8 +90,7 @@ def gather(
             if kept + values.size <= MOST_VALUES:
                 kept += values.size
                 pictures.append(values)
-        if callback is not None:
-            callback(number + 1, len(files))
+        report.amount(number + 1, len(files), "files")
     if not pictures:
         raise ArchiveError("there are no pictures that a model could learn; pixelrnn pack takes PNG, BMP, WebP, ...")
     channels = 4 if opaque < (1 - RARE) * count else 1 if grey >= (1 - RARE) * count else 3
@@ -101,7 +99,7 @@ def gather(
     quantiser = Quantiser(256, levels, "none", 0)
     supports = [support for values in pictures if (support := few(quantiser.plainly(values), levels)) is not None]
     palettes = len(pack_palettes([support.colours for support in supports]))
-    return Material(_data(pictures, levels), _origin(pictures, levels), pixels * channels, palettes, ordinary)
+    return Corpus(_data(pictures, levels), _origin(pictures, levels), pixels * channels, palettes, ordinary)
 
 
 def _is_small(patch: tuple[int, int] | None, shape: tuple[int, ...]) -> bool:

@@ -1,13 +1,14 @@
 """What the pictures of a folder take in the usual lossless formats, to compare with."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from PIL import Image
 
 from pixelrnn.archive.examine import MOST_WEBP, examine
 from pixelrnn.archive.files import Found, contents
 from pixelrnn.archive.pictures import saved
+from pixelrnn.progress import Callback, Reporter
 
 __all__ = ["FORMATS", "Sizes", "measure"]
 
@@ -29,17 +30,15 @@ class Sizes:
     bytes: dict[str, int]
 
 
-def measure(
-    files: Sequence[Found], *, skip_bad: bool = False, callback: Callable[[int, int], None] | None = None
-) -> Sizes:
+def measure(files: Sequence[Found], *, skip_bad: bool = False, callback: Callback | None = None) -> Sizes:
     """Write every picture in every format, into memory: PNG optimised, WebP lossless, JPEG XL at effort 9.
 
     Args:
         files: What there is.
         skip_bad: Leave out files that cannot be read.
-        callback: Called with the number of files that are measured, and of all.
+        callback: Told the number of files that are measured, and of all.
     """
-    has_jpeg_xl = _has_jpeg_xl()
+    has_jpeg_xl, report = _has_jpeg_xl(), Reporter(callback)
     total = dict.fromkeys(FORMATS if has_jpeg_xl else FORMATS[:-1], 0)
     for number, content in contents(files, skip_bad=skip_bad):
         picture = examine(content)
@@ -57,8 +56,7 @@ def measure(
             for name in FORMATS[1:]:
                 if name in total:
                     total[name] += len(content)
-        if callback is not None:
-            callback(number + 1, len(files))
+        report.amount(number + 1, len(files), "files")
     return Sizes(len(files), total)
 
 

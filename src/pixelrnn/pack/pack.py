@@ -6,7 +6,6 @@ sum smallest, and the rounded model codes the pictures. If ordinary files are sm
 """
 
 import dataclasses
-import functools
 import hashlib
 import math
 import os
@@ -22,8 +21,9 @@ from pixelrnn.codec.weights import BITS, pack_model, unpack_model
 from pixelrnn.config import ModelConfig
 from pixelrnn.errors import ArchiveError, ConfigError
 from pixelrnn.model.base import AbstractImageModel
-from pixelrnn.pack.corpus import Material, gather
-from pixelrnn.pack.search import Report, Stage, Training, bytes_of_pictures, choose, least_weights, measured_in
+from pixelrnn.pack.corpus import Corpus, gather
+from pixelrnn.pack.search import Stage, Training, bytes_of_pictures, choose, least_weights, measured_in
+from pixelrnn.progress import Callback, Progress, Reporter
 from pixelrnn.runs.files import TEMPORARY, held
 
 __all__ = ["Packed", "Stage", "pack"]
@@ -59,7 +59,7 @@ def pack(
     verify: bool = True,
     skip_bad: bool = False,
     overwrite: bool = False,
-    callback: Report | None = None,
+    callback: Callback | None = None,
     tried: Callable[[Stage], None] | None = None,
 ) -> Packed:
     """Train a model on a folder's pictures, and compress the folder with it, the model included.
@@ -75,8 +75,8 @@ def pack(
         verify: As for `compress`.
         skip_bad: As for `compress`.
         overwrite: As for `compress`.
-        callback: Called with what is being done, the finished share of that and a word on it; if it returns True, the
-            training ends and what was learned is used.
+        callback: Told what is being done, the finished share of that and a word on it; if it returns True, the training
+            ends and what was learned is used (and nothing else ends).
         tried: Called with each thing that was tried.
 
     Raises:
@@ -88,23 +88,22 @@ def pack(
     if not 0 < minutes < math.inf:
         raise ConfigError(f"minutes is {minutes}; it must be above 0 and finite")
     out, source = Path(out), Path(source)
-    report = callback or (lambda what, share, text: None)
+    report = Reporter(callback)
     files = find(source, without=out, skip_bad=skip_bad).files
     require_place(out, overwrite=overwrite)
     with _reserved(out):
-        reading = functools.partial(_report, report, "reading pictures", "files")
-        material = gather(files, skip_bad=skip_bad, callback=reading)
+        corpus = gather(files, skip_bad=skip_bad, callback=_part(report, "reading pictures"))
         training = Training(
-            measured_in(material, minutes),
+            measured_in(corpus, minutes),
             seed=seed,
             minutes=minutes,
             device=torch.device(device),
             report=report,
             tried=tried or (lambda stage: None),
         )
-        training.add(Stage(ORDINARY, 0, material.ordinary))
+        training.add(Stage(ORDINARY, 0, corpus.ordinary))
         content, bits = b"", 0
-        if model is not None or least_weights(material) < material.ordinary:
+        if model is not None or least_weights(corpus) < corpus.ordinary:
             content, bits = _trained(training, model)
         kept = unpack_model(content) if content else None
         done = compress(
@@ -116,7 +115,7 @@ def pack(
             verify=verify,
             skip_bad=skip_bad,
             overwrite=overwrite,
-            callback=functools.partial(_report, report, "compressing", "bytes"),
+            callback=_part(report, "compressing"),
         )
     if kept is None or not done.weights:
         return Packed(done, None, 0, tuple(training.stages))
@@ -129,20 +128,25 @@ def _reserved(out: Path) -> Iterator[None]:
     out.parent.mkdir(parents=True, exist_ok=True)
     # The name itself may be as long as names can be.
     path = out.with_name(f"{TEMPORARY}{hashlib.sha256(os.fsencode(out.name)).hexdigest()[:16]}.lock")
-    with held(path, ArchiveError(f"{out} is being made by another process; choose another name (--out)")):
+    with held(path, ArchiveError(f"{out} is being made by another process; choose another name")):
         try:
             yield
         finally:
             path.unlink(missing_ok=True)
 
 
-def _report(report: Report, what: str, unit: str, finished: int, total: int) -> None:
-    report(what, finished / max(1, total), f"{finished:,} of {total:,} {unit}")
+def _part(report: Reporter, what: str) -> Callback:
+    """A callback of a part of the work that goes on to its end."""
+
+    def tell(at: Progress) -> None:
+        report.tell(at.fraction, what=what, text=at.text, done=at.done, total=at.total)
+
+    return tell
 
 
-def _require_same(model: AbstractImageModel, material: Material) -> None:
+def _require_same(model: AbstractImageModel, corpus: Corpus) -> None:
     require_pictures(model)
-    config, wanted = model.config, (material.data.shape[0], material.data.levels, material.colours)
+    config, wanted = model.config, (corpus.data.shape[0], corpus.data.levels, corpus.colours)
     has = config.shape[0], config.levels, config.colours
     if wanted != has:
         raise ArchiveError(
@@ -156,17 +160,17 @@ def _trained(training: Training, model: AbstractImageModel | None) -> tuple[byte
     if model is None:
         model = choose(training)
     else:
-        _require_same(model, training.material)
+        _require_same(model, training.corpus)
     if not training.is_stopped:
         training.train(model, training.left, "training")
     contents = {}
     for number, bits in enumerate(BITS):
         content = pack_model(model, bits)
-        pictures = bytes_of_pictures(unpack_model(content), training.material)
+        pictures = bytes_of_pictures(unpack_model(content), training.corpus)
         stage = Stage(f"{bits} bits a weight", len(content), pictures)
         training.add(stage)
         contents[bits] = stage.total, content
-        training.report("rounding weights", (number + 1) / len(BITS), "")
+        training.report.tell((number + 1) / len(BITS), what="rounding weights")
     bits = min(contents, key=lambda bits: contents[bits][0])
     total, content = contents[bits]
-    return (content, bits) if total < training.material.ordinary else (b"", 0)
+    return (content, bits) if total < training.corpus.ordinary else (b"", 0)

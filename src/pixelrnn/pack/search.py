@@ -16,14 +16,15 @@ from collections.abc import Callable
 
 import torch
 
-from pixelrnn.config import Architecture, ModelConfig, OutputName, TrainConfig
+from pixelrnn.config import ModelConfig, TrainConfig
 from pixelrnn.errors import RunError
 from pixelrnn.model.base import AbstractImageModel
 from pixelrnn.model.loading import build_model
-from pixelrnn.pack.corpus import Material
-from pixelrnn.train import Progress, evaluate, fit
+from pixelrnn.pack.corpus import Corpus
+from pixelrnn.progress import Progress, Reporter
+from pixelrnn.train import evaluate, fit
 
-__all__ = ["Report", "Stage", "Training", "bytes_of_pictures", "choose", "least_weights", "measured_in", "words"]
+__all__ = ["Stage", "Training", "bytes_of_pictures", "choose", "least_weights", "measured_in", "words"]
 
 # Shares of the time: for each kind; for each size, in two parts; for each of the two best sizes.
 KIND, SIZE, BEST = 0.025, (0.02, 0.04), 0.1
@@ -40,8 +41,6 @@ LEAST_MEASURED = 2**15  # sub-pixels
 EXPONENT = -0.5  # of the time, in the course of the loss
 BITS = 7  # of a weight, in the sum of a trial
 LEAST_BITS = 3  # of a weight, when all that can be saved there is
-
-Report = Callable[[str, float, str], bool | None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,26 +98,25 @@ class Training:
     """Time to train models on a folder's pictures.
 
     Args:
-        material: The pictures.
+        corpus: The pictures.
         seed: Of weights and of all that is drawn.
         minutes: For all trainings and their measurements, of which the last training takes a quarter at least.
         device: Where new models are trained.
-        report: Called with what is trained, the finished share and a word on it; once it returns True, no training
-            goes on.
+        report: Told what is trained, the finished share and a word on it; no training goes on once it asks for the end.
         tried: Called with each stage.
     """
 
     def __init__(
         self,
-        material: Material,
+        corpus: Corpus,
         *,
         seed: int,
         minutes: float,
         device: torch.device,
-        report: Report,
+        report: Reporter,
         tried: Callable[[Stage], None],
     ) -> None:
-        self.material, self.seed, self.minutes, self.device = material, seed, minutes, device
+        self.corpus, self.seed, self.minutes, self.device = corpus, seed, minutes, device
         self.is_stopped = False
         self.stages: list[Stage] = []
         self.report = report
@@ -153,11 +151,12 @@ class Training:
         def show(at: Progress) -> bool:
             nonlocal minutes_used
             minutes_used = at.seconds / 60
-            self.is_stopped = bool(self.report(what, at.fraction, f"{at.bits_per_dim:.3f} bits a sub-pixel"))
+            text = f"{at.bits_per_dim:.3f} bits a sub-pixel"
+            self.is_stopped = self.report.tell(at.fraction, what=what, text=text)
             return self.is_stopped
 
-        batch = min(32, max(1, PART // self.material.data.dims))
-        data = self.material.data
+        batch = min(32, max(1, PART // self.corpus.data.dims))
+        data = self.corpus.data
         config = TrainConfig(
             minutes=minutes, seed=self.seed, batch=batch, samples=0, evaluations=evaluations,
             valid_images=len(data.valid),
@@ -196,9 +195,9 @@ class Training:
             return
         minutes, bits = found
         if math.isinf(bits):
-            pictures = bytes_of_pictures(candidate.model, self.material)
+            pictures = bytes_of_pictures(candidate.model, self.corpus)
         else:
-            pictures = _bytes_of_pictures(candidate.model, self.material, bits)
+            pictures = _bytes_of_pictures(candidate.model, self.corpus, bits)
         candidate.measured.append(_Measured(candidate.minutes + minutes, pictures))
 
 
@@ -208,9 +207,9 @@ def choose(training: Training) -> AbstractImageModel:
     def new(config: ModelConfig) -> _Candidate:
         return _Candidate(config, training.seed, training.device)
 
-    kinds = [new(config) for config in _kinds(training.material, 1)]
+    kinds = [new(config) for config in _kinds(training.corpus, 1)]
     for candidate in kinds:
-        _compile(candidate.model, training.material)
+        _compile(candidate.model, training.corpus)
     found, sizes = training.trial(kinds, (KIND,), 1), list[_Candidate]()
     if not found:
         raise RunError("no model could be trained on the pictures: the loss of all that were tried became infinite")
@@ -225,15 +224,15 @@ def choose(training: Training) -> AbstractImageModel:
     return found[0].model
 
 
-def _compile(model: AbstractImageModel, material: Material) -> None:
+def _compile(model: AbstractImageModel, corpus: Corpus) -> None:
     """Let a model be compiled where it is not yet, so that this takes no time of its trial."""
-    model.log_prob(material.data.train.batch([0]).to(model.device)).sum().backward()  # type: ignore[no-untyped-call]
+    model.log_prob(corpus.data.train.batch([0]).to(model.device)).sum().backward()  # type: ignore[no-untyped-call]
     model.zero_grad()
 
 
-def least_weights(material: Material) -> int:
+def least_weights(corpus: Corpus) -> int:
     """Bytes that the smallest of the models takes at least."""
-    return min(_weights(build_model(config), LEAST_BITS) for config in _kinds(material, 0))
+    return min(_weights(build_model(config), LEAST_BITS) for config in _kinds(corpus, 0))
 
 
 def words(config: ModelConfig) -> str:
@@ -249,38 +248,38 @@ def words(config: ModelConfig) -> str:
     return f"{config.architecture} {config.layers}x{config.hidden}{output}{extras}"
 
 
-def bytes_of_pictures(model: AbstractImageModel, material: Material) -> int:
+def bytes_of_pictures(model: AbstractImageModel, corpus: Corpus) -> int:
     """Bytes of all pictures, by those that are measured."""
-    return _bytes_of_pictures(model, material, evaluate(model, material.data.valid).bits_per_dim)
+    return _bytes_of_pictures(model, corpus, evaluate(model, corpus.data.valid).bits_per_dim)
 
 
-def _bytes_of_pictures(model: AbstractImageModel, material: Material, bits_per_dim: float) -> int:
-    colours = material.palettes if model.config.takes_support else 0
-    return round(bits_per_dim * material.subpixels / 8) + colours
+def _bytes_of_pictures(model: AbstractImageModel, corpus: Corpus, bits_per_dim: float) -> int:
+    colours = corpus.palettes if model.config.takes_support else 0
+    return round(bits_per_dim * corpus.subpixels / 8) + colours
 
 
-def measured_in(material: Material, minutes: float) -> Material:
-    """The material, with less to measure by if there is little time."""
-    data = material.data
+def measured_in(corpus: Corpus, minutes: float) -> Corpus:
+    """The corpus, with less to measure by if there is little time."""
+    data = corpus.data
     share = min(1.0, minutes / MEASURED_IN_FULL)
     count = max(math.ceil(share * len(data.valid)), math.ceil(LEAST_MEASURED / data.dims))
-    return dataclasses.replace(material, data=dataclasses.replace(data, valid=data.valid.spaced(count)))
+    return dataclasses.replace(corpus, data=dataclasses.replace(data, valid=data.valid.spaced(count)))
 
 
-def _kinds(material: Material, size: int) -> list[ModelConfig]:
+def _kinds(corpus: Corpus, size: int) -> list[ModelConfig]:
     """Architectures, outputs and what local models can have, at one of the sizes."""
-    data = material.data
+    data = corpus.data
     plain = ModelConfig(
         architecture="local",
         shape=data.shape,
         levels=data.levels,
-        colours=material.colours,
+        colours=corpus.colours,
         mixtures=LOCAL_MIXTURES,
     )
     kinds = []
-    if material.is_small:
-        outputs: list[OutputName] = ["auto"] if data.levels <= 16 else ["softmax", "logistic-mixture"]
-        architectures: list[Architecture] = ["diagonal-bilstm", "row-lstm"]
+    if corpus.is_small:
+        outputs = ["auto"] if data.levels <= 16 else ["softmax", "logistic-mixture"]
+        architectures = ["diagonal-bilstm", "row-lstm"]
         kinds += [
             dataclasses.replace(plain, architecture=architecture, output=output, mixtures=ModelConfig.mixtures)
             for architecture, output in itertools.product(architectures, outputs)
@@ -295,7 +294,7 @@ def _kinds(material: Material, size: int) -> list[ModelConfig]:
 
 def _sized(config: ModelConfig, number: int) -> ModelConfig:
     """A configuration with the layers and features of one of the sizes of its architecture."""
-    layers, hidden = (LOCAL_SIZES if config.architecture == "local" else SIZES)[number]
+    layers, hidden = (SIZES if config.traits.sees_far else LOCAL_SIZES)[number]
     return dataclasses.replace(config, layers=layers, hidden=hidden)
 
 

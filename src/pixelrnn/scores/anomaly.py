@@ -23,7 +23,6 @@ The words are those of scikit-learn's detectors: `fit`, `score_samples` and `pre
 """
 
 import abc
-from collections.abc import Callable
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -35,6 +34,7 @@ from pixelrnn.config import ModelConfig
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.model.base import AbstractImageModel
 from pixelrnn.plots import MODES, to_image
+from pixelrnn.progress import Callback
 from pixelrnn.scores.entropy import bootstrap
 from pixelrnn.scores.score import Images, Scores, batches, score, share_below
 
@@ -52,7 +52,6 @@ __all__ = [
 ]
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Callback = Callable[[float], None] | None
 
 
 class AbstractDetector(abc.ABC):
@@ -68,16 +67,16 @@ class AbstractDetector(abc.ABC):
         self.usual_: Array | None = None
 
     @abc.abstractmethod
-    def _judge(self, lengths: Scores, images: Images, callback: Callback) -> Array:
+    def _judge(self, lengths: Scores, images: Images, callback: Callback | None) -> Array:
         """The score of images whose code lengths are known."""
 
-    def fit(self, images: Images, *, lengths: Scores | None = None, callback: Callback = None) -> Self:
+    def fit(self, images: Images, *, lengths: Scores | None = None, callback: Callback | None = None) -> Self:
         """Learn what scores usual images have: images that the model was not trained on, such as those of validation.
 
         Args:
             images: Usual ones.
             lengths: What `score` finds of them, if that is known already.
-            callback: Called with the finished share, 0 .. 1, of each pass through the images.
+            callback: Told the progress of each pass through the images.
 
         Raises:
             DataError: If there are no images, or they do not fit the model.
@@ -85,7 +84,9 @@ class AbstractDetector(abc.ABC):
         self.usual_ = np.sort(self.score_samples(images, lengths=lengths, callback=callback))
         return self
 
-    def score_samples(self, images: Images, *, lengths: Scores | None = None, callback: Callback = None) -> Array:
+    def score_samples(
+        self, images: Images, *, lengths: Scores | None = None, callback: Callback | None = None
+    ) -> Array:
         """The score of each image, `(N,)` float64, in bits for a sub-pixel: the higher, the more usual.
 
         Arguments as for `fit`.
@@ -96,11 +97,11 @@ class AbstractDetector(abc.ABC):
         """
         lengths = self._lengths(images, lengths, callback)
         if np.isnan(lengths.nats).any():
-            raise DataError("the model gives an image no likelihood at all: it has lost its numbers in training")
+            raise DataError("the model produced NaN for an image: its training went wrong")
         # What cannot occur is as unusual as can be, whatever it is compared with.
         return np.where(np.isinf(lengths.nats), -np.inf, self._judge(lengths, images, callback))
 
-    def _lengths(self, images: Images, lengths: Scores | None, callback: Callback) -> Scores:
+    def _lengths(self, images: Images, lengths: Scores | None, callback: Callback | None) -> Scores:
         return score(self.model, images, batch=self.batch, callback=callback) if lengths is None else lengths
 
     def p_values(self, scores: Array) -> Array:
@@ -132,7 +133,7 @@ class AbstractDetector(abc.ABC):
 class Likelihood(AbstractDetector):
     """The likelihood itself: see the module; fails where unusual images are simpler than the usual ones."""
 
-    def _judge(self, lengths: Scores, images: Images, callback: Callback) -> Array:
+    def _judge(self, lengths: Scores, images: Images, callback: Callback | None) -> Array:
         return -lengths.bits_per_dim
 
 
@@ -158,7 +159,7 @@ class LikelihoodRatio(AbstractDetector):
             )
         self.background = background
 
-    def _judge(self, lengths: Scores, images: Images, callback: Callback) -> Array:
+    def _judge(self, lengths: Scores, images: Images, callback: Callback | None) -> Array:
         others = score(self.background, images, batch=self.batch, callback=callback)
         with np.errstate(invalid="ignore"):  # of two infinities, which `score_samples` sees to
             difference: Array = others.bits_per_dim - lengths.bits_per_dim
@@ -185,7 +186,7 @@ class InputComplexity(AbstractDetector):
         """Whether PNG and WebP have images as a model of this configuration takes them."""
         return 2 <= config.levels <= 256 and config.shape[0] in MODES
 
-    def _judge(self, lengths: Scores, images: Images, callback: Callback) -> Array:
+    def _judge(self, lengths: Scores, images: Images, callback: Callback | None) -> Array:
         coded = [coded_bits(examples.images, self.model.config.levels) for examples in batches(images, self.batch)]
         difference: Array = np.concatenate(coded) / lengths.dims - lengths.bits_per_dim
         return difference
@@ -198,7 +199,7 @@ class Typicality(AbstractDetector):
         entropy_: After `fit`, the mean code length of the usual images in bits for a sub-pixel.
     """
 
-    def fit(self, images: Images, *, lengths: Scores | None = None, callback: Callback = None) -> Self:
+    def fit(self, images: Images, *, lengths: Scores | None = None, callback: Callback | None = None) -> Self:
         """See `AbstractDetector`."""
         self._usual_lengths = usual = self._lengths(images, lengths, callback).bits_per_dim
         if not np.isfinite(usual).all():
@@ -208,7 +209,7 @@ class Typicality(AbstractDetector):
         self.usual_ = np.sort(-np.abs(usual - self.entropy_) * (len(usual) / max(1, len(usual) - 1)))
         return self
 
-    def _judge(self, lengths: Scores, images: Images, callback: Callback) -> Array:
+    def _judge(self, lengths: Scores, images: Images, callback: Callback | None) -> Array:
         self._fitted()
         return -np.abs(lengths.bits_per_dim - self.entropy_)
 

@@ -19,6 +19,7 @@ import numpy as np
 from pixelrnn.config import require_draws
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.model.base import AbstractImageModel
+from pixelrnn.progress import Callback
 from pixelrnn.scores.score import Images, log_prob_maps
 
 __all__ = ["Entropy", "bootstrap", "entropy"]
@@ -87,7 +88,7 @@ def entropy(
     draws: int = 2_000,
     seed: int = 0,
     batch: int = 64,
-    callback: Callable[[float], None] | None = None,
+    callback: Callback | None = None,
 ) -> Entropy:
     """Estimate the entropy rate of a source from above, with what each position of the image contributes.
 
@@ -98,7 +99,7 @@ def entropy(
         draws: Of the bootstrap.
         seed: Of the bootstrap.
         batch: Images computed at once.
-        callback: Called with the finished share, 0 .. 1.
+        callback: Told the progress; see `pixelrnn.progress.Callback`.
 
     Raises:
         DataError: If there are no images, or they differ in size or do not fit the model.

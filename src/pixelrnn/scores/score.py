@@ -5,7 +5,7 @@ Images may differ in size, if the model takes any: those of one size that follow
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch import Tensor
 from pixelrnn.data.images import Examples, ImageSet
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.model.base import AbstractImageModel
+from pixelrnn.progress import Callback, Reporter
 
 __all__ = ["Images", "Scores", "batches", "log_prob_map", "log_prob_maps", "score", "share_below"]
 
@@ -100,7 +101,7 @@ def log_prob_map(model: AbstractImageModel, examples: Examples) -> Tensor:
 
 
 def log_prob_maps(
-    model: AbstractImageModel, images: Images, *, batch: int = 64, callback: Callable[[float], None] | None = None
+    model: AbstractImageModel, images: Images, *, batch: int = 64, callback: Callback | None = None
 ) -> Iterator[Tensor]:
     """Log probabilities of all sub-pixels of images, `(n, C, H, W)` nats on the CPU, batch by batch.
 
@@ -108,7 +109,7 @@ def log_prob_maps(
         model: The model.
         images: A set, whose labels, contexts and supports the model is given if it takes them; or a tensor.
         batch: Images computed at once.
-        callback: Called with the finished share, 0 .. 1.
+        callback: Told the progress; see `pixelrnn.progress.Callback`.
 
     Raises:
         DataError: If there are no images, or they do not fit the model.
@@ -116,24 +117,21 @@ def log_prob_maps(
     """
     if isinstance(images, ImageSet):
         images.require_levels(model.config.levels)
-    done = 0
+    done, report = 0, Reporter(callback)
     for examples in batches(images, batch):
         yield log_prob_map(model, examples)
         done += len(examples.images)
-        if callback is not None:
-            callback(done / len(images))
+        report.amount(done, len(images))
 
 
-def score(
-    model: AbstractImageModel, images: Images, *, batch: int = 64, callback: Callable[[float], None] | None = None
-) -> Scores:
+def score(model: AbstractImageModel, images: Images, *, batch: int = 64, callback: Callback | None = None) -> Scores:
     r"""Compute :math:`-\ln p(x)` of each image.
 
     Args:
         model: The model.
         images: As for `log_prob_maps`.
         batch: Images computed at once.
-        callback: Called with the finished share, 0 .. 1.
+        callback: Told the progress; see `pixelrnn.progress.Callback`.
 
     Raises:
         DataError: If there are no images, or they do not fit the model.

@@ -3,13 +3,14 @@
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import torch
 
 from pixelrnn.data.images import Examples, ImageSet
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.model.base import AbstractImageModel
+from pixelrnn.progress import Callback, Reporter
 from pixelrnn.train import distributed
 
 __all__ = ["Classification", "Evaluation", "classify", "evaluate"]
@@ -53,7 +54,7 @@ class Classification:
 
 @torch.no_grad()
 def evaluate(
-    model: AbstractImageModel, images: ImageSet, *, batch: int = 64, callback: Callable[[float], None] | None = None
+    model: AbstractImageModel, images: ImageSet, *, batch: int = 64, callback: Callback | None = None
 ) -> Evaluation:
     r"""Compute the mean of :math:`-\ln p(x)` over all images, and its standard error.
 
@@ -63,14 +64,14 @@ def evaluate(
         model: The model.
         images: The images; random draws are those of the set.
         batch: Images computed at once.
-        callback: Called with the finished share, 0 .. 1.
+        callback: Told the progress; see `pixelrnn.progress.Callback`.
 
     Raises:
         DataError: If there are no images, or they do not fit the model.
     """
     start = time.perf_counter()
     sums = torch.zeros(3, dtype=torch.float64)  # of nats, of their squares, of sub-pixels
-    for examples in _batches(model, images, batch, callback):
+    for examples in _batches(model, images, batch, Reporter(callback)):
         x = examples.images
         nats = -model.log_prob(x, **examples.given(model.config)).cpu().double()
         sums += torch.stack([nats.sum(), nats.square().sum(), torch.tensor(float(x.numel()), dtype=torch.float64)])
@@ -83,7 +84,7 @@ def evaluate(
 
 @torch.no_grad()
 def classify(
-    model: AbstractImageModel, images: ImageSet, *, batch: int = 64, callback: Callable[[float], None] | None = None
+    model: AbstractImageModel, images: ImageSet, *, batch: int = 64, callback: Callback | None = None
 ) -> Classification:
     """Find the labels of images by `model.classify`, and compare with their own; arguments as for `evaluate`.
 
@@ -96,7 +97,7 @@ def classify(
     if images.labels is None:
         raise DataError("the images have no labels to compare with")
     sums = torch.zeros(3, dtype=torch.float64)  # of hits, of nats of the label, of nats of the image
-    for x, label, context, _ in _batches(model, images, batch, callback):
+    for x, (label, context, _) in _batches(model, images, batch, Reporter(callback)):
         assert label is not None
         joint = model.log_joint(x, context=context).cpu().double()
         marginal = joint.logsumexp(1)
@@ -106,9 +107,7 @@ def classify(
     return Classification(hits, nats, marginal_nats, len(images))
 
 
-def _batches(
-    model: AbstractImageModel, images: ImageSet, batch: int, callback: Callable[[float], None] | None
-) -> Iterator[Examples]:
+def _batches(model: AbstractImageModel, images: ImageSet, batch: int, report: Reporter) -> Iterator[Examples]:
     """The images that are this process's to compute, after a check that they fit the model."""
     if len(images) == 0:
         raise DataError("there are no images to evaluate")
@@ -118,5 +117,4 @@ def _batches(
     mine = range(distributed.rank(), len(images), distributed.world())
     for done in range(0, len(mine), batch):
         yield images.examples(mine[done : done + batch])
-        if callback is not None:
-            callback(min(1.0, (done + batch) / len(mine)))
+        report.amount(min(done + batch, len(mine)), len(mine))

@@ -64,13 +64,13 @@ class RunFolder:
             if before.get(what, now[what]) != now[what]:
                 raise RunError(
                     f"{self.path}: {self.data.source} now gives {now[what]} {what}; "
-                    f"the run was begun with {before[what]} (a new one can --start-from {self.path})"
+                    f"the run was begun with {before[what]} (a new one can `start_from` {self.path})"
                 )
         write_json(self.path / CONFIG, now)
 
     def _create(self) -> None:
         """Make the folder; it appears with all that a loadable, resumable run needs, or not at all."""
-        taken = RunExistsError(f"{self.path} exists; continue it with --resume {self.path}, or choose another --out")
+        taken = RunExistsError(f"{self.path} exists; continue it with `resume`, or choose another name")
         if self.path.exists():
             raise taken
         try:

@@ -2,7 +2,7 @@
 
 Every random choice is a function of the seed and of a count (step, epoch, item), so a run that was killed and resumed
 makes the same steps as one that was not; and any number of processes makes the same steps as one, but for what is
-dropped if dropout is wanted. It prints nothing: a callback sees every step.
+dropped if dropout is wanted. It prints nothing: a callback is told every step.
 """
 
 import contextlib
@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from pixelrnn.config import TrainConfig
 from pixelrnn.data.images import Data, Examples
 from pixelrnn.errors import ConfigError, RunError
 from pixelrnn.model.base import AbstractImageModel
+from pixelrnn.progress import Callback, Reporter
 from pixelrnn.runs.files import read_tensors, write_tensors
 from pixelrnn.runs.names import MODEL
 from pixelrnn.train import distributed, networks
@@ -34,31 +35,10 @@ from pixelrnn.train.folder import RunFolder
 from pixelrnn.train.journal import Journal
 from pixelrnn.train.start import check, take_weights
 
-__all__ = ["DEFAULT_MINUTES", "Progress", "Run", "fit"]
+__all__ = ["DEFAULT_MINUTES", "Run", "fit"]
 
 DEFAULT_MINUTES = 20.0
 LINES_PER_EVALUATION = 10
-
-
-@dataclasses.dataclass(frozen=True)
-class Progress:
-    """What the callback sees after each step.
-
-    Attributes:
-        fraction: Share of the budget used, 0 .. 1.
-        step: Optimiser steps made.
-        seconds: Training time so far.
-        bits_per_dim: Training loss of the step; before the first one, the validation of the model to start from.
-        line: The journal line, if this step wrote one.
-        part: What is being trained, if it is a part of the model.
-    """
-
-    fraction: float
-    step: int
-    seconds: float
-    bits_per_dim: float
-    line: dict[str, Any] | None = None
-    part: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +68,7 @@ def fit(
     folder: str | Path | None = None,
     resume: bool = False,
     cuda_graph: bool = False,
-    callback: Callable[[Progress], bool | None] | None = None,
+    callback: Callback | None = None,
 ) -> Run:
     r"""Minimise the mean of :math:`-\ln p(x)` over the training images.
 
@@ -103,7 +83,7 @@ def fit(
         folder: Where to write; nothing is written if not given.
         resume: Go on from the state in the folder.
         cuda_graph: Record what the networks do in a step once, and replay it; for a model on the current CUDA device.
-        callback: Called after each step; training is saved and stopped once it returns True.
+        callback: Told the progress after each step; the training is saved and stopped once it returns True.
 
     Raises:
         DataError: If the data does not fit the model, or has no images to train on or to validate on.
@@ -128,7 +108,7 @@ def fit(
             run = RunFolder(folder, model, data, config)
             distributed.on_first(lambda: stack.enter_context(run.opened(resume=resume)))
         training = _Training(model, data, config, folder, cuda_graph=cuda_graph)
-        is_finished = training.run(callback or (lambda _: None))
+        is_finished = training.run(Reporter(callback))
     return Run(folder, training.journal.lines, training.at.step, is_finished, training.at.best)
 
 
@@ -150,15 +130,15 @@ class _Training:
         self.is_unsaved = False  # though it was validated
         self.begun, self.earlier, self.saved = time.perf_counter(), self.at.seconds, time.perf_counter()
 
-    def run(self, callback: Callable[[Progress], bool | None]) -> bool:
+    def run(self, report: Reporter) -> bool:
         """Train until the budget is used (True) or the callback stops it (False)."""
         with contextlib.ExitStack() as stack:
             stack.enter_context(networks.dropping(self.model, self.config.dropout))
             if self.cuda_graph:
                 stack.enter_context(networks.recorded(self.model))
             if self.config.start_from is not None and math.isinf(self.at.best):
-                self._measure_start(callback)
-            is_stopped = self._steps(callback)
+                self._measure_start(report)
+            is_stopped = self._steps(report)
         if self.is_unsaved:  # the end, whose average was measured
             self._save()
         if is_stopped and math.isinf(self.at.best):
@@ -168,14 +148,14 @@ class _Training:
         self.journal.close()
         return self._fraction() >= 1
 
-    def _measure_start(self, callback: Callable[[Progress], bool | None]) -> None:
+    def _measure_start(self, report: Reporter) -> None:
         """Validate the weights to start from: they stay the best until others are better."""
         line = {"step": 0, "images": 0, "epoch": 0.0, "seconds": 0.0, **self._validate()}
         self._save()  # first: a run that is killed and resumed does not measure again
         self.journal.add(line)
-        callback(Progress(0.0, 0, 0.0, line["valid_bits_per_dim"], line))
+        report.tell(0.0, bits_per_dim=line["valid_bits_per_dim"], line=line)
 
-    def _steps(self, callback: Callable[[Progress], bool | None]) -> bool:
+    def _steps(self, report: Reporter) -> bool:
         """Make steps until the budget is used (False) or the callback stops it (True)."""
         is_stopped = False
         while self._fraction() < 1:
@@ -187,8 +167,8 @@ class _Training:
                 break
             self._update(loss)
             line = self._log()
-            progress = Progress(self._fraction(), self.at.step, self.at.seconds, loss / math.log(2), line)
-            is_stopped = self._any(bool(callback(progress)))
+            at = {"step": self.at.step, "seconds": self.at.seconds, "bits_per_dim": loss / math.log(2), "line": line}
+            is_stopped = self._any(report.tell(self._fraction(), **at))
         return is_stopped
 
     def _fraction(self, ahead: float = 0.0) -> float:
@@ -243,7 +223,7 @@ class _Training:
 
     def _divergence(self) -> RunError:
         kept = f"; the last good state is kept in {self.writable}" if self.writable else ""
-        advice = "try a lower --learning-rate"
+        advice = "try a lower `learning_rate`"
         if self.model.config.colours != "rgb":
             advice += f", and see that no image has colours that never come from {self.model.config.colours}"
         return RunError(f"the loss is no longer finite after step {self.at.step}{kept}; {advice}")
@@ -290,10 +270,11 @@ class _Training:
         order = _order(self.config.seed, epoch, len(self.data.train))
         examples = self.data.train.examples(order[places].tolist(), epoch)
         share = self.model.config.label_dropout
-        if examples.label is None or not share:
+        label = examples.condition.label
+        if label is None or not share:
             return examples
         is_dropped = torch.from_numpy(_chances(self.config.seed, epoch, len(self.data.train))[places] < share)
-        return examples._replace(label=examples.label.masked_fill(is_dropped, -1))
+        return examples._replace(condition=examples.condition._replace(label=label.masked_fill(is_dropped, -1)))
 
     def _nats(self, examples: Examples) -> Tensor:
         """Negative log-likelihood summed over a batch; the networks in reduced precision if wanted."""
@@ -301,12 +282,7 @@ class _Training:
         # A recording cannot keep the weights that autocast keeps in reduced precision.
         keeps = not self.cuda_graph
         with torch.autocast(self.model.device.type, torch.bfloat16, enabled=is_mixed, cache_enabled=keeps):
-            nats = self.model.log_prob_map(
-                examples.images,
-                label=examples.label,
-                context=examples.context,
-                support=examples.support if self.model.config.takes_support else None,
-            )
+            nats = self.model.log_prob_map(examples.images, **examples.given(self.model.config))
         return -nats.sum()
 
     def _log(self) -> dict[str, Any] | None:

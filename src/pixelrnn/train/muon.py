@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
 
-__all__ = ["BETAS", "Muon", "is_hidden_matrix", "orthogonal"]
+__all__ = ["BETAS", "Muon", "orthogonal"]
 
 BETAS = (0.9, 0.99)  # of AdamW
 MOMENTUM = 0.95
@@ -110,12 +110,3 @@ def orthogonal(x: Tensor) -> Tensor:
         squares = x @ x.mT
         x = a * x + (b * squares + c * squares @ squares) @ x
     return x.mT if is_tall else x
-
-
-def is_hidden_matrix(name: str, parameter: Tensor) -> bool:
-    """Whether a parameter of a model maps features to features, so that Muon's steps suit it.
-
-    Not those that read images or give the output, nor what labels add: there AdamW does better.
-    """
-    is_matrix = parameter.ndim >= 2 and len(parameter) > 1
-    return is_matrix and "layers" in name.split(".") and "condition" not in name and "context" not in name

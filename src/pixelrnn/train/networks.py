@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import set_warn_on_accumulate_grad_stream_mismatch
 
+from pixelrnn.condition import Condition
 from pixelrnn.config import TrainConfig
 from pixelrnn.errors import ConfigError
 from pixelrnn.model.base import AbstractImageModel
@@ -20,7 +21,7 @@ __all__ = ["check", "dropping", "recorded"]
 def check(model: AbstractImageModel, config: TrainConfig, *, cuda_graph: bool) -> None:
     """Refuse dropout and CUDA graphs where they cannot be: `ConfigError`."""
     architecture, device = model.config.architecture, model.device
-    if config.dropout and not _networks(model):
+    if config.dropout and not _dropouts(model):
         raise ConfigError(f"dropout is {config.dropout}, which architecture {architecture!r} does not take")
     if not cuda_graph:
         return
@@ -35,7 +36,7 @@ def check(model: AbstractImageModel, config: TrainConfig, *, cuda_graph: bool) -
 @contextmanager
 def dropping(model: AbstractImageModel, share: float) -> Iterator[None]:
     """Set the share of features that the networks of a model drop while in training mode."""
-    layers = [module for network in _networks(model) for module in network.modules() if isinstance(module, nn.Dropout)]
+    layers = _dropouts(model)
     for layer in layers:
         layer.p = share
     try:
@@ -55,7 +56,7 @@ def recorded(model: AbstractImageModel) -> Iterator[None]:
     """
     networks = _networks(model)
     for network in networks:
-        network.forward = _Recording(network)  # type: ignore[method-assign]
+        network.forward = _Recording(network)  # type: ignore[method-assign, assignment]
     # A recording is made on a stream of its own; torch waits for it where it has to, and would say so.
     set_warn_on_accumulate_grad_stream_mismatch(False)
     try:
@@ -64,6 +65,10 @@ def recorded(model: AbstractImageModel) -> Iterator[None]:
         set_warn_on_accumulate_grad_stream_mismatch(True)
         for network in networks:
             del network.forward
+
+
+def _dropouts(model: AbstractImageModel) -> list[nn.Dropout]:
+    return [module for module in model.modules() if isinstance(module, nn.Dropout)]
 
 
 def _networks(model: AbstractImageModel) -> list[Network]:
@@ -81,9 +86,10 @@ class _Recording:
         """What a copy of the network has in its place: a recording is of the original's own weights."""
         return types.MethodType(type(self.network).forward, memo[id(self.network)])
 
-    def __call__(self, x: Tensor, label: Tensor | None = None, context: Tensor | None = None) -> Tensor:
+    def __call__(self, x: Tensor, condition: Condition) -> Tensor:
         if not (self.network.training and torch.is_grad_enabled()):
-            return self.plain(x, label, context)
+            return self.plain(x, condition)
+        label, context, _ = condition
         kinds = tuple(None if tensor is None else (tensor.shape, tensor.dtype) for tensor in (x, label, context))
         key = (kinds, torch.is_autocast_enabled("cuda"), torch.get_autocast_dtype("cuda"))
         given = [tensor for tensor in (x, label, context) if tensor is not None]
@@ -106,4 +112,4 @@ class _Plain(nn.Module):
     def forward(self, x: Tensor, *conditions: Tensor) -> Tensor:
         label = conditions[0] if self.has_label else None
         context = conditions[-1] if len(conditions) > self.has_label else None
-        return self.plain(x, label, context)
+        return self.plain(x, Condition(label, context))

@@ -8,7 +8,7 @@ from torch.optim import Adam, AdamW, Optimizer, RMSprop
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from pixelrnn.config import TrainConfig
-from pixelrnn.train.muon import BETAS, Muon, is_hidden_matrix
+from pixelrnn.train.muon import BETAS, Muon
 
 __all__ = ["average_into", "build", "learning_rate"]
 
@@ -20,9 +20,9 @@ def build(model: nn.Module, config: TrainConfig) -> Optimizer:
     rate, decay, parameters = _peak(config), config.weight_decay, model.parameters()
     match config.optimiser:
         case "muon":
-            named = list(model.named_parameters())
-            matrices = [parameter for name, parameter in named if is_hidden_matrix(name, parameter)]
-            others = [parameter for name, parameter in named if not is_hidden_matrix(name, parameter)]
+            hidden = {id(parameter) for parameter in _hidden_matrices(model)}
+            matrices = [parameter for parameter in model.parameters() if id(parameter) in hidden]
+            others = [parameter for parameter in model.parameters() if id(parameter) not in hidden]
             return Muon(matrices, others, lr=rate, weight_decay=decay)
         case "adam":
             return Adam(parameters, lr=rate, weight_decay=decay)
@@ -30,6 +30,12 @@ def build(model: nn.Module, config: TrainConfig) -> Optimizer:
             return AdamW(parameters, lr=rate, weight_decay=decay, betas=BETAS)
         case _:
             return RMSprop(parameters, lr=rate, weight_decay=decay, alpha=0.95)
+
+
+def _hidden_matrices(model: nn.Module) -> list[nn.Parameter]:
+    """What the networks of a model declare to map features to features."""
+    declaring = [module for module in model.modules() if hasattr(module, "hidden_matrices")]
+    return [parameter for module in declaring for parameter in module.hidden_matrices()]  # type: ignore[operator]
 
 
 def learning_rate(config: TrainConfig, fraction: float) -> float:

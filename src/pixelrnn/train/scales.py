@@ -3,19 +3,19 @@
 import contextlib
 import dataclasses
 import math
-from collections.abc import Callable
 from pathlib import Path
 
 from pixelrnn.config import TrainConfig
 from pixelrnn.data.images import Data
 from pixelrnn.errors import ConfigError
 from pixelrnn.model.multiscale import MultiScaleModel
+from pixelrnn.progress import Callback, Reporter
 from pixelrnn.runs.files import read_tensors, write_tensors
 from pixelrnn.runs.names import MODEL
 from pixelrnn.train import distributed, networks
 from pixelrnn.train.folder import RunFolder
 from pixelrnn.train.journal import Journal
-from pixelrnn.train.loop import DEFAULT_MINUTES, Progress, Run, fit
+from pixelrnn.train.loop import DEFAULT_MINUTES, Run, fit
 from pixelrnn.train.start import check, take_weights
 
 __all__ = ["fit_scales"]
@@ -29,7 +29,7 @@ def fit_scales(
     folder: str | Path | None = None,
     resume: bool = False,
     cuda_graph: bool = False,
-    callback: Callable[[Progress], bool | None] | None = None,
+    callback: Callback | None = None,
 ) -> Run:
     """Train each scale alone, the smallest first; `fit` trains them together.
 
@@ -62,6 +62,7 @@ def fit_scales(
     if config.start_from is not None and not resume:
         take_weights(model, config.start_from)
     runs: list[Run] = []
+    report = Reporter(callback)
     with contextlib.ExitStack() as stack:
         if folder is not None:
             whole = RunFolder(folder, model, data, config, has_state=False)
@@ -78,7 +79,7 @@ def fit_scales(
                 folder=of_scale,
                 resume=of_scale is not None and of_scale.exists(),
                 cuda_graph=cuda_graph,
-                callback=_of_whole(callback, f"scale {part.shape[1]}x{part.shape[2]}", done, share),
+                callback=report.part(done, done + share, f"scale {part.shape[1]}x{part.shape[2]}").forward,
             )
             runs.append(run)
             done += share
@@ -101,14 +102,3 @@ def _share(config: TrainConfig, share: float) -> TrainConfig:
     if config.steps is not None or config.epochs is not None:
         return config
     return config.with_budget(minutes=(config.minutes or DEFAULT_MINUTES) * share)
-
-
-def _of_whole(
-    callback: Callable[[Progress], bool | None] | None, part: str, done: float, share: float
-) -> Callable[[Progress], bool | None]:
-    """A callback whose fractions are those of all scales."""
-
-    def report(at: Progress) -> bool | None:
-        return callback(dataclasses.replace(at, fraction=done + share * at.fraction, part=part)) if callback else None
-
-    return report

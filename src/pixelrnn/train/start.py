@@ -5,8 +5,8 @@ import dataclasses
 from pixelrnn.config import ModelConfig
 from pixelrnn.data.images import Data
 from pixelrnn.errors import ConfigError, DataError
-from pixelrnn.model import condition
 from pixelrnn.model.base import AbstractImageModel
+from pixelrnn.model.condition import to_planes
 from pixelrnn.model.loading import load_model
 
 __all__ = ["check", "take_weights"]
@@ -19,14 +19,14 @@ def check(model: AbstractImageModel, data: Data) -> None:
     """Refuse data that a model cannot learn from: `DataError`."""
     config, fields = model.config, data.model_fields
     if data.shape[0] != config.shape[0] or data.levels != config.levels:
-        advice = f" (--levels {config.levels})" if data.shape[0] == config.shape[0] else ""
+        advice = f" (`levels` {config.levels})" if data.shape[0] == config.shape[0] else ""
         raise DataError(
             f"the images have {data.shape[0]} channels and {data.levels} levels; "
             f"the model takes {config.shape[0]} channels and {config.levels} levels{advice}"
         )
     for name, option in (("classes", "labels"), ("copies_context", "context subsample")):
         if getattr(config, name) != fields[name]:
-            advice = "" if fields[name] else f" (--{option})"
+            advice = "" if fields[name] else f" (`{option}`)"
             raise DataError(f"{name} of the data is {fields[name]}, that of the model {getattr(config, name)}{advice}")
     if _relation(config.shape, config.context) != _relation(data.shape, data.context_shape):
         raise DataError(
@@ -36,10 +36,10 @@ def check(model: AbstractImageModel, data: Data) -> None:
     if data.train.patch is not None and data.train.align % config.grid:
         raise DataError(
             f"patches begin at multiples of {data.train.align}; the model has a grid of {config.grid}, "
-            f"so give align {config.grid} (--align {config.grid})"
+            f"so give `align` {config.grid}"
         )
     if data.config.support and not config.takes_support:
-        raise DataError(f"support is set, which architecture {config.architecture!r} does not take; 'local' does")
+        raise DataError(f"support is set, which architecture {config.architecture!r} does not take")
     if config.label_dropout and not config.classes:
         raise DataError("label_dropout is set, but the data have no labels to withhold; read them with labels=True")
     if not len(data.train) or not len(data.valid):
@@ -55,7 +55,7 @@ def _check_colours(model: AbstractImageModel, data: Data) -> None:
     config = model.config
     if config.colours != "rgb":
         seen = [images.batch(range(min(len(images), COLOURS_SEEN))) for images in (data.train, data.valid)]
-        if any(bool((condition.planes(config, x)[1]).any()) for x in seen):  # type: ignore[union-attr]
+        if any(bool((to_planes(config, x)[1]).any()) for x in seen):  # type: ignore[union-attr]
             raise DataError(
                 f"the images have colours that never come from {config.colours}; the model has to be of others"
             )

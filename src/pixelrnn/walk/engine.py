@@ -1,249 +1,257 @@
 r"""One compiled loop that walks sub-pixels in order, with all state cached, for a block of images: an image a lane.
 
-It runs a program (`program.py`) for each sub-pixel, which leaves the parameters of the sub-pixel's distribution, has
-`distributions.decide` choose a value (`advance`) or its caller (`tabulate`), and writes it into the image. Features of
-a lane are `LANES` floats apart in every map, so that each instruction works on all images of the block at once,
-whatever the number of features.
+It runs a program (`program.py`) for each sub-pixel, which leaves the parameters of the sub-pixel's distribution; either
+`decide` chooses a value (`advance`), or the caller is given the pmf and chooses (`tabulate`); and the network is fed
+with it. Features of a lane are `LANES` floats apart in every map, so that each instruction works on all images of the
+block at once, whatever the number of features.
 
 Arithmetic is plain float32 in the order of the instructions: nothing is fused or reordered, so that a program gives the
 same bits on every processor, whatever the number of threads, of lanes and of images.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import cfunc, njit
 
 from pixelrnn.kernels.functions import sigmoid, tanh
 from pixelrnn.kernels.product import Matrix, strict_product
+from pixelrnn.kernels.record import Float32, Int64, reader
 from pixelrnn.kernels.threads import TASK
 from pixelrnn.kernels.vectors import LANES, Address, address, load, maximum, pointer, splat, store, view
+from pixelrnn.outputs.decide import decide, weigh
+from pixelrnn.outputs.quantise import write_pmf
+from pixelrnn.outputs.workspace import Workspace, make_workspace
 from pixelrnn.scan.cell import cell_forward
 from pixelrnn.walk.condition import fill_context, fill_labels
-from pixelrnn.walk.distributions import Output, Room, decide, make_room, weigh
-from pixelrnn.walk.program import BIAS, FIELDS, GATE, GROUP, LINEAR, LSTM, RELU, START
-from pixelrnn.walk.quantise import write_shares
-from pixelrnn.walk.state import Walk, at, bound, features, scaled
+from pixelrnn.walk.program import BIAS, GATE, GROUP, LINEAR, LSTM, RELU, START, Instruction
+from pixelrnn.walk.state import (
+    Block,
+    Pixel,
+    Subpixel,
+    Walk,
+    at,
+    block_of,
+    bound,
+    features,
+    place_of,
+    read_instruction,
+    read_job,
+    read_pass,
+    read_walk,
+    scaled,
+)
 
-__all__ = ["advance", "gather", "tabulate"]
+__all__ = ["Gathering", "advance", "gather", "tabulate"]
 
 _ZERO = np.float32(0)
 
 
+class Gathering(NamedTuple):
+    """New and old states, the lane that each new one comes from, and the floats of one lane."""
+
+    new: Float32
+    old: Float32
+    origins: Int64
+    floats: int
+
+
+read_gathering = reader(Gathering)
+
+
 @njit
-def _nonlinear(walk: Walk, state: Address, op: Any, row: int, column: int, group: int) -> None:
+def _nonlinear(walk: Walk, op: Instruction, pixel: Pixel, group: int) -> None:
     """The instructions of one group that have their gates together."""
-    kind, target, source, other = op[0], op[2], op[3], op[4]
-    begin, end = bound(walk, target, group), bound(walk, target, group + 1)
+    begin, end = bound(walk, op.target, group), bound(walk, op.target, group + 1)
     units = end - begin
-    to = pointer(at(walk, state, target, row, column), begin * LANES)
-    if kind == LSTM:
-        gates = pointer(at(walk, state, source, row, column), 4 * begin * LANES)
-        before = pointer(at(walk, state, other, row, column + op[6]), begin * LANES)
-        memory = pointer(at(walk, state, other, row, column), begin * LANES)
+    to = pointer(at(walk, op.target, pixel), begin * LANES)
+    if op.kind == LSTM:
+        gates = pointer(at(walk, op.source, pixel), 4 * begin * LANES)
+        beside = Pixel(pixel.state, pixel.row, pixel.column + op.right)
+        before = pointer(at(walk, op.other, beside), begin * LANES)
+        memory = pointer(at(walk, op.other, pixel), begin * LANES)
         cell_forward(gates, before, memory, to, units * LANES)
-    elif kind == GATE:
-        a = pointer(at(walk, state, source, row, column), 2 * begin * LANES)
+    elif op.kind == GATE:
+        a = pointer(at(walk, op.source, pixel), 2 * begin * LANES)
         for j in range(0, units * LANES, LANES):
             store(to, j, tanh(load(a, j)) * sigmoid(load(a, units * LANES + j)))
-    elif kind == RELU:
-        x = pointer(at(walk, state, source, row, column), begin * LANES)
+    elif op.kind == RELU:
+        x = pointer(at(walk, op.source, pixel), begin * LANES)
         for j in range(0, units * LANES, LANES):
             store(to, j, maximum(load(x, j), splat(_ZERO)))
     else:
-        x = pointer(at(walk, state, source, row, column), begin * LANES)
-        y = pointer(at(walk, state, other, row, column), begin * LANES)
+        x = pointer(at(walk, op.source, pixel), begin * LANES)
+        y = pointer(at(walk, op.other, pixel), begin * LANES)
         for j in range(0, units * LANES, LANES):
             store(to, j, load(x, j) + load(y, j))
 
 
 @njit
-def _affine(walk: Walk, state: Address, op: Any, row: int, column: int, begin: int, end: int, depth: int) -> None:
+def _affine(walk: Walk, op: Instruction, pixel: Pixel, begin: int, end: int, depth: int) -> None:
     """A bias, or a product added to features begin .. end of the target."""
-    to = pointer(at(walk, state, op[2], row, column), begin * LANES)
-    if op[0] == BIAS:
-        bias = view(walk.weights + 4 * (op[8] + begin), np.float32)
+    to = pointer(at(walk, op.target, pixel), begin * LANES)
+    if op.kind == BIAS:
+        bias = view(walk.code.weights + 4 * (op.weights + begin), np.float32)
         for feature in range(end - begin):
             value = splat(bias[feature])
-            if op[4] >= 0:
-                value = value + load(at(walk, state, op[4], row, column), (begin + feature) * LANES)
+            if op.other >= 0:
+                value = value + load(at(walk, op.other, pixel), (begin + feature) * LANES)
             store(to, feature * LANES, value)
-    elif row >= op[5]:
+    elif pixel.row >= op.up:
         c = Matrix(to, LANES, 1)
-        a = Matrix(pointer(walk.weights, op[8] + begin * op[9]), op[9], 1)
-        b = Matrix(at(walk, state, op[3], row - op[5], column + op[6]), LANES, 1)
+        a = Matrix(pointer(walk.code.weights, op.weights + begin * op.distance), op.distance, 1)
+        near = Pixel(pixel.state, pixel.row - op.up, pixel.column + op.right)
+        b = Matrix(at(walk, op.source, near), LANES, 1)
         strict_product(c, c, a, b, end - begin, LANES, depth)
 
 
 @njit
-def _run(walk: Walk, state: Address, first: int, end: int, row: int, column: int, group: int) -> None:
+def _run(walk: Walk, pixel: Pixel, first: int, end: int, group: int) -> None:
     """Run instructions for one group of a pixel; in a pass (-1), for all groups at once."""
     for number in range(first, end):
-        op = view(walk.instructions + 8 * number * FIELDS, np.int64)
-        kind, phase, target, source = op[0], op[1], op[2], op[3]
-        is_whole = group < 0 or (phase == START and group == 0)
-        if kind != BIAS and kind != LINEAR:
-            for each in range(walk.channels) if group < 0 else range(group, group + 1):
-                _nonlinear(walk, state, op, row, column, each)
+        op = read_instruction(walk, number)
+        is_whole = group < 0 or (op.phase == START and group == 0)
+        if op.kind != BIAS and op.kind != LINEAR:
+            for each in range(walk.images.channels) if group < 0 else range(group, group + 1):
+                _nonlinear(walk, op, pixel, each)
         elif is_whole:
-            depth = op[7] * features(walk, source) if kind == LINEAR else 0
-            _affine(walk, state, op, row, column, 0, features(walk, target), depth)
-        elif phase == GROUP:
-            depth = bound(walk, source, group + 1) if kind == LINEAR else 0
-            _affine(walk, state, op, row, column, bound(walk, target, group), bound(walk, target, group + 1), depth)
+            depth = op.width * features(walk, op.source) if op.kind == LINEAR else 0
+            _affine(walk, op, pixel, 0, features(walk, op.target), depth)
+        elif op.phase == GROUP:
+            depth = bound(walk, op.source, group + 1) if op.kind == LINEAR else 0
+            _affine(walk, op, pixel, bound(walk, op.target, group), bound(walk, op.target, group + 1), depth)
 
 
 @njit
 def _pass(walk: Walk, state: Address, number: int, row: int) -> None:
     """Run a pass over the row that it is for."""
-    fields = view(walk.passes + 8 * 4 * number, np.int64)
-    row -= fields[2]
+    of = read_pass(walk, number)
+    row -= of.up
     if row >= 0:
-        for step in range(walk.columns):
-            column = walk.columns - 1 - step if fields[3] else step
-            _run(walk, state, fields[0], fields[1], row, column, -1)
+        for step in range(walk.images.columns):
+            column = walk.images.columns - 1 - step if of.is_reversed else step
+            _run(walk, Pixel(state, row, column), of.first, of.end, -1)
 
 
 @njit
-def _ask(walk: Walk, room: Room, image: int, row: int, column: int, channel: int) -> None:
-    """Tell the room what is known of a sub-pixel of each image: its value, or the number that draws it."""
-    values, is_known = view(walk.values, np.float32), view(walk.is_known, np.uint8)
-    uniform = view(walk.uniform, np.float64)
-    for lane in range(LANES):
-        room.target[lane], room.value[lane] = 0.5, 0
-        if image + lane < walk.images:
-            at = (((image + lane) * walk.channels + channel) * walk.rows + row) * walk.columns + column
-            if walk.is_known and is_known[at]:
-                room.target[lane], room.value[lane] = -1, values[at]
-            else:
-                pixel = ((image + lane) * walk.rows + row) * walk.columns + column
-                room.target[lane] = uniform[pixel * walk.channels + channel]
-
-
-@njit
-def _tell(walk: Walk, room: Room, image: int, row: int, column: int, channel: int) -> None:
-    """Write the values of a sub-pixel, and their log probabilities if wanted."""
-    values, nats = view(walk.values, np.float32), view(walk.log_prob, np.float32)
-    for lane in range(min(LANES, walk.images - image)):
-        at = (((image + lane) * walk.channels + channel) * walk.rows + row) * walk.columns + column
-        values[at] = room.value[lane]
-        if walk.log_prob:
-            nats[at] = room.nats[lane]
-
-
-@njit
-def _show(walk: Walk, output: Output, parameters: Address, image: int, row: int, column: int, channel: int) -> None:
-    """Write the parameters of a sub-pixel."""
-    count, found, shown = output.parameters, view(walk.found, np.float32), view(address(parameters), np.float32)
-    for lane in range(min(LANES, walk.images - image)):
-        for number in range(count):
-            at = (((image + lane) * walk.channels + channel) * count + number) * walk.rows + row
-            found[at * walk.columns + column] = shown[number * LANES + lane]
-
-
-@njit
-def _visit(
-    walk: Walk, output: Output, state: Address, room: Room, image: int, row: int, column: int, channel: int
-) -> None:
-    """Compute the distribution of a sub-pixel of each image of a block, and its value."""
-    _run(walk, state, walk.first, walk.end, row, column, channel)
-    parameters = pointer(at(walk, state, walk.parameters, row, column), channel * output.parameters * LANES)
-    if walk.found:
-        _show(walk, output, parameters, image, row, column, channel)
-    _ask(walk, room, image, row, column, channel)
-    decide(output, parameters, room, walk.log_prob != 0)
-    _feed(walk, output, state, room, row, column, channel)
-    _tell(walk, room, image, row, column, channel)
-
-
-@njit
-def _feed(walk: Walk, output: Output, state: Address, room: Room, row: int, column: int, channel: int) -> None:
-    """Give the network the values of a sub-pixel, over -1 .. 1."""
-    value = load(pointer(room.value, 0), 0)
-    if output.levels:
-        value = scaled(value, output.levels)
-    store(at(walk, state, walk.image, row, column), channel * LANES, value)
-
-
-@njit
-def _unpack(n: Any) -> tuple[Walk, Output]:
-    """What the integers say that `visit._integers` writes."""
-    walk = Walk(
-        n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11], n[12], n[13], n[14],
-        n[15], n[16], n[17], n[18], n[19], n[20], n[21], n[22], n[23], n[24], n[25], n[26], n[27], n[28], n[29],
-    )  # fmt: skip
-    return walk, Output(n[30], n[31], n[32], n[33], n[34], n[35], n[36])
-
-
-@njit
-def _place(walk: Walk, visit: int) -> tuple[int, int, int]:
-    """Row, column and channel of a sub-pixel."""
-    pixel = visit // walk.channels
-    return pixel // walk.columns, pixel % walk.columns, visit % walk.channels
-
-
-@njit
-def _begin(walk: Walk, state: Address, image: int, visit: int) -> None:
+def _prepare(walk: Walk, block: Block, visit: int) -> None:
     """What comes before a sub-pixel: the condition before the first one, the passes of a row before its first one."""
     if visit == 0:
-        fill_labels(walk, state, image)
-        fill_context(walk, state, image)
-    if visit % (walk.columns * walk.channels) == 0:
-        for number in range(walk.number_of_passes):
-            _pass(walk, state, number, visit // (walk.columns * walk.channels))
+        fill_labels(walk, block)
+        fill_context(walk, block)
+    line = walk.images.columns * walk.images.channels
+    if visit % line == 0:
+        for number in range(walk.code.number_of_passes):
+            _pass(walk, block.state, number, visit // line)
 
 
-@cfunc(TASK, cache=True)
-def advance(block: int, n: Any) -> None:
-    """Walk one block of images through some sub-pixels."""
-    walk, output = _unpack(n)
-    room = make_room(output)
-    image, state = block * LANES, pointer(walk.states, block * walk.floats * LANES)
-    for visit in range(walk.first_visit, walk.end_visit):
-        _begin(walk, state, image, visit)
-        row, column, channel = _place(walk, visit)
-        _visit(walk, output, state, room, image, row, column, channel)
+@njit
+def _subpixel(walk: Walk, visit: int) -> Subpixel:
+    """A sub-pixel by its number."""
+    pixel = visit // walk.images.channels
+    return Subpixel(pixel // walk.images.columns, pixel % walk.images.columns, visit % walk.images.channels)
 
 
-@cfunc(TASK, cache=True)
-def tabulate(block: int, n: Any) -> None:
-    """Take up the values of the sub-pixel before `first_visit`, and write the shares of the levels for that one.
-
-    The address of the shares, float64 `(N, levels)`, is the last integer; 0 for none.
-    """
-    walk, output = _unpack(n)
-    shares = n[37]
-    room = make_room(output)
-    image, state = block * LANES, pointer(walk.states, block * walk.floats * LANES)
-    visit = walk.first_visit
-    if visit > 0:
-        row, column, channel = _place(walk, visit - 1)
-        values = view(walk.values, np.float32)
-        for lane in range(min(LANES, walk.images - image)):
-            room.value[lane] = values[
-                (((image + lane) * walk.channels + channel) * walk.rows + row) * walk.columns + column
-            ]
-        _feed(walk, output, state, room, row, column, channel)
-    _begin(walk, state, image, visit)
-    row, column, channel = _place(walk, visit)
-    _run(walk, state, walk.first, walk.end, row, column, channel)
-    if shares:
-        weigh(
-            output,
-            pointer(at(walk, state, walk.parameters, row, column), channel * output.parameters * LANES),
-            room,
-            1.0,
-        )
-        write_shares(room, shares + 8 * image * output.levels, min(LANES, walk.images - image))
+@njit
+def _parameters(walk: Walk, block: Block, visit: int) -> Address:
+    """The parameters of the distribution of a sub-pixel of each image of a block, whose earlier ones were fed."""
+    _prepare(walk, block, visit)
+    spot = _subpixel(walk, visit)
+    pixel = Pixel(block.state, spot.row, spot.column)
+    _run(walk, pixel, walk.code.first, walk.code.end, spot.channel)
+    return pointer(at(walk, walk.code.parameters, pixel), spot.channel * walk.output.parameters * LANES)
 
 
-@cfunc(TASK, cache=True)
-def gather(block: int, n: Any) -> None:
-    """Give each lane of a block the state of another: addresses of new and old states and of origins; floats of one."""
-    new, old, origins, floats = n[0], n[1], view(n[2], np.int64), n[3]
+@njit
+def _feed(walk: Walk, block: Block, spot: Subpixel, workspace: Workspace) -> None:
+    """Give the network the values of a sub-pixel, over -1 .. 1."""
+    value = load(pointer(workspace.value, 0), 0)
+    if walk.output.levels:
+        value = scaled(value, walk.output.levels)
+    store(at(walk, walk.code.image, Pixel(block.state, spot.row, spot.column)), spot.channel * LANES, value)
+
+
+@njit
+def _read_known(walk: Walk, block: Block, spot: Subpixel, workspace: Workspace) -> None:
+    """What is known of a sub-pixel of each image: its value, or the number that draws it."""
+    values, is_known = view(walk.images.values, np.float32), view(walk.images.is_known, np.uint8)
+    uniform = view(walk.images.uniform, np.float64)
     for lane in range(LANES):
-        origin = origins[block * LANES + lane]
-        source = view(old + 4 * (origin // LANES * floats * LANES + origin % LANES), np.float32)
-        target = view(new + 4 * (block * floats * LANES + lane), np.float32)
-        for place in range(0, floats * LANES, LANES):
+        workspace.target[lane], workspace.value[lane] = 0.5, 0
+        if lane < block.lanes:
+            place = place_of(walk, block.image + lane, spot)
+            if walk.images.is_known and is_known[place]:
+                workspace.target[lane], workspace.value[lane] = -1, values[place]
+            else:
+                line = (block.image + lane) * walk.images.rows + spot.row
+                pixel = line * walk.images.columns + spot.column
+                workspace.target[lane] = uniform[pixel * walk.images.channels + spot.channel]
+
+
+@njit
+def _write_values(walk: Walk, block: Block, spot: Subpixel, workspace: Workspace) -> None:
+    """Write the values of a sub-pixel, and their log probabilities if wanted."""
+    values, nats = view(walk.images.values, np.float32), view(walk.images.log_prob, np.float32)
+    for lane in range(block.lanes):
+        place = place_of(walk, block.image + lane, spot)
+        values[place] = workspace.value[lane]
+        if walk.images.log_prob:
+            nats[place] = workspace.nats[lane]
+
+
+@njit
+def _write_parameters(walk: Walk, block: Block, spot: Subpixel, parameters: Address) -> None:
+    """Write the parameters of a sub-pixel."""
+    count = walk.output.parameters
+    found, of_lanes = view(walk.images.found, np.float32), view(address(parameters), np.float32)
+    for lane in range(block.lanes):
+        plane = (block.image + lane) * walk.images.channels + spot.channel
+        for number in range(count):
+            row = (plane * count + number) * walk.images.rows + spot.row
+            found[row * walk.images.columns + spot.column] = of_lanes[number * LANES + lane]
+
+
+@cfunc(TASK, cache=True)
+def advance(number: int, integers: Any) -> None:
+    """Walk one block of images through some sub-pixels."""
+    job = read_job(integers)
+    walk = read_walk(job)
+    workspace, block = make_workspace(walk.output), block_of(walk, number)
+    for visit in range(job.first, job.end):
+        parameters, spot = _parameters(walk, block, visit), _subpixel(walk, visit)
+        if walk.images.found:
+            _write_parameters(walk, block, spot, parameters)
+        _read_known(walk, block, spot, workspace)
+        decide(walk.output, parameters, workspace, walk.images.log_prob != 0)
+        _feed(walk, block, spot, workspace)
+        _write_values(walk, block, spot, workspace)
+
+
+@cfunc(TASK, cache=True)
+def tabulate(number: int, integers: Any) -> None:
+    """Take up the values of the sub-pixel before the first, and write the pmf of that one, float64 `(N, levels)`."""
+    job = read_job(integers)
+    walk = read_walk(job)
+    workspace, block = make_workspace(walk.output), block_of(walk, number)
+    if job.first > 0:
+        spot, values = _subpixel(walk, job.first - 1), view(walk.images.values, np.float32)
+        for lane in range(block.lanes):
+            workspace.value[lane] = values[place_of(walk, block.image + lane, spot)]
+        _feed(walk, block, spot, workspace)
+    parameters = _parameters(walk, block, job.first)
+    if job.pmf:
+        weigh(walk.output, parameters, workspace, 1.0)
+        write_pmf(workspace, job.pmf + 8 * block.image * walk.output.levels, block.lanes)
+
+
+@cfunc(TASK, cache=True)
+def gather(number: int, integers: Any) -> None:
+    """Give each lane of a block the state of another."""
+    of = read_gathering(integers)
+    origins = view(of.origins, np.int64)
+    for lane in range(LANES):
+        origin = origins[number * LANES + lane]
+        source = view(of.old + 4 * (origin // LANES * of.floats * LANES + origin % LANES), np.float32)
+        target = view(of.new + 4 * (number * of.floats * LANES + lane), np.float32)
+        for place in range(0, of.floats * LANES, LANES):
             target[place] = source[place]

@@ -13,21 +13,22 @@ Shapes: N images, P particles, C, H, W.
 
 import dataclasses
 from collections.abc import Callable
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 
-from pixelrnn.colours.support import Forest
-from pixelrnn.walk.program import Array, Program
-from pixelrnn.walk.walk import Distribution, walk
+from pixelrnn.condition import Condition
+from pixelrnn.progress import Reporter
+from pixelrnn.walk.protocol import AbstractFace, Array, Batch
+from pixelrnn.walk.walk import Stops, walk
 
-__all__ = ["Cloud", "propagate"]
+__all__ = ["Evidence", "Particles", "Randomness", "advance"]
 
 LEAST_EFFECTIVE = 0.5  # of the particles; with fewer, an image is resampled
 
 
 @dataclasses.dataclass(frozen=True)
-class Cloud:
+class Particles:
     """The particles of some images; changed in place.
 
     Attributes:
@@ -85,77 +86,80 @@ class Cloud:
         return highest, np.exp(self.log_weights - highest[:, None])
 
 
-def propagate(
-    program: Program,
-    distribution: Distribution,
-    cloud: Cloud,
+class Evidence(NamedTuple):
+    """What is known of images.
+
+    Attributes:
+        is_known: `(N, C, H, W)` bool.
+        weighs: `(N, C, H, W)` bool: which of the known values weigh.
+    """
+
+    is_known: Array
+    weighs: Array
+
+
+class Randomness(NamedTuple):
+    """Where the random numbers come from.
+
+    Attributes:
+        uniform: Draws the values of a range of the N P walks; see `walk`.
+        resampling: Gives `(N, H W)` numbers in [0, 1); not called if there is no resampling.
+    """
+
+    uniform: Callable[[range], Array]
+    resampling: Callable[[], Array]
+
+
+def advance(
+    face: AbstractFace,
+    particles: Particles,
+    evidence: Evidence,
+    randomness: Randomness,
     *,
-    is_known: Array,
-    is_evidence: Array,
-    uniform: Callable[[range], Array],
-    numbers: Callable[[], Array],
-    label: Array | None = None,
-    context: Array | None = None,
-    support: Forest | None = None,
-    callback: Callable[[float], None] | None = None,
+    condition: Condition,
+    report: Reporter,
 ) -> None:
     """Let particles draw what is not known, and weigh them by what is.
 
     Args:
-        program: Of the network.
-        distribution: Of a sub-pixel.
-        cloud: Holds the known values; gets the others.
-        is_known: `(N, C, H, W)` bool.
-        is_evidence: `(N, C, H, W)` bool: which of the known values weigh.
-        uniform: Draws the values of a range of the N P walks; see `walk`.
-        numbers: Gives `(N, H W)` numbers in [0, 1), for resampling; not asked if there is none.
-        label: `(N P)` int64, if the network knows labels.
-        context: `(N P, Cc, Hc, Wc)` float32, if the network has a context.
-        support: The rows of levels that can occur in the N P images, if not all can.
-        callback: Called with the finished share, 0 .. 1, after every row.
+        face: Made for the height and width of the images.
+        particles: Hold the known values; get the others.
+        evidence: What is known.
+        randomness: What draws.
+        condition: Of the N P walks.
+        report: Told the finished share after every row.
     """
-    images, particles, channels, height, width = cloud.values.shape
-    values = cloud.values.reshape(-1, channels, height, width)
-    nats = np.zeros_like(values) if is_evidence.any() else None
-    weighing = is_evidence.reshape(images, 1, channels, height * width)
-    stops = _stops(is_known, is_evidence) if particles > 1 else set()
-    chances = numbers() if stops else None
+    images, count, channels, height, width = particles.values.shape
+    values = particles.values.reshape(-1, channels, height, width)
+    nats = np.zeros_like(values) if evidence.weighs.any() else None
+    weighing = evidence.weighs.reshape(images, 1, channels, height * width)
+    places = _stops(evidence) if count > 1 else frozenset[int]()
+    numbers = randomness.resampling() if places else None
     weighed = 0
 
     def weigh(pixel: int) -> None:
         nonlocal weighed
         if nats is not None:
-            span, found = slice(weighed, pixel), nats.reshape(images, particles, channels, height * width)
-            cloud.log_weights[:] += np.where(weighing[..., span], found[..., span], 0).sum((2, 3), dtype=np.float64)
+            span, found = slice(weighed, pixel), nats.reshape(images, count, channels, height * width)
+            particles.log_weights[:] += np.where(weighing[..., span], found[..., span], 0).sum((2, 3), dtype=np.float64)
         weighed = pixel
 
     def choose(visit: int) -> Array | None:
-        assert chances is not None
+        assert numbers is not None
         weigh(visit // channels)
-        return cloud.resample(chances[:, visit // channels])
+        return particles.resample(numbers[:, visit // channels])
 
-    walk(
-        program,
-        distribution,
-        values,
-        label=label,
-        context=context,
-        support=support,
-        is_known=np.repeat(is_known.astype(np.uint8), particles, axis=0),
-        uniform=uniform,
-        log_prob=nats,
-        batch=len(values),
-        callback=callback,
-        stops=stops,
-        choose=choose,
-    )
+    is_known = np.repeat(evidence.is_known.astype(np.uint8), count, axis=0)
+    batch = Batch(values, condition, is_known=is_known, log_prob=nats)
+    stops = Stops(places, choose) if places else None
+    walk(face, batch, uniform=randomness.uniform, stops=stops, batch=len(values), report=report)
     weigh(height * width)
 
 
-def _stops(is_known: Array, is_evidence: Array) -> set[int]:
+def _stops(evidence: Evidence) -> frozenset[int]:
     """The sub-pixels at which resampling may help: behind pixels that weigh, as long as something is to be drawn."""
-    channels = is_known.shape[1]
-    weighs = is_evidence.any((0, 1)).reshape(-1)
-    unknown = np.flatnonzero(~is_known.all((0, 1)).reshape(-1))
+    channels = evidence.is_known.shape[1]
+    weighs = evidence.weighs.any((0, 1)).reshape(-1)
+    unknown = np.flatnonzero(~evidence.is_known.all((0, 1)).reshape(-1))
     last = unknown[-1] if len(unknown) else 0
-    return {(int(pixel) + 1) * channels for pixel in np.flatnonzero(weighs) if pixel < last}
+    return frozenset((int(pixel) + 1) * channels for pixel in np.flatnonzero(weighs) if pixel < last)

@@ -14,40 +14,114 @@ whose last map the layers read like any other.
 """
 
 import dataclasses
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pixelrnn.kernels.vectors import padded
-
 __all__ = [
     "BIAS",
-    "CONTEXT_FIELDS",
-    "FIELDS",
     "GATE",
     "GROUP",
     "LINEAR",
     "LSTM",
-    "MAP_FIELDS",
     "RELU",
     "START",
     "SUM",
     "Array",
+    "Instruction",
+    "Labelled",
     "Map",
+    "Pass",
     "Program",
+    "Upsampling",
+    "Window",
     "Writer",
 ]
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
-# Instructions, phases and masks as the engine knows them.
+# Kinds and phases of instructions.
 BIAS, LINEAR, RELU, GATE, LSTM, SUM = range(6)
 START, GROUP = range(2)
-CONTEXT_FIELDS = 8  # target, source, rows and columns of the source, both factors, weights, biases
-FIELDS = 10  # kind, phase, target, source, other, rows up, columns to the right, width, weights, distance of their rows
-MAP_FIELDS = 6  # place, features, rows, distance of rows, distance of columns, left margin
+
+
+class Instruction(NamedTuple):
+    """What the engine does at a pixel.
+
+    Attributes:
+        kind: One of the kinds above.
+        phase: When it is done.
+        target: Number of the map that it writes.
+        source: Number of the map that it reads; -1 for none.
+        other: Number of another map that it reads; -1 for none.
+        up: Rows up from the pixel to the window that is read.
+        right: Columns to the right from the pixel to the window that is read.
+        width: Columns of the window.
+        weights: Where in the weights its own begin.
+        distance: Of the rows of its weights.
+    """
+
+    kind: int
+    phase: int
+    target: int
+    source: int = -1
+    other: int = -1
+    up: int = 0
+    right: int = 0
+    width: int = 1
+    weights: int = 0
+    distance: int = 0
+
+
+class Window(NamedTuple):
+    """A map in memory, in floats of one lane.
+
+    Attributes:
+        place: Where it begins.
+        features: Of a pixel.
+        rows: That it holds.
+        row: Distance of two rows.
+        column: Distance of two columns.
+        left: Columns of its left margin.
+    """
+
+    place: int
+    features: int
+    rows: int
+    row: int
+    column: int
+    left: int
+
+
+class Pass(NamedTuple):
+    """Instructions for a whole row: the first and the end, rows above the current one, whether from right to left."""
+
+    first: int
+    end: int
+    up: int
+    is_reversed: int
+
+
+class Labelled(NamedTuple):
+    """The number of a map of biases, and where in the weights its table `(labels, features)` begins."""
+
+    target: int
+    table: int
+
+
+class Upsampling(NamedTuple):
+    """A layer of the network of the context image: maps, size of the source, both factors, weights and biases."""
+
+    target: int
+    source: int
+    rows: int
+    columns: int
+    down: int
+    across: int
+    weights: int
+    biases: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,13 +143,13 @@ class Program:
 
     Attributes:
         weights: float32.
-        instructions: `(I, FIELDS)` int64.
-        maps: `(M, MAP_FIELDS)` int64, places in floats of one lane.
+        instructions: int64, an `Instruction` a row.
+        maps: int64, a `Window` a row.
         bounds: `(M, C + 1)` int64: the features of channel c of a map are bounds[c] .. bounds[c + 1].
-        passes: `(P, 4)` int64: first instruction and end, row relative to the current one, whether from right to left.
-        labelled: `(L, 2)` int64: a map of biases, and the place of its table `(labels, features)` in the weights.
+        passes: int64, a `Pass` a row.
+        labelled: int64, a `Labelled` a row.
         classes: Number of labels; 0 if there are none.
-        context_layers: `(K, CONTEXT_FIELDS)` int64: the layers of the network of the context image.
+        context_layers: int64, an `Upsampling` a row.
         context: Number of the map of the context image; -1 if there is none.
         context_shape: Its channels, rows and columns; zeros if there is none.
         pixel: First instruction and end of those of a pixel.
@@ -103,14 +177,6 @@ class Program:
     rows: int
     columns: int
 
-    def states(self, images: int, rows: int, columns: int) -> Array:
-        """Room for the maps of images, as they are before the first sub-pixel."""
-        return np.zeros(self.floats * padded(images), np.float32)
-
-    def memory(self, images: int, rows: int, columns: int, levels: int) -> int:
-        """Bytes that a walk of images takes, one sub-pixel after the other asked for."""
-        return 4 * self.floats * padded(images) + 8 * images * levels
-
 
 class Writer:
     """Writes a program for images of `channels` channels, a height of `rows` and a width of `columns`."""
@@ -118,12 +184,12 @@ class Writer:
     def __init__(self, channels: int, rows: int, columns: int) -> None:
         self.channels, self.rows, self.columns = channels, rows, columns
         self._weights: list[Array] = []
-        self._instructions: list[tuple[int, ...]] = []
-        self._maps: list[tuple[int, ...]] = []
+        self._instructions: list[Instruction] = []
+        self._maps: list[Window] = []
         self._bounds: list[list[int]] = []
-        self._passes: list[tuple[int, ...]] = []
-        self._labelled: list[tuple[int, int]] = []
-        self._context_layers: list[tuple[int, ...]] = []
+        self._passes: list[Pass] = []
+        self._labelled: list[Labelled] = []
+        self._context_layers: list[Upsampling] = []
         self._classes, self._context, self._context_shape = 0, -1, (0, 0, 0)
         self._size = self._floats = 0
 
@@ -132,7 +198,7 @@ class Writer:
         features = len(groups)
         wide = left + (columns or self.columns) + right if rows else 1
         distances = (wide * features, features) if rows else (0, 0)
-        self._maps.append((self._floats, features, max(1, rows), *distances, left))
+        self._maps.append(Window(self._floats, features, max(1, rows), *distances, left))
         self._bounds.append(torch.searchsorted(groups, torch.arange(self.channels + 1)).tolist())
         self._floats += max(1, rows) * wide * features
         return Map(len(self._maps) - 1, groups)
@@ -140,7 +206,7 @@ class Writer:
     def labelled(self, groups: Tensor, table: Tensor) -> Map:
         """A map of the biases that the label of an image gives, from a table `(labels, features)`."""
         target = self.map(groups)
-        self._labelled.append((target.number, self._store(table)))
+        self._labelled.append(Labelled(target.number, self._store(table)))
         self._classes = len(table)
         return target
 
@@ -166,12 +232,12 @@ class Writer:
         rows, columns = size[0] * factor[0], size[1] * factor[1]
         target = self.map(torch.zeros(len(bias)), rows=rows, left=1, right=1, columns=columns)
         places = self._store(weight), self._store(bias)
-        self._context_layers.append((target.number, source.number, *size, *factor, *places))
+        self._context_layers.append(Upsampling(target.number, source.number, *size, *factor, *places))
         return target
 
     def bias(self, target: Map, bias: Tensor, *, phase: int, plus: Map | None = None) -> None:
         """Target = bias (+ plus)."""
-        self._add(BIAS, phase, target, other=plus, weights=self._store(bias))
+        self._add(BIAS, phase, target, other=_number(plus), weights=self._store(bias))
 
     def linear(
         self,
@@ -196,23 +262,33 @@ class Writer:
         if not weight.any():
             return
         width = weight.shape[1]
-        self._add(LINEAR, phase, target, source, None, up, right, width, self._store(weight), width * weight.shape[2])
+        self._add(
+            LINEAR,
+            phase,
+            target,
+            source=source.number,
+            up=up,
+            right=right,
+            width=width,
+            weights=self._store(weight),
+            distance=width * weight.shape[2],
+        )
 
     def relu(self, target: Map, source: Map) -> None:
         """Target = max(source, 0)."""
-        self._add(RELU, GROUP, target, source)
+        self._add(RELU, GROUP, target, source=source.number)
 
     def gate(self, target: Map, source: Map) -> None:
         """Target = tanh(a) sigmoid(b), a and b being the halves of each group of the source."""
-        self._add(GATE, GROUP, target, source)
+        self._add(GATE, GROUP, target, source=source.number)
 
     def lstm(self, target: Map, source: Map, memory: Map, *, right: int = 0) -> None:
         """One update: hidden state from the four gates of each group; the previous memory is `right` columns off."""
-        self._add(LSTM, GROUP, target, source, memory, right=right)
+        self._add(LSTM, GROUP, target, source=source.number, other=memory.number, right=right)
 
     def sum(self, target: Map, source: Map, other: Map) -> None:
         """Target = source + other."""
-        self._add(SUM, GROUP, target, source, other)
+        self._add(SUM, GROUP, target, source=source.number, other=other.number)
 
     def begin(self) -> int:
         """Where the next instruction will stand."""
@@ -220,7 +296,7 @@ class Writer:
 
     def row_pass(self, first: int, *, up: int = 0, is_reversed: bool = False) -> None:
         """Make the instructions since `first` a pass over the row `up` rows above the current one."""
-        self._passes.append((first, self.begin(), up, int(is_reversed)))
+        self._passes.append(Pass(first, self.begin(), up, int(is_reversed)))
 
     def finish(self, first: int, image: Map, parameters: Map) -> Program:
         """The program; the instructions since `first` are those of a pixel."""
@@ -229,10 +305,10 @@ class Writer:
             instructions=np.array(self._instructions, np.int64),
             maps=np.array(self._maps, np.int64),
             bounds=np.array(self._bounds, np.int64),
-            passes=np.array(self._passes, np.int64).reshape(-1, 4),
-            labelled=np.array(self._labelled, np.int64).reshape(-1, 2),
+            passes=np.array(self._passes, np.int64).reshape(-1, len(Pass._fields)),
+            labelled=np.array(self._labelled, np.int64).reshape(-1, len(Labelled._fields)),
             classes=self._classes,
-            context_layers=np.array(self._context_layers, np.int64).reshape(-1, CONTEXT_FIELDS),
+            context_layers=np.array(self._context_layers, np.int64).reshape(-1, len(Upsampling._fields)),
             context=self._context,
             context_shape=self._context_shape,
             pixel=(first, self.begin()),
@@ -243,23 +319,8 @@ class Writer:
             columns=self.columns,
         )
 
-    def _add(
-        self,
-        kind: int,
-        phase: int,
-        target: Map,
-        source: Map | None = None,
-        other: Map | None = None,
-        up: int = 0,
-        right: int = 0,
-        width: int = 1,
-        weights: int = 0,
-        distance: int = 0,
-    ) -> None:
-        source_number, other_number = (-1 if m is None else m.number for m in (source, other))
-        self._instructions.append(
-            (kind, phase, target.number, source_number, other_number, up, right, width, weights, distance)
-        )
+    def _add(self, kind: int, phase: int, target: Map, **fields: int) -> None:
+        self._instructions.append(Instruction(kind, phase, target.number, **fields))
 
     def _store(self, weight: Tensor) -> int:
         values = weight.detach().to("cpu", torch.float32).contiguous().view(-1).numpy()
@@ -267,3 +328,7 @@ class Writer:
         self._weights.append(values)
         self._size += len(values)
         return place
+
+
+def _number(of: Map | None) -> int:
+    return -1 if of is None else of.number

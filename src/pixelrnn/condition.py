@@ -1,0 +1,31 @@
+"""What images depend on beside their own pixels: one carrier, from the data to the compiled walk."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+__all__ = ["Condition"]
+
+
+class Condition(NamedTuple):
+    """What a batch of N images is given: tensors or arrays, None for what is not given.
+
+    Attributes:
+        label: `(N,)` int64 label of each image, -1 for none.
+        context: `(N, Cc, Hc, Wc)` context image of each image; inside of a network, its features at every pixel.
+        support: The colours that can occur in each image: of a set of images a `Support` or None for each, of a model
+            that has checked them the `Trie` of all.
+    """
+
+    label: Any = None
+    context: Any = None
+    support: Any = None
+
+    def map(self, change: Callable[[Any], Any]) -> "Condition":
+        """The same with label and context changed, where they are given."""
+        label, context = (None if part is None else change(part) for part in (self.label, self.context))
+        return Condition(label, context, self.support)
+
+    def of(self, images: Any) -> "Condition":
+        """The same for some of the images, by an array of their numbers; its support is a `Trie`."""
+        picked = self.map(lambda part: part[images])
+        return picked if self.support is None else picked._replace(support=self.support.of(images))

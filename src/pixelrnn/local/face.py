@@ -1,0 +1,119 @@
+"""The raster face of a local network: a front of pixels that moves through all images at once."""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from pixelrnn.kernels import threads
+from pixelrnn.kernels.record import Record
+from pixelrnn.kernels.vectors import LANES
+from pixelrnn.local.coding import ask_front
+from pixelrnn.local.front import IMAGES, Images, Job, advance
+from pixelrnn.local.geometry import RADIUS
+from pixelrnn.local.network import LocalNetwork
+from pixelrnn.local.program import LocalProgram, compile_local, layout, most, stride
+from pixelrnn.outputs.decide import Distribution
+from pixelrnn.walk.protocol import Answer, Array, Batch, Schedule, require_fitting
+
+__all__ = ["Face", "lower"]
+
+SIDE_BY_SIDE = 64  # pixels that are computed so, on average
+
+
+def lower(network: LocalNetwork, size: tuple[int, int]) -> LocalProgram:
+    """The program of a local network, for images of any size."""
+    return compile_local(network)
+
+
+@dataclasses.dataclass(frozen=True)
+class Face:
+    """See `pixelrnn.walk.protocol.AbstractFace`.
+
+    Attributes:
+        program: Of the network, for any size.
+        distribution: Of a sub-pixel.
+        size: Height and width.
+    """
+
+    program: LocalProgram
+    distribution: Distribution
+    size: tuple[int, int]
+
+    def require(self, batch: Batch) -> None:
+        """Refuse a batch that does not fit."""
+        channels, shape = self.program.sizes["channels"], batch.values.shape
+        if shape[1:] != (channels, *self.size):
+            raise ValueError(f"values have shape {shape}; this face is of {channels}, {self.size}")
+        require_fitting(batch, self.distribution, self.program.classes, None)
+
+    def schedule(self, *, must_stop: bool) -> Schedule:
+        """Steps of a front, which are pixels if it must stop: then its lag is a whole row."""
+        rows, columns = self.size
+        line = columns if must_stop else self.program.lag
+        return Schedule(self.program.sizes["channels"], line, line * (rows - 1) + columns)
+
+    def state(self, images: int) -> Array:
+        """Images with their borders, which hold what is above and beside them, and memory for what is fitted."""
+        net, bordered = self.program.local, self._bordered
+        states = np.zeros((images, stride.py_func(net, *bordered)), np.float32)
+        states[:, : net.channels * bordered[0] * bordered[1]] = -1
+        return states
+
+    def gather(self, state: Array, chosen: Array) -> Array:
+        """The images that are chosen."""
+        gathered: Array = state[chosen]
+        return gathered
+
+    def advance(self, state: Array, batch: Batch, schedule: Schedule, first: int, end: int) -> None:
+        """Go through some steps of a front whose lag is a line of the schedule."""
+        job = self._job(state, batch, schedule.line)
+        job.first, job.end = first, end
+        threads.run(advance, -(-len(batch.values) // IMAGES), job.integers)
+
+    def ask(self, batch: Batch, answer: Answer, report: Callable[[int], None]) -> None:
+        """Go through all steps of the front, of all images at once."""
+        if batch.is_known is not None:
+            raise ValueError("a local network is asked for every value")
+        self.require(dataclasses.replace(batch, is_known=np.ones(batch.values.shape, np.uint8)))
+        job = self._job(self.state(len(batch.values)), batch, self.program.lag)
+        ask_front(job, self.program.local, answer, report)
+
+    def memory(self, images: int) -> int:
+        """Of images with their borders, and of the features and pmfs of a step."""
+        net, levels = self.program.local, self.distribution.levels
+        pixels, blocks = most.py_func(images, *self.size, self.program.lag, net.sets)
+        states = images * stride.py_func(net, *self._bordered)
+        return int(4 * states + 4 * blocks * LANES * layout.py_func(net).end + 8 * pixels * (levels + 4))
+
+    def at_once(self, most: int) -> int:
+        """A front has pixels of many rows: a few pictures fill it, a large one alone."""
+        rows, columns = self.size
+        steps = self.program.lag * (rows - 1) + columns
+        return min(most, -(-SIDE_BY_SIDE * steps // (rows * columns)))
+
+    @property
+    def _bordered(self) -> tuple[int, int]:
+        return self.size[0] + RADIUS, self.size[1] + 2 * RADIUS
+
+    def _job(self, state: Array, batch: Batch, lag: int) -> Record:
+        given = batch.condition
+        trie = {} if given.support is None else given.support._asdict()
+        images = Record(
+            Images,
+            images=len(batch.values),
+            rows=self.size[0],
+            columns=self.size[1],
+            around=state,
+            values=batch.values,
+            is_known=batch.is_known,
+            uniform=batch.uniform,
+            log_prob=batch.log_prob,
+            found=batch.parameters,
+            label=given.label,
+            roots=trie.get("roots"),
+            starts=trie.get("starts"),
+            entries=trie.get("values"),
+            next=trie.get("next"),
+        )
+        return Record(Job, local=self.program.record(), images=images, output=self.distribution.record(), lag=lag)
