@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 import pixelrnn
-from pixelrnn.cli import main
+from pixelrnn.__main__ import main
 from pixelrnn.condition import Condition
 from pixelrnn.masks import causal_mask, groups
 from pixelrnn.nn.conv import MaskedConv2d, pointwise

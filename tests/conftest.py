@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -12,7 +13,8 @@ import pytest
 import torch
 from hypothesis import settings
 
-from pixelrnn import AbstractImageModel, ModelConfig, build_model
+from pixelrnn import AbstractImageModel, ConfigError, ModelConfig, build_model
+from pixelrnn.config.architectures import ARCHITECTURES as KNOWN
 
 settings.register_profile("default", deadline=None, max_examples=50)
 settings.register_profile("ci", deadline=None, max_examples=50, derandomize=True)
@@ -25,9 +27,28 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # The models here are tiny: a second thread costs more than it brings.
 torch.set_num_threads(1)
 
+OWN = "gated-conv"  # of examples/own_architecture.py
 DATA = Path(os.environ.get("PIXELRNN_DATA", "data"))  # the data of docs/results.md, where they are
 
-ARCHITECTURES = ["diagonal-bilstm", "row-lstm", "pixelcnn", "gated-pixelcnn"]
+if OWN not in KNOWN:  # as in a script of somebody else's: a network without a compiled walk
+    runpy.run_path(str(Path(__file__).parent.parent / "examples" / "own_architecture.py"))
+
+ARCHITECTURES = [*KNOWN]
+WITH_WALK = [name for name in KNOWN if name != OWN]
+WITH_CONTEXT = [name for name, traits in KNOWN.items() if traits.takes_context]  # they can have several scales too
+
+
+def architectures_with(**fields: object) -> list[str]:
+    """The architectures that a model with some fields can have."""
+
+    def can_have(name: str) -> bool:
+        try:
+            ModelConfig(architecture=name, **fields)
+        except ConfigError:
+            return False
+        return True
+
+    return [name for name in ARCHITECTURES if can_have(name)]
 
 
 @pytest.fixture(autouse=True)

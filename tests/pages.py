@@ -11,8 +11,8 @@ from PIL import Image, ImageFilter
 from sybil import Example
 
 from pixelrnn import ImageModel, ModelConfig, TrainConfig, fit, load_data, load_model
-from pixelrnn.cli.main import main, parse
-from pixelrnn.runs import hub
+from pixelrnn.__main__ import main, parse
+from pixelrnn.zoo import hub
 from tests.pictures import picture as noise
 
 OUTSIDE = ("make", "pip", "hf", "python", "torchrun")  # of these a page may speak; they are not run

@@ -11,6 +11,7 @@ import torch
 from pixelrnn import ConfigError, ImageModel, ModelConfig, scan
 from pixelrnn.kernels.vectors import LANES
 from pixelrnn.scan import Weights, cpu, reference
+from pixelrnn.scan.pool import Pool
 
 SIZES = [(4, 5), (5, 4), (1, 6), (6, 1), (1, 1), (3, 3)]
 
@@ -304,27 +305,51 @@ def test_what_does_not_fit_gets_no_address(layer):
         (x, x, weights._replace(bias=weights.bias.expand(2, *weights.bias.shape))),
         (x, x, conditioned(weights, 3, 4), x),
     ]:
-        with pytest.raises(AssertionError):
+        with pytest.raises(ValueError, match=r"a recurrent layer needs .*; this one is"):
             function(*given, is_residual=True)
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_buffers_are_used_again_and_bounded(layer, monkeypatch):
+def test_buffers_are_used_again_by_the_owner_of_a_pool(layer):
     weights = each(lambda t: t.float().requires_grad_(), LAYERS[layer](12, 6))
     x = torch.randn(3, 12, 4, 5)
 
-    def step():
-        getattr(cpu, layer)(x, x, weights, is_residual=True)[0].sum().backward()
+    def taken(x, *, layers=1):
+        with pool:
+            for _ in range(layers):
+                x = getattr(cpu, layer)(x, None, weights, is_residual=True)[0]
+            x.sum().backward()
+            return [buffer.data_ptr() for buffer in pool._taken]
 
-    monkeypatch.setattr(cpu._Buffer, "free", [])
-    step()
-    (buffer,) = cpu._Buffer.free
-    step()
-    assert len(cpu._Buffer.free) == 1
-    assert cpu._Buffer.free[0] is buffer
-    monkeypatch.setattr(cpu, "KEPT_FLOATS", buffer.numel() - 1)
-    step()
-    assert not cpu._Buffer.free
+    pool = Pool()
+    first = taken(x, layers=2)
+    assert len(set(first)) == 2  # one for each layer: both are needed until the backward pass
+    assert set(taken(x, layers=2)) == set(first)
+    assert set(taken(x)) < set(first)
+    assert len(pool._free) == 1  # what the last pass did not use is given up
+    getattr(cpu, layer)(x, None, weights, is_residual=True)[0].sum().backward()  # outside: memory of its own
+    assert len(pool._free) == 1
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_gradients_are_those_of_memory_of_its_own(layer):
+    weights = each(lambda t: t.float().requires_grad_(), LAYERS[layer](12, 6))
+    x, pool = torch.randn(2, 3, 12, 4, 5), Pool()
+
+    def gradients():
+        tensors = [tensor for tensor in weights if tensor is not None and tensor.requires_grad]
+        sums = []
+        for each_x in x:
+            out = getattr(cpu, layer)(each_x, None, weights, is_residual=True)[0]
+            sums += torch.autograd.grad(
+                out.square().sum(), [t for t in tensors if t is not weights.skip], allow_unused=True
+            )
+        return [g for g in sums if g is not None]
+
+    wanted = gradients()
+    for _ in range(2):
+        with pool:
+            assert all(torch.equal(a, b) for a, b in zip(gradients(), wanted, strict=True))
 
 
 @pytest.mark.parametrize("layer", LAYERS)

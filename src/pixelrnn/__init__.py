@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from pixelrnn.model.upscale import upscale
     from pixelrnn.outputs import register_output
     from pixelrnn.runs.card import push_to_hub
-    from pixelrnn.train import Classification, Evaluation, Run, classify, evaluate, fit, fit_scales
+    from pixelrnn.runs.run import Run
+    from pixelrnn.train import Classification, Evaluation, classify, evaluate, fit, fit_scales
 
 __all__ = [
     "AbstractImageModel",
@@ -74,7 +75,8 @@ _LAZY = {
     "Support": "pixelrnn.colours.support",
     "upscale": "pixelrnn.model.upscale",
     **dict.fromkeys(("Data", "ImageSet", "load_data"), "pixelrnn.data"),
-    **dict.fromkeys(("Classification", "Evaluation", "Run"), "pixelrnn.train"),
+    "Run": "pixelrnn.runs.run",
+    **dict.fromkeys(("Classification", "Evaluation"), "pixelrnn.train"),
     **dict.fromkeys(("classify", "evaluate", "fit", "fit_scales"), "pixelrnn.train"),
 }
 

@@ -1,8 +1,168 @@
-"""`python -m pixelrnn`, which is also what `torchrun -m pixelrnn` starts."""
+"""The entry: which verbs there are, and how errors end.
 
+Nothing here or in the verbs' heads imports torch: help and usage errors answer at once.
+"""
+
+import contextlib
+import dataclasses
+import difflib
+import inspect
+import io
+import os
+import re
 import sys
+from collections.abc import Sequence
+from typing import Annotated, Any, Union
 
-from pixelrnn.cli import main
+import tyro
+
+from pixelrnn.cli.bench import Bench
+from pixelrnn.cli.complete import Complete
+from pixelrnn.cli.compress import Compress
+from pixelrnn.cli.console import is_first_process, say
+from pixelrnn.cli.data import DataCommand
+from pixelrnn.cli.decompress import Decompress
+from pixelrnn.cli.demo import Demo
+from pixelrnn.cli.entropy import Entropy
+from pixelrnn.cli.evaluate import Evaluate
+from pixelrnn.cli.info import Info
+from pixelrnn.cli.interrupt import insistent
+from pixelrnn.cli.model_folder import fetched
+from pixelrnn.cli.models import Models
+from pixelrnn.cli.pack import Pack
+from pixelrnn.cli.push import Push
+from pixelrnn.cli.sample import Sample
+from pixelrnn.cli.score import Score
+from pixelrnn.cli.train import INTERRUPTED, Train
+from pixelrnn.cli.upscale import Upscale
+from pixelrnn.errors import ConfigError, PixelRNNError
+
+__all__ = ["main", "parse"]
+
+DESCRIPTION = """Image models with exact probability: train, measure, sample, complete, upscale, compress.
+
+Examples:
+    pixelrnn demo
+    pixelrnn train photos/ --size 32
+    pixelrnn train --help
+"""
+
+Command = (
+    Train
+    | Evaluate
+    | Sample
+    | Complete
+    | Upscale
+    | Compress
+    | Decompress
+    | Pack
+    | Score
+    | Entropy
+    | Info
+    | Models
+    | Push
+    | DataCommand
+    | Demo
+    | Bench
+)
+VERBS: dict[str, type[Command]] = {
+    "train": Train,
+    "evaluate": Evaluate,
+    "sample": Sample,
+    "complete": Complete,
+    "upscale": Upscale,
+    "compress": Compress,
+    "decompress": Decompress,
+    "pack": Pack,
+    "unpack": Decompress,
+    "score": Score,
+    "entropy": Entropy,
+    "info": Info,
+    "models": Models,
+    "push": Push,
+    "data": DataCommand,
+    "demo": Demo,
+    "bench": Bench,
+}
+
+
+def parse(arguments: Sequence[str]) -> Command:
+    """The command that the arguments name.
+
+    Raises:
+        PixelRNNError: If a value is refused by one of our own checks. The parser would draw a box around its message
+            and name its own internals: what it prints is held back until it is known whether the error is ours.
+        SystemExit: After help (0), or after a usage error and the parser's suggestions (2).
+    """
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(printed):
+            if arguments and arguments[0] in VERBS:
+                # The verb alone: faster to build, and its whole docstring, with the examples, is the help.
+                kind = VERBS[arguments[0]]
+                return _cli(kind, f"pixelrnn {arguments[0]}", inspect.getdoc(kind) or "", arguments[1:])
+            if arguments and not arguments[0].startswith("-"):
+                near = difflib.get_close_matches(arguments[0], VERBS, n=1)
+                hint = f"; did you mean {near[0]}?" if near else ""
+                raise ConfigError(f"{arguments[0]!r} is none of the commands {', '.join(VERBS)}{hint}")
+            verbs = [Annotated[kind, tyro.conf.subcommand(name)] for name, kind in VERBS.items()]
+            return _cli(Union[tuple(verbs)], "pixelrnn", DESCRIPTION, arguments)  # noqa: UP007 (made at run time)
+    except SystemExit as stop:
+        error: BaseException | None = stop
+        while error is not None:
+            if isinstance(error, PixelRNNError):
+                raise error from None
+            error = error.__context__
+        sys.stderr.write(re.sub(r"\[/?bold\]", "", printed.getvalue()))  # markup that the parser forgets to render
+        raise
+
+
+def _cli(kind: Any, name: str, description: str, arguments: Sequence[str]) -> Command:
+    config = (tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes)
+    command: Command = tyro.cli(kind, prog=name, description=description, args=arguments, config=config)
+    return command
+
+
+def _options(kind: Any) -> set[str]:
+    """The fields of a verb, and of the groups of options in it."""
+    fields = dataclasses.fields(kind)
+    groups = [field.default_factory for field in fields if dataclasses.is_dataclass(field.default_factory)]
+    return {field.name for field in fields}.union(*map(_options, groups))
+
+
+def _with_options(message: str, arguments: Sequence[str]) -> str:
+    """A message of the library, whose `fields` are options of the verb."""
+    kind = VERBS.get(arguments[0]) if arguments else None
+    known = set[str]() if kind is None else _options(kind)
+
+    def option(found: re.Match[str]) -> str:
+        return f"--{found[1].replace('_', '-')}" if found[1] in known else found[0]
+
+    return re.sub(r"`(\w+)`", option, message)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code: 0, 2 for what the user can mend, 130 after Ctrl-C."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        command = parse(arguments)
+        if isinstance(command, Train):
+            command.refuse_ignored(arguments)
+        with insistent():
+            return fetched(command).run()
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; nothing more can be flushed into it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (PixelRNNError, OSError, MemoryError) as error:
+        # Under torchrun every process fails in the same way; one says so.
+        if is_first_process():
+            say(f"pixelrnn: {_with_options(str(error), arguments) or 'there is not enough memory'}", is_error=True)
+        return 2
+    except KeyboardInterrupt:
+        say("pixelrnn: interrupted", is_error=True)
+        return INTERRUPTED
+
 
 if __name__ == "__main__":
     sys.exit(main())

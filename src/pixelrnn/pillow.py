@@ -12,7 +12,7 @@ from PIL import Image, ImageFile
 from pixelrnn.archive.archive import Archive
 from pixelrnn.archive.examine import examine
 from pixelrnn.codec.container import Kind, is_archive
-from pixelrnn.codec.weights import fingerprint
+from pixelrnn.codec.fingerprint import fingerprint
 from pixelrnn.config import IMAGE_SUFFIXES
 from pixelrnn.errors import ArchiveError
 from pixelrnn.model.base import AbstractImageModel

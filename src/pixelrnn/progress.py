@@ -22,6 +22,7 @@ class Progress:
         seconds: Of a training: training time so far.
         bits_per_dim: Of a training: loss of the step; before the first one, validation of the model to start from.
         line: Of a training: the journal line, if this step wrote one.
+        stage: Of a pack: a `pixelrnn.pack.search.Stage`, if one was just tried.
     """
 
     fraction: float
@@ -33,6 +34,7 @@ class Progress:
     seconds: float = 0.0
     bits_per_dim: float = math.nan
     line: dict[str, Any] | None = None
+    stage: Any = None
 
 
 Callback: TypeAlias = Callable[[Progress], bool | None]

@@ -13,13 +13,14 @@ from PIL import Image, PngImagePlugin
 from pixelrnn.archive import compress as module
 from pixelrnn.archive import ingest
 from pixelrnn.archive.archive import Archive
-from pixelrnn.archive.compress import compress
+from pixelrnn.archive.compress import PackedModel, compress
 from pixelrnn.archive.examine import best_ordinary, examine
 from pixelrnn.archive.files import find
 from pixelrnn.archive.restore import check, decompress, select
 from pixelrnn.codec.coder import Coder
 from pixelrnn.codec.container import Kind, pack_index
 from pixelrnn.codec.weights import pack_model, unpack_model
+from pixelrnn.config import Writing
 from pixelrnn.errors import ArchiveError, RunError
 from pixelrnn.progress import Reporter
 from tests.conftest import build
@@ -252,7 +253,7 @@ def test_a_picture_that_is_damaged_in_two_places_is_told_once(grey, tmp_path, mo
 def test_a_damaged_model_spares_what_it_does_not_code(folder, tmp_path):
     content = pack_model(build(architecture="row-lstm", shape=(1, 6, 6), levels=256, layers=1).float(), 8)
     path = tmp_path / "a.pxr"
-    compress(unpack_model(content), folder, path, packed_model=content)
+    compress(unpack_model(content), folder, path, packed=PackedModel(content))
     damaged = bytearray(path.read_bytes())
     with Archive(path) as archive:
         damaged[archive._offsets[0] + 9] ^= 1
@@ -320,7 +321,7 @@ def test_nothing_is_overwritten(grey, folder, tmp_path):
     compress(grey, folder / "003.png", out)
     with pytest.raises(ArchiveError, match=r"a\.pxr exists"):
         compress(grey, folder, out)
-    compress(grey, folder / "004.png", out, overwrite=True)
+    compress(grey, folder / "004.png", out, writing=Writing(overwrite=True))
     with Archive(out) as archive:
         decompress(archive, grey, tmp_path)
         with pytest.raises(ArchiveError, match=r"004\.png exists"):
@@ -334,15 +335,15 @@ def test_only_archives_are_overwritten(grey, folder, tmp_path):
     """A slip of the hand: the name of a picture of the folder itself."""
     before = (folder / "003.png").read_bytes()
     with pytest.raises(ArchiveError, match=r"003\.png is no \.pxr file, and is not replaced"):
-        compress(grey, folder, folder / "003.png", overwrite=True)
+        compress(grey, folder, folder / "003.png", writing=Writing(overwrite=True))
     assert (folder / "003.png").read_bytes() == before
     (tmp_path / "empty").touch()
-    compress(grey, folder, tmp_path / "empty", overwrite=True)
+    compress(grey, folder, tmp_path / "empty", writing=Writing(overwrite=True))
 
 
 def test_the_archive_may_lie_in_the_folder(grey, folder, tmp_path):
     for _ in range(2):
-        compress(grey, folder, folder / "a.pxr", overwrite=True)
+        compress(grey, folder, folder / "a.pxr", writing=Writing(overwrite=True))
         with Archive(folder / "a.pxr") as archive:
             assert "a.pxr" not in [member.name for member in archive.members]
 
@@ -388,7 +389,7 @@ def test_what_cannot_be_read(grey, tmp_path):
     os.mkfifo(source / "pipe")
     with pytest.raises(ArchiveError, match=r"broken\.png: No such file.*`skip_bad` leaves it out"):
         compress(grey, source, tmp_path / "a.pxr")
-    done = compress(grey, source, tmp_path / "a.pxr", skip_bad=True)
+    done = compress(grey, source, tmp_path / "a.pxr", writing=Writing(skip_bad=True))
     assert done.files == 1
     assert len(done.skipped) == 2
     assert "neither a file nor a folder" in " ".join(done.skipped)
@@ -432,13 +433,13 @@ def test_files_that_vanish_before_they_are_read(grey, folder, tmp_path, monkeypa
     with pytest.raises(ArchiveError, match=r"notes\.txt cannot be read \(No such file"):
         compress(grey, folder, tmp_path / "a.pxr")
     assert not (tmp_path / "a.pxr").exists()
-    done = compress(grey, folder, tmp_path / "a.pxr", skip_bad=True)
+    done = compress(grey, folder, tmp_path / "a.pxr", writing=Writing(skip_bad=True))
     assert done.files == len(listing.files) - 1
     assert [line for line in done.skipped if "notes.txt cannot be read" in line]
     for file in listing.files:
         file.path.unlink(missing_ok=True)
     with pytest.raises(ArchiveError, match="none of the files can be read: "):
-        compress(grey, folder, tmp_path / "b.pxr", skip_bad=True)
+        compress(grey, folder, tmp_path / "b.pxr", writing=Writing(skip_bad=True))
 
 
 def test_what_is_lost_is_told(grey, tmp_path):
@@ -473,10 +474,10 @@ def test_a_model_that_takes_more_than_it_saves_is_left_out(part, pays, folder, t
     content = pack_model(build(architecture="row-lstm", **fields).float(), 8)
     model, source, files = unpack_model(content), folder / part, [tmp_path / f"{name}.pxr" for name in "abc"]
     without = compress(None, source, files[0])
-    with_it = compress(model, source, files[1], packed_model=content)
+    with_it = compress(model, source, files[1], packed=PackedModel(content))
     assert with_it.weights == len(content)
     assert (with_it.size < without.size) == pays
-    done = compress(model, source, files[2], packed_model=content, must_pay=True)
+    done = compress(model, source, files[2], packed=PackedModel(content, must_pay=True))
     assert done == (with_it if pays else without)
     assert files[2].read_bytes() == files[1 if pays else 0].read_bytes()
 
@@ -493,7 +494,7 @@ def test_progress_never_goes_back(grey, folder, tmp_path):
             model,
             folder,
             tmp_path / "a.pxr",
-            overwrite=True,
+            writing=Writing(overwrite=True),
             callback=lambda at, to=seen: to.append((at.done, at.total)),
         )
         assert seen == sorted(seen)
@@ -535,7 +536,7 @@ def test_names_of_all_kinds(grey, tmp_path):
     }
     (source / ("d." + "e" * 253)).write_text("the longest name of all, that no picture has")
     (source / ".pixelrnn-0123.pxr").write_text("what a killed process left")
-    done = compress(grey, source, tmp_path / "a.pxr", overwrite=True)
+    done = compress(grey, source, tmp_path / "a.pxr", writing=Writing(overwrite=True))
     names += ["d." + "e" * 253]
     assert done.skipped == (f"{source / '.pixelrnn-0123.pxr'}: a file of this program that is not whole",)
     with Archive(tmp_path / "a.pxr") as archive:
@@ -557,7 +558,7 @@ def test_two_at_once(grey, folder, tmp_path):
 
     def work():
         try:
-            compress(grey, folder, tmp_path / "a.pxr", overwrite=True)
+            compress(grey, folder, tmp_path / "a.pxr", writing=Writing(overwrite=True))
         except Exception as error:
             errors.append(error)
 

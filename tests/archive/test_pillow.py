@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 import pixelrnn.pillow
-from pixelrnn.archive.compress import compress
+from pixelrnn.archive.compress import PackedModel, compress
 from pixelrnn.codec.coder import Coder
 from pixelrnn.codec.weights import pack_model, unpack_model
 from pixelrnn.errors import ArchiveError
@@ -24,7 +24,7 @@ def archive(tmp_path):
     (source / "a.txt").write_text("a")
     packed = pack_model(build(shape=(1, 6, 6), levels=256, output="logistic-mixture").float(), 16)
     for name, content in (("with.pxr", packed), ("without.pxr", b"")):
-        compress(unpack_model(packed), source, tmp_path / name, packed_model=content)
+        compress(unpack_model(packed), source, tmp_path / name, packed=PackedModel(content))
     return tmp_path, unpack_model(packed)
 
 
@@ -65,7 +65,7 @@ def test_metadata_is_that_of_each_frame(tmp_path):
         picture = Image.fromarray(generator.integers(0, 256, (24, 6), dtype=np.uint8))
         picture.save(source / f"{number}.png", exif=exif if number else None)
     packed = pack_model(build(shape=(1, 6, 6), levels=256, output="logistic-mixture").float(), 16)
-    done = compress(unpack_model(packed), source, tmp_path / "a.pxr", packed_model=packed)
+    done = compress(unpack_model(packed), source, tmp_path / "a.pxr", packed=PackedModel(packed))
     assert done.coded == 3
     with Image.open(tmp_path / "a.pxr") as image:
         for number in (2, 0, 1):

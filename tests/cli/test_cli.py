@@ -16,13 +16,14 @@ from PIL import Image
 from torch.distributed.run import get_args_parser
 
 from pixelrnn import DataConfig, ImageModel, ModelConfig, load_data
-from pixelrnn.cli import main
-from pixelrnn.cli.conditions import read_contexts
+from pixelrnn.__main__ import main
+from pixelrnn.app.conditions import read_contexts
 from pixelrnn.cli.evaluate import Evaluate
 from pixelrnn.cli.train import Train
 from pixelrnn.config import to_json
 from pixelrnn.data.single import read_image, read_opacity
 from pixelrnn.progress import Progress
+from pixelrnn.runs.run import Run
 from tests.pictures import picture
 
 SMALL = [
@@ -101,7 +102,7 @@ def test_help_has_an_example(capsys, verb):
 def test_help_and_usage_errors_do_not_import_torch(arguments):
     code = f"""
 import sys
-from pixelrnn.cli import main
+from pixelrnn.__main__ import main
 try:
     main({arguments!r})
 except SystemExit:
@@ -581,7 +582,7 @@ def test_contexts_of_files_are_those_of_training(tmp_path, kind):
     (tmp_path / "run" / "config.json").write_text(json.dumps({**content, "data": to_json(config)}))
     paths = tuple(tmp_path / f"{number}.png" for number in range(5))
     expected = data.whole.examples(range(5)).condition.context
-    assert torch.equal(read_contexts(paths, tmp_path / "run", model.config), expected)
+    assert torch.equal(read_contexts(Run.open(tmp_path / "run"), paths), expected)
 
 
 def test_a_mask_of_a_turned_photograph(capsys, runs, tmp_path):

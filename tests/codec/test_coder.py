@@ -12,7 +12,7 @@ from pixelrnn.codec.coder import MOST_SUBPIXELS, Coder
 from pixelrnn.condition import Condition
 from pixelrnn.errors import ArchiveError
 from pixelrnn.progress import StoppedError
-from tests.conftest import ARCHITECTURES, build
+from tests.conftest import WITH_CONTEXT, build
 
 OUTPUTS = [(1, "bernoulli", 2), (3, "softmax", 7), (1, "softmax", 256), (3, "logistic-mixture", 256)]
 
@@ -25,7 +25,7 @@ def images(n, shape, levels, seed=0):
     return torch.randint(0, levels, (n, *shape), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", WITH_CONTEXT)
 @pytest.mark.parametrize(("channels", "output", "levels"), OUTPUTS)
 def test_size_is_what_the_model_says(architecture, channels, output, levels):
     model = build(architecture=architecture, shape=(channels, 6, 6), levels=levels, output=output).float()

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from pixelrnn import Codec
-from pixelrnn.codec.weights import fingerprint, pack_model, unpack_model
+from pixelrnn.codec.fingerprint import fingerprint
+from pixelrnn.codec.weights import pack_model, unpack_model
 from pixelrnn.local.program import LocalProgram
 from pixelrnn.walk.walk import Stops
 from tests.conftest import PROCESSORS, said_by

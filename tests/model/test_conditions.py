@@ -5,14 +5,14 @@ import pytest
 import torch
 
 from pixelrnn import ConfigError, DataError, ModelConfig
-from tests.conftest import ARCHITECTURES, build
+from tests.conftest import WITH_CONTEXT, build
 
 X = torch.zeros(2, 1, 4, 4, dtype=torch.uint8)
 LABELLED = {"shape": (1, 4, 4), "levels": 3, "classes": 4}
-WITH_CONTEXT = {"shape": (1, 4, 4), "levels": 3, "context": (2, 2, 2)}
+GIVEN = {"shape": (1, 4, 4), "levels": 3, "context": (2, 2, 2)}
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", WITH_CONTEXT)
 def test_every_weight_of_the_conditions_is_used(architecture):
     model = build(architecture=architecture, shape=(3, 4, 4), levels=3, classes=4, context=(2, 2, 2), hidden=12)
     x, context = torch.randint(0, 3, (8, 3, 4, 4)), torch.randint(0, 3, (8, 2, 2, 2))
@@ -32,7 +32,7 @@ def test_one_label_or_context_for_all_or_one_for_each():
 
 
 def test_contexts_of_floats_are_read_as_they_are():
-    model = build(**WITH_CONTEXT)
+    model = build(**GIVEN)
     levels = torch.tensor([0, 1, 2]).repeat(6)[:16].view(2, 2, 2, 2)
     floats = levels.double() - 1
     assert torch.equal(model.log_prob(X, context=levels), model.log_prob(X, context=floats))
@@ -57,24 +57,24 @@ def test_without_a_label_if_some_were_withheld_in_training():
         (LABELLED, {"label": True}, DataError, "labels are torch.bool"),
         (LABELLED, {"label": "one"}, DataError, "label is 'one'; integers are needed"),
         (LABELLED, {"label": 1, "context": X}, ConfigError, "a context is given, but the model has none"),
-        (WITH_CONTEXT, {}, ConfigError, "the model needs a context image of 2x2x2"),
+        (GIVEN, {}, ConfigError, "the model needs a context image of 2x2x2"),
         (
-            WITH_CONTEXT,
+            GIVEN,
             {"label": 1, "context": torch.zeros(2, 2, 2)},
             ConfigError,
             "a label is given, but the model has no classes",
         ),
-        (WITH_CONTEXT, {"context": torch.zeros(2, 3, 2)}, DataError, r"shape \(2, 3, 2\); \(2, 2, 2, 2\) is needed"),
-        (WITH_CONTEXT, {"context": torch.zeros(3, 2, 2, 2)}, DataError, r"context has shape \(3, 2, 2, 2\)"),
-        (WITH_CONTEXT, {"context": torch.zeros(2, 2)}, DataError, r"context has shape \(2, 2\)"),
+        (GIVEN, {"context": torch.zeros(2, 3, 2)}, DataError, r"shape \(2, 3, 2\); \(2, 2, 2, 2\) is needed"),
+        (GIVEN, {"context": torch.zeros(3, 2, 2, 2)}, DataError, r"context has shape \(3, 2, 2, 2\)"),
+        (GIVEN, {"context": torch.zeros(2, 2)}, DataError, r"context has shape \(2, 2\)"),
         (
-            WITH_CONTEXT,
+            GIVEN,
             {"context": torch.full((2, 2, 2), 3)},
             DataError,
             "contexts hold values 3 .. 3; this model has 3",
         ),
-        (WITH_CONTEXT, {"context": torch.full((2, 2, 2), torch.nan)}, DataError, "floats that are not finite"),
-        ({**WITH_CONTEXT, "levels": 0}, {"context": torch.zeros(2, 2, 2).int()}, DataError, "floats are needed"),
+        (GIVEN, {"context": torch.full((2, 2, 2), torch.nan)}, DataError, "floats that are not finite"),
+        ({**GIVEN, "levels": 0}, {"context": torch.zeros(2, 2, 2).int()}, DataError, "floats are needed"),
     ],
 )
 def test_conditions_that_do_not_fit_are_refused(fields, given, error, message):
@@ -93,7 +93,7 @@ def test_a_copied_context_takes_no_floats():
 
 
 def test_size_comes_from_the_context():
-    model = build(**WITH_CONTEXT)
+    model = build(**GIVEN)
     assert model.sample(1, context=torch.zeros(2, 3, 5), seed=0).shape == (1, 1, 6, 10)
     with pytest.raises(DataError, match=r"context has shape \(2, 3, 5\); \(1, 2, 2, 2\) is needed"):
         model.sample(1, context=torch.zeros(2, 3, 5), size=(4, 4))

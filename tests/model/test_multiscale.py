@@ -22,13 +22,13 @@ from pixelrnn import (
     load_model,
 )
 from pixelrnn.model.upscale import upscale
-from pixelrnn.runs.files import read_metrics
-from tests.conftest import ARCHITECTURES, all_images, build
+from pixelrnn.runs.run import Run
+from tests.conftest import WITH_CONTEXT, all_images, build
 
 FAST = TrainConfig(steps=12, batch=8, evaluations=2, valid_images=20, samples=2)
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", WITH_CONTEXT)
 def test_all_images_of_4x4_sum_to_one(architecture):
     """1x4x4 binary given 1x2x2: all 65,536."""
     model = build(architecture=architecture, shape=(1, 4, 4), levels=2, layers=1, scales=2)
@@ -232,7 +232,7 @@ def test_what_a_killed_training_left_is_cleared(digits, tmp_path):
 
 def test_the_whole_has_a_journal(digits, tmp_path):
     run = fit_scales(build_model(config_of(digits), seed=0), digits, FAST, folder=tmp_path / "run")
-    (line,) = read_metrics(tmp_path / "run")
+    (line,) = Run.open(tmp_path / "run").metrics
     assert line["valid_nats"] == run.best
     assert line["step"] == FAST.steps
 

@@ -9,11 +9,13 @@ from pixelrnn import ConfigError, ModelConfig
 from pixelrnn.archive.archive import Archive
 from pixelrnn.archive.files import find
 from pixelrnn.archive.restore import decompress
+from pixelrnn.config import Writing
 from pixelrnn.errors import ArchiveError, RunError
 from pixelrnn.pack import formats, search
 from pixelrnn.pack.corpus import gather
 from pixelrnn.pack.pack import pack
-from pixelrnn.pack.search import LOCAL_SIZES, SIZES, words
+from pixelrnn.pack.search import SIZES, words
+from pixelrnn.progress import Reporter
 from tests.conftest import build
 
 RNG = np.random.default_rng(0)
@@ -31,7 +33,7 @@ def write(folder, count, size=(6, 7), mode="1", value=None):
 
 def training_of(material):
     nothing, device = lambda *_: None, torch.device("cpu")
-    return search.Training(material, seed=0, minutes=10.0, device=device, report=nothing, tried=nothing)
+    return search.Training(material, seed=0, minutes=10.0, device=device, report=Reporter(nothing))
 
 
 def material(folder):
@@ -39,7 +41,7 @@ def material(folder):
 
 
 def sizes_of(architecture):
-    return LOCAL_SIZES if architecture == "local" else SIZES
+    return SIZES[architecture != "local"]
 
 
 def is_third_size(at):
@@ -56,8 +58,7 @@ def packed(tmp_path_factory):
         folder / "bits",
         folder / "bits.pxr",
         minutes=0.05,
-        callback=lambda at: said.append(at) and None,
-        tried=tried.append,
+        callback=lambda at: (said if at.stage is None else tried).append(at if at.stage is None else at.stage),
     )
     return folder, result, said, tried
 
@@ -228,7 +229,7 @@ def test_what_cannot_be_packed(tmp_path):
     with pytest.raises(ArchiveError, match="exists"):
         pack(tmp_path / "bits", tmp_path / "a.pxr")
     with pytest.raises(ArchiveError, match="text is no regular file"):
-        pack(tmp_path / "bits", tmp_path / "text", overwrite=True)
+        pack(tmp_path / "bits", tmp_path / "text", writing=Writing(overwrite=True))
     with pytest.raises(ArchiveError, match=r"b\.pxr cannot be written \(Not a directory\)"):
         pack(tmp_path / "bits", tmp_path / "a.pxr" / "b.pxr")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.pxr", "bits", "text"]

@@ -9,10 +9,11 @@ import torch
 
 from pixelrnn import ConfigError, DataError, ImageModel, ModelConfig, RunError, TrainConfig, classify
 from pixelrnn.data import load_data
-from pixelrnn.runs.files import read_config, read_tensors
+from pixelrnn.runs.files import read_tensors
+from pixelrnn.runs.run import Run
 from pixelrnn.train import evaluate, fit
 from pixelrnn.train.evaluation import Evaluation
-from tests.conftest import ARCHITECTURES
+from tests.conftest import WITH_CONTEXT
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +113,7 @@ def test_accumulation_gives_the_same_gradient(data):
     torch.testing.assert_close(weights[2], weights[0], rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", WITH_CONTEXT)
 def test_no_gradient_lies_in_the_memory_of_another(data, architecture):
     """What is done to one in place, as clipping does, would be done to the other as well."""
     trained = model(architecture=architecture, layers=3)
@@ -215,7 +216,8 @@ def test_a_new_budget_is_recorded(data, tmp_path):
     fit(model(), data, config(steps=9), folder=tmp_path / "run", resume=True, callback=lambda at: at.step == 6)
     assert json.loads((tmp_path / "run" / "config.json").read_text())["train"]["steps"] == 9
     assert (
-        fit(model(), data, read_config(tmp_path / "run", TrainConfig), folder=tmp_path / "run", resume=True).step == 9
+        fit(model(), data, Run.open(tmp_path / "run").config(TrainConfig), folder=tmp_path / "run", resume=True).step
+        == 9
     )
 
 
@@ -248,9 +250,9 @@ def test_what_was_best_is_kept_when_a_larger_budget_is_stopped_before_a_validati
 def test_a_learning_rate_goes_with_the_architecture(data, tmp_path):
     for architecture, rate in (("pixelcnn", 2e-3), ("row-lstm", 4e-3)):
         fit(model(architecture=architecture), data, config(steps=1), folder=tmp_path / architecture)
-        assert read_config(tmp_path / architecture, TrainConfig).learning_rate == rate
+        assert Run.open(tmp_path / architecture).config(TrainConfig).learning_rate == rate
     fit(model(), data, config(steps=1, learning_rate=0.1), folder=tmp_path / "given")
-    assert read_config(tmp_path / "given", TrainConfig).learning_rate == 0.1
+    assert Run.open(tmp_path / "given").config(TrainConfig).learning_rate == 0.1
 
 
 def test_what_a_killed_process_left_is_cleared(data, tmp_path):

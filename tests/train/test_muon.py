@@ -90,7 +90,7 @@ def test_weight_decay_is_decoupled():
     torch.testing.assert_close(with_decay, without - 0.1 * 0.5 * matrix(4, 4))
 
 
-@pytest.mark.parametrize("architecture", [*ARCHITECTURES, "local"])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_what_is_between_the_layers(architecture):
     output = "logistic-mixture" if architecture == "local" else "auto"
     config = ModelConfig(architecture=architecture, shape=(3, 6, 6), hidden=6, layers=2, classes=4, output=output)

@@ -18,7 +18,7 @@ from pixelrnn import (
     load_data,
     load_model,
 )
-from pixelrnn.runs.files import is_trained, read_config, read_validations
+from pixelrnn.runs.run import Run
 from pixelrnn.train import evaluate
 from pixelrnn.train.start import take_weights
 
@@ -47,7 +47,7 @@ def test_a_run_begins_with_the_weights_of_another(data, earlier, tmp_path):
     settings = dataclasses.replace(STILL, start_from=str(earlier))
     fit(model, data, settings, folder=tmp_path / "run")
     assert evaluate(model, images).nats == pytest.approx(reached, abs=1e-4)
-    assert read_config(tmp_path / "run", TrainConfig).start_from == str(earlier)
+    assert Run.open(tmp_path / "run").config(TrainConfig).start_from == str(earlier)
     # It goes on from its own state: the earlier one may be gone by then.
     shutil.rmtree(earlier)
     other = ImageModel(ModelConfig(**FIELDS), seed=2)
@@ -67,7 +67,7 @@ def test_what_a_run_starts_from_is_its_best_until_others_are_better(data, earlie
     worse = dataclasses.replace(STILL, steps=12, learning_rate=0.5, start_from=str(earlier))
     model, seen = ImageModel(ModelConfig(**FIELDS), seed=1), []
     run = fit(model, data, worse, folder=tmp_path / "run", callback=seen.append)
-    first, *_, last = read_validations(run.folder)
+    first, *_, last = Run.open(run.folder).validations
     assert (first["step"], last["step"]) == (0, 12)
     assert last["valid_nats"] > first["valid_nats"]
     assert run.best == first["valid_nats"] == evaluate(load_model(earlier), data.valid.spaced(20)).nats
@@ -75,14 +75,14 @@ def test_what_a_run_starts_from_is_its_best_until_others_are_better(data, earlie
     assert (seen[0].step, seen[0].line) == (0, first)
     # Stopped at once, it is no worse than what it started from, and counts as trained.
     fit(model, data, worse, folder=tmp_path / "short", callback=lambda at: at.step == 1)
-    assert is_trained(tmp_path / "short")
+    assert Run.open(tmp_path / "short").is_trained
     assert evaluate(load_model(tmp_path / "short"), images).nats == reached
     # Its start is measured once, even if the run is killed at that moment.
     with pytest.raises(KeyboardInterrupt):
         fit(model, data, worse, folder=tmp_path / "killed", callback=_interrupt)
     for name in ("short", "killed"):
         fit(model, data, worse, folder=tmp_path / name, resume=True)
-        assert [line["step"] for line in read_validations(tmp_path / name)] == [0, 12]
+        assert [line["step"] for line in Run.open(tmp_path / name).validations] == [0, 12]
 
 
 def test_scales_begin_with_the_weights_of_others(data, tmp_path):
@@ -113,12 +113,14 @@ def test_scales_begin_with_the_weights_of_others(data, tmp_path):
 def test_the_start_is_a_model_of_the_same_kind(tmp_path, fields, message):
     ImageModel(ModelConfig(**FIELDS), seed=0).save_pretrained(tmp_path / "start")
     with pytest.raises(ConfigError, match=message):
-        take_weights(ImageModel(ModelConfig(**{**FIELDS, **fields})), str(tmp_path / "start"))
+        take_weights(
+            ImageModel(ModelConfig(**{**FIELDS, **fields})), load_model(tmp_path / "start"), str(tmp_path / "start")
+        )
 
 
 def test_the_start_may_be_of_images_of_another_size(tmp_path):
     start = ImageModel(ModelConfig(**FIELDS), seed=0)
     start.save_pretrained(tmp_path / "start")
     model = ImageModel(ModelConfig(**{**FIELDS, "shape": (1, 12, 10)}), seed=1)
-    take_weights(model, str(tmp_path / "start"))
+    take_weights(model, load_model(tmp_path / "start"), str(tmp_path / "start"))
     assert all(torch.equal(tensor, model.state_dict()[name]) for name, tensor in start.state_dict().items())

@@ -5,13 +5,26 @@ import torch
 
 from pixelrnn import ImageModel, ModelConfig, TrainConfig, classify, fit, load_data
 from pixelrnn.condition import Condition
-from tests.conftest import ARCHITECTURES, all_images, build
+from tests.conftest import WITH_CONTEXT, all_images, architectures_with, build
 
 SHAPE, CONTEXT = (2, 2, 2), (1, 1, 2)
 FIELDS = {"shape": SHAPE, "levels": 2, "classes": 3, "label_dropout": 0.1, "context": CONTEXT}
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", architectures_with(classes=3))
+def test_probabilities_sum_to_one_for_each_label(architecture):
+    model, images = (
+        build(architecture=architecture, shape=SHAPE, levels=2, classes=3, label_dropout=0.1),
+        all_images(SHAPE, 2),
+    )
+    with torch.no_grad():
+        found = torch.stack([model.log_prob(images, label=label).exp() for label in range(-1, 3)])
+    torch.testing.assert_close(found.sum(1), torch.ones(4, dtype=torch.float64), atol=1e-9, rtol=0)
+    differences = torch.cdist(found, found, p=1) + torch.eye(4)
+    assert differences.min() > 1e-4
+
+
+@pytest.mark.parametrize("architecture", WITH_CONTEXT)
 def test_probabilities_sum_to_one_for_each_condition(architecture):
     """Every label, and none, with every context; and no two of these sixteen distributions are alike."""
     model, images = build(architecture=architecture, **FIELDS), all_images(SHAPE, 2)
@@ -28,7 +41,7 @@ def test_probabilities_sum_to_one_for_each_condition(architecture):
     assert differences.min() > 1e-4
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", WITH_CONTEXT)
 def test_causality_beside_conditions(architecture):
     """With conditions a parameter depends on the same sub-pixels as without them, and on all of the condition."""
     fields = {"architecture": architecture, "shape": (2, 4, 4), "levels": 3}
@@ -64,7 +77,7 @@ def test_context_network_reads_a_square_around_its_pixel():
     assert torch.equal(gradient[0, 0] != 0, expected)
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", WITH_CONTEXT)
 def test_classify_is_bayes_rule(architecture):
     """Against the joint distribution, enumerated, with a prior that has a zero."""
     model, images = build(architecture=architecture, **FIELDS), all_images(SHAPE, 2)

@@ -3,19 +3,20 @@
 import pytest
 import torch
 
-from tests.conftest import ARCHITECTURES, all_images, build
+from pixelrnn.config.architectures import OUTPUTS
+from tests.conftest import all_images, architectures_with, build
 
 SHAPES = [((1, 3, 3), 2), ((1, 2, 3), 3), ((3, 2, 2), 2), ((2, 1, 3), 3), ((4, 1, 2), 2)]
 CASES = [
-    (output, shape, levels)
+    (architecture, output, shape, levels)
     for shape, levels in SHAPES
-    for output in ("bernoulli", "softmax", "logistic-mixture")
-    if output != "bernoulli" or levels == 2
+    for output, traits in OUTPUTS.items()
+    if traits.least <= levels <= traits.most
+    for architecture in architectures_with(shape=shape, levels=levels, output=output)
 ]
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-@pytest.mark.parametrize(("output", "shape", "levels"), CASES)
+@pytest.mark.parametrize(("architecture", "output", "shape", "levels"), CASES)
 def test_probabilities_of_all_images_sum_to_one(architecture, output, shape, levels):
     model = build(architecture=architecture, output=output, shape=shape, levels=levels)
     log_prob = model.log_prob(all_images(shape, levels))
@@ -24,7 +25,7 @@ def test_probabilities_of_all_images_sum_to_one(architecture, output, shape, lev
     assert log_prob.std() > 0.1
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", architectures_with(residual=False))
 @pytest.mark.parametrize(("residual", "skip"), [(False, False), (True, False), (False, True)])
 def test_without_residual_or_skip_connections_too(architecture, residual, skip):
     model = build(architecture=architecture, shape=(2, 2, 2), levels=2, residual=residual, skip=skip)
@@ -32,13 +33,13 @@ def test_without_residual_or_skip_connections_too(architecture, residual, skip):
     assert total.item() == pytest.approx(1, abs=1e-9)
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", architectures_with(levels=0))
 def test_continuous_density_integrates_to_one(architecture):
     """Two sub-pixels on a grid: wide and fine enough for the trapezium rule, whose error is far below the bound."""
     model = build(architecture=architecture, shape=(1, 1, 2), levels=0, hidden=4)
     with torch.no_grad():
-        model.network.last.weight.mul_(0.25)
-        model.network.last.bias.mul_(0.25)
+        for parameter in model.network.last.parameters():
+            parameter.mul_(0.25)
         line = torch.linspace(-12, 12, 601, dtype=torch.float64)
         pairs = torch.cartesian_prod(line, line).view(-1, 1, 1, 2)
         density = torch.cat([model.log_prob(part).exp() for part in pairs.split(100_000)])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.conftest import ARCHITECTURES, build
+from tests.conftest import WITH_CONTEXT, build
 from tests.faces import ask, face_of
 
 OUTPUTS = [("bernoulli", 2), ("softmax", 5), ("softmax", 256), ("logistic-mixture", 256)]
@@ -24,7 +24,7 @@ def tables(model, x):
     return np.stack(found, 1).reshape(n, height, width, channels, -1).transpose(0, 3, 1, 2, 4)
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", WITH_CONTEXT)
 @pytest.mark.parametrize(("output", "levels"), OUTPUTS)
 def test_a_pmf_is_exact_and_that_of_the_model(architecture, output, levels):
     model = build(architecture=architecture, shape=(3, 4, 5), levels=levels, output=output).float()

@@ -11,7 +11,7 @@ from pixelrnn import ConfigError, ImageModel, ModelConfig
 from pixelrnn.kernels.vectors import LANES
 from pixelrnn.model.condition import scale
 from pixelrnn.walk.walk import Stops
-from tests.conftest import ARCHITECTURES, all_images, enlarge
+from tests.conftest import WITH_CONTEXT, all_images, enlarge
 from tests.faces import face_of, run_walk
 
 OUTPUTS = {"bernoulli": 2, "softmax": 7, "logistic-mixture": 9, "continuous-mixture": 0}
@@ -63,7 +63,7 @@ def draw(model, size, uniform, **options):
     return torch.from_numpy(values), torch.from_numpy(nats)
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", WITH_CONTEXT)
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("context", [(1, 3, 2), (2, 6, 8), (1, 1, 4)])
 def test_both_faces_agree_under_conditions(architecture, channels, context):
@@ -108,7 +108,7 @@ def test_a_walk_goes_on_from_chosen_images():
     assert (nats[:, after] == expected_nats[:, after]).all()
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", WITH_CONTEXT)
 @pytest.mark.parametrize("output", OUTPUTS)
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_both_faces_agree(architecture, output, channels):
@@ -119,7 +119,7 @@ def test_both_faces_agree(architecture, output, channels):
         assert_faces_agree(model, random_images(model, LANES + 1, size))
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", WITH_CONTEXT)
 @pytest.mark.parametrize("residual", [True, False])
 @pytest.mark.parametrize("skip", [True, False])
 @pytest.mark.parametrize(("hidden", "head"), [(3, None), (17, 5)])
@@ -141,7 +141,7 @@ def test_every_level_agrees(output):
         torch.testing.assert_close(nats, model.output.log_table(model(x))[0, -1, :, -1, -1], atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", WITH_CONTEXT)
 @pytest.mark.parametrize("output", OUTPUTS)
 def test_samples_are_what_the_parallel_face_says(architecture, output):
     """The stretch of the cumulative distribution that a value owns holds the number that drew it."""
@@ -205,7 +205,7 @@ def test_continuous_values_follow_the_density(temperature):
     torch.testing.assert_close(nats, density.log_prob(values), atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", WITH_CONTEXT)
 def test_chi_square_of_many_samples(architecture):
     """200,000 samples of a tiny model against the enumerated distribution of its 64 images."""
     model, number = build(scale=1.5, architecture=architecture, shape=(2, 1, 3), levels=2), 200_000
@@ -271,7 +271,7 @@ def test_very_cold_is_the_likeliest_value():
         assert torch.equal(images.long(), model.output.log_table(model(images)).argmax(2))
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", WITH_CONTEXT)
 def test_an_image_is_the_same_bits_in_any_company(architecture):
     model = build(architecture=architecture, shape=(3, 6, 5), levels=9)
     uniform = np.random.default_rng(0).random((64, 6, 5, 3))

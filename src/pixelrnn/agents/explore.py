@@ -26,6 +26,7 @@ from torch import Tensor
 from pixelrnn.data.contexts import derive
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.model.base import AbstractImageModel
+from pixelrnn.scan.pool import Pool
 
 __all__ = ["Novelty", "PseudoCounts", "bonus", "frame_of", "pseudo_count"]
 
@@ -121,6 +122,7 @@ class PseudoCounts:
         self.model = model
         self.gain_scale, self.bonus_scale = gain_scale, bonus_scale
         self.frames = 0
+        self._pool = Pool()
         self._optimiser = torch.optim.RMSprop(model.parameters(), learning_rate, alpha=0.95, eps=1e-4)
 
     def observe(self, frame: Tensor, label: int | None = None) -> Novelty:
@@ -134,9 +136,10 @@ class PseudoCounts:
             DataError: If the frame does not fit the model, or the model produced NaN.
         """
         x = frame[None]
-        log_prob = self.model.log_prob(x, label)[0]
         self._optimiser.zero_grad()
-        (-log_prob / x.numel()).backward()  # type: ignore[no-untyped-call]
+        with self._pool:
+            log_prob = self.model.log_prob(x, label)[0]
+            (-log_prob / x.numel()).backward()  # type: ignore[no-untyped-call]
         self._optimiser.step()
         with torch.no_grad():
             after = self.model.log_prob(x, label)[0].item()

@@ -24,6 +24,7 @@ import torch
 from pixelrnn.codec import Codec
 from pixelrnn.config import ModelConfig
 from pixelrnn.model.image import ImageModel
+from pixelrnn.scan.pool import Pool
 
 __all__ = ["Speed", "machine", "matrix_product_rate", "measure", "operations", "peak_memory"]
 
@@ -168,12 +169,13 @@ def _images(config: ModelConfig, batch: int) -> torch.Tensor:
 
 
 def _training_step(model: ImageModel, x: torch.Tensor) -> Callable[[], None]:
-    optimiser = torch.optim.AdamW(model.parameters(), 1e-3)
+    optimiser, pool = torch.optim.AdamW(model.parameters(), 1e-3), Pool()
 
     def step() -> None:
         optimiser.zero_grad()
-        loss = -model.output.log_prob(model(x), x).mean()
-        loss.backward()  # type: ignore[no-untyped-call]
+        with pool:
+            loss = -model.output.log_prob(model(x), x).mean()
+            loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
 
     return step

@@ -1,23 +1,22 @@
 """Archives on disk: what is in them, and out again, all of it or single members."""
 
 import dataclasses
-import io
-import zlib
 from collections.abc import Collection, Iterator
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from pixelrnn.archive.examine import opened
 from pixelrnn.archive.pictures import FORMS, Planes, checksum, info, to_picture
+from pixelrnn.archive.pieces import Pieces
 from pixelrnn.codec.codec import require_model
 from pixelrnn.codec.coder import Coder
-from pixelrnn.codec.container import LEAST_HEAD, LEVELS, Index, Kind, Member, head_size, piece_of, unpack_index
-from pixelrnn.codec.decoder import Damaged, decode, groups_of, orders_of, refuse, supports_of
+from pixelrnn.codec.container import LEVELS, Kind, Member
+from pixelrnn.codec.decoder import Damaged, Streams, decode, groups_of, orders_of, refuse, supports_of
+from pixelrnn.codec.fingerprint import fingerprint
 from pixelrnn.codec.groups import Tile
-from pixelrnn.codec.weights import fingerprint, unpack_model
+from pixelrnn.codec.weights import unpack_model
 from pixelrnn.colours.support import Support
 from pixelrnn.config import ModelConfig
 from pixelrnn.errors import ArchiveError
@@ -44,72 +43,13 @@ class Line:
     bytes: int | None
 
 
-class Archive:
-    """A `.pxr` file, open for reading. A context manager.
-
-    Args:
-        source: The file, or its path.
-
-    Raises:
-        ArchiveError: If it cannot be read, is no archive, is damaged or of a newer version.
-    """
-
-    def __init__(self, source: str | Path | IO[bytes]) -> None:
-        self._file: IO[bytes]
-        if isinstance(source, str | Path):
-            self.path = Path(source)
-            try:
-                self._file = self.path.open("rb")
-            except OSError as error:
-                raise ArchiveError(f"{source} cannot be opened ({error.strerror})") from error
-        else:
-            self.path, self._file = Path(str(getattr(source, "name", "archive"))), source
-        try:
-            self.index, self._start = self._read_index()
-        except BaseException as error:
-            if self._file is not source:
-                self._file.close()
-            raise self._named(error) from error
-        self._pieces, self.first_stream = piece_of(self.index)
-        self._offsets = [self._start]
-        for piece in self.index.pieces:
-            self._offsets.append(self._offsets[-1] + piece.length)
-
-    def __enter__(self) -> "Archive":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def _read_index(self) -> tuple[Index, int]:
-        size = self._file.seek(0, io.SEEK_END)
-        self._file.seek(0)
-        start = head_size(self._file.read(LEAST_HEAD))
-        if start > size:
-            raise ArchiveError("it is cut off")
-        self._file.seek(0)
-        return unpack_index(self._file.read(start), size), start
-
-    def _named(self, error: BaseException) -> BaseException:
-        """The error with the path, if it is one of ours that has none."""
-        is_bare = isinstance(error, ArchiveError) and not str(error).startswith(str(self.path))
-        return ArchiveError(f"{self.path}: {error}") if is_bare else error
+class Archive(Pieces):
+    """A `.pxr` file, open for reading: its members."""
 
     @property
     def members(self) -> tuple[Member, ...]:
         """What is in it, in order."""
         return self.index.members
-
-    def piece(self, number: int) -> bytes:
-        """A piece, whose checksum is right."""
-        try:
-            self._file.seek(self._offsets[number])
-            content = self._file.read(self.index.pieces[number].length)
-        except OSError as error:
-            raise ArchiveError(f"it cannot be read: {error.strerror}") from error
-        if zlib.crc32(content) != self.index.pieces[number].checksum:
-            raise ArchiveError("its bytes are not those that were written")
-        return content
 
     def shape(self, number: int) -> tuple[str, tuple[int, int]]:
         """Mode, and width and height, of a picture that is coded, without decoding it."""
@@ -166,7 +106,7 @@ class Archive:
         try:
             return unpack_model(self.piece(0))
         except ArchiveError as error:
-            raise self._named(error) from error
+            raise self.named(error) from error
 
     def extract(
         self,
@@ -230,7 +170,7 @@ class Archive:
             try:
                 yield from self._decoded(coder, coded, damaged, report)
             except ArchiveError as error:
-                raise self._named(error) from error
+                raise self.named(error) from error
 
     def _coder(self, model: AbstractImageModel | None, coded: Collection[int], damaged: Damaged) -> Coder | None:
         """What decodes; a model that is not the one is refused, before anything is restored."""
@@ -248,7 +188,7 @@ class Archive:
         try:
             require_model(self.index, fingerprint(model))
         except ArchiveError as error:
-            raise self._named(error) from error
+            raise self.named(error) from error
         return Coder(model)
 
     def _decoded(
@@ -266,9 +206,7 @@ class Archive:
         coded, supports, orders = self._shared(coded, groups, config, damaged)
         for number, values in decode(
             coder,
-            self.index,
-            groups,
-            self.piece,
+            Streams(self.index, groups, self.piece),
             coded,
             supports=supports,
             damaged=damaged,

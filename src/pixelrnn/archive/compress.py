@@ -4,66 +4,47 @@ The files are taken in, those pictures coded that are smaller so, and everything
 back and appears whole or not at all.
 """
 
-import dataclasses
 import os
 import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from pixelrnn.archive.archive import Archive
-from pixelrnn.archive.files import Listing, find
+from pixelrnn.archive.files import find
 from pixelrnn.archive.ingest import NOTHING, WITHOUT, Entry, Ingest
 from pixelrnn.archive.names import restored_names
+from pixelrnn.archive.outcome import Compressed, outcome_of, restored_pictures
+from pixelrnn.archive.pieces import Pieces
 from pixelrnn.codec.codec import Codec
 from pixelrnn.codec.container import LEAST_HEAD, NO_MODEL, Index, Kind, Member, Piece, is_archive, pack_index
 from pixelrnn.codec.encoder import Encoded
 from pixelrnn.codec.palettes import pack_palettes
+from pixelrnn.config import Writing
 from pixelrnn.errors import ArchiveError
 from pixelrnn.model.base import AbstractImageModel
 from pixelrnn.progress import Callback, Reporter
 from pixelrnn.runs.files import atomic_write
 
-__all__ = ["Compressed", "compress", "require_pictures", "require_place"]
+__all__ = ["PackedModel", "compress", "require_pictures", "require_place"]
 
 
-@dataclasses.dataclass(frozen=True)
-class Compressed:
-    """What became of a folder.
+class PackedModel(NamedTuple):
+    """A model that is kept in the archive.
 
     Attributes:
-        files: How many there are.
-        coded: How many of them the model codes.
-        same: How many are equal to another one.
-        kept: For each reason not to have a file coded, the names of those files.
-        links: How many are symbolic links, whose content was taken.
-        skipped: What was not taken, each with the reason.
-        renamed: Names of files, with those under which they will be restored if these differ: they end in .png.
-        lost: For each kind of metadata that will not be restored, the names of those files.
-        original: Bytes of all files.
-        pixels: Bytes of all pixels of the coded pictures: one for each sub-pixel.
-        coded_original: Bytes of the files of the coded pictures.
-        coded_bits: Bits of the coded pictures by the model.
-        weights: Bytes of the model in the archive; 0 if it holds none.
-        size: Bytes of the archive.
+        content: The model, as `pixelrnn.codec.weights.pack_model` packs it.
+        must_pay: Leave it out, and code no picture, if the archive is smaller so (up to a few bytes).
     """
 
-    files: int
-    coded: int
-    same: int
-    kept: dict[str, tuple[str, ...]]
-    links: int
-    skipped: tuple[str, ...]
-    renamed: dict[str, str]
-    lost: dict[str, tuple[str, ...]]
-    original: int
-    pixels: int
-    coded_original: int
-    coded_bits: float
-    weights: int
-    size: int
+    content: bytes
+    must_pay: bool = False
+
+
+NO_PACKED_MODEL = PackedModel(b"")
+WRITING = Writing()
 
 
 def compress(
@@ -72,11 +53,8 @@ def compress(
     out: str | Path,
     *,
     tile: tuple[int, int] | None = None,
-    packed_model: bytes = b"",
-    must_pay: bool = False,
-    verify: bool = True,
-    skip_bad: bool = False,
-    overwrite: bool = False,
+    packed: PackedModel = NO_PACKED_MODEL,
+    writing: Writing = WRITING,
     callback: Callback | None = None,
 ) -> Compressed:
     """Compress all files of a folder, or one file.
@@ -86,11 +64,8 @@ def compress(
         source: A folder, with all that is below it, or a file.
         out: The archive to write.
         tile: Height and width of the tiles of larger pictures; chosen by the model's shape if not given.
-        packed_model: The model itself, to be kept in the archive.
-        must_pay: Leave the packed model out, and code no picture, if the archive is smaller so (up to a few bytes).
-        verify: Decode everything, and see that it is the same.
-        skip_bad: Leave out what cannot be read, instead of refusing it.
-        overwrite: Whether `out` may exist.
+        packed: The model itself, to be kept in the archive.
+        writing: Whether to verify, to leave out what cannot be read, and to replace what is there.
         callback: Told now and then the bytes read of all files whose pictures are finished, and of all files.
 
     Returns:
@@ -102,24 +77,24 @@ def compress(
         RunError: If the archive cannot be written, or a file of that name has come there meanwhile.
         ConfigError: If the tile is not allowed.
     """
-    source, out = Path(source), Path(out)
+    source, out, content = Path(source), Path(out), packed.content
     codec = None
     if model is not None:
         require_pictures(model)
         codec = Codec(model, tile=tile)
-    listing = find(source, without=out, skip_bad=skip_bad)
-    require_place(out, overwrite=overwrite)
+    listing = find(source, without=out, skip_bad=writing.skip_bad)
+    require_place(out, overwrite=writing.overwrite)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=out.parent) as staging:
         ingest = Ingest(codec, staging)
-        encoded = ingest.read(listing, skip_bad, verify, Reporter(callback))
-        if must_pay and not _pays(ingest, encoded, len(packed_model)):
+        encoded = ingest.read(listing, writing.skip_bad, writing.verify, Reporter(callback))
+        if packed.must_pay and not _pays(ingest, encoded, len(content)):
             ingest.leave_out(encoded.bits.keys() - encoded.left_out, WITHOUT)
-            encoded, packed_model = NOTHING, b""
-        common = [content for content in (packed_model, *_palettes(ingest)) if content]
-        index = _index(ingest, encoded, common, has_model=bool(packed_model))
-        atomic_write(out, lambda path: _write(path, index, common, ingest, encoded), is_new=not overwrite)
-    return _report(listing, ingest, encoded, index, len(packed_model), out.stat().st_size)
+            encoded, content = NOTHING, b""
+        common = [piece for piece in (content, *_palettes(ingest)) if piece]
+        index = _index(ingest, encoded, common, has_model=bool(content))
+        atomic_write(out, lambda path: _write(path, index, common, ingest, encoded), is_new=not writing.overwrite)
+    return outcome_of(listing, ingest, encoded, index, len(content), out.stat().st_size)
 
 
 def require_pictures(model: AbstractImageModel) -> None:
@@ -170,7 +145,7 @@ def _palettes(ingest: Ingest) -> tuple[bytes, bytes]:
 
 def _index(ingest: Ingest, encoded: Encoded, common: Sequence[bytes], *, has_model: bool) -> Index:
     entries = ingest.entries
-    names = restored_names([entry.file.name for entry in entries], _pictures(entries))
+    names = restored_names([entry.file.name for entry in entries], restored_pictures(entries))
     members = tuple(_member(name, entry) for name, entry in zip(names, entries, strict=True))
     pieces = [Piece.of(content) for content in common]
     pieces += [entry.piece[1] for entry in entries if entry.piece is not None]
@@ -178,12 +153,6 @@ def _index(ingest: Ingest, encoded: Encoded, common: Sequence[bytes], *, has_mod
     codec = ingest.codec if any(entry.coded for entry in entries) else None
     fingerprint, tile = (NO_MODEL, (1, 1)) if codec is None else (codec.fingerprint, codec.tile)
     return Index(fingerprint, tile, has_model, members, tuple(encoded.shared), tuple(pieces))
-
-
-def _pictures(entries: Sequence[Entry]) -> set[int]:
-    """Numbers of the files that come back as pictures, and not as the bytes that they were."""
-    firsts = [entry if entry.same_as < 0 else entries[entry.same_as] for entry in entries]
-    return {number for number, first in enumerate(firsts) if first.coded or first.kind == Kind.IMAGE}
 
 
 def _member(name: str, entry: Entry) -> Member:
@@ -214,40 +183,10 @@ def _write(path: Path, index: Index, common: Sequence[bytes], ingest: Ingest, en
                 shutil.copyfileobj(ingest.piece(place, piece.length), file)
         for stream in encoded.streams:
             file.write(stream.content)
-    with Archive(path) as archive:
+    with Pieces(path) as archive:
         if archive.index != index:
             raise ArchiveError("the index is not read as it was written; nothing is written (please report this)")
         for number in range(len(index.pieces)):
             archive.piece(number)
     with path.open("rb") as file:
         os.fsync(file.fileno())  # who has the archive may delete the originals
-
-
-def _report(listing: Listing, ingest: Ingest, encoded: Encoded, index: Index, weights: int, size: int) -> Compressed:
-    entries, coded = ingest.entries, index.coded
-    kept: dict[str, list[str]] = {}
-    lost: dict[str, list[str]] = {}
-    for entry in entries:
-        if entry.reason:
-            kept.setdefault(entry.reason, []).append(entry.file.name)
-    for number in sorted(_pictures(entries)):
-        for what in entries[number].lost:
-            lost.setdefault(what, []).append(entries[number].file.name)
-    channels = 0 if ingest.codec is None else ingest.codec.coder.model.config.shape[0]
-    names = [(entry.file.name, member.name) for entry, member in zip(entries, index.members, strict=True)]
-    return Compressed(
-        files=len(entries),
-        coded=len(coded),
-        same=sum(entry.kind == Kind.SAME for entry in entries),
-        kept={reason: tuple(names) for reason, names in kept.items()},
-        links=listing.links,
-        skipped=(*listing.skipped, *ingest.skipped),
-        renamed={before: after for before, after in names if before != after},
-        lost={what: tuple(names) for what, names in lost.items()},
-        original=sum(entry.file.size for entry in entries),
-        pixels=channels * sum(index.members[number].height * index.members[number].width for number in coded),
-        coded_original=sum(entries[number].file.size for number in coded),
-        coded_bits=sum(encoded.bits[number] for number in coded),
-        weights=weights,
-        size=size,
-    )

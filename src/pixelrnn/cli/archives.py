@@ -6,16 +6,17 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from pixelrnn import config
 from pixelrnn.cli.console import progress, say
 from pixelrnn.errors import ArchiveError
 from pixelrnn.progress import Callback, Progress
 
 if TYPE_CHECKING:
-    from pixelrnn.archive.compress import Compressed
+    from pixelrnn.archive.outcome import Compressed
 
 __all__ = ["Writing", "plural", "rate", "say_compressed", "size_text"]
 
@@ -24,20 +25,11 @@ MOST_NAMED = 3
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Writing:
-    """How an archive is written."""
+class Writing(config.Writing):
+    """How an archive is written, and where."""
 
     out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
     """The archive to write; SOURCE.pxr in the current folder if not given."""
-
-    verify: bool = True
-    """Decode everything again, and see that it is the same, before the archive is there."""
-
-    skip_bad: bool = False
-    """Leave out and list files that cannot be read, instead of stopping at the first."""
-
-    overwrite: bool = False
-    """Replace an archive that exists, and what is drawn beside it."""
 
     def archive(self, source: Path) -> Path:
         """The file to write for a source.
@@ -52,11 +44,6 @@ class Writing:
         if archive.exists() and not self.overwrite:
             raise ArchiveError(f"{archive} exists; choose another name with --out, or give --overwrite")
         return archive
-
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """The same as arguments of `compress` and `pack`."""
-        return {"verify": self.verify, "skip_bad": self.skip_bad, "overwrite": self.overwrite}
 
 
 @contextmanager

@@ -1,15 +1,14 @@
 """Which images a command measures."""
 
 import dataclasses
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pixelrnn.cli.sources import load_as_trained
-from pixelrnn.config import ModelConfig
 from pixelrnn.errors import ConfigError
 
 if TYPE_CHECKING:
     from pixelrnn.data import Data, ImageSet
+    from pixelrnn.runs.run import Run
 
 __all__ = ["Choice"]
 
@@ -48,23 +47,19 @@ class Choice:
             if value is not None and value < 1:
                 raise ConfigError(f"{name} is {value}; at least 1 is needed")
 
-    def load(
-        self, run_folder: Path, source: str | None, model: ModelConfig, *, are_whole: bool = False
-    ) -> tuple["Data", str, "ImageSet"]:
+    def load(self, run: "Run", source: str | None, *, are_whole: bool = False) -> tuple["Data", str, "ImageSet"]:
         """The data of a source, or else of the run, and of them what is to be measured, with its name.
 
         Args:
-            run_folder: Of the model.
+            run: Of the model.
             source: Of the images; None for that of the run.
-            model: What it takes.
             are_whole: Measure whole images, of any size, where the model was trained on patches of them.
         """
-        if self.without_labels and not model.classes:
+        if self.without_labels and not run.model.classes:
             raise ConfigError("--without-labels is given, but the model has no labels (it was trained without)")
-        data, is_own = load_as_trained(
-            run_folder,
+        loaded = load_as_trained(
+            run,
             source,
-            model,
             packed=self.packed,
             limit=self.limit,
             skip_bad=self.skip_bad or None,
@@ -72,7 +67,7 @@ class Choice:
             labels=False if self.without_labels else None,
             are_whole=are_whole,
         )
-        split = self.split
+        data, split = loaded.data, self.split
         if split == "auto":
-            split = "test" if is_own or data.has_splits else "all"
+            split = "test" if loaded.is_own or data.has_splits else "all"
         return data, split, {"train": data.train, "valid": data.valid, "test": data.test, "all": data.whole}[split]

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from pixelrnn.cli.conditions import label_number, read_contexts
+from pixelrnn.app.regions import Region
 from pixelrnn.cli.console import progress, say, show_json
 from pixelrnn.cli.machine import Processor
-from pixelrnn.cli.model_folder import ModelFolder, home, open_model, require_model
-from pixelrnn.cli.regions import Region
-from pixelrnn.cli.sources import load_as_trained, recorded_data
+from pixelrnn.cli.model_folder import ModelFolder, home, open_model, open_run, require_model
+from pixelrnn.cli.sources import load_as_trained
 from pixelrnn.config import IMAGE_SUFFIXES, Sampling, require_source
 from pixelrnn.errors import ConfigError, DataError
 
@@ -108,7 +107,7 @@ class Complete:
             raise ConfigError("--mask belongs to an image file; give one, or --keep or --drop")
         for option in ("keep", "drop"):
             if (text := getattr(self, option)) is not None:
-                Region.parse(text, f"--{option}")
+                Region.parse(text, option)
 
     @property
     def _is_file(self) -> bool:
@@ -141,7 +140,7 @@ class Complete:
         from pixelrnn.data.single import read_image, read_mask, read_opacity
 
         assert self.source is not None
-        path, config = Path(self.source), recorded_data(self.run_folder, model.config)
+        path, config = Path(self.source), open_run(self.run_folder).data
         image = read_image(path, config, channels=model.config.shape[0], levels=model.config.levels)
         size, usual = image.shape[1:], model.config.shape[1:]
         if size != usual:
@@ -160,9 +159,12 @@ class Complete:
 
     def _given(self, model: "AbstractImageModel") -> dict[str, Any]:
         """Label and context as the options give them, for all images."""
-        contexts = read_contexts((self.context,) if self.context else (), self.run_folder, model.config)
+        from pixelrnn.app.conditions import label_number, read_contexts
+
+        trained = open_run(self.run_folder)
+        contexts = read_contexts(trained, (self.context,) if self.context else ())
         return {
-            "label": label_number(self.label, self.run_folder, model.config),
+            "label": label_number(trained, self.label),
             "context": None if contexts is None else contexts[0],
         }
 
@@ -172,7 +174,7 @@ class Complete:
         without: dict[str, Any] = {"labels": False} if "label" in given else {}
         without |= {"context": "none"} if "context" in given else {}
         without |= {"skip_bad": True} if self.skip_bad else {}
-        data, is_own = load_as_trained(self.run_folder, self.source, model.config, **without)
+        _, data, is_own, _ = load_as_trained(open_run(self.run_folder), self.source, **without)
         images = (data.test if is_own or data.has_splits else data.whole).spaced(self.limit)
         examples = images.examples(range(0, len(images), images.patches))
         known = self._region(examples.images[0])
@@ -182,9 +184,9 @@ class Complete:
 
     def _region(self, image: "Tensor") -> "Tensor | None":
         if self.keep is not None:
-            return Region.parse(self.keep, "--keep").mask(image.shape[1], image.shape[2])
+            return Region.parse(self.keep, "keep").mask(image.shape[1], image.shape[2])
         if self.drop is not None:
-            return ~Region.parse(self.drop, "--drop").mask(image.shape[1], image.shape[2])
+            return ~Region.parse(self.drop, "drop").mask(image.shape[1], image.shape[2])
         return None
 
     def _write(

@@ -58,7 +58,7 @@ class Compress:
         model = open_model(self.run_folder)
         archive = self.writing.archive(self.source)
         with rate("compressing") as report:
-            done = compress(model, self.source, archive, tile=self.tile, **self.writing.arguments, callback=report)
+            done = compress(model, self.source, archive, tile=self.tile, writing=self.writing, callback=report)
         if self.json:
             show_json({"archive": str(archive), **dataclasses.asdict(done)})
         else:

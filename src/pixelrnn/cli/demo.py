@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pixelrnn.app.tour import Exhibit, tour, write_exhibits
 from pixelrnn.cli.console import progress, say, show_json
 from pixelrnn.cli.machine import Machine
-from pixelrnn.cli.tour import Exhibit, tour, write_exhibits
 from pixelrnn.cli.train import INTERRUPTED, train_with_progress
 from pixelrnn.config import ModelConfig, TrainConfig
 from pixelrnn.errors import RunError
@@ -79,7 +79,7 @@ class Demo:
         from pixelrnn.data import load_data
         from pixelrnn.model.image import ImageModel
         from pixelrnn.scores.baseline import histogram_bits_per_dim
-        from pixelrnn.train import evaluate
+        from pixelrnn.train.evaluation import evaluate
 
         config = TrainConfig(minutes=self.minutes, seed=self.seed, samples=0, learning_rate=6e-3, weight_decay=0.3)
         data = load_data("digits")

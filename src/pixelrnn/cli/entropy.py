@@ -9,7 +9,7 @@ import tyro
 from pixelrnn.cli.choice import Choice
 from pixelrnn.cli.console import progress, say, show_json
 from pixelrnn.cli.machine import Machine
-from pixelrnn.cli.model_folder import ModelFolder, open_model, require_model
+from pixelrnn.cli.model_folder import ModelFolder, open_model, open_run, require_model
 from pixelrnn.config import require_draws, require_seed, require_source
 from pixelrnn.errors import ConfigError
 
@@ -73,7 +73,7 @@ class Entropy:
         from pixelrnn.scores.entropy import entropy
 
         model = open_model(self.run_folder, self.machine.prepare())
-        data, name, images = self.choice.load(self.run_folder, self.source, model.config)
+        data, name, images = self.choice.load(open_run(self.run_folder), self.source)
         with progress("measuring") as report:
             found = entropy(
                 model,

@@ -7,10 +7,9 @@ import tyro
 from pixelrnn.cli.choice import Choice
 from pixelrnn.cli.console import is_first_process, progress, say, show_json
 from pixelrnn.cli.machine import Machine
-from pixelrnn.cli.model_folder import ModelFolder, open_model, require_model
+from pixelrnn.cli.model_folder import ModelFolder, open_model, open_run, require_model
 from pixelrnn.config import require_source
 from pixelrnn.errors import ConfigError
-from pixelrnn.runs.names import CONFIG
 
 __all__ = ["Evaluate"]
 
@@ -54,22 +53,22 @@ class Evaluate:
 
     def run(self) -> int:
         """Measure and print."""
-        from pixelrnn.runs.files import read_json
-        from pixelrnn.train import classify, distributed, evaluate
+        from pixelrnn.train import distributed
+        from pixelrnn.train.evaluation import classify, evaluate
 
         device = self.machine.prepare()
         is_silent = not is_first_process()
         with distributed.joined(device):
             model = open_model(self.run_folder, device)
-            recorded = read_json(self.run_folder / CONFIG)
-            data, name, images = self.choice.load(self.run_folder, self.source, model.config)
+            trained = open_run(self.run_folder)
+            data, name, images = self.choice.load(trained, self.source)
             with progress("evaluating", is_silent=is_silent) as report:
                 result = evaluate(model, images, batch=self.choice.batch, callback=report)
             found = None
             if self.classify:
                 with progress("classifying", is_silent=is_silent) as report:
                     found = classify(model, images, batch=self.choice.batch, callback=report)
-        protocol = f"{name} images of {self.source or recorded['source']}; {data.protocol}"
+        protocol = f"{name} images of {self.source or trained.source}; {data.protocol}"
         if is_silent:
             return 0
         if self.json:

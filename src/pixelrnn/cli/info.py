@@ -6,10 +6,11 @@ import tyro
 
 from pixelrnn import zoo
 from pixelrnn.cli.console import say, show_json
-from pixelrnn.cli.model_folder import ModelFolder, open_model, require_model
-from pixelrnn.runs.names import CONFIG
+from pixelrnn.cli.model_folder import ModelFolder, open_model, open_run, require_model
 
 __all__ = ["Info"]
+
+MOST_NAMED = 20  # labels
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,32 +33,26 @@ class Info:
 
     def run(self) -> int:
         """Read and print."""
-        from pixelrnn.runs.files import best_validation, read_json, read_validations
-
         model = open_model(self.run_folder)
-        recorded = read_json(self.run_folder / CONFIG)
-        validated = read_validations(self.run_folder)
-        best = best_validation(validated)
+        trained = open_run(self.run_folder)
+        best, last = trained.best_validation, trained.validations[-1] if trained.validations else None
         card = zoo.card(self.run_folder.name) if zoo.is_shipped(self.run_folder) else None
         if self.json:
             weights = sum(p.numel() for p in model.parameters())
             about = {"card": dataclasses.asdict(card)} if card else {}
-            last = validated[-1] if validated else None
-            show_json({**recorded, "weights": weights, "best": best, "last": last, **about})
+            show_json({**trained.recorded, "weights": weights, "best": best, "last": last, **about})
             return 0
         say(model.extra_repr())
         if card:
             say(f"{card.what}, {card.figure}")
             for line in card.lines():
                 say(line)
-        if recorded.get("labels"):
-            names = ", ".join(recorded["labels"][:20])
-            say(f"{len(recorded['labels'])} labels: {names}")
-        if recorded.get("source"):
-            start = recorded.get("train", {}).get("start_from")
-            say(f"trained on {recorded['source']}{f', from {start} on' if start else ''}")
-        if best is not None:
-            last = validated[-1]
+        if trained.labels:
+            say(f"{len(trained.labels)} labels: {', '.join(trained.labels[:MOST_NAMED])}")
+        if trained.source:
+            start = None if trained.training is None else trained.training.start_from
+            say(f"trained on {trained.source}{f', from {start} on' if start else ''}")
+        if best is not None and last is not None:
             say(
                 f"best validation {best['valid_nats']:.3f} nats, {best['valid_bits_per_dim']:.4f} bits/dim "
                 f"at step {best['step']:,}; "

@@ -10,14 +10,15 @@ from pixelrnn import zoo
 from pixelrnn.cli.console import is_first_process, say
 from pixelrnn.config import require_run
 from pixelrnn.errors import RunError
-from pixelrnn.runs import hub
+from pixelrnn.zoo import hub
 
 if TYPE_CHECKING:
     import torch
 
     from pixelrnn.model.base import AbstractImageModel
+    from pixelrnn.runs.run import Run
 
-__all__ = ["ModelFolder", "fetched", "home", "open_model", "require_model", "warn_if_untrained"]
+__all__ = ["ModelFolder", "fetched", "home", "open_model", "open_run", "require_model", "warn_if_untrained"]
 
 
 Command = TypeVar("Command")
@@ -64,10 +65,14 @@ def fetched(command: Command) -> Command:
 
 def home(model: Path) -> Path:
     """Where what a command makes with a model is kept: with a run; in the working folder if it is from elsewhere."""
-    if zoo.is_shipped(model):
-        return Path(model.name)
-    name = hub.name_of(model)
-    return Path(name) if name else model
+    return Path(open_run(model).name)
+
+
+def open_run(run_folder: str | Path) -> "Run":
+    """What a folder tells of its model."""
+    from pixelrnn.runs.run import Run
+
+    return Run.open(run_folder)
 
 
 def open_model(run_folder: Path, device: "torch.device | str" = "cpu") -> "AbstractImageModel":
@@ -75,15 +80,14 @@ def open_model(run_folder: Path, device: "torch.device | str" = "cpu") -> "Abstr
     from pixelrnn.model.loading import load_model
 
     model = load_model(run_folder).to(device)
-    warn_if_untrained(run_folder)
+    warn_if_untrained(open_run(run_folder))
     return model
 
 
-def warn_if_untrained(run_folder: Path) -> None:
+def warn_if_untrained(run: "Run") -> None:
     """Say so, if a run has no validation yet."""
-    from pixelrnn.runs.files import is_trained
-
-    if is_first_process() and not is_trained(run_folder):
+    run_folder = run.folder
+    if is_first_process() and run_folder is not None and not run.is_trained:
         scales = ", ".join(sorted(path.name for path in run_folder.glob("scale-*")))
         begun = f" (begun: {scales})" if scales else ""
         say(

@@ -86,9 +86,8 @@ class Pack:
                 model=None if self.start_from is None else open_model(self.start_from, device),
                 seed=self.seed,
                 device=device,
-                **self.writing.arguments,
+                writing=self.writing,
                 callback=stages.report,
-                tried=stages.tried,
             )
         if not self.json:
             _say(archive, packed)
@@ -164,7 +163,7 @@ class _Stages:
     def __exit__(self, *_: object) -> None:
         self._bar.close()
 
-    def tried(self, stage: "Stage") -> None:
+    def _say_stage(self, stage: "Stage") -> None:
         """Show a line of what was tried: bytes of the model, of the pictures, and of both."""
         if self._is_first:
             say(f"{'':<48}{'model':>10}{'pictures':>14}{'bytes':>14}", is_aside=self._is_aside)
@@ -173,7 +172,10 @@ class _Stages:
         say(f"{stage.what:<48}{numbers}", is_aside=self._is_aside)
 
     def report(self, at: Progress) -> bool:
-        """Show how far something is; returns whether training is to end."""
+        """Show how far something is, or what was tried; returns whether training is to end."""
+        if at.stage is not None:
+            self._say_stage(at.stage)
+            return self._is_told
         if at.what != self._what:
             self._bar.close()
             self._what, self._show = at.what, self._bar.enter_context(progress(at.what))

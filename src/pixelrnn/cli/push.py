@@ -6,7 +6,7 @@ import tyro
 
 from pixelrnn.cli.console import say, show_json
 from pixelrnn.cli.model_folder import ModelFolder, require_model
-from pixelrnn.runs import hub
+from pixelrnn.zoo import hub
 
 __all__ = ["Push"]
 

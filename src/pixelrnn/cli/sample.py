@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from pixelrnn.cli.conditions import label_number, read_contexts
 from pixelrnn.cli.console import progress, say, show_json
 from pixelrnn.cli.machine import Processor
-from pixelrnn.cli.model_folder import ModelFolder, home, open_model, require_model
+from pixelrnn.cli.model_folder import ModelFolder, home, open_model, open_run, require_model
 from pixelrnn.config import Sampling
 from pixelrnn.errors import ConfigError
 
@@ -108,10 +107,13 @@ class Sample:
         """The labels of all images, the contexts that so many images each are drawn for, and how many that makes."""
         import torch
 
-        contexts = read_contexts(self.context, self.run_folder, model)
+        from pixelrnn.app.conditions import label_number, read_contexts
+
+        trained = open_run(self.run_folder)
+        contexts = read_contexts(trained, self.context)
         if self.label != "each":
             rows = 1 if contexts is None else len(contexts)
-            return label_number(self.label, self.run_folder, model), contexts, rows * self.number
+            return label_number(trained, self.label), contexts, rows * self.number
         if not model.classes:
             raise ConfigError("--label is 'each', but the model has no labels")
         if contexts is not None and len(contexts) > 1:

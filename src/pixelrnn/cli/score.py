@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
+from pixelrnn.app.maps import save_maps
 from pixelrnn.cli.choice import Choice
 from pixelrnn.cli.console import progress, say, show_json
 from pixelrnn.cli.machine import Machine
-from pixelrnn.cli.maps import save_maps
-from pixelrnn.cli.model_folder import ModelFolder, open_model, require_model
+from pixelrnn.cli.model_folder import ModelFolder, open_model, open_run, require_model
 from pixelrnn.config import require_source
 from pixelrnn.errors import ConfigError
 
@@ -110,7 +110,7 @@ class Score:
             raise ConfigError("--maps shows bits; a continuous model gives densities")
         method = self._method(model)
         found = detector(method, model, background, batch=self.choice.batch)
-        data, name, images = self.choice.load(self.run_folder, self.source, model.config, are_whole=True)
+        data, name, images = self.choice.load(open_run(self.run_folder), self.source, are_whole=True)
         usual = self._usual(model, data)
         with progress("scoring usual images") as report:
             reference = score(model, usual, batch=self.choice.batch, callback=report)
@@ -152,13 +152,13 @@ class Score:
         """Images that scores are compared with."""
         if self.usual is not None:
             choice = dataclasses.replace(self.choice, split="all", limit=None)
-            return choice.load(self.run_folder, self.usual, model.config, are_whole=True)[2]
+            return choice.load(open_run(self.run_folder), self.usual, are_whole=True)[2]
         if self.source is None and self.choice.limit is None:
             own = data
         else:
             choice = dataclasses.replace(self.choice, limit=None, packed=None, source_levels=None)
             try:
-                own = choice.load(self.run_folder, None, model.config, are_whole=True)[0]
+                own = choice.load(open_run(self.run_folder), None, are_whole=True)[0]
             except ConfigError as error:
                 raise ConfigError(f"{error}; give usual images with --usual") from error
         return dataclasses.replace(own.valid, perturb=0.0)

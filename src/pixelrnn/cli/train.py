@@ -8,21 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import tyro
 
-from pixelrnn import zoo
 from pixelrnn.cli.console import is_first_process, progress, say, show_json
 from pixelrnn.cli.interrupt import stoppable
 from pixelrnn.cli.machine import Machine
-from pixelrnn.cli.model_folder import require_model, warn_if_untrained
-from pixelrnn.cli.sources import load, named_as
+from pixelrnn.cli.model_folder import open_run, require_model, warn_if_untrained
+from pixelrnn.cli.sources import load
 from pixelrnn.config import DataConfig, ModelConfig, TrainConfig, require_run, require_source
 from pixelrnn.errors import ConfigError, RunExistsError
 from pixelrnn.progress import Progress
-from pixelrnn.runs.names import CONFIG
 
 if TYPE_CHECKING:
     from pixelrnn.data import Data
     from pixelrnn.model.base import AbstractImageModel
-    from pixelrnn.train import Run
+    from pixelrnn.runs.run import Run
 
 __all__ = ["INTERRUPTED", "Train", "train_with_progress"]
 
@@ -116,7 +114,6 @@ class Train:
 
     def run(self) -> int:
         """Train, draw samples, and say what to do with the result."""
-        from pixelrnn.runs.files import read_metrics
         from pixelrnn.train import distributed
 
         device = self.machine.prepare()
@@ -126,7 +123,7 @@ class Train:
         with distributed.joined(device):
             source, data_config, train_config = self._settings()
             data = self._named(load(source, data_config, is_silent=is_silent))
-            earlier = [line["step"] for line in read_metrics(self.resume)] if self.resume else []
+            before = open_run(self.resume).step if self.resume else None
             model, folder = self._begun(source, data, train_config.seed)
             if not is_silent:
                 _announce(model, data, device, is_aside=self.json)
@@ -148,35 +145,33 @@ class Train:
         if run.is_finished and not is_silent:
             if self.json:
                 show_json({"run": str(folder), "steps": run.step, "best_valid_nats": run.best})
-            if earlier[-1:] != [run.step]:
-                _finish(model, run, folder, data, train_config, is_json=self.json)
+            if before != run.step:
+                _finish(model, run, data, train_config, is_json=self.json)
             elif not self.json:
                 say(f"{folder} is complete at step {run.step:,}; to go on, give a larger budget (--steps, --minutes)")
         return 0 if run.is_finished else INTERRUPTED
 
     def _settings(self) -> tuple[str, DataConfig, TrainConfig]:
         """Source and settings, given or from the run that is resumed."""
-        from pixelrnn.runs.files import read_config, read_json
-
         if self.resume is None:
             assert self.source is not None
             return self.source, self.data, self.train
-        recorded = read_config(self.resume, TrainConfig)
+        run = open_run(self.resume)
+        recorded = run.config(TrainConfig)
         budget: dict[str, Any] = {name: getattr(self.train, name) for name in ("minutes", "steps", "epochs")}
         config = recorded.with_budget(**budget) if any(budget.values()) else recorded
-        return str(read_json(self.resume / CONFIG)["source"]), read_config(self.resume, DataConfig), config
+        return str(run.source), run.data, config
 
     @functools.cached_property
-    def _before(self) -> Path | None:
-        """The folder of the model that the training goes on with, if there is one; of the hub it is fetched once."""
+    def _before(self) -> "Run | None":
+        """The run of the model that the training goes on with, if there is one; of the hub it is fetched once."""
         before = self.resume or self.train.start_from
-        return None if before is None else zoo.find(before)
+        return None if before is None else open_run(before)
 
     def _named(self, data: "Data") -> "Data":
         """The images with the numbers of the labels in the model that the training goes on with."""
-        from pixelrnn.runs.files import read_json
-
-        return data if self._before is None else named_as(data, read_json(self._before / CONFIG))
+        names = [] if self._before is None else self._before.labels
+        return data.relabelled(names) if data.label_names and names else data
 
     def _begun(self, source: str, data: "Data", seed: int) -> tuple["AbstractImageModel", Path]:
         """The model and the folder of the run that is resumed, or new ones."""
@@ -193,10 +188,8 @@ class Train:
         """The network as given, or that of the model to start from, for these images."""
         if self._before is None:
             return dataclasses.replace(self.model, **data.model_fields)
-        from pixelrnn.runs.files import read_config
-
         warn_if_untrained(self._before)
-        config = read_config(self._before, ModelConfig)
+        config = self._before.model
         self._check_model(config)
         # Only sizes may be others: whatever else is, the training refuses.
         context = data.context_shape if config.context else None
@@ -222,7 +215,8 @@ def train_with_progress(
 ) -> "Run":
     """Fit with a progress bar; the first Ctrl-C (or SIGTERM) saves and stops, the second one stops at once."""
     from pixelrnn.model.multiscale import MultiScaleModel
-    from pixelrnn.train import fit, fit_scales
+    from pixelrnn.train.loop import fit
+    from pixelrnn.train.scales import fit_scales
 
     is_silent = not is_first_process()
     with progress("training", is_silent=is_silent) as show, stoppable() as should_stop:
@@ -266,13 +260,13 @@ def _free_folder(source: str, architecture: str) -> Path:
     )
 
 
-def _finish(
-    model: "AbstractImageModel", run: "Run", folder: Path, data: "Data", config: TrainConfig, *, is_json: bool
-) -> None:
+def _finish(model: "AbstractImageModel", run: "Run", data: "Data", config: TrainConfig, *, is_json: bool) -> None:
     """Say what to do with the result, then draw a grid of samples."""
     from pixelrnn import plots
     from pixelrnn.runs.card import sample_command
 
+    folder = run.folder
+    assert folder is not None  # the command line always gives one
     if not is_json:
         what = (
             "model.safetensors and the run of each scale"

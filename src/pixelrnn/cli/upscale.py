@@ -6,11 +6,9 @@ from typing import Annotated
 
 import tyro
 
-from pixelrnn.cli.conditions import label_number
 from pixelrnn.cli.console import progress, say, show_json
 from pixelrnn.cli.machine import Processor
-from pixelrnn.cli.model_folder import ModelFolder, home, open_model, require_model
-from pixelrnn.cli.sources import recorded_data
+from pixelrnn.cli.model_folder import ModelFolder, home, open_model, open_run, require_model
 from pixelrnn.config import Sampling
 from pixelrnn.errors import ConfigError
 
@@ -66,12 +64,14 @@ class Upscale:
     def run(self) -> int:
         """Draw, write, and say where."""
         from pixelrnn import plots
+        from pixelrnn.app.conditions import label_number
         from pixelrnn.data.single import read_image, whole_image
         from pixelrnn.model.upscale import upscale
 
         self.processor.prepare()
         model = open_model(self.run_folder)
-        config, levels = whole_image(recorded_data(self.run_folder, model.config), None), model.config.levels
+        trained = open_run(self.run_folder)
+        config, levels = whole_image(trained.data, None), model.config.levels
         small = read_image(self.small, config, channels=model.config.shape[0], levels=levels)
         with progress("upscaling") as report:
             images = upscale(
@@ -79,7 +79,7 @@ class Upscale:
                 small,
                 self.number,
                 doublings=self.doublings,
-                label=label_number(self.label, self.run_folder, model.config),
+                label=label_number(trained, self.label),
                 **dataclasses.asdict(self.sampling),
                 batch=self.batch,
                 callback=report,

@@ -19,12 +19,12 @@ from pixelrnn.codec.container import (
     pack_index,
     unpack_index,
 )
-from pixelrnn.codec.decoder import decode, groups_of, refuse, supports_of
+from pixelrnn.codec.decoder import Streams, decode, groups_of, refuse, supports_of
 from pixelrnn.codec.encoder import Encoder, Job
+from pixelrnn.codec.fingerprint import fingerprint
 from pixelrnn.codec.groups import default_tile
 from pixelrnn.codec.palettes import pack_palettes
 from pixelrnn.codec.supports import support_for
-from pixelrnn.codec.weights import fingerprint
 from pixelrnn.condition import Condition
 from pixelrnn.errors import ArchiveError, ConfigError, DataError
 from pixelrnn.model.base import AbstractImageModel
@@ -161,7 +161,7 @@ class Codec:
         config, members = self.coder.model.config, index.members
         shapes = {(member.height, member.width) for member in members}
         if len(shapes) != 1 or any((member.kind, member.form) != (Kind.CODED, LEVELS) for member in members):
-            raise ArchiveError("it holds pictures, or images of several shapes; pixelrnn.codec.Archive opens it")
+            raise ArchiveError("it holds pictures, or images of several shapes; pixelrnn.archive opens it")
         shape = shapes.pop()
         given = as_arrays(Condition(context=as_contexts(config, context, len(members), shape))).context
         report, total = Reporter(callback), len(members) * config.shape[0] * shape[0] * shape[1]
@@ -176,9 +176,7 @@ class Codec:
 
         for number, image in decode(
             self.coder,
-            index,
-            groups_of(index, config.shape[0]),
-            read,
+            Streams(index, groups_of(index, config.shape[0]), read),
             set(range(len(members))),
             contexts=given,
             supports=supports_of(index, config, read, set(index.with_colours)),

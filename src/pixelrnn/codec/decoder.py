@@ -1,5 +1,6 @@
 """Streams back to pictures: all of a file, or those that are wanted, a group at a time on several threads."""
 
+import dataclasses
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -17,7 +18,7 @@ from pixelrnn.condition import Condition
 from pixelrnn.config import ModelConfig
 from pixelrnn.errors import ArchiveError
 
-__all__ = ["Damaged", "decode", "groups_of", "orders_of", "refuse", "supports_of"]
+__all__ = ["Damaged", "Streams", "decode", "groups_of", "orders_of", "refuse", "supports_of"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Damaged = Callable[[int, ArchiveError], None]
@@ -93,11 +94,24 @@ def groups_of(index: Index, channels: int) -> list[list[Tile]]:
     return groups
 
 
+@dataclasses.dataclass(frozen=True)
+class Streams:
+    """The streams of a file.
+
+    Attributes:
+        index: Of the file.
+        groups: Of the file, as `groups_of` checked them.
+        read: Gives a piece.
+    """
+
+    index: Index
+    groups: Sequence[list[Tile]]
+    read: Callable[[int], bytes]
+
+
 def decode(
     coder: Coder,
-    index: Index,
-    groups: Sequence[list[Tile]],
-    read: Callable[[int], bytes],
+    streams: Streams,
     wanted: AbstractSet[int],
     *,
     contexts: Array | None = None,
@@ -109,9 +123,7 @@ def decode(
 
     Args:
         coder: The model.
-        index: Of the file.
-        groups: Of the file, as `groups_of` checked them.
-        read: Gives a piece.
+        streams: Of the file.
         wanted: Numbers of members.
         contexts: Of all members, if the model has one, `(N, Cc, Hc, Wc)`.
         supports: Of the members that were coded with one.
@@ -124,19 +136,19 @@ def decode(
     Raises:
         ArchiveError: If the model does not know a label.
     """
-    channels = coder.model.config.shape[0]
+    index, channels = streams.index, coder.model.config.shape[0]
     first = piece_of(index)[1]
     labels = np.array([member.label for member in index.members], np.int64)
     if ((labels < -1) | (labels >= max(1, coder.model.config.classes))).any():
         raise ArchiveError("it holds a label that the model does not know")
     pictures = _Pictures(index, wanted, channels, damaged)
     with Pool[tuple[list[Tile], Array | ArchiveError]](tell) as pool:
-        for stream, tiles in enumerate(groups):
+        for stream, tiles in enumerate(streams.groups):
             if not wanted.isdisjoint(tile.picture for tile in tiles):
                 numbers = [tile.picture for tile in tiles]
                 given = None if contexts is None else contexts[numbers]
                 try:
-                    content = read(first + stream)
+                    content = streams.read(first + stream)
                 except ArchiveError as error:
                     pictures.lose(tiles, error)
                     continue

@@ -1,4 +1,4 @@
-r"""A model as bytes: the fingerprint that says which one a file needs, and the model itself inside a file.
+r"""A model as bytes inside a file.
 
 Weights are kept with few bits: those of a tensor W of two or more dimensions as integers k with
 :math:`w = k s, \; s = \max |W| / (2^{b-1} - 1)`, entropy coded with the frequencies of all integers; biases and scales
@@ -11,8 +11,6 @@ as float16. Weights that a mask takes away are not kept. What codes images is a 
     stream of the range coder                                             the rest
 """
 
-import dataclasses
-import hashlib
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -22,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pixelrnn.codec.fingerprint import changed_fields
 from pixelrnn.codec.varints import Reader, Writer
 from pixelrnn.config import ModelConfig, from_json
 from pixelrnn.errors import ArchiveError
@@ -30,7 +29,7 @@ from pixelrnn.model.loading import build_model
 from pixelrnn.nn.conv import MaskedConv2d
 from pixelrnn.runs.files import build_within
 
-__all__ = ["BITS", "fingerprint", "pack_model", "unpack_model"]
+__all__ = ["BITS", "pack_model", "unpack_model"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -42,27 +41,12 @@ MOST_FIELD = 4096  # of any number in a configuration but the sides of the image
 MOST_WEIGHTS = 64  # for each byte of a stream
 
 
-def _changed_fields(config: ModelConfig) -> str:
-    """The fields of a configuration that are not at their defaults, as JSON: new fields change no old model."""
-    fields = {field.name: field.default for field in dataclasses.fields(config)}
-    changed = {name: value for name, value in dataclasses.asdict(config).items() if value != fields[name]}
-    return json.dumps(changed, sort_keys=True, separators=(",", ":"))
-
-
-def fingerprint(model: AbstractImageModel) -> bytes:
-    """8 bytes that tell a model from all others: of its configuration and its weights in float32."""
-    digest = hashlib.sha256(_changed_fields(model.config).encode())
-    for name, tensor in model.state_dict().items():
-        values = tensor.detach().cpu().float().numpy().astype(np.dtype("<f4"))
-        digest.update(f"\n{name} {values.shape}\n".encode() + values.tobytes())
-    return digest.digest()[:8]
-
-
 def pack_model(model: AbstractImageModel, bits: int) -> bytes:
     """A model with weights of so many bits, one of `BITS`.
 
     Example:
         >>> from pixelrnn import ImageModel
+        >>> from pixelrnn.codec.fingerprint import fingerprint
         >>> model = ImageModel(ModelConfig(shape=(1, 4, 4), levels=2, layers=1, hidden=4), seed=0)
         >>> kept = unpack_model(pack_model(model, 8))
         >>> fingerprint(unpack_model(pack_model(kept, 8))) == fingerprint(kept)
@@ -80,7 +64,7 @@ def pack_model(model: AbstractImageModel, bits: int) -> bytes:
         scale = max(scale, np.finfo(HALF).smallest_subnormal)
         halves.append(np.array([scale], HALF))
         integers.append(np.rint(values / np.float64(scale)).clip(-top - 1, top).astype(np.int32) + top + 1)
-    text = _changed_fields(model.config).encode()
+    text = changed_fields(model.config).encode()
     writer = Writer()
     writer.varints((len(text),))
     writer.bytes += text

@@ -10,6 +10,7 @@ from pixelrnn.config.fields import Config, from_json, to_json
 from pixelrnn.config.model import Architecture, Colours, ModelConfig, OutputName
 from pixelrnn.config.sampling import Sampling
 from pixelrnn.config.train import TrainConfig
+from pixelrnn.config.writing import Writing
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -22,6 +23,7 @@ __all__ = [
     "OutputName",
     "Sampling",
     "TrainConfig",
+    "Writing",
     "from_json",
     "require_draws",
     "require_run",

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any, get_args
 
+from pixelrnn.config.names import CONFIG
 from pixelrnn.errors import ConfigError, DataError, RunError
-from pixelrnn.runs.names import CONFIG
 
 __all__ = ["require", "require_choice", "require_draws", "require_run", "require_seed", "require_source"]
 

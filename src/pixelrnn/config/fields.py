@@ -1,19 +1,20 @@
 """Configurations as JSON objects, and back."""
 
 import dataclasses
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pixelrnn.config.data import DataConfig
-from pixelrnn.config.model import ModelConfig
-from pixelrnn.config.train import TrainConfig
 from pixelrnn.errors import ConfigError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 __all__ = ["Config", "from_json", "to_json"]
 
-Config = TypeVar("Config", ModelConfig, DataConfig, TrainConfig)
+Config = TypeVar("Config", bound="DataclassInstance")
+"""One of the configurations."""
 
 
-def to_json(config: ModelConfig | DataConfig | TrainConfig) -> dict[str, Any]:
+def to_json(config: "DataclassInstance") -> dict[str, Any]:
     """The fields of a configuration as a JSON object."""
     return dataclasses.asdict(config)
 

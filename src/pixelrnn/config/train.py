@@ -7,11 +7,14 @@ from typing import Any, Literal, Self
 from pixelrnn.config.architectures import ARCHITECTURES
 from pixelrnn.config.checks import require, require_choice, require_seed
 
-__all__ = ["TrainConfig"]
+__all__ = ["DEFAULT_MINUTES", "TrainConfig"]
 
 Optimiser = Literal["muon", "adamw", "adam", "rmsprop"]
 Decay = Literal["cosine", "none"]
 Precision = Literal["float32", "bfloat16"]
+
+
+DEFAULT_MINUTES = 20.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -113,6 +116,18 @@ class TrainConfig:
         """A copy whose budget is the given one of `minutes`, `steps`, `epochs`."""
         fields: dict[str, Any] = {"minutes": None, "steps": None, "epochs": None, **budget}
         return dataclasses.replace(self, **fields)
+
+    def used(self, step: float, seconds: float, images: int) -> float:
+        """Share of the budget that is used after so many steps and seconds, of a training on so many images.
+
+        Example:
+            >>> TrainConfig(steps=200).used(50, 0.0, 1000)
+            0.25
+        """
+        if self.steps is not None or self.epochs is not None:
+            total = self.steps or max(1, math.ceil((self.epochs or 0) * images / self.batch))
+            return min(1.0, step / total)
+        return min(1.0, seconds / (60 * (self.minutes or DEFAULT_MINUTES)))
 
     def for_architecture(self, architecture: str) -> Self:
         """A copy with the learning rate that goes with an architecture, if none is given."""

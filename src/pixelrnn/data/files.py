@@ -15,8 +15,8 @@ from typing import Any, Protocol
 from PIL import Image
 
 from pixelrnn.config import IMAGE_SUFFIXES
+from pixelrnn.config.names import MODEL
 from pixelrnn.errors import DataError
-from pixelrnn.runs.names import MODEL
 
 __all__ = ["AbstractFiles", "Folder", "HubDataset", "Tar", "Zip", "is_image_name"]
 

@@ -33,9 +33,9 @@ def _tile(rows: int, vectors: int, *, is_fused: bool) -> Any:
     integer = ir.IntType(64)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        m, n, depth = arguments[4:]
+        m, n, depth = arguments[1:]
         at, row, column = zip(
-            *[[builder.extract_value(matrix, f) for f in range(3)] for matrix in arguments[:4]], strict=True
+            *[[builder.extract_value(arguments[0], [matrix, f]) for f in range(3)] for matrix in range(4)], strict=True
         )
 
         def offset(matrix: int, i: int, j: int) -> Any:
@@ -75,8 +75,8 @@ def _tile(rows: int, vectors: int, *, is_fused: bool) -> Any:
         return context.get_dummy_value()
 
     @intrinsic
-    def tile(context: Any, start: Any, c: Any, a: Any, b: Any, m: Any, n: Any, depth: Any) -> Any:
-        return types.void(start, c, a, b, types.intp, types.intp, types.intp), generate
+    def tile(context: Any, matrices: Any, m: Any, n: Any, depth: Any) -> Any:
+        return types.void(matrices, types.intp, types.intp, types.intp), generate
 
     return tile
 
@@ -98,24 +98,24 @@ def _build(*, is_fused: bool) -> Any:
             columns: Of C and B, a multiple of `LANES`.
             depth: Columns of A, rows of B.
         """
-        eights = rows // 8 * 8
+        matrices, eights = (start, c, a, b), rows // 8 * 8
         for n in range(0, columns, LANES):
             for m in range(0, eights, 8):
-                tile_8x1(start, c, a, b, m, n, depth)
+                tile_8x1(matrices, m, n, depth)
         m = eights
         if rows - m >= 4:
             pairs = columns // (2 * LANES) * (2 * LANES)
             for n in range(0, pairs, 2 * LANES):
-                tile_4x2(start, c, a, b, m, n, depth)
+                tile_4x2(matrices, m, n, depth)
             if pairs < columns:
-                tile_4x1(start, c, a, b, m, pairs, depth)
+                tile_4x1(matrices, m, pairs, depth)
             m += 4
         fours = columns // (4 * LANES) * (4 * LANES)
         for last in range(m, rows):
             for n in range(0, fours, 4 * LANES):
-                tile_1x4(start, c, a, b, last, n, depth)
+                tile_1x4(matrices, last, n, depth)
             for n in range(fours, columns, LANES):
-                tile_1x1(start, c, a, b, last, n, depth)
+                tile_1x1(matrices, last, n, depth)
 
     return product
 

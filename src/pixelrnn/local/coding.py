@@ -29,7 +29,8 @@ from pixelrnn.local.front import (
 from pixelrnn.local.nibbles import NIBBLE, high_nibbles, low_nibbles, weigh_high, weigh_low
 from pixelrnn.local.perceptron import begin, find, take_up
 from pixelrnn.local.program import Local, Pixels, layout, most, spot_at
-from pixelrnn.local.restricted import forced, only_level, write_restricted_pmf
+from pixelrnn.local.restricted import write_restricted_pmf
+from pixelrnn.local.trie import forced, only_level
 from pixelrnn.outputs.logistic import prepare
 from pixelrnn.outputs.quantise import write_pmf_of_sums
 from pixelrnn.outputs.workspace import Workspace, make_workspace

@@ -9,21 +9,17 @@ from pixelrnn.kernels import threads
 from pixelrnn.kernels.record import Record
 from pixelrnn.kernels.vectors import LANES
 from pixelrnn.local.coding import ask_front
-from pixelrnn.local.front import IMAGES, Images, Job, advance
+from pixelrnn.local.drawing import IMAGES, advance
+from pixelrnn.local.front import Images, Job
 from pixelrnn.local.geometry import RADIUS
-from pixelrnn.local.network import LocalNetwork
-from pixelrnn.local.program import LocalProgram, compile_local, layout, most, stride
+from pixelrnn.local.lowering import lower
+from pixelrnn.local.program import LocalProgram, layout, most, stride
 from pixelrnn.outputs.decide import Distribution
-from pixelrnn.walk.protocol import Answer, Array, Batch, Schedule, require_fitting
+from pixelrnn.walk.protocol import Answer, Array, Batch, Schedule, Taken, require_fitting
 
 __all__ = ["Face", "lower"]
 
 SIDE_BY_SIDE = 64  # pixels that are computed so, on average
-
-
-def lower(network: LocalNetwork, size: tuple[int, int]) -> LocalProgram:
-    """The program of a local network, for images of any size."""
-    return compile_local(network)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +41,9 @@ class Face:
         channels, shape = self.program.sizes["channels"], batch.values.shape
         if shape[1:] != (channels, *self.size):
             raise ValueError(f"values have shape {shape}; this face is of {channels}, {self.size}")
-        require_fitting(batch, self.distribution, self.program.classes, None)
+        require_fitting(
+            batch, Taken(self.distribution.levels, self.distribution.output.parameters, self.program.classes, None)
+        )
 
     def schedule(self, *, must_stop: bool) -> Schedule:
         """Steps of a front, which are pixels if it must stop: then its lag is a whole row."""

@@ -11,25 +11,21 @@ Within a step the order is by place, row and image. It is part of the file forma
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import cfunc, njit
+from numba import njit
 
 from pixelrnn.colours.support import FREE
 from pixelrnn.kernels.record import Byte, Float32, Float64, Int64, reader
-from pixelrnn.kernels.threads import TASK
-from pixelrnn.kernels.vectors import LANES, Address, address, pointer, view
+from pixelrnn.kernels.vectors import LANES, view
 from pixelrnn.local.geometry import RADIUS
-from pixelrnn.local.perceptron import begin, find, take_up
-from pixelrnn.local.program import Local, Pixels, Spot, layout, most, spot_at
-from pixelrnn.local.restricted import Rows, follow, weigh_restricted
-from pixelrnn.outputs.decide import choose, temperature_of, weigh
-from pixelrnn.outputs.workspace import Output, Workspace, make_workspace
+from pixelrnn.local.program import Local, Pixels, Spot
+from pixelrnn.local.trie import Rows, follow
+from pixelrnn.outputs.workspace import Output, Workspace
 
 __all__ = [
-    "BLOCK", "IMAGES", "SPOT", "Front", "Images", "Job", "advance", "follow_values", "pixels_of", "place_of",
+    "BLOCK", "SPOT", "Front", "Images", "Job", "follow_values", "pixels_of", "place_of",
     "read_front", "read_job", "rows_of", "schedule",
 ]  # fmt: skip
 
-IMAGES = 8  # of a task
 SPOT = len(Spot._fields)
 ROOT = Spot._fields.index("root")
 BLOCK = 3  # integers of a block of pixels: the first, how many, their set of weights
@@ -158,74 +154,3 @@ def follow_values(front: Front, pixels: Pixels, workspace: Workspace) -> None:
         for lane in range(pixels.lanes):
             at = SPOT * lane + ROOT
             spots[at] = follow(rows_of(front), spots[at], int(workspace.value[lane]))
-
-
-@njit
-def _read_known(front: Front, pixels: Pixels, channel: int, workspace: Workspace) -> None:
-    """What is known of a channel of some pixels: the value, or the number that draws it; and the rows."""
-    of = front.of
-    values, is_known, uniform = view(of.values, np.float32), view(of.is_known, np.uint8), view(of.uniform, np.float64)
-    for lane in range(LANES):
-        workspace.target[lane], workspace.value[lane], workspace.rows[lane] = 0.5, 0, FREE
-        if lane < pixels.lanes:
-            spot = spot_at(pixels, lane)
-            workspace.rows[lane] = spot.root
-            at = place_of(front, spot, channel)
-            if of.is_known and is_known[at]:
-                workspace.target[lane], workspace.value[lane] = -1, values[at]
-            else:
-                pixel = (spot.image * of.rows + spot.row) * of.columns + spot.column
-                workspace.target[lane] = uniform[pixel * front.net.channels + channel]
-
-
-@njit
-def _write(front: Front, pixels: Pixels, channel: int, workspace: Workspace, parameters: Address) -> None:
-    """Write values, and log probabilities and parameters if wanted."""
-    of, count = front.of, front.output.parameters
-    values, nats, found = view(of.values, np.float32), view(of.log_prob, np.float32), view(of.found, np.float32)
-    of_lanes = view(address(parameters), np.float32)
-    for lane in range(pixels.lanes):
-        at = place_of(front, spot_at(pixels, lane), channel)
-        values[at] = workspace.value[lane]
-        if of.log_prob:
-            nats[at] = workspace.nats[lane]
-        if of.found:
-            plane, inside = at // (of.rows * of.columns), at % (of.rows * of.columns)
-            for number in range(count):
-                found[(plane * count + number) * of.rows * of.columns + inside] = of_lanes[number * LANES + lane]
-
-
-@njit
-def _decide(front: Front, pixels: Pixels, channel: int, workspace: Workspace) -> None:
-    """Draw a channel of a block of pixels, or keep what is known."""
-    parameters, temperature = find(front.net, pixels, channel), temperature_of(front.output)
-    _read_known(front, pixels, channel, workspace)
-    if front.of.roots:
-        weigh_restricted(front.output, rows_of(front), parameters, workspace, temperature)
-    else:
-        weigh(front.output, parameters, workspace, temperature)
-    choose(front.output, parameters, workspace, front.of.log_prob != 0)
-    _write(front, pixels, channel, workspace, parameters)
-
-
-@cfunc(TASK, cache=True)
-def advance(task: int, integers: Any) -> None:
-    """Walk some images through some steps."""
-    job = read_job(integers)
-    front = read_front(job)
-    first = task * IMAGES
-    count = min(IMAGES, front.of.images - first)
-    at_once = most(count, front.of.rows, front.of.columns, front.lag, front.net.sets)
-    spots, blocks = np.empty((at_once[0], SPOT), np.int64), np.empty((at_once[1], BLOCK), np.int64)
-    workspace, memory = make_workspace(front.output), np.zeros(layout(front.net).end * LANES, np.float32)
-    for step in range(job.first, job.end):
-        _, of_step = schedule(front, (first, count), step, spots, blocks)
-        for number in range(of_step):
-            pixels = pixels_of(front, blocks, number, spots, address(pointer(memory, 0)))
-            begin(front.net, pixels)
-            for channel in range(front.net.channels):
-                _decide(front, pixels, channel, workspace)
-                follow_values(front, pixels, workspace)
-                take_up(front.net, pixels, channel, pointer(workspace.value, 0))
-    # Numba frees an array after the last line that names it.
-    spots[0, 0], memory[0] = 0, 0

@@ -32,7 +32,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pixelrnn.condition import Condition
-from pixelrnn.config import ModelConfig
+from pixelrnn.config.model import ModelConfig
 from pixelrnn.kernels.lazy import compiled_module
 from pixelrnn.local.geometry import CANDIDATES, NEIGHBOURS, OF_A_FIT, RADIUS, candidate_pairs
 from pixelrnn.nn.conv import free_weight

@@ -7,16 +7,12 @@ set of weights. `perceptron.py` computes with it, `front.py` says for which pixe
 import dataclasses
 from typing import Any, NamedTuple
 
-import numpy as np
-import torch
 from numba import njit
-from torch import Tensor
 
 from pixelrnn.kernels.record import Float32, Int64, Record, reader
 from pixelrnn.kernels.vectors import LANES
 from pixelrnn.local import squares
-from pixelrnn.local.geometry import CANDIDATES, FITTED_LAG, LAG, NEIGHBOURS, OF_A_FIT, RADIUS, candidate_pairs
-from pixelrnn.local.network import LocalNetwork
+from pixelrnn.local.geometry import FITTED_LAG, LAG, OF_A_FIT, RADIUS
 from pixelrnn.walk.program import Array
 
 __all__ = [
@@ -25,7 +21,6 @@ __all__ = [
     "LocalProgram",
     "Pixels",
     "Spot",
-    "compile_local",
     "in_front",
     "layout",
     "most",
@@ -103,44 +98,6 @@ class LocalProgram:
     def local(self) -> Local:
         """The network, for functions that need no addresses."""
         return Local(**self.sizes, weights=0, places=0, offsets=0, fitted=0)
-
-
-@torch.no_grad()
-def compile_local(network: LocalNetwork) -> LocalProgram:
-    """The program of a local network, for images of any size."""
-    heads = network.by_channel
-    parts: list[Tensor] = [torch.cat([network.first, *(head.linear for head in heads)], dim=1), network.level]
-    parts += [network.same, network.place, torch.zeros(0) if network.label is None else network.label]
-    parts.append(torch.cat([torch.cat([layer.weight.flatten(), layer.bias]) for layer in network.linears]))
-    empty = torch.zeros(0)
-    for head in heads:
-        parts += [head.features.weight, head.features.bias]
-        parts += [empty if part is None else part for part in (head.earlier, head.match)]
-        parts += [head.out.weight, head.out.bias, head.current]
-        parts += [empty if part is None else part for part in (head.adapt, head.fit)]
-    flat = [part.detach().to("cpu", torch.float32).contiguous().view(-1).numpy() for part in parts]
-    pairs = candidate_pairs(network.copies)
-    return LocalProgram(
-        weights=np.concatenate(flat),
-        places=np.cumsum([0, *(len(part) for part in flat[:-1])]).astype(np.int64),
-        offsets=np.array([*NEIGHBOURS, *CANDIDATES[: network.copies], *pairs], np.int64),
-        fitted=squares.offsets_of(len(heads)),
-        sizes=dict(
-            channels=len(heads),
-            levels=network.levels,
-            hidden=len(network.level),
-            layers=len(network.layers),
-            head=heads[0].features.out_features,
-            mixtures=heads[0].mixtures,
-            copies=network.copies,
-            pairs=len(pairs),
-            grid=len(network.place),
-            sets=len(network.first),
-            neighbours=len(NEIGHBOURS),
-            is_adaptive=int(network.is_adaptive),
-        ),
-        classes=0 if network.label is None else len(network.label),
-    )
 
 
 class Spot(NamedTuple):

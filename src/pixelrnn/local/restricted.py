@@ -3,66 +3,23 @@ r"""Distributions restricted to a support in the walk of local networks: weights
 The formula is that of `pixelrnn.colours.support`. Each lane has its own row of allowed levels: `Workspace.rows`.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from pixelrnn.colours.support import FLOOR, FREE
 from pixelrnn.kernels.functions import exp
-from pixelrnn.kernels.record import Int64
 from pixelrnn.kernels.vectors import LANES, Address, address, load, pointer, splat, store, view
-from pixelrnn.outputs.decide import weigh
+from pixelrnn.local.trie import Rows, row_of
+from pixelrnn.outputs.logistic import KERNEL
 from pixelrnn.outputs.quantise import WHOLE
 from pixelrnn.outputs.workspace import Output, Workspace, compiled, sharpen
 
-__all__ = ["Rows", "follow", "forced", "only_level", "weigh_restricted", "write_restricted_pmf"]
+__all__ = ["weigh_restricted", "write_restricted_pmf"]
 
+_weigh = KERNEL.weigh
 _ZERO, _ONE, _FLOOR = np.array([0, 1, FLOOR], np.float32)
 _FAR = np.float32(1e30)  # the outer edges of the lowest and the highest level
-
-
-class Rows(NamedTuple):
-    """The rows of a `Trie`; 0 if all levels can occur."""
-
-    starts: Int64
-    values: Int64
-    next: Int64
-
-
-@compiled
-def _row(rows: Rows, row: int) -> Any:
-    """The first entry of a row, and how many there are."""
-    starts = view(rows.starts, np.int64)
-    return starts[row], starts[row + 1] - starts[row]
-
-
-@compiled
-def follow(rows: Rows, row: int, level: int) -> Any:
-    """The row behind a level of a row; `FREE` if the row has no such level."""
-    if row == FREE:
-        return FREE
-    values, (first, count) = view(rows.values, np.int64), _row(rows, row)
-    low, high = first, first + count
-    while low < high:
-        middle = (low + high) // 2
-        if values[middle] < level:
-            low = middle + 1
-        else:
-            high = middle
-    is_there = low < first + count and values[low] == level
-    return view(rows.next, np.int64)[low] if is_there else FREE
-
-
-@compiled
-def forced(rows: Rows, row: int) -> bool:
-    """Whether a row has one level only."""
-    return row != FREE and _row(rows, row)[1] == 1
-
-
-@compiled
-def only_level(rows: Rows, row: int) -> Any:
-    """The level of a row that has only one."""
-    return view(rows.values, np.int64)[_row(rows, row)[0]]
 
 
 @compiled
@@ -72,7 +29,7 @@ def _restrict(output: Output, rows: Rows, workspace: Workspace, is_first: bool) 
     for lane in range(LANES):
         if workspace.rows[lane] == FREE:
             continue
-        entry, count = _row(rows, workspace.rows[lane])
+        entry, count = row_of(rows, workspace.rows[lane])
         end, total = entry + count, 0.0
         for level in range(output.levels):
             total += workspace.table[level * LANES + lane]
@@ -88,7 +45,7 @@ def _restrict(output: Output, rows: Rows, workspace: Workspace, is_first: bool) 
 @compiled
 def weigh_restricted(output: Output, rows: Rows, parameters: Address, workspace: Workspace, temperature: float) -> None:
     """Fill the table of weights; as `decide.weigh` where all levels can occur."""
-    weigh(output, parameters, workspace, 1.0)
+    _weigh(output, parameters, workspace, 1.0)
     _restrict(output, rows, workspace, True)
     if temperature != 1:
         sharpen(pointer(workspace.table, 0), output.levels, temperature)
@@ -98,7 +55,7 @@ def weigh_restricted(output: Output, rows: Rows, parameters: Address, workspace:
 @compiled
 def _weigh_entries(output: Output, rows: Rows, parameters: Address, workspace: Workspace, lane: int) -> None:
     """Write the weights of the entries of a lane's row into `workspace.entries`; the workspace is prepared."""
-    (first, count), values = _row(rows, workspace.rows[lane]), view(rows.values, np.int64)
+    (first, count), values = row_of(rows, workspace.rows[lane]), view(rows.values, np.int64)
     mixtures, copies = output.mixtures, output.copies
     points = view(address(parameters), np.float32)
     total = _ZERO
@@ -124,7 +81,7 @@ def _weigh_entries(output: Output, rows: Rows, parameters: Address, workspace: W
 @compiled
 def _weigh_logistics(output: Output, rows: Rows, workspace: Workspace, lane: int, total: Any) -> None:
     """The part of the logistics in the weights of the entries, which take the place of lanes here."""
-    (first, count), values = _row(rows, workspace.rows[lane]), view(rows.values, np.int64)
+    (first, count), values = row_of(rows, workspace.rows[lane]), view(rows.values, np.int64)
     mixtures, top = output.mixtures, np.float32(output.levels - 1)
     for entry in range((count + LANES - 1) // LANES * LANES):
         level = values[first + min(entry, count - 1)]
@@ -151,7 +108,11 @@ def write_restricted_pmf(
 
     See `pixelrnn.outputs.quantise`; the table is not needed.
     """
-    (first, count), values, pmf = _row(rows, workspace.rows[lane]), view(rows.values, np.int64), view(place, np.float64)
+    (first, count), values, pmf = (
+        row_of(rows, workspace.rows[lane]),
+        view(rows.values, np.int64),
+        view(place, np.float64),
+    )
     _weigh_entries(output, rows, parameters, workspace, lane)
     total = reached = below = 0.0
     for entry in range(count):

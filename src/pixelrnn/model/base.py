@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from pixelrnn import zoo
 from pixelrnn.condition import Condition
 from pixelrnn.config import ModelConfig, Sampling
+from pixelrnn.config.names import CONFIG, MODEL
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.model.completion import Completion, Effort, fill
 from pixelrnn.model.condition import (
@@ -32,7 +33,7 @@ from pixelrnn.model.sampling import AbstractWalker
 from pixelrnn.progress import Callback, Reporter
 from pixelrnn.runs import files
 from pixelrnn.runs.card import push_to_hub
-from pixelrnn.runs.names import CONFIG, MODEL
+from pixelrnn.runs.run import Run, describe
 
 __all__ = ["AbstractImageModel"]
 
@@ -291,7 +292,7 @@ class AbstractImageModel(nn.Module, abc.ABC):
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write `config.json` and `model.safetensors` into a folder, made if needed."""
-        files.write_json(Path(folder) / CONFIG, files.describe(None, model=self.config))
+        files.write_json(Path(folder) / CONFIG, describe(None, model=self.config))
         files.write_tensors(Path(folder) / MODEL, self.state_dict())
 
     def push_to_hub(self, name: str, *, private: bool = False, licence: str | None = None) -> str:
@@ -316,7 +317,7 @@ class AbstractImageModel(nn.Module, abc.ABC):
             ConfigError: If it holds a model of the other kind, of one or of several scales.
         """
         folder = zoo.find(folder)
-        config = files.read_config(folder, ModelConfig)
+        config = Run.open(folder).model
         return files.load_tensors(folder / MODEL, lambda: cls(config, seed=0), config).eval()
 
     def extra_repr(self) -> str:

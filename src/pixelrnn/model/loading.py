@@ -7,7 +7,7 @@ from pixelrnn.config import ModelConfig
 from pixelrnn.model.base import AbstractImageModel
 from pixelrnn.model.image import ImageModel
 from pixelrnn.model.multiscale import MultiScaleModel
-from pixelrnn.runs import files
+from pixelrnn.runs.run import Run
 
 __all__ = ["build_model", "load_model"]
 
@@ -34,5 +34,5 @@ def load_model(folder: str | Path) -> AbstractImageModel:
             of the hub cannot be fetched.
     """
     folder = zoo.find(folder)
-    kind = ImageModel if files.read_config(folder, ModelConfig).scales == 1 else MultiScaleModel
+    kind = ImageModel if Run.open(folder).model.scales == 1 else MultiScaleModel
     return kind.from_pretrained(folder)

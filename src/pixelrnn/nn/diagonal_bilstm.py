@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from pixelrnn import scan
 from pixelrnn.condition import Condition
-from pixelrnn.config import ModelConfig
+from pixelrnn.config.model import ModelConfig
 from pixelrnn.masks import groups
 from pixelrnn.nn.condition import GateCondition
 from pixelrnn.nn.conv import free_weight, pointwise

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pixelrnn.condition import Condition
-from pixelrnn.config import ModelConfig
+from pixelrnn.config.model import ModelConfig
 from pixelrnn.masks import causal_mask, groups, rows_above_mask
 from pixelrnn.nn.condition import GateCondition
 from pixelrnn.nn.conv import MaskedConv2d, pointwise

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pixelrnn.condition import Condition
-from pixelrnn.config import ModelConfig
+from pixelrnn.config.model import ModelConfig
 from pixelrnn.masks import groups
 from pixelrnn.nn.condition import ContextNetwork, GateCondition
 from pixelrnn.nn.conv import MaskedConv2d, pointwise

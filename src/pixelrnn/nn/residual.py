@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from pixelrnn.condition import Condition
-from pixelrnn.config import ModelConfig
+from pixelrnn.config.model import ModelConfig
 from pixelrnn.masks import causal_mask, groups
 from pixelrnn.nn.conv import MaskedConv2d, pointwise
 from pixelrnn.nn.lowering import add_skip, begin_skips, conv, end_skips

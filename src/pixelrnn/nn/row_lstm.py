@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from pixelrnn import scan
 from pixelrnn.condition import Condition
-from pixelrnn.config import ModelConfig
+from pixelrnn.config.model import ModelConfig
 from pixelrnn.masks import causal_mask, groups
 from pixelrnn.nn.condition import GateCondition
 from pixelrnn.nn.conv import MaskedConv2d, free_weight

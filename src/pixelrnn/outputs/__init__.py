@@ -5,8 +5,8 @@ All have the methods of `pixelrnn.outputs.output.AbstractOutput`; `build` makes 
 
 from collections.abc import Callable
 
-from pixelrnn.config import ModelConfig
 from pixelrnn.config.architectures import MOST_LEVELS, OUTPUTS, OutputTraits
+from pixelrnn.config.model import ModelConfig
 from pixelrnn.errors import ConfigError
 from pixelrnn.outputs.bernoulli import Bernoulli
 from pixelrnn.outputs.continuous import ContinuousMixture

@@ -14,7 +14,7 @@ from torch import Tensor
 from pixelrnn.kernels import scalars
 from pixelrnn.kernels.functions import exp, log
 from pixelrnn.kernels.vectors import LANES, Address, Vector, address, load, maximum, pointer, splat, store, view
-from pixelrnn.outputs.logistic import MAX_LOG_SCALE, MIN_LOG_SCALE, log_scale
+from pixelrnn.outputs.mixture import MAX_LOG_SCALE, MIN_LOG_SCALE, log_scale
 from pixelrnn.outputs.workspace import LOWEST, Kernel, Output, Workspace, compiled, exp_weights, highest_of
 
 __all__ = ["KERNEL", "ContinuousMixture"]

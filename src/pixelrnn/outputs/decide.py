@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pixelrnn.config import Sampling
+from pixelrnn.config.sampling import Sampling
 from pixelrnn.kernels.record import Record
 from pixelrnn.kernels.vectors import LANES, Address, view
 from pixelrnn.outputs import bernoulli, continuous, logistic, softmax

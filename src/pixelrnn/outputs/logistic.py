@@ -20,12 +20,12 @@ from pixelrnn.kernels.vectors import (
     address,
     load,
     maximum,
-    minimum,
     pointer,
     splat,
     store,
     view,
 )
+from pixelrnn.outputs.mixture import MAX_LOG_SCALE, MIN_LOG_SCALE, log_scale
 from pixelrnn.outputs.workspace import (
     Kernel,
     Output,
@@ -37,12 +37,9 @@ from pixelrnn.outputs.workspace import (
     sharpen,
 )
 
-__all__ = ["KERNEL", "MAX_LOG_SCALE", "LogisticMixture", "log_scale", "prepare"]
+__all__ = ["KERNEL", "LogisticMixture", "prepare"]
 
-# Beyond these a logistic is a point or flat at the width of a level; the bound keeps gradients finite.
-MIN_LOG_SCALE, MAX_LOG_SCALE = -12.0, 12.0
-
-_ZERO, _ONE, _SCALE_BOUND = np.array([0, 1, MAX_LOG_SCALE], np.float32)
+_ZERO, _ONE = np.array([0, 1], np.float32)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,13 +108,6 @@ class LogisticMixture:
         shape = (parameters.shape[0], parameters.shape[1], *parameters.shape[3:], self.levels)
         levels = torch.arange(self.levels, device=parameters.device).expand(shape)
         return self.log_prob(parameters.unsqueeze(-1), levels).movedim(-1, 2)
-
-
-@compiled
-def log_scale(parameters: Address, count: int, k: int) -> Vector:
-    """Logarithm of the scale of component k / LANES of a mixture, within its bounds."""
-    found = load(parameters, 2 * count * LANES + k)
-    return minimum(maximum(found, splat(-_SCALE_BOUND)), splat(_SCALE_BOUND))
 
 
 @compiled

@@ -18,7 +18,8 @@ from pixelrnn.kernels import threads
 from pixelrnn.kernels.record import Float32, Int64, Record, reader
 from pixelrnn.kernels.threads import TASK
 from pixelrnn.kernels.vectors import view
-from pixelrnn.outputs.logistic import MAX_LOG_SCALE, LogisticMixture
+from pixelrnn.outputs.logistic import LogisticMixture
+from pixelrnn.outputs.mixture import MAX_LOG_SCALE
 
 __all__ = ["log_prob_restricted"]
 

@@ -9,16 +9,17 @@ import dataclasses
 import hashlib
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
-from pixelrnn.archive.compress import Compressed, compress, require_pictures, require_place
+from pixelrnn.archive.compress import WRITING, PackedModel, compress, require_pictures, require_place
 from pixelrnn.archive.files import find
+from pixelrnn.archive.outcome import Compressed
 from pixelrnn.codec.weights import BITS, pack_model, unpack_model
-from pixelrnn.config import ModelConfig
+from pixelrnn.config import ModelConfig, Writing
 from pixelrnn.errors import ArchiveError, ConfigError
 from pixelrnn.model.base import AbstractImageModel
 from pixelrnn.pack.corpus import Corpus, gather
@@ -56,11 +57,8 @@ def pack(
     model: AbstractImageModel | None = None,
     seed: int = 0,
     device: torch.device | str = "cpu",
-    verify: bool = True,
-    skip_bad: bool = False,
-    overwrite: bool = False,
+    writing: Writing = WRITING,
     callback: Callback | None = None,
-    tried: Callable[[Stage], None] | None = None,
 ) -> Packed:
     """Train a model on a folder's pictures, and compress the folder with it, the model included.
 
@@ -72,12 +70,9 @@ def pack(
         model: One to start from, instead of trials; it is trained in place.
         seed: Of weights and of all that is drawn.
         device: Where new models are trained; one to start from is trained where it is.
-        verify: As for `compress`.
-        skip_bad: As for `compress`.
-        overwrite: As for `compress`.
-        callback: Told what is being done, the finished share of that and a word on it; if it returns True, the training
-            ends and what was learned is used (and nothing else ends).
-        tried: Called with each thing that was tried.
+        writing: As for `compress`.
+        callback: Told what is being done, the finished share of that and a word on it, and each stage that was tried;
+            if it returns True, the training ends and what was learned is used (and nothing else ends).
 
     Raises:
         ArchiveError: As `compress`; and if there is nothing to learn from, the model to start from does not fit, or
@@ -89,17 +84,16 @@ def pack(
         raise ConfigError(f"minutes is {minutes}; it must be above 0 and finite")
     out, source = Path(out), Path(source)
     report = Reporter(callback)
-    files = find(source, without=out, skip_bad=skip_bad).files
-    require_place(out, overwrite=overwrite)
+    files = find(source, without=out, skip_bad=writing.skip_bad).files
+    require_place(out, overwrite=writing.overwrite)
     with _reserved(out):
-        corpus = gather(files, skip_bad=skip_bad, callback=_part(report, "reading pictures"))
+        corpus = gather(files, skip_bad=writing.skip_bad, callback=_part(report, "reading pictures"))
         training = Training(
             measured_in(corpus, minutes),
             seed=seed,
             minutes=minutes,
             device=torch.device(device),
             report=report,
-            tried=tried or (lambda stage: None),
         )
         training.add(Stage(ORDINARY, 0, corpus.ordinary))
         content, bits = b"", 0
@@ -110,11 +104,8 @@ def pack(
             kept,
             source,
             out,
-            packed_model=content,
-            must_pay=True,
-            verify=verify,
-            skip_bad=skip_bad,
-            overwrite=overwrite,
+            packed=PackedModel(content, must_pay=True),
+            writing=writing,
             callback=_part(report, "compressing"),
         )
     if kept is None or not done.weights:

@@ -12,7 +12,6 @@ import dataclasses
 import itertools
 import math
 import time
-from collections.abc import Callable
 
 import torch
 
@@ -22,17 +21,17 @@ from pixelrnn.model.base import AbstractImageModel
 from pixelrnn.model.loading import build_model
 from pixelrnn.pack.corpus import Corpus
 from pixelrnn.progress import Progress, Reporter
-from pixelrnn.train import evaluate, fit
+from pixelrnn.train.evaluation import evaluate
+from pixelrnn.train.loop import fit
 
 __all__ = ["Stage", "Training", "bytes_of_pictures", "choose", "least_weights", "measured_in", "words"]
 
 # Shares of the time: for each kind; for each size, in two parts; for each of the two best sizes.
 KIND, SIZE, BEST = 0.025, (0.02, 0.04), 0.1
 LEAST_LAST = 0.25  # for the best in the end, even if measuring took long
-# Layers and features; the second size is that of the trials of kinds.
-SIZES = ((2, 8), (4, 16), (7, 24))
-LOCAL_SIZES = ((1, 24), (2, 48), (3, 96))
-LOCAL_MIXTURES = 6
+# Layers and features of networks that see far, and of others; the second size is that of the trials of kinds.
+SIZES = {True: ((2, 8), (4, 16), (7, 24)), False: ((1, 24), (2, 48), (3, 96))}
+FEW_MIXTURES = 6  # of networks that do not see far
 COPIES, GRID = 6, 8
 PART = 2**16  # sub-pixels of a step of training, about
 EVALUATIONS = 4  # of the weights in the last training; a trial has one, at its end
@@ -102,8 +101,8 @@ class Training:
         seed: Of weights and of all that is drawn.
         minutes: For all trainings and their measurements, of which the last training takes a quarter at least.
         device: Where new models are trained.
-        report: Told what is trained, the finished share and a word on it; no training goes on once it asks for the end.
-        tried: Called with each stage.
+        report: Told what is trained, the finished share and a word on it, and each stage; no training goes on once it
+            asks for the end.
     """
 
     def __init__(
@@ -114,13 +113,12 @@ class Training:
         minutes: float,
         device: torch.device,
         report: Reporter,
-        tried: Callable[[Stage], None],
     ) -> None:
         self.corpus, self.seed, self.minutes, self.device = corpus, seed, minutes, device
         self.is_stopped = False
         self.stages: list[Stage] = []
         self.report = report
-        self._tried, self._begun = tried, time.monotonic()
+        self._begun = time.monotonic()
 
     @property
     def left(self) -> float:
@@ -135,7 +133,7 @@ class Training:
     def add(self, stage: Stage) -> None:
         """Take note of a stage, and tell it."""
         self.stages.append(stage)
-        self._tried(stage)
+        self.report.tell(1.0, what="trying", stage=stage)
 
     def train(
         self, model: AbstractImageModel, minutes: float, what: str, evaluations: int = EVALUATIONS
@@ -216,7 +214,7 @@ def choose(training: Training) -> AbstractImageModel:
     if not training.is_stopped:
         # All begin anew: what is compared are courses through the same times.
         best = found[0].model.config
-        sizes = [new(_sized(best, number)) for number in range(len(SIZES))]
+        sizes = [new(_sized(best, number)) for number in range(len(SIZES[best.traits.sees_far]))]
         found = training.trial(training.trial(sizes, SIZE, 2, others=BEST), (BEST,), 1)
     if training.is_stopped or not found:  # what counts then is what they have come to, in whatever time
         reached = [candidate for candidate in (*kinds, *sizes) if candidate.measured]
@@ -274,7 +272,7 @@ def _kinds(corpus: Corpus, size: int) -> list[ModelConfig]:
         shape=data.shape,
         levels=data.levels,
         colours=corpus.colours,
-        mixtures=LOCAL_MIXTURES,
+        mixtures=FEW_MIXTURES,
     )
     kinds = []
     if corpus.is_small:
@@ -294,7 +292,7 @@ def _kinds(corpus: Corpus, size: int) -> list[ModelConfig]:
 
 def _sized(config: ModelConfig, number: int) -> ModelConfig:
     """A configuration with the layers and features of one of the sizes of its architecture."""
-    layers, hidden = (SIZES if config.traits.sees_far else LOCAL_SIZES)[number]
+    layers, hidden = SIZES[config.traits.sees_far][number]
     return dataclasses.replace(config, layers=layers, hidden=hidden)
 
 

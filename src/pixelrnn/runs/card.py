@@ -9,9 +9,11 @@ from typing import Any
 
 from pixelrnn import zoo
 from pixelrnn.config import DataConfig, ModelConfig, TrainConfig
+from pixelrnn.config.names import CONFIG, MODEL
 from pixelrnn.errors import RunError
-from pixelrnn.runs import files, hub
-from pixelrnn.runs.names import CONFIG, MODEL
+from pixelrnn.runs import files
+from pixelrnn.runs.run import Run
+from pixelrnn.zoo import hub
 
 __all__ = ["model_card", "push_to_hub", "sample_command"]
 
@@ -41,9 +43,10 @@ def model_card(folder: str | Path, name: str, licence: str | None = None) -> str
         RunError: If the folder holds no model, or `huggingface_hub` is not installed.
     """
     folder = zoo.find(folder)
-    recorded, config = _with_places(files.read_json(folder / CONFIG), _last), files.read_config(folder, ModelConfig)
+    run = Run.open(folder)
+    recorded, config = _with_places(run.recorded, _last), run.model
     weights = sum(tensor.numel() for tensor in files.read_tensors(folder / MODEL)[0].values())
-    best, source = files.best_validation(files.read_validations(folder)), recorded.get("source")
+    best, source = run.best_validation, recorded.get("source")
     head = hub.card_head(
         name,
         task=_task(config),
@@ -97,13 +100,14 @@ def push_to_hub(folder: str | Path, name: str, *, private: bool = False, licence
             extra is not installed, nobody is logged in, or the hub refuses.
     """
     folder = zoo.find(folder)
-    if not files.is_trained(folder):
+    run = Run.open(folder)
+    if not run.is_trained:
         raise RunError(f"{folder} is not trained yet; go on with: pixelrnn train --resume {folder}")
     card = model_card(folder, name, licence)
     with tempfile.TemporaryDirectory() as temporary:
         copy = Path(temporary)
         # Elsewhere a path would be that of other images or another model, or of none.
-        files.write_json(copy / CONFIG, _with_places(files.read_json(folder / CONFIG), lambda _: None))
+        files.write_json(copy / CONFIG, _with_places(run.recorded, lambda _: None))
         shutil.copyfile(folder / MODEL, copy / MODEL)
         files.write_text(copy / "README.md", card)
         return hub.upload(copy, name, private=private)

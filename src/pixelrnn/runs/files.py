@@ -8,7 +8,7 @@ import json
 import os
 import secrets
 import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,24 +19,17 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from pixelrnn.config import Config, DataConfig, ModelConfig, TrainConfig, from_json, to_json
+from pixelrnn.config.model import ModelConfig
 from pixelrnn.errors import PixelRNNError, RunError
-from pixelrnn.runs.names import CONFIG, METRICS, STATE
 
 __all__ = [
     "TEMPORARY",
     "atomic_write",
-    "best_validation",
     "build_within",
-    "describe",
     "held",
-    "is_trained",
     "load_tensors",
-    "read_config",
     "read_json",
-    "read_metrics",
     "read_tensors",
-    "read_validations",
     "temporary_name",
     "write_json",
     "write_tensors",
@@ -45,7 +38,6 @@ __all__ = [
 
 Module = TypeVar("Module", bound=nn.Module)
 
-FORMAT = 1
 SMALL = 2**16  # least weights of a configuration, up to which a module is built without counting them first
 TEMPORARY = ".pixelrnn-"  # how the names of files begin that are not whole yet
 
@@ -134,44 +126,6 @@ def read_json(path: Path) -> Any:
         raise RunError(f"{path}: not readable as JSON ({error})") from error
 
 
-def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """The lines of a run's journal, none if there is no journal; a last line that was cut short is left out."""
-    path = folder / METRICS
-    lines: list[dict[str, Any]] = []
-    try:
-        texts = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path}: not readable as lines of JSON ({error})") from error
-    for text in texts:
-        try:
-            line = json.loads(text)
-        except ValueError:
-            break
-        if not isinstance(line, dict):
-            break
-        lines.append(line)
-    return lines
-
-
-def read_validations(folder: Path) -> list[dict[str, Any]]:
-    """The lines of a run's journal that have a validation."""
-    return [line for line in read_metrics(folder) if "valid_nats" in line]
-
-
-def best_validation(lines: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-    """The one of some validations with the lowest loss; None if there are none."""
-    return min(lines, key=lambda line: float(line["valid_nats"]), default=None)
-
-
-def is_trained(folder: Path) -> bool:
-    """Whether the weights of a run or model folder are more than a beginning: false of a run without any validation.
-
-    One whose scales are trained one after the other has none before all are trained.
-    """
-    is_run = (folder / STATE).exists() or any(folder.glob("scale-*"))
-    return not is_run or bool(read_validations(folder))
-
-
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], about: Any = None) -> None:
     """Write tensors, and a JSON value beside them in the same file."""
     # Copies, since the format wants tensors that share no memory.
@@ -231,20 +185,3 @@ def build_within(most: int, build: Callable[[], Module], config: ModelConfig) ->
     if least > most:
         raise OverflowError(f"{least:,} weights or more, {most:,} are there")
     return build()
-
-
-def describe(source: str | None, **configs: ModelConfig | DataConfig | TrainConfig) -> dict[str, Any]:
-    """The content of a `config.json`: the format's number, the data's source and each configuration under its name."""
-    return {"format": FORMAT, "source": source, **{name: to_json(config) for name, config in configs.items()}}
-
-
-def read_config(folder: Path, kind: type[Config]) -> Config:
-    """The configuration of one kind from a folder's `config.json`."""
-    path = folder / CONFIG
-    content = read_json(path)
-    name = kind.__name__.removesuffix("Config").lower()
-    if not isinstance(content, dict) or name not in content:
-        raise RunError(f"{path}: holds no {name!r} configuration")
-    if content.get("format") != FORMAT:
-        raise RunError(f"{path}: format {content.get('format')!r}; this version reads {FORMAT}")
-    return from_json(kind, content[name], str(path))

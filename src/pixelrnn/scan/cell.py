@@ -4,13 +4,15 @@ The gates i, f, o, g are four stretches of `units` floats, first pre-activations
 leaves them and the backward pass reads them. `units` is a multiple of `LANES`; arguments are addresses.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 
 from pixelrnn.kernels.functions import sigmoid, tanh
 from pixelrnn.kernels.vectors import LANES, Address, load, splat, store
 
-__all__ = ["cell_backward", "cell_forward", "recall_memory", "recall_state"]
+__all__ = ["CellGradients", "cell_backward", "cell_forward", "recall_memory", "recall_state"]
 
 _ONE = np.float32(1)
 
@@ -55,29 +57,34 @@ def recall_state(gates: Address, memory: Address, tanh_c: Address, state: Addres
         store(state, j, load(gates, 2 * units + j) * t)
 
 
+class CellGradients(NamedTuple):
+    """Where the gradients of a cell are.
+
+    Attributes:
+        d_state: Of the hidden state.
+        d_memory: Of the memory; becomes that of the previous memory.
+        d_gates: Those of the pre-activations go here,
+        d_bias: and are added here.
+    """
+
+    d_state: Address
+    d_memory: Address
+    d_gates: Address
+    d_bias: Address
+
+
 @njit
-def cell_backward(
-    gates: Address,
-    before: Address,
-    tanh_c: Address,
-    d_state: Address,
-    d_memory: Address,
-    d_gates: Address,
-    d_bias: Address,
-    units: int,
-) -> None:
+def cell_backward(gates: Address, before: Address, tanh_c: Address, gradients: CellGradients, units: int) -> None:
     """Gradients of the pre-activations and of the previous memory, from those of the state and of the memory.
 
     Args:
         gates: Activations, as `cell_forward` left them.
         before: Previous memory.
         tanh_c: From `recall_state`.
-        d_state: Gradient of the hidden state.
-        d_memory: Gradient of the memory; becomes that of the previous memory.
-        d_gates: The gradients of the pre-activations go here,
-        d_bias: and are added here.
+        gradients: Of the state and the memory, and those to be computed.
         units: Number of units.
     """
+    d_state, d_memory, d_gates, d_bias = gradients
     one = splat(_ONE)
     for j in range(0, units, LANES):
         i, f = load(gates, j), load(gates, units + j)

@@ -5,105 +5,103 @@ earlier process has compiled.
 """
 
 import math
-from threading import RLock
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from pixelrnn.kernels import threads
+from pixelrnn.kernels.record import Record
 from pixelrnn.kernels.vectors import padded
 from pixelrnn.scan import diagonal_kernel, row_kernel
+from pixelrnn.scan.layer import Gradients, Layer, Work
+from pixelrnn.scan.pool import buffer
 from pixelrnn.scan.weights import Weights
 
 __all__ = ["diagonal_bilstm", "row_lstm"]
 
 BLOCK = 8  # images that share the weights in a register tile
-KEPT_FLOATS = 2**28  # of free buffers, 1 GiB
+
+
+class _Maps(NamedTuple):
+    """What goes into a layer beside its weights."""
+
+    x: Tensor
+    skips: Tensor | None
+    context: Tensor | None
+
+
+class _How(NamedTuple):
+    """Which layer it is, and what is wanted of it; the kernel is a module with tasks `forward` and `backward`."""
+
+    kernel: ModuleType
+    is_residual: bool
+    is_saved: bool = False
 
 
 def diagonal_bilstm(
     x: Tensor, skips: Tensor | None, weights: Weights, context: Tensor | None = None, *, is_residual: bool
 ) -> tuple[Tensor, Tensor | None]:
     """`pixelrnn.scan.reference.diagonal_bilstm`, compiled."""
-    return _apply(diagonal_kernel, x, skips, weights, context, is_residual)
+    return _apply(_How(diagonal_kernel, is_residual), _Maps(x, skips, context), weights)
 
 
 def row_lstm(
     x: Tensor, skips: Tensor | None, weights: Weights, context: Tensor | None = None, *, is_residual: bool
 ) -> tuple[Tensor, Tensor | None]:
     """`pixelrnn.scan.reference.row_lstm`, compiled."""
-    return _apply(row_kernel, x, skips, weights, context, is_residual)
+    return _apply(_How(row_kernel, is_residual), _Maps(x, skips, context), weights)
 
 
-def _apply(
-    kernel: ModuleType, x: Tensor, skips: Tensor | None, weights: Weights, context: Tensor | None, is_residual: bool
-) -> tuple[Tensor, Tensor | None]:
-    if context is None or weights.context is None:
-        context, weights = None, weights._replace(context=None)
-    _check(kernel, x, skips, weights, context)
-    if skips is None or weights.skip is None:
-        out, _ = _call(kernel, is_residual, x, None, context, weights._replace(skip=None))
-        return out, skips
-    return _call(kernel, is_residual, x, skips, context, weights)
+def _apply(how: _How, maps: _Maps, weights: Weights) -> tuple[Tensor, Tensor | None]:
+    if maps.context is None or weights.context is None:
+        maps, weights = maps._replace(context=None), weights._replace(context=None)
+    _check(how.kernel, maps, weights)
+    if maps.skips is None or weights.skip is None:
+        out, _ = _call(how, maps._replace(skips=None), weights._replace(skip=None))
+        return out, maps.skips
+    return _call(how, maps, weights)
 
 
-def _check(kernel: ModuleType, x: Tensor, skips: Tensor | None, weights: Weights, context: Tensor | None) -> None:
-    """The kernels trust their addresses: what does not fit must not get there."""
-    features, hidden = weights.up.shape
+def _check(kernel: ModuleType, maps: _Maps, weights: Weights) -> None:
+    """Refuse what does not fit: the kernels trust their addresses."""
+    (x, skips, context), (features, hidden) = maps, weights.up.shape
     directions = (4 * hidden,) if kernel is row_kernel else (2, 4 * hidden)
-    assert weights.bias.shape in (directions, (len(x), *directions))
-    if context is not None and weights.context is not None:
-        assert context.shape == (len(x), weights.context.shape[-1], *x.shape[2:])
-        assert weights.context.shape[:-1] == directions
-    assert x.shape[1] == features == len(weights.up_bias)
-    assert skips is None or skips.shape == x.shape
-    assert weights.skip is None or weights.skip.shape == weights.up.shape
     if kernel is row_kernel:
-        assert weights.input.shape[:2] == (4 * hidden, features)
-        assert weights.state.shape[:2] == (4 * hidden, hidden)
-        assert weights.state.shape[2] % 2 == 1
+        taps, width = weights.input.shape[2:], weights.state.shape[2:]
+        inputs, states = (4 * hidden, features, *taps), (4 * hidden, hidden, *width)
+        _require("an odd width of `state`", len(width) == 1 and width[0] % 2 == 1, weights.state)
     else:
-        assert weights.input.shape == (2, 4 * hidden, features)
-        assert weights.state.shape == (2, 4 * hidden, 2 * hidden)
+        inputs, states = (2, 4 * hidden, features), (2, 4 * hidden, 2 * hidden)
+    _require(f"`input` {inputs}", weights.input.shape == inputs, weights.input)
+    _require(f"`state` {states}", weights.state.shape == states, weights.state)
+    _require(f"`bias` {directions}", weights.bias.shape in (directions, (len(x), *directions)), weights.bias)
+    _require(f"`up_bias` of {features}", weights.up_bias.shape == (features,), weights.up_bias)
+    _require(f"`x` of {features} features", x.ndim == 4 and x.shape[1] == features, x)
+    if skips is not None:
+        _require("`skips` like `x`", skips.shape == x.shape, skips)
+    if weights.skip is not None:
+        _require("`skip` like `up`", weights.skip.shape == weights.up.shape, weights.skip)
+    if context is not None and weights.context is not None:
+        read = (*directions, context.shape[1])
+        _require(f"`context` {read} in the weights", weights.context.shape == read, weights.context)
+        _require("a context like `x`", (len(context), *context.shape[2:]) == (len(x), *x.shape[2:]), context)
 
 
-def _call(
-    kernel: ModuleType, is_residual: bool, x: Tensor, skips: Tensor | None, context: Tensor | None, weights: Weights
-) -> tuple[Tensor, Tensor | None]:
-    inputs = [tensor for tensor in (x, skips, context, *weights) if tensor is not None]
+def _require(what: str, is_right: bool, tensor: Tensor) -> None:
+    if not is_right:
+        raise ValueError(f"a recurrent layer needs {what}; this one is {tuple(tensor.shape)}")
+
+
+def _call(how: _How, maps: _Maps, weights: Weights) -> tuple[Tensor, Tensor | None]:
+    inputs = [tensor for tensor in (*maps, *weights) if tensor is not None]
     is_saved = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs)
     out: tuple[Tensor, Tensor | None]
-    out = _Recurrence.apply(kernel, is_residual, is_saved, x, skips, context, *weights)  # type: ignore[no-untyped-call]
+    out = _Recurrence.apply(how._replace(is_saved=is_saved), *maps, *weights)  # type: ignore[no-untyped-call]
     return out
-
-
-class _Buffer:
-    """Memory that goes back to a common store when it is no longer used.
-
-    A training step needs the same large buffers again and again, and memory that is new to the process costs more time
-    than what is computed in it.
-    """
-
-    free: ClassVar[list[Tensor]] = []
-    lock: ClassVar[Any] = RLock()  # a collection of garbage inside may come back here
-
-    def __init__(self, floats: int) -> None:
-        with self.lock:
-            places = [place for place, tensor in enumerate(self.free) if tensor.numel() == floats]
-            kept = self.free.pop(places[-1]) if places else None
-        self.tensor = torch.empty(floats, dtype=torch.float32, device="cpu") if kept is None else kept
-
-    def __del__(self) -> None:
-        with self.lock:
-            self.free.append(self.tensor)
-            # The oldest go first; one that is larger than all of the store may be does not stay.
-            while sum(tensor.numel() for tensor in self.free) > KEPT_FLOATS:
-                self.free.pop(0)
 
 
 def _pad(x: Tensor, *amounts: int) -> Tensor:
@@ -159,26 +157,14 @@ def _unpack(kernel: ModuleType, gradient: Tensor, weights: Weights, units: int) 
     return parts[0].squeeze(2), torch.cat(parts[1:], dim=3).squeeze(2), context
 
 
-def _integers(*values: int | Tensor | None) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Sizes and addresses for a kernel; 0 for what is not there."""
-    return np.array([v.data_ptr() if isinstance(v, Tensor) else v or 0 for v in values], np.int64)
-
-
 class _Recurrence(torch.autograd.Function):
-    """A recurrent layer with its projections; the kernel is a module with tasks `forward` and `backward`."""
+    """A recurrent layer with its projections."""
 
     @staticmethod
     def forward(
-        ctx: Any,
-        kernel: ModuleType,
-        is_residual: bool,
-        is_saved: bool,
-        x: Tensor,
-        skips: Tensor | None,
-        context: Tensor | None,
-        *tensors: Tensor,
+        ctx: Any, how: _How, x: Tensor, skips: Tensor | None, context: Tensor | None, *tensors: Tensor
     ) -> tuple[Tensor, Tensor | None]:
-        weights = Weights(*tensors)
+        kernel, weights = how.kernel, Weights(*tensors)
         maps = _to_maps(x)
         images, rows, columns, features = maps.shape
         hidden = weights.up.shape[1]
@@ -194,30 +180,34 @@ class _Recurrence(torch.autograd.Function):
         states, out = maps.new_empty(images, rows, columns, units), torch.empty_like(maps)
         sum_after = None if skips is None else torch.empty_like(maps)
         kept = 5 if kernel is row_kernel else 4 * len(weight)  # gates, and memories where they are not computed again
-        buffer = _Buffer(kept * states.numel()) if is_saved else None
-        saved = buffer.tensor if buffer else None
+        saved = buffer(kept * states.numel()) if how.is_saved else None
         block = max(1, min(BLOCK, images // (2 * torch.get_num_threads())))
         taps, width = (weights.input.shape[2], weights.state.shape[2]) if kernel is row_kernel else (0, 0)
-        sizes = (
-            *(images, block, rows, columns, features, units, taps, width),
-            *(int(is_residual), context_features, bias_distance),
+        sizes = dict(images=images, block=block, rows=rows, columns=columns, features=features, units=units)
+        sizes |= dict(taps=taps, width=width, is_residual=int(how.is_residual))
+        sizes |= dict(context_features=context_features, bias_distance=bias_distance)
+        layer = Record(
+            Layer,
+            **sizes,
+            **dict(x=maps, weight=weight, bias=bias, up=up, up_bias=up_bias, skip=skip),
+            **dict(skips=sum_before, hidden=states, out=out, skips_out=sum_after, saved=saved, context=context_maps),
         )
-        places = (maps, weight, bias, up, up_bias, skip, sum_before, states, out, sum_after, saved, context_maps)
-        threads.run(kernel.forward, math.ceil(images / block), _integers(*sizes, *places))
-        ctx.kernel, ctx.sizes, ctx.buffer, ctx.unpadded = kernel, sizes, buffer, x.shape[1]
+        threads.run(kernel.forward, math.ceil(images / block), Record(Work, layer=layer).integers)
+        ctx.kernel, ctx.sizes, ctx.unpadded = kernel, sizes, x.shape[1]
         # The Row LSTM computes its hidden states again.
-        ctx.save_for_backward(maps, weight, up, skip, None if kernel is row_kernel else states, context_maps, *tensors)
+        hidden_states = None if kernel is row_kernel else states
+        ctx.save_for_backward(maps, weight, up, skip, hidden_states, saved, context_maps, *tensors)
         ctx.set_materialize_grads(False)
         return _from_maps(out, x.shape[1]), None if sum_after is None else _from_maps(sum_after, x.shape[1])
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_out: Tensor | None, d_sum: Tensor | None) -> tuple[Tensor | None, ...]:
-        maps, weight, up, skip, states, context_maps, *tensors = ctx.saved_tensors
+        maps, weight, up, skip, states, saved, context_maps, *tensors = ctx.saved_tensors
         weights, unpadded = Weights(*tensors), ctx.unpadded
-        images, block, _, _, _, units = ctx.sizes[:6]
+        images, units = len(maps), weight.shape[2] // 4
         hidden = weights.up.shape[1]
-        tasks = math.ceil(images / block)
+        tasks = math.ceil(images / ctx.sizes["block"])
         d_features = torch.zeros_like(maps) if d_out is None else _to_maps(d_out)
         d_skips = None if d_sum is None else _to_maps(d_sum)
         d_maps = torch.empty_like(maps)
@@ -228,9 +218,17 @@ class _Recurrence(torch.autograd.Function):
         d_up_bias = up.new_zeros(tasks, up.shape[1])
         transposed, up = weight.transpose(1, 2).contiguous(), up.t().contiguous()
         skip = None if skip is None else skip.t().contiguous()
-        places = (maps, transposed, None, up, None, skip, None, states, None, None, ctx.buffer.tensor, context_maps)
-        gradients = (d_features, d_skips, d_maps, d_weight, d_bias, d_up, d_up_bias, d_skip, d_context)
-        threads.run(ctx.kernel.backward, tasks, _integers(*ctx.sizes, *places, *gradients))
+        layer = Record(
+            Layer,
+            **ctx.sizes,
+            **dict(x=maps, weight=transposed, up=up, skip=skip, hidden=states, saved=saved, context=context_maps),
+        )
+        gradients = Record(
+            Gradients,
+            **dict(d_out=d_features, d_skips=d_skips, d_x=d_maps, d_weight=d_weight, d_bias=d_bias),
+            **dict(d_up=d_up, d_up_bias=d_up_bias, d_skip=d_skip, d_context=d_context),
+        )
+        threads.run(ctx.kernel.backward, tasks, Record(Work, layer=layer, gradients=gradients).integers)
         d_input, d_state, d_context_weight = _unpack(ctx.kernel, d_weight.sum(0), weights, units)
         d_bias = d_bias[..., :hidden]
         d_gates = (d_bias if weights.bias.numel() == d_bias.numel() else d_bias.sum(0)).reshape(weights.bias.shape)
@@ -239,4 +237,4 @@ class _Recurrence(torch.autograd.Function):
         if d_context is not None and weights.context is not None:
             d_context = _from_maps(d_context, weights.context.shape[-1])
         d_inputs = (_from_maps(d_maps, unpadded), d_sum, d_context)
-        return None, None, None, *d_inputs, d_input, d_gates, d_state, *d_projections, d_context_weight
+        return None, *d_inputs, d_input, d_gates, d_state, *d_projections, d_context_weight

@@ -4,6 +4,7 @@ Differentiable once. The recurrence itself is computed in float32, whatever the 
 TF32's where torch may use these (under autocast, or as `torch.set_float32_matmul_precision` says), else float32's.
 """
 
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -26,14 +27,25 @@ class _Kernels(NamedTuple):
         backward: Kernel.
         tile: Units, and cells at once.
         offsets: Rows and columns from a cell to each of the cells whose states it reads, for each direction.
-        options: Further constants.
     """
 
     forward: Any
     backward: Any
     tile: tiles.Tile
     offsets: list[list[tuple[int, int]]]
-    options: dict[str, int]
+
+
+class _Constants(NamedTuple):
+    """What a kernel is compiled for, in the order in which it takes them apart."""
+
+    rows: int
+    columns: int
+    hidden: int
+    units: int
+    lines: int
+    taps: int
+    precision: str
+    saves: bool
 
 
 def row_lstm(
@@ -43,7 +55,7 @@ def row_lstm(
     taps = weights.state.shape[2]
     offsets = [[(-1, tap - taps // 2) for tap in range(taps)]]
     tile = tiles.of_rows(x, weights.up.shape[1])
-    kernels = _Kernels(cuda_kernels.row_forward, cuda_kernels.row_backward, tile, offsets, {"TAPS": taps})
+    kernels = _Kernels(cuda_kernels.row_forward, cuda_kernels.row_backward, tile, offsets)
     gates = reference.row_gates(x, _unit_by_unit(weights, 0), context)
     state = _by_unit(weights.state, 0).permute(2, 1, 0)[None]  # (1, K, h, 4h)
     (states,) = _scan(gates[:, None], state, kernels)
@@ -56,7 +68,7 @@ def diagonal_bilstm(
     """`pixelrnn.scan.reference.diagonal_bilstm`, by kernels."""
     offsets = [[(0, -1), (-1, 0)], [(0, 1), (-1, 0)]]
     tile = tiles.of_diagonals(x, weights.up.shape[1])
-    kernels = _Kernels(cuda_kernels.diagonal_forward, cuda_kernels.diagonal_backward, tile, offsets, {})
+    kernels = _Kernels(cuda_kernels.diagonal_forward, cuda_kernels.diagonal_backward, tile, offsets)
     gates = reference.diagonal_gates(x, _unit_by_unit(weights, 1), context)
     state = _by_unit(weights.state, 1).mT  # (2, 2h, 4h)
     state = state.reshape(2, 2, -1, state.shape[2])
@@ -92,12 +104,14 @@ class _Scan(torch.autograd.Function):
         states = gates.new_empty(images, rows, columns, directions, weight.shape[2])
         saves, is_reduced = any(ctx.needs_input_grad), torch.is_autocast_enabled("cuda")
         is_reduced = is_reduced or torch.get_float32_matmul_precision() != "highest"
-        constants = _constants(weight, kernels) | {"PRECISION": "tf32" if is_reduced else "tf32x3"}
+        precision = "tf32" if is_reduced else "tf32x3"
+        hidden, taps = weight.shape[2], weight.shape[1]
+        constants = _Constants(rows, columns, hidden, *kernels.tile, taps, precision, saves)
         saved, memory = (torch.empty_like(gates), torch.empty_like(states)) if saves else (gates, states)
         # Triton launches on the current device. (For the backward pass torch makes it that of the tensors.)
         with torch.cuda.device_of(gates):  # type: ignore[no-untyped-call]
             kernels.forward[images, directions](
-                gates, saved, weight, memory, states, ROWS=rows, COLUMNS=columns, SAVES=saves, **constants
+                gates, saved, weight, memory, states, tuple(constants), num_warps=_warps(kernels.tile)
             )
         ctx.kernels, ctx.constants = kernels, constants
         ctx.save_for_backward(saved, weight, memory, states)
@@ -107,20 +121,18 @@ class _Scan(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, d_states: Tensor) -> tuple[Tensor, Tensor, None]:
         saved, weight, memory, states = ctx.saved_tensors
-        images, rows, columns, directions, _ = saved.shape
+        images, directions = len(saved), saved.shape[3]
         d_gates = torch.empty_like(saved)
         d_states = d_states.clone(memory_format=torch.contiguous_format)
         ctx.kernels.backward[images, directions](
-            saved, weight, memory, d_states, d_gates, ROWS=rows, COLUMNS=columns, **ctx.constants
+            saved, weight, memory, d_states, d_gates, tuple(ctx.constants), num_warps=_warps(ctx.kernels.tile)
         )
         with torch.autocast("cuda", enabled=False):  # which is on while a CUDA graph is recorded
             return d_gates, _weight_gradient(states, d_gates, ctx.kernels.offsets), None
 
 
-def _constants(weight: Tensor, kernels: _Kernels) -> dict[str, Any]:
-    units, lines = kernels.tile
-    warps = max(1, units * lines // NUMBERS_OF_A_WARP)
-    return {"HIDDEN": weight.shape[2], "UNITS": units, "LINES": lines, "num_warps": warps, **kernels.options}
+def _warps(tile: tiles.Tile) -> int:
+    return max(1, math.prod(tile) // NUMBERS_OF_A_WARP)
 
 
 def _weight_gradient(states: Tensor, d_gates: Tensor, offsets: list[list[tuple[int, int]]]) -> Tensor:

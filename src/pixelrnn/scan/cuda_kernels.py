@@ -10,8 +10,9 @@ Maps are channels-last, D directions (1 or 2) of h units beside one another:
 - memory, states: `(N, H, W, D, h)`; d_states is overwritten
 - weight: from the states to the gates, `(D, K, h, 4h)`
 
-`HIDDEN` is h, `UNITS` and `LINES` are those of the tile (`tiles.py`); `PRECISION` is
-that of the products.
+Constants are one tuple, in the order of `cuda._Constants`: `HIDDEN` is h, `UNITS` and `LINES` are those of the tile
+(`tiles.py`), `TAPS` is K, `PRECISION` that of the products; `SAVES` says whether a forward pass keeps `saved` and
+`memory`.
 """
 
 import triton
@@ -87,11 +88,15 @@ def _diagonal(number, image, direction, ROWS: tl.constexpr, COLUMNS: tl.constexp
 
 
 @triton.jit
-def diagonal_forward(
-    gates, saved, weight, memory, states, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
-    HIDDEN: tl.constexpr, UNITS: tl.constexpr, LINES: tl.constexpr, PRECISION: tl.constexpr, SAVES: tl.constexpr,
-):  # fmt: skip
+def diagonal_forward(gates, saved, weight, memory, states, CONSTANTS: tl.constexpr):
     """Memory and states of the Diagonal BiLSTM from the input-to-state terms; `saved` with `SAVES`."""
+    ROWS: tl.constexpr = CONSTANTS[0]
+    COLUMNS: tl.constexpr = CONSTANTS[1]
+    HIDDEN: tl.constexpr = CONSTANTS[2]
+    UNITS: tl.constexpr = CONSTANTS[3]
+    LINES: tl.constexpr = CONSTANTS[4]
+    PRECISION: tl.constexpr = CONSTANTS[6]
+    SAVES: tl.constexpr = CONSTANTS[7]
     image, direction = tl.program_id(0).to(tl.int64), tl.program_id(1)
     from_side = _weights(weight, direction * 2, HIDDEN, UNITS)
     from_above = _weights(weight, direction * 2 + 1, HIDDEN, UNITS)
@@ -119,11 +124,14 @@ def diagonal_forward(
 
 
 @triton.jit
-def diagonal_backward(
-    saved, weight, memory, d_states, d_gates, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
-    HIDDEN: tl.constexpr, UNITS: tl.constexpr, LINES: tl.constexpr, PRECISION: tl.constexpr,
-):  # fmt: skip
+def diagonal_backward(saved, weight, memory, d_states, d_gates, CONSTANTS: tl.constexpr):
     """Gradients of the pre-activations from those of the states."""
+    ROWS: tl.constexpr = CONSTANTS[0]
+    COLUMNS: tl.constexpr = CONSTANTS[1]
+    HIDDEN: tl.constexpr = CONSTANTS[2]
+    UNITS: tl.constexpr = CONSTANTS[3]
+    LINES: tl.constexpr = CONSTANTS[4]
+    PRECISION: tl.constexpr = CONSTANTS[6]
     image, direction = tl.program_id(0).to(tl.int64), tl.program_id(1)
     to_side = tl.trans(_weights(weight, direction * 2, HIDDEN, UNITS))
     to_above = tl.trans(_weights(weight, direction * 2 + 1, HIDDEN, UNITS))
@@ -148,12 +156,16 @@ def diagonal_backward(
 
 
 @triton.jit
-def row_forward(
-    gates, saved, weight, memory, states, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
-    HIDDEN: tl.constexpr, UNITS: tl.constexpr, LINES: tl.constexpr, PRECISION: tl.constexpr, SAVES: tl.constexpr,
-    TAPS: tl.constexpr,
-):  # fmt: skip
+def row_forward(gates, saved, weight, memory, states, CONSTANTS: tl.constexpr):
     """Memory and states of the Row LSTM from the input-to-state terms; `saved` with `SAVES`."""
+    ROWS: tl.constexpr = CONSTANTS[0]
+    COLUMNS: tl.constexpr = CONSTANTS[1]
+    HIDDEN: tl.constexpr = CONSTANTS[2]
+    UNITS: tl.constexpr = CONSTANTS[3]
+    LINES: tl.constexpr = CONSTANTS[4]
+    TAPS: tl.constexpr = CONSTANTS[5]
+    PRECISION: tl.constexpr = CONSTANTS[6]
+    SAVES: tl.constexpr = CONSTANTS[7]
     image, columns = tl.program_id(0).to(tl.int64), tl.arange(0, LINES)
     cell = tl.zeros((LINES, UNITS), tl.float32)
     there = columns < COLUMNS
@@ -176,11 +188,15 @@ def row_forward(
 
 
 @triton.jit
-def row_backward(
-    saved, weight, memory, d_states, d_gates, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
-    HIDDEN: tl.constexpr, UNITS: tl.constexpr, LINES: tl.constexpr, PRECISION: tl.constexpr, TAPS: tl.constexpr,
-):  # fmt: skip
+def row_backward(saved, weight, memory, d_states, d_gates, CONSTANTS: tl.constexpr):
     """Gradients of the pre-activations from those of the states."""
+    ROWS: tl.constexpr = CONSTANTS[0]
+    COLUMNS: tl.constexpr = CONSTANTS[1]
+    HIDDEN: tl.constexpr = CONSTANTS[2]
+    UNITS: tl.constexpr = CONSTANTS[3]
+    LINES: tl.constexpr = CONSTANTS[4]
+    TAPS: tl.constexpr = CONSTANTS[5]
+    PRECISION: tl.constexpr = CONSTANTS[6]
     image, columns = tl.program_id(0).to(tl.int64), tl.arange(0, LINES)
     d_memory = tl.zeros((LINES, UNITS), tl.float32)
     there = columns < COLUMNS

@@ -9,7 +9,7 @@ state above, and the context. `saved` is `(N, 2, H, W, 4P)`: the activations of 
 row by row.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import cfunc, njit
@@ -17,16 +17,16 @@ from numba import cfunc, njit
 from pixelrnn.kernels.product import Matrix, product
 from pixelrnn.kernels.threads import TASK
 from pixelrnn.kernels.vectors import Address, accumulate, clear, copy, pointer
-from pixelrnn.scan.cell import cell_backward, cell_forward, recall_memory, recall_state
+from pixelrnn.scan.cell import CellGradients, cell_backward, cell_forward, recall_memory, recall_state
 from pixelrnn.scan.layer import (
-    Gradients,
+    Backward,
     Layer,
     add_context,
     context_backward,
     project,
     project_backward,
-    unpack,
-    unpack_gradients,
+    read_backward,
+    read_layer,
 )
 
 __all__ = ["backward", "forward"]
@@ -44,6 +44,44 @@ def _weights(start: Any, layer: Layer) -> Any:
     )
 
 
+class Block(NamedTuple):
+    """Images that are visited together, in one direction.
+
+    Attributes:
+        first: The first of them.
+        images: How many.
+        direction: 0, or 1: from the right.
+        between: Distance of two images in `saved`, or in the memory instead of it.
+    """
+
+    first: int
+    images: int
+    direction: int
+    between: int
+
+
+class Recalled(NamedTuple):
+    """Rows of the images of a block, one image after the other: memories, their tanh, and hidden states."""
+
+    memories: Address
+    tanhs: Address
+    states: Address
+
+
+class RowGradients(NamedTuple):
+    """Gradients of rows of the images of a block.
+
+    Attributes:
+        d_states: Of the hidden states.
+        d_gates: Of the gates.
+        d_bias: Of the direction, of the first image; those of the images are two directions apart.
+    """
+
+    d_states: Address
+    d_gates: Address
+    d_bias: Address
+
+
 @njit
 def _wide(layer: Layer) -> int:
     """How many inputs a cell has."""
@@ -51,13 +89,12 @@ def _wide(layer: Layer) -> int:
 
 
 @njit
-def _scan_row(
-    layer: Layer, rows: Address, between: int, states: Address, weight: Matrix, count: int, direction: int
-) -> None:
+def _scan_row(layer: Layer, block: Block, rows: Address, states: Address, weight: Matrix) -> None:
     """Visit the columns of one row of all images; `rows` hold the gates, but for what comes from the row itself.
 
-    `between` is the distance of two images in `rows`; the row's hidden states go to `states`, image by image.
+    The row's hidden states go to `states`, image by image.
     """
+    _, count, direction, between = block
     columns, units = layer.columns, layer.units
     gates, line = 4 * units, columns * units
     memories = np.zeros(count * units, np.float32)
@@ -88,6 +125,7 @@ def _forward(layer: Layer, first: int, count: int, direction: int) -> None:
     rows, columns, features, units = layer[2:6]
     gates, line = 4 * units, columns * units
     between = 2 * rows * columns * gates if layer.saved else columns * gates
+    block = Block(first, count, direction, between)
     scratch = np.empty(1 if layer.saved else count * between, np.float32)
     states = np.empty(2 * count * line, np.float32)
     start = pointer(layer.weight, direction * _wide(layer) * gates)
@@ -107,29 +145,18 @@ def _forward(layer: Layer, first: int, count: int, direction: int) -> None:
                 above = Matrix(pointer(before, image * line), units, 1)
                 product(to, to, above, above_weight, columns, gates, units)
             add_context(layer, to, context_weight, pixel)
-        _scan_row(layer, of_rows, between, now, side_weight, count, direction)
+        _scan_row(layer, block, of_rows, now, side_weight)
         for image in range(count):
             _merge_row(layer, pointer(now, image * line), first + image, row, direction)
 
 
 @njit
 def _scan_row_backward(
-    layer: Layer,
-    rows: Address,
-    between: int,
-    memories: Address,
-    tanhs: Address,
-    d_states: Address,
-    d_gates: Address,
-    d_bias: Address,
-    weight: Matrix,
-    count: int,
-    direction: int,
+    layer: Layer, block: Block, rows: Address, recalled: Recalled, gradients: RowGradients, weight: Matrix
 ) -> None:
-    """Visit the columns of one row of all images backwards, from the gradient of the states to that of the gates.
-
-    `d_bias` is that of the direction of the first image; those of the images are two directions apart.
-    """
+    """Visit the columns of one row of all images backwards, from the gradient of the states to that of the gates."""
+    _, count, direction, between = block
+    d_states, d_gates, d_bias = gradients
     columns, units = layer.columns, layer.units
     gates, line = 4 * units, columns * units
     nothing = np.zeros(units, np.float32)
@@ -138,10 +165,14 @@ def _scan_row_backward(
     for left in range(columns - 1, -1, -1):
         for image in range(count):
             here, at = pointer(rows, image * between + column * gates), image * line + column * units
-            before = pointer(memories, at - step * units) if left else pointer(nothing, 0)
-            tanh_c, d_state, d_memory = pointer(tanhs, at), pointer(d_states, at), pointer(d_memories, image * units)
-            to = pointer(d_gates, (image * columns + column) * gates)
-            cell_backward(here, before, tanh_c, d_state, d_memory, to, pointer(d_bias, 2 * image * gates), units)
+            before = pointer(recalled.memories, at - step * units) if left else pointer(nothing, 0)
+            of_cell = CellGradients(
+                pointer(d_states, at),
+                pointer(d_memories, image * units),
+                pointer(d_gates, (image * columns + column) * gates),
+                pointer(d_bias, 2 * image * gates),
+            )
+            cell_backward(here, before, pointer(recalled.tanhs, at), of_cell, units)
         if left:
             to_states = Matrix(pointer(d_states, (column - step) * units), line, 1)
             of_column = Matrix(pointer(d_gates, column * gates), columns * gates, 1)
@@ -150,17 +181,10 @@ def _scan_row_backward(
 
 
 @njit
-def _recall(
-    layer: Layer,
-    rows: Address,
-    between: int,
-    memories: Address,
-    tanhs: Address,
-    states: Address,
-    count: int,
-    direction: int,
-) -> None:
+def _recall(layer: Layer, block: Block, rows: Address, to: Recalled) -> None:
     """Memories, their tanh and hidden states of one row of all images."""
+    _, count, direction, between = block
+    memories, tanhs, states = to
     columns, units = layer.columns, layer.units
     nothing = np.zeros(units, np.float32)
     step = 1 - 2 * direction
@@ -175,10 +199,9 @@ def _recall(
 
 
 @njit
-def _to_input(
-    layer: Layer, gradients: Gradients, d_gates: Matrix, weight: Matrix, d_weight: Matrix, pixel: int, direction: int
-) -> None:
+def _to_input(work: Backward, d_gates: Matrix, weight: Matrix, d_weight: Matrix, pixel: int, direction: int) -> None:
     """From the gates of a row that starts at a pixel to its input and the input's weights; direction 0 comes first."""
+    layer, gradients = work.layer, work.gradients
     columns, features, gates = layer.columns, layer.features, 4 * layer.units
     to = Matrix(pointer(gradients.d_x, pixel * features), features, 1)
     start = to
@@ -192,13 +215,12 @@ def _to_input(
 
 
 @njit
-def _backward(
-    layer: Layer, gradients: Gradients, d_merged: Address, first: int, count: int, direction: int, task: int
-) -> None:
+def _backward(work: Backward, d_merged: Address, first: int, count: int, direction: int) -> None:
     """All rows of one direction; `d_merged` is the gradient of the block's `hidden`."""
+    layer, gradients, task = work
     rows, columns, features, units = layer[2:6]
     gates, line, wide = 4 * units, columns * units, _wide(layer)
-    between, half = 2 * rows * columns * gates, count * line
+    half, block = count * line, Block(first, count, direction, 2 * rows * columns * gates)
     d_gates, d_states = np.empty(count * columns * gates, np.float32), np.zeros(half, np.float32)
     memories, tanhs, states = (
         np.empty(2 * half, np.float32),
@@ -217,27 +239,23 @@ def _backward(
     for row in range(rows - 1, -1, -1):
         now, before = row % 2 * half, (1 - row % 2) * half
         of_rows = pointer(layer.saved, ((first * 2 + direction) * rows + row) * columns * gates)
-        memory, tanh_c, state = pointer(memories, now), pointer(tanhs, now), pointer(states, now)
+        recalled = Recalled(pointer(memories, now), pointer(tanhs, now), pointer(states, now))
         if row == rows - 1:
-            _recall(layer, of_rows, between, memory, tanh_c, state, count, direction)
+            _recall(layer, block, of_rows, recalled)
         if row:
-            of_above, above = pointer(of_rows, -columns * gates), pointer(states, before)
-            _recall(
-                layer, of_above, between, pointer(memories, before), pointer(tanhs, before), above, count, direction
-            )
+            above = Recalled(pointer(memories, before), pointer(tanhs, before), pointer(states, before))
+            _recall(layer, block, pointer(of_rows, -columns * gates), above)
         if row + direction < rows:
             for image in range(count):
                 merged = pointer(d_merged, (image * rows + row + direction) * line)
                 accumulate(pointer(d_states, image * line), merged, line)
-        to_gates, to_states = pointer(d_gates, 0), pointer(d_states, 0)
-        _scan_row_backward(
-            layer, of_rows, between, memory, tanh_c, to_states, to_gates, d_bias, side_weight, count, direction
-        )
+        of_block = RowGradients(pointer(d_states, 0), pointer(d_gates, 0), d_bias)
+        _scan_row_backward(layer, block, of_rows, recalled, of_block, side_weight)
         for image in range(count):
             of_row = Matrix(pointer(d_gates, image * columns * gates), gates, 1)
             pixel = ((first + image) * rows + row) * columns
-            _to_input(layer, gradients, of_row, input_weight, d_input, pixel, direction)
-            context_backward(layer, gradients, of_row, context_weight, d_context_weight, pixel)
+            _to_input(work, of_row, input_weight, d_input, pixel, direction)
+            context_backward(work, of_row, context_weight, d_context_weight, pixel)
             to = Matrix(pointer(d_states, image * line), units, 1)
             product(Matrix(pointer(nothing, 0), 0, 1), to, of_row, above_weight, columns, units, gates)
             if row:
@@ -252,7 +270,7 @@ def _backward(
 @cfunc(TASK, cache=True)
 def forward(task: int, integers: Any) -> None:
     """Compute `hidden`, `out` and, if wanted, `skips_out` and `saved` of a block of images."""
-    layer = unpack(integers)
+    layer = read_layer(integers)
     first = task * layer.block
     count = min(layer.block, layer.images - first)
     for direction in range(2):
@@ -264,12 +282,13 @@ def forward(task: int, integers: Any) -> None:
 @cfunc(TASK, cache=True)
 def backward(task: int, integers: Any) -> None:
     """Compute `d_x` of a block of images, and add to `d_context`, `d_bias` and the task's gradients of the weights."""
-    layer, gradients = unpack(integers), unpack_gradients(integers)
+    work = read_backward(integers, task)
+    layer = work.layer
     first = task * layer.block
     count = min(layer.block, layer.images - first)
     pixels = layer.rows * layer.columns
     d_merged = np.zeros(count * pixels * layer.units, np.float32)
     states = pointer(layer.hidden, first * pixels * layer.units)
-    project_backward(layer, gradients, states, pointer(d_merged, 0), first * pixels, count * pixels, task)
+    project_backward(work, states, pointer(d_merged, 0), first * pixels, count * pixels)
     for direction in range(2):
-        _backward(layer, gradients, pointer(d_merged, 0), first, count, direction, task)
+        _backward(work, pointer(d_merged, 0), first, count, direction)

@@ -19,22 +19,25 @@ from typing import Any, NamedTuple
 from numba import njit
 
 from pixelrnn.kernels.product import Matrix, product
+from pixelrnn.kernels.record import Float32, reader
 from pixelrnn.kernels.vectors import Address, accumulate, pointer
 
 __all__ = [
+    "Backward",
     "Gradients",
     "Layer",
+    "Work",
     "add_context",
     "context_backward",
     "project",
     "project_backward",
-    "unpack",
-    "unpack_gradients",
+    "read_backward",
+    "read_layer",
 ]
 
 
 class Layer(NamedTuple):
-    """Sizes, and addresses as integers, of a layer; 0 for `saved`, `skip` and `context` where there is none."""
+    """The record of a layer: sizes and maps; 0 for `saved`, `skip`, `skips` and `context` where there is none."""
 
     images: int
     block: int
@@ -47,47 +50,64 @@ class Layer(NamedTuple):
     is_residual: int
     context_features: int
     bias_distance: int
-    x: int
-    weight: int
-    bias: int
-    up: int
-    up_bias: int
-    skip: int
-    skips: int
-    hidden: int
-    out: int
-    skips_out: int
-    saved: int
-    context: int
+    x: Float32
+    weight: Float32
+    bias: Float32
+    up: Float32
+    up_bias: Float32
+    skip: Float32
+    skips: Float32
+    hidden: Float32
+    out: Float32
+    skips_out: Float32
+    saved: Float32
+    context: Float32
 
 
 class Gradients(NamedTuple):
-    """Addresses of the gradients as integers; `d_skips` is 0 if there is none."""
+    """The record of the gradients; 0 for `d_skips` and `d_context` where there is none."""
 
-    d_out: int
-    d_skips: int
-    d_x: int
-    d_weight: int
-    d_bias: int
-    d_up: int
-    d_up_bias: int
-    d_skip: int
-    d_context: int
+    d_out: Float32
+    d_skips: Float32
+    d_x: Float32
+    d_weight: Float32
+    d_bias: Float32
+    d_up: Float32
+    d_up_bias: Float32
+    d_skip: Float32
+    d_context: Float32
+
+
+class Work(NamedTuple):
+    """What a task computes: addresses of the records of a layer and of its gradients; 0 if there are none."""
+
+    layer: int
+    gradients: int
+
+
+class Backward(NamedTuple):
+    """A backward task: a layer, its gradients, and which of the gradients of the weights are the task's own."""
+
+    layer: Layer
+    gradients: Gradients
+    task: int
+
+
+_read_work, _read_layer, _read_gradients = reader(Work), reader(Layer), reader(Gradients)
 
 
 @njit
-def unpack(n: Any) -> Layer:
-    """The layer that a task's integers describe."""
-    return Layer(
-        n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9],
-        n[10], n[11], n[12], n[13], n[14], n[15], n[16], n[17], n[18], n[19], n[20], n[21], n[22],
-    )  # fmt: skip
+def read_layer(integers: Any) -> Layer:
+    """The layer of a task."""
+    layer: Layer = _read_layer(_read_work(integers).layer)
+    return layer
 
 
 @njit
-def unpack_gradients(n: Any) -> Gradients:
-    """The gradients that a backward task's integers describe, behind those of the layer."""
-    return Gradients(n[23], n[24], n[25], n[26], n[27], n[28], n[29], n[30], n[31])
+def read_backward(integers: Any, task: int) -> Backward:
+    """The layer and the gradients of a backward task."""
+    work = _read_work(integers)
+    return Backward(_read_layer(work.layer), _read_gradients(work.gradients), task)
 
 
 @njit
@@ -100,10 +120,9 @@ def add_context(layer: Layer, gates: Matrix, weight: Matrix, pixel: int) -> None
 
 
 @njit
-def context_backward(
-    layer: Layer, gradients: Gradients, d_gates: Matrix, weight: Matrix, d_weight: Matrix, pixel: int
-) -> None:
+def context_backward(work: Backward, d_gates: Matrix, weight: Matrix, d_weight: Matrix, pixel: int) -> None:
     """Add to the gradients of the context of the row that starts at a pixel, and of its weights."""
+    layer, gradients = work.layer, work.gradients
     if layer.context:
         features, gates = layer.context_features, 4 * layer.units
         to = Matrix(pointer(gradients.d_context, pixel * features), features, 1)
@@ -131,10 +150,9 @@ def project(layer: Layer, start: int, pixels: int) -> None:
 
 
 @njit
-def project_backward(
-    layer: Layer, gradients: Gradients, states: Address, d_states: Address, start: int, pixels: int, task: int
-) -> None:
+def project_backward(work: Backward, states: Address, d_states: Address, start: int, pixels: int) -> None:
     """Add the gradient of the hidden states of some pixels to `d_states`, and those of the projections to their own."""
+    layer, gradients, task = work
     features, units = layer.features, layer.units
     hidden = Matrix(states, 1, units)
     to_states = Matrix(d_states, units, 1)

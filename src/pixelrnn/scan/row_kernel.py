@@ -15,16 +15,16 @@ from numba import cfunc, njit
 from pixelrnn.kernels.product import Matrix, product
 from pixelrnn.kernels.threads import TASK
 from pixelrnn.kernels.vectors import Address, copy, pointer
-from pixelrnn.scan.cell import cell_backward, cell_forward, recall_state
+from pixelrnn.scan.cell import CellGradients, cell_backward, cell_forward, recall_state
 from pixelrnn.scan.layer import (
-    Gradients,
+    Backward,
     Layer,
     add_context,
     context_backward,
     project,
     project_backward,
-    unpack,
-    unpack_gradients,
+    read_backward,
+    read_layer,
 )
 
 __all__ = ["backward", "forward"]
@@ -72,13 +72,12 @@ def _recall(cells: Address, tanhs: Address, states: Address, columns: int, units
 
 
 @njit
-def _input_backward(
-    layer: Layer, gradients: Gradients, inputs: Any, d_inputs: Any, d_gates: Matrix, start: int, task: int
-) -> None:
+def _input_backward(work: Backward, inputs: Any, d_inputs: Any, d_gates: Matrix, start: int) -> None:
     """From the gates of a row to its input pixels, its context, and the weights of both.
 
     `inputs` and `d_inputs` have left margins.
     """
+    layer, gradients, task = work
     columns, features, units, taps, width = layer[3:8]
     gates, line, margin, window = 4 * units, columns * features, (taps - 1) * features, taps * features
     wide = window + width * units + layer.context_features
@@ -95,12 +94,13 @@ def _input_backward(
     copy(pointer(gradients.d_x, start * features), pointer(d_inputs, margin), line)
     before = window + width * units
     to = Matrix(pointer(gradients.d_weight, (task * wide + before) * gates), gates, 1)
-    context_backward(layer, gradients, d_gates, Matrix(pointer(layer.weight, before), wide, 1), to, start)
+    context_backward(work, d_gates, Matrix(pointer(layer.weight, before), wide, 1), to, start)
 
 
 @njit
-def _above_backward(layer: Layer, gradients: Gradients, states: Any, d_states: Any, d_gates: Matrix, task: int) -> None:
+def _above_backward(work: Backward, states: Any, d_states: Any, d_gates: Matrix) -> None:
     """From the gates of a row to the states of the row above and to their weights, both with margins."""
+    layer, gradients, task = work
     columns, features, units, taps, width = layer[3:8]
     gates, window = 4 * units, taps * features
     wide = window + width * units + layer.context_features
@@ -114,7 +114,8 @@ def _above_backward(layer: Layer, gradients: Gradients, states: Any, d_states: A
 
 
 @njit
-def _backward(layer: Layer, gradients: Gradients, image: int, task: int) -> None:
+def _backward(work: Backward, image: int) -> None:
+    layer = work.layer
     rows, columns, features, units, taps, width = layer[2:8]
     gates, cell, margin = 4 * units, 5 * units, (width // 2) * units
     d_gates = np.empty(columns * gates, np.float32)
@@ -125,7 +126,7 @@ def _backward(layer: Layer, gradients: Gradients, image: int, task: int) -> None
     states = np.zeros((2, 2 * margin + columns * units), np.float32)
     tanhs = np.empty((2, columns * units), np.float32)
     nothing = np.zeros(units, np.float32)
-    d_bias, d_state = pointer(gradients.d_bias, image * gates), pointer(d_states, margin)
+    d_bias, d_state = pointer(work.gradients.d_bias, image * gates), pointer(d_states, margin)
     for row in range(rows - 1, -1, -1):
         now, before = row % 2, 1 - row % 2
         start = (image * rows + row) * columns
@@ -135,22 +136,23 @@ def _backward(layer: Layer, gradients: Gradients, image: int, task: int) -> None
         if row:
             above = pointer(cells, -columns * cell)
             _recall(above, pointer(tanhs[before], 0), pointer(states[before], margin), columns, units)
-        project_backward(layer, gradients, pointer(states[now], margin), d_state, start, columns, task)
+        project_backward(work, pointer(states[now], margin), d_state, start, columns)
         for column in range(columns):
             here, at = pointer(cells, column * cell), column * units
             memory = pointer(here, gates - columns * cell) if row else pointer(nothing, 0)
             tanh_c, to = pointer(tanhs[now], at), pointer(d_gates, column * gates)
-            cell_backward(here, memory, tanh_c, pointer(d_state, at), pointer(d_memory, at), to, d_bias, units)
+            of_cell = CellGradients(pointer(d_state, at), pointer(d_memory, at), to, d_bias)
+            cell_backward(here, memory, tanh_c, of_cell, units)
         of_row = Matrix(pointer(d_gates, 0), gates, 1)
-        _input_backward(layer, gradients, inputs, d_inputs, of_row, start, task)
+        _input_backward(work, inputs, d_inputs, of_row, start)
         if row:
-            _above_backward(layer, gradients, states[before], d_states, of_row, task)
+            _above_backward(work, states[before], d_states, of_row)
 
 
 @cfunc(TASK, cache=True)
 def forward(task: int, integers: Any) -> None:
     """Compute `hidden`, `out` and, if wanted, `skips_out` and `saved` of a block of images."""
-    layer = unpack(integers)
+    layer = read_layer(integers)
     for image in range(task * layer.block, min(layer.images, (task + 1) * layer.block)):
         _forward(layer, image)
 
@@ -158,6 +160,7 @@ def forward(task: int, integers: Any) -> None:
 @cfunc(TASK, cache=True)
 def backward(task: int, integers: Any) -> None:
     """Compute `d_x` of a block of images, and add to `d_context`, `d_bias` and the task's gradients of the weights."""
-    layer, gradients = unpack(integers), unpack_gradients(integers)
+    work = read_backward(integers, task)
+    layer = work.layer
     for image in range(task * layer.block, min(layer.images, (task + 1) * layer.block)):
-        _backward(layer, gradients, image, task)
+        _backward(work, image)

@@ -11,9 +11,9 @@ from typing import Any
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from pixelrnn.config.names import STATE
 from pixelrnn.errors import RunError
 from pixelrnn.runs.files import read_tensors, write_tensors
-from pixelrnn.runs.names import STATE
 
 __all__ = ["Counters", "load_state", "save_state"]
 

@@ -9,15 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from pixelrnn.config import TrainConfig
+from pixelrnn.config.names import CONFIG, MODEL
 from pixelrnn.data.images import Data
 from pixelrnn.errors import ConfigError, RunError, RunExistsError
 from pixelrnn.model.base import AbstractImageModel
-from pixelrnn.runs.files import TEMPORARY, describe, held, read_json, temporary_name, write_json, write_tensors
-from pixelrnn.runs.names import CONFIG, MODEL
+from pixelrnn.runs.files import TEMPORARY, held, temporary_name, write_json, write_tensors
+from pixelrnn.runs.run import Run, describe
 from pixelrnn.train import optimiser as rules
 from pixelrnn.train.checkpoint import Counters, save_state
 
-__all__ = ["RunFolder"]
+__all__ = ["RunFolder", "description"]
+
+
+def description(model: AbstractImageModel, data: Data, config: TrainConfig) -> dict[str, Any]:
+    """The content of the `config.json` of a training."""
+    configs = describe(data.source, model=model.config, data=data.config, train=config)
+    return {**configs, "images": data.counts, "labels": list(data.label_names)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,12 +61,11 @@ class RunFolder:
             yield
 
     def _describe(self) -> dict[str, Any]:
-        configs = describe(self.data.source, model=self.model.config, data=self.data.config, train=self.config)
-        return {**configs, "images": self.data.counts, "labels": list(self.data.label_names)}
+        return description(self.model, self.data, self.config)
 
     def _record(self) -> None:
         """Note a new budget; refuse other images than those that the run was begun with."""
-        before, now = read_json(self.path / CONFIG), self._describe()
+        before, now = Run.open(self.path).recorded, self._describe()
         for what in ("images", "labels"):
             if before.get(what, now[what]) != now[what]:
                 raise RunError(

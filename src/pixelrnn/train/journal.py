@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from pixelrnn import plots
-from pixelrnn.runs.files import read_metrics, write_text
-from pixelrnn.runs.names import METRICS
+from pixelrnn.config.names import METRICS
+from pixelrnn.runs.files import write_text
+from pixelrnn.runs.run import read_metrics
 
 __all__ = ["Journal"]
 

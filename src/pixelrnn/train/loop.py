@@ -7,7 +7,6 @@ dropped if dropout is wanted. It prints nothing: a callback is told every step.
 
 import contextlib
 import copy
-import dataclasses
 import functools
 import math
 import time
@@ -21,43 +20,26 @@ from torch import Tensor
 
 from pixelrnn import plots
 from pixelrnn.config import TrainConfig
+from pixelrnn.config.names import MODEL
 from pixelrnn.data.images import Data, Examples
 from pixelrnn.errors import ConfigError, RunError
 from pixelrnn.model.base import AbstractImageModel
+from pixelrnn.model.loading import load_model
 from pixelrnn.progress import Callback, Reporter
 from pixelrnn.runs.files import read_tensors, write_tensors
-from pixelrnn.runs.names import MODEL
+from pixelrnn.runs.run import Run
+from pixelrnn.scan.pool import Pool
 from pixelrnn.train import distributed, networks
 from pixelrnn.train import optimiser as rules
 from pixelrnn.train.checkpoint import Counters, load_state, save_state
 from pixelrnn.train.evaluation import evaluate
-from pixelrnn.train.folder import RunFolder
+from pixelrnn.train.folder import RunFolder, description
 from pixelrnn.train.journal import Journal
 from pixelrnn.train.start import check, take_weights
 
-__all__ = ["DEFAULT_MINUTES", "Run", "fit"]
+__all__ = ["fit"]
 
-DEFAULT_MINUTES = 20.0
 LINES_PER_EVALUATION = 10
-
-
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """What came of a training.
-
-    Attributes:
-        folder: Where it was written, if it was.
-        metrics: The journal.
-        step: Optimiser steps made.
-        is_finished: False if the callback stopped it before the budget was used.
-        best: Lowest validation loss, nats per image.
-    """
-
-    folder: Path | None
-    metrics: list[dict[str, Any]] = dataclasses.field(repr=False)
-    step: int
-    is_finished: bool
-    best: float
 
 
 def fit(
@@ -102,14 +84,15 @@ def fit(
     if resume and folder is None:
         raise ConfigError("resume is set, but no folder is given")
     if config.start_from is not None and not resume:
-        take_weights(model, config.start_from)
+        take_weights(model, load_model(config.start_from), config.start_from)
     with contextlib.ExitStack() as stack:
         if folder is not None:
             run = RunFolder(folder, model, data, config)
             distributed.on_first(lambda: stack.enter_context(run.opened(resume=resume)))
         training = _Training(model, data, config, folder, cuda_graph=cuda_graph)
         is_finished = training.run(Reporter(callback))
-    return Run(folder, training.journal.lines, training.at.step, is_finished, training.at.best)
+    at, lines = training.at, training.journal.lines
+    return Run(folder, lines, at.step, is_finished, at.best, description(model, data, config))
 
 
 class _Training:
@@ -127,6 +110,7 @@ class _Training:
         self.valid = data.valid.spaced(config.valid_images)
         self.journal = Journal(self.writable, step=self.at.step, tensorboard=config.tensorboard)
         self.norm = torch.zeros(())  # of the gradient last computed
+        self.pool = Pool()
         self.is_unsaved = False  # though it was validated
         self.begun, self.earlier, self.saved = time.perf_counter(), self.at.seconds, time.perf_counter()
 
@@ -173,11 +157,7 @@ class _Training:
 
     def _fraction(self, ahead: float = 0.0) -> float:
         """Share of the budget that is used, or will be some steps ahead if it is counted in steps."""
-        config, images = self.config, len(self.data.train)
-        if config.steps is not None or config.epochs is not None:
-            total = config.steps or max(1, math.ceil((config.epochs or 0) * images / config.batch))
-            return min(1.0, (self.at.step + ahead) / total)
-        return min(1.0, self.at.seconds / (60 * (config.minutes or DEFAULT_MINUTES)))
+        return self.config.used(self.at.step + ahead, self.at.seconds, len(self.data.train))
 
     def _any(self, wish: bool) -> bool:
         """Whether any process has the wish: they leave the loop together, or the rest would wait for ever."""
@@ -193,8 +173,9 @@ class _Training:
         loss = torch.zeros((), device=self.model.device)
         with self._seeded():
             for part in self._parts():
-                nats = self._nats(part.to(self.model.device)) / (self.config.batch * self.data.dims)
-                nats.backward()  # type: ignore[no-untyped-call]
+                with self.pool:
+                    nats = self._nats(part.to(self.model.device)) / (self.config.batch * self.data.dims)
+                    nats.backward()  # type: ignore[no-untyped-call]
                 loss += nats.detach()
                 del nats  # and with it what its gradient needed, before the next part needs as much
         for parameter in self.model.parameters():

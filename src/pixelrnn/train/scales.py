@@ -6,16 +6,19 @@ import math
 from pathlib import Path
 
 from pixelrnn.config import TrainConfig
+from pixelrnn.config.names import MODEL
+from pixelrnn.config.train import DEFAULT_MINUTES
 from pixelrnn.data.images import Data
 from pixelrnn.errors import ConfigError
+from pixelrnn.model.loading import load_model
 from pixelrnn.model.multiscale import MultiScaleModel
 from pixelrnn.progress import Callback, Reporter
 from pixelrnn.runs.files import read_tensors, write_tensors
-from pixelrnn.runs.names import MODEL
+from pixelrnn.runs.run import Run
 from pixelrnn.train import distributed, networks
-from pixelrnn.train.folder import RunFolder
+from pixelrnn.train.folder import RunFolder, description
 from pixelrnn.train.journal import Journal
-from pixelrnn.train.loop import DEFAULT_MINUTES, Run, fit
+from pixelrnn.train.loop import fit
 from pixelrnn.train.start import check, take_weights
 
 __all__ = ["fit_scales"]
@@ -60,7 +63,7 @@ def fit_scales(
     networks.check(model, config, cuda_graph=cuda_graph)
     model.require_size((data.shape[1], data.shape[2]))
     if config.start_from is not None and not resume:
-        take_weights(model, config.start_from)
+        take_weights(model, load_model(config.start_from), config.start_from)
     runs: list[Run] = []
     report = Reporter(callback)
     with contextlib.ExitStack() as stack:
@@ -93,7 +96,7 @@ def fit_scales(
             journal = Journal(folder if distributed.rank() == 0 else None, step=-1, tensorboard=False)
             reached = {name: runs[-1].metrics[-1][name] for name in ("step", "images", "seconds")}
             journal.add({**reached, "valid_nats": best, "valid_bits_per_dim": best / data.dims / math.log(2)})
-    return Run(folder, runs[-1].metrics, runs[-1].step, is_finished, best)
+    return Run(folder, runs[-1].metrics, runs[-1].step, is_finished, best, description(model, data, config))
 
 
 def _share(config: TrainConfig, share: float) -> TrainConfig:

@@ -7,7 +7,6 @@ from pixelrnn.data.images import Data
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.model.base import AbstractImageModel
 from pixelrnn.model.condition import to_planes
-from pixelrnn.model.loading import load_model
 
 __all__ = ["check", "take_weights"]
 
@@ -66,14 +65,12 @@ def _relation(shape: tuple[int, int, int], context: tuple[int, int, int] | None)
     return None if context is None else (context[0], shape[1] / context[1], shape[2] / context[2])
 
 
-def take_weights(model: AbstractImageModel, start_from: str) -> None:
-    """Give a model the weights of another: of a run or model folder, a shipped one, or one of the hub.
+def take_weights(model: AbstractImageModel, other: AbstractImageModel, start_from: str) -> None:
+    """Give a model the weights of another, which the messages call by the name that it was loaded by.
 
     Raises:
-        RunError: If there is no such model.
         ConfigError: If it differs in more than the size of its images and the share of labels withheld.
     """
-    other = load_model(start_from)
     mine, its = model.config, other.config
     for name in (field.name for field in dataclasses.fields(ModelConfig) if field.name not in OWN):
         if getattr(mine, name) != getattr(its, name):

@@ -12,7 +12,7 @@ from pixelrnn.kernels.vectors import LANES, padded
 from pixelrnn.outputs.decide import Distribution
 from pixelrnn.walk.engine import Gathering, advance, gather, tabulate
 from pixelrnn.walk.program import Array, Program
-from pixelrnn.walk.protocol import Answer, Batch, Schedule, require_fitting
+from pixelrnn.walk.protocol import Answer, Batch, Schedule, Taken, require_fitting
 from pixelrnn.walk.state import Code, Images, Job
 
 __all__ = ["Face", "lower"]
@@ -46,7 +46,9 @@ class Face:
         if batch.condition.support is not None:
             raise ValueError("a support is given to a network that takes none")
         context = None if program.context < 0 else program.context_shape
-        require_fitting(batch, self.distribution, program.classes, context)
+        require_fitting(
+            batch, Taken(self.distribution.levels, self.distribution.output.parameters, program.classes, context)
+        )
 
     def schedule(self, *, must_stop: bool) -> Schedule:
         """Steps are sub-pixels."""

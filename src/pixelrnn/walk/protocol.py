@@ -13,9 +13,8 @@ import numpy as np
 
 from pixelrnn.colours.support import Trie
 from pixelrnn.condition import Condition
-from pixelrnn.outputs.decide import Distribution
 
-__all__ = ["AbstractFace", "Answer", "Array", "Batch", "Schedule", "require_array", "require_fitting"]
+__all__ = ["AbstractFace", "Answer", "Array", "Batch", "Schedule", "Taken", "require_array", "require_fitting"]
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
@@ -78,10 +77,24 @@ class Batch:
         )
 
 
+class Taken(NamedTuple):
+    """What a face takes.
+
+    Attributes:
+        levels: Number of values of a sub-pixel; 0 for continuous data.
+        parameters: Of a sub-pixel's distribution.
+        classes: Labels that the network knows.
+        context: Shape of a context, if the network has one.
+    """
+
+    levels: int
+    parameters: int
+    classes: int
+    context: tuple[int, ...] | None
+
+
 class AbstractFace(Protocol):
     """The raster face of a network, for images of one size."""
-
-    distribution: Distribution
 
     def require(self, batch: Batch) -> None:
         """Refuse a batch that does not fit: compiled code trusts its addresses. Raises `ValueError`."""
@@ -118,18 +131,16 @@ def require_array(name: str, array: Array | None, shape: tuple[int, ...], dtype:
         raise ValueError(f"{name} is {array.dtype} {array.shape}; contiguous {np.dtype(dtype)} {shape} is needed")
 
 
-def require_fitting(batch: Batch, distribution: Distribution, classes: int, context: tuple[int, ...] | None) -> None:
-    """Refuse what does not fit a network of so many labels and a context of a shape: `ValueError`."""
-    values, given, levels = batch.values, batch.condition, distribution.levels
+def require_fitting(batch: Batch, taken: Taken) -> None:
+    """Refuse what a face does not take: `ValueError`."""
+    values, given, (levels, parameters, classes, context) = batch.values, batch.condition, taken
     images, channels, rows, columns = values.shape
     require_array("values", values, values.shape, np.float32)
     require_array("label", given.label, (images,), np.int64)
     require_array("context", given.context, (images, *(context or ())), np.float32)
     require_array("is_known", batch.is_known, values.shape, np.uint8)
     require_array("log_prob", batch.log_prob, values.shape, np.float32)
-    require_array(
-        "parameters", batch.parameters, (images, channels, distribution.output.parameters, rows, columns), np.float32
-    )
+    require_array("parameters", batch.parameters, (images, channels, parameters, rows, columns), np.float32)
     require_array("uniform", batch.uniform, (images, rows, columns, channels), np.float64)
     is_all_known = batch.is_known is not None and bool(batch.is_known.all())
     if batch.uniform is None and not is_all_known:

@@ -17,7 +17,7 @@ from numba import cfunc
 from torch import Tensor, nn
 
 from pixelrnn.condition import Condition
-from pixelrnn.config import ModelConfig
+from pixelrnn.config.model import ModelConfig
 from pixelrnn.errors import ConfigError
 from pixelrnn.kernels import threads
 from pixelrnn.kernels.record import Float32, Float64, Record, reader
@@ -27,7 +27,7 @@ from pixelrnn.outputs import AbstractOutput, Softmax
 from pixelrnn.outputs.decide import Distribution, decide, weigh
 from pixelrnn.outputs.quantise import write_pmf
 from pixelrnn.outputs.workspace import Output, make_workspace
-from pixelrnn.walk.protocol import Answer, Array, Batch, Schedule, require_fitting
+from pixelrnn.walk.protocol import Answer, Array, Batch, Schedule, Taken, require_fitting
 
 __all__ = ["Face", "Rerun"]
 
@@ -166,7 +166,7 @@ class Face:
         if batch.condition.support is not None or batch.parameters is not None:
             raise ValueError("a support is given, or parameters are wanted, of a network that has no lowering")
         context = None if batch.condition.context is None else batch.condition.context.shape[1:]
-        require_fitting(batch, self._twin, config.classes, context)
+        require_fitting(batch, Taken(self._twin.levels, self._twin.output.parameters, config.classes, context))
 
     def schedule(self, *, must_stop: bool) -> Schedule:
         """Steps are sub-pixels."""

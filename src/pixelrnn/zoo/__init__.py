@@ -8,8 +8,8 @@ import dataclasses
 import json
 from pathlib import Path
 
-from pixelrnn.runs import hub
-from pixelrnn.runs.names import CONFIG, MODEL
+from pixelrnn.config.names import CONFIG, MODEL
+from pixelrnn.zoo import hub
 
 __all__ = ["Card", "card", "find", "is_shipped", "names", "size"]
 

@@ -14,10 +14,11 @@ import torch
 from PIL import Image
 
 from pixelrnn import ModelConfig, build_model
-from pixelrnn.archive.compress import compress
+from pixelrnn.archive.compress import PackedModel, compress
 from pixelrnn.archive.pictures import grid
 from pixelrnn.codec.weights import pack_model, unpack_model
 from pixelrnn.colours.planes import from_planes
+from pixelrnn.config import Writing
 
 KINDS = {
     "bits": {"architecture": "diagonal-bilstm", "shape": (1, 8, 8), "levels": 2},
@@ -66,7 +67,13 @@ def main(folder: Path) -> None:
         packed = pack_model(model, 8)
         with tempfile.TemporaryDirectory() as source:
             pictures(Path(source), fields["levels"], name)
-            compress(unpack_model(packed), source, folder / f"{name}.pxr", packed_model=packed, overwrite=True)
+            compress(
+                unpack_model(packed),
+                source,
+                folder / f"{name}.pxr",
+                packed=PackedModel(packed),
+                writing=Writing(overwrite=True),
+            )
 
 
 if __name__ == "__main__":

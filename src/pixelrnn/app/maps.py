@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pixelrnn.cli.page import write_page
+from pixelrnn.app.page import write_page
 
 if TYPE_CHECKING:
     from pixelrnn.data import ImageSet

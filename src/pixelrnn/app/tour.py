@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pixelrnn.cli.page import write_page
+from pixelrnn.app.page import write_page
 from pixelrnn.progress import Reporter
 
 if TYPE_CHECKING:

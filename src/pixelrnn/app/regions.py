@@ -23,8 +23,8 @@ class Region:
     numbers: tuple[int, ...]
 
     @classmethod
-    def parse(cls, text: str, option: str) -> "Region":
-        """Read a region.
+    def parse(cls, text: str, field: str) -> "Region":
+        """Read a region, which the messages call by the name of the field that it is of.
 
         Raises:
             ConfigError: If it is none.
@@ -34,10 +34,10 @@ class Region:
         if match := re.fullmatch(r"box:(\d+),(\d+),(\d+),(\d+)", text):
             numbers = tuple(map(int, match.groups()))
             if min(numbers[2:]) < 1:
-                raise ConfigError(f"{option} is {text!r}; height and width of a box are at least 1")
+                raise ConfigError(f"`{field}` is {text!r}; height and width of a box are at least 1")
             return cls(text, None, numbers)
         raise ConfigError(
-            f"{option} is {text!r}; {', '.join(SIDES)} (each with :PIXELS) or box:TOP,LEFT,HEIGHT,WIDTH are allowed"
+            f"`{field}` is {text!r}; {', '.join(SIDES)} (each with :PIXELS) or box:TOP,LEFT,HEIGHT,WIDTH are allowed"
         )
 
     def mask(self, height: int, width: int) -> "Tensor":

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pixelrnn import DataConfig, ImageModel, RunError, load_data, load_model, zoo
-from pixelrnn.runs.files import read_config
+from pixelrnn.runs.run import Run
 from pixelrnn.train import evaluate
 from tests.cli.test_cli import run
 from tests.conftest import DATA
@@ -45,7 +45,7 @@ def test_a_card_says_everything(name):
 def test_the_figure_is_true(name, source, count):
     """On some of the test images, evenly spread: their mean lies within four standard errors of that of all."""
     said = float(re.search(r"([0-9.]+) bits/dim", zoo.card(name).figure)[1])
-    data = load_data(DATA / source, read_config(zoo.find(name), DataConfig))
+    data = load_data(DATA / source, Run.open(zoo.find(name)).config(DataConfig))
     result = evaluate(load_model(name), data.test.spaced(count))
     error = result.standard_error * result.bits_per_dim / result.nats
     assert error < 0.1 * said
@@ -75,7 +75,7 @@ def test_what_is_known_of_one_is_told(capsys):
     card = zoo.card("mnist-pixelcnn")
     assert all(word in said for word in ("pixelcnn, 24 layers", card.figure, card.licence, card.command))
     assert run("evaluate", "mnist-pixelcnn") == 2
-    assert "mnist-pixelcnn names no source of images; give one after it" in capsys.readouterr().err
+    assert "mnist-pixelcnn names no source of images; give one: a folder or a file of images" in capsys.readouterr().err
 
 
 def test_an_unknown_name_is_told_what_there_is(capsys):

@@ -236,7 +236,7 @@ def test_a_model_without_a_run_is_pushed(monkeypatch):
         pushed.update({path.name: path.read_text("utf-8", "replace") for path in folder.iterdir()}, private=private)
         return "address"
 
-    monkeypatch.setattr("pixelrnn.runs.hub.upload", upload)
+    monkeypatch.setattr("pixelrnn.zoo.hub.upload", upload)
     model = ImageModel(ModelConfig(shape=(1, 4, 4), levels=2, layers=1, hidden=4), seed=0)
     assert model.push_to_hub("me/small", private=True) == "address"
     assert pushed["private"] is True
@@ -245,7 +245,7 @@ def test_a_model_without_a_run_is_pushed(monkeypatch):
 
 
 def test_scales_trained_one_after_the_other(tmp_path, monkeypatch):
-    monkeypatch.setattr("pixelrnn.runs.hub.upload", lambda folder, name, *, private: "address")
+    monkeypatch.setattr("pixelrnn.zoo.hub.upload", lambda folder, name, *, private: "address")
     data = load_data("digits", labels=True)
     config = ModelConfig(**data.model_fields, architecture="pixelcnn", layers=1, hidden=4, scales=2)
     train = TrainConfig(steps=2, batch=4, evaluations=1, valid_images=20, samples=0, separately=True)

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
+from pixelrnn.config.names import CONFIG, MODEL
 from pixelrnn.errors import RunError
-from pixelrnn.runs.names import CONFIG, MODEL
 
 __all__ = ["PREFIX", "card_head", "fetch", "is_there", "name_of", "require_name", "split", "upload"]
 

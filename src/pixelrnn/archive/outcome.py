@@ -1,0 +1,85 @@
+"""What became of files that were compressed."""
+
+import dataclasses
+from collections.abc import Sequence
+
+from pixelrnn.archive.files import Listing
+from pixelrnn.archive.ingest import Entry, Ingest
+from pixelrnn.codec.container import Index, Kind
+from pixelrnn.codec.encoder import Encoded
+
+__all__ = ["Compressed", "outcome_of", "restored_pictures"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Compressed:
+    """What became of a folder.
+
+    Attributes:
+        files: How many there are.
+        coded: How many of them the model codes.
+        same: How many are equal to another one.
+        kept: For each reason not to have a file coded, the names of those files.
+        links: How many are symbolic links, whose content was taken.
+        skipped: What was not taken, each with the reason.
+        renamed: Names of files, with those under which they will be restored if these differ: they end in .png.
+        lost: For each kind of metadata that will not be restored, the names of those files.
+        original: Bytes of all files.
+        pixels: Bytes of all pixels of the coded pictures: one for each sub-pixel.
+        coded_original: Bytes of the files of the coded pictures.
+        coded_bits: Bits of the coded pictures by the model.
+        weights: Bytes of the model in the archive; 0 if it holds none.
+        size: Bytes of the archive.
+    """
+
+    files: int
+    coded: int
+    same: int
+    kept: dict[str, tuple[str, ...]]
+    links: int
+    skipped: tuple[str, ...]
+    renamed: dict[str, str]
+    lost: dict[str, tuple[str, ...]]
+    original: int
+    pixels: int
+    coded_original: int
+    coded_bits: float
+    weights: int
+    size: int
+
+
+def outcome_of(listing: Listing, ingest: Ingest, encoded: Encoded, index: Index, weights: int, size: int) -> Compressed:
+    """What became of the files of a listing, with so many bytes of weights in an archive of a size."""
+    entries, coded = ingest.entries, index.coded
+    kept: dict[str, list[str]] = {}
+    lost: dict[str, list[str]] = {}
+    for entry in entries:
+        if entry.reason:
+            kept.setdefault(entry.reason, []).append(entry.file.name)
+    for number in sorted(restored_pictures(entries)):
+        for what in entries[number].lost:
+            lost.setdefault(what, []).append(entries[number].file.name)
+    channels = 0 if ingest.codec is None else ingest.codec.coder.model.config.shape[0]
+    names = [(entry.file.name, member.name) for entry, member in zip(entries, index.members, strict=True)]
+    return Compressed(
+        files=len(entries),
+        coded=len(coded),
+        same=sum(entry.kind == Kind.SAME for entry in entries),
+        kept={reason: tuple(names) for reason, names in kept.items()},
+        links=listing.links,
+        skipped=(*listing.skipped, *ingest.skipped),
+        renamed={before: after for before, after in names if before != after},
+        lost={what: tuple(names) for what, names in lost.items()},
+        original=sum(entry.file.size for entry in entries),
+        pixels=channels * sum(index.members[number].height * index.members[number].width for number in coded),
+        coded_original=sum(entries[number].file.size for number in coded),
+        coded_bits=sum(encoded.bits[number] for number in coded),
+        weights=weights,
+        size=size,
+    )
+
+
+def restored_pictures(entries: Sequence[Entry]) -> set[int]:
+    """Numbers of the files that come back as pictures, and not as the bytes that they were."""
+    firsts = [entry if entry.same_as < 0 else entries[entry.same_as] for entry in entries]
+    return {number for number, first in enumerate(firsts) if first.coded or first.kind == Kind.IMAGE}
