@@ -1,12 +1,9 @@
 """Shared by all tests: what models are tried, in float64 so that tolerances mean something."""
 
-import hashlib
 import itertools
 import os
 import runpy
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -60,41 +57,6 @@ def _seeded() -> None:
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIXELRNN_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
-
-
-PROCESSORS = {
-    "generic": {"NUMBA_CPU_NAME": "generic"},
-    "no vector features": {
-        "NUMBA_CPU_NAME": "generic",
-        "NUMBA_CPU_FEATURES": "-sse3,-avx,-avx2,-fma,-avx512f",
-    },
-    "AVX2 and FMA": {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2,+fma"},
-    "less optimised": {"NUMBA_OPT": "1"},
-}
-
-
-def said_by(script: str, *arguments: object, **environment: str) -> str:
-    """What a script says in a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-c", script, *map(str, arguments)],
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-
-
-@pytest.fixture(scope="session")
-def compiled_for(tmp_path_factory: pytest.TempPathFactory):
-    """Settings of Numba as an environment, with a cache of their own that all tests share."""
-
-    def environment(**settings: str) -> dict[str, str]:
-        if not settings:
-            return {}
-        name = hashlib.sha256(repr(sorted(settings.items())).encode()).hexdigest()[:12]
-        return {**settings, "NUMBA_CACHE_DIR": str(tmp_path_factory.getbasetemp() / "numba" / name)}
-
-    return environment
 
 
 def build(seed: int = 0, **fields) -> AbstractImageModel:

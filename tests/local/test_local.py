@@ -1,7 +1,5 @@
 """The front of a local network: the numbers of the parallel face, in any order, on every processor."""
 
-import os
-
 import numpy as np
 import pytest
 import torch
@@ -11,7 +9,6 @@ from pixelrnn.codec.fingerprint import fingerprint
 from pixelrnn.codec.weights import pack_model, unpack_model
 from pixelrnn.local.program import LocalProgram
 from pixelrnn.walk.walk import Stops
-from tests.conftest import PROCESSORS, said_by
 from tests.faces import face_of, run_walk
 from tests.walk.test_walk import build, draw, follow, random_images
 
@@ -142,70 +139,3 @@ def test_a_packed_model_is_the_same_model(bits):
     assert fingerprint(unpack_model(pack_model(kept, bits))) == fingerprint(kept)
     x = random_images(model, 3, (9, 8))
     torch.testing.assert_close(kept.bits_per_dim(x), model.bits_per_dim(x), rtol=0.1, atol=0)
-
-
-SCRIPT = """
-import hashlib, sys
-import numpy as np, torch
-from pixelrnn import ModelConfig, ImageModel, Support
-from pixelrnn.codec.palettes import pack_palettes
-from pixelrnn.colours.support import build_trie
-from tests.faces import ask, face_of, run_walk
-
-torch.set_num_threads(int(sys.argv[1]))
-digest = hashlib.sha256()
-for grid, copies, levels, adaptive in ((1, 0, 256, True), (2, 5, 17, False), (8, 8, 256, True)):
-    config = ModelConfig(
-        architecture="local", shape=(3, 9, 13), levels=levels, layers=2, hidden=17, mixtures=3, grid=grid,
-        copies=copies, adaptive=adaptive,
-    )
-    model = ImageModel(config, seed=0)
-    generator = np.random.default_rng(1)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.copy_(torch.from_numpy(generator.uniform(-0.3, 0.3, parameter.shape)))
-    face = face_of(model, (9, 13))
-    uniform = generator.random((21, 9, 13, 3))
-    values, nats = np.zeros((21, 3, 9, 13), np.float32), np.zeros((21, 3, 9, 13), np.float32)
-    run_walk(
-        face, values, uniform=lambda images: uniform[images.start : images.stop], log_prob=nats,
-        batch=int(sys.argv[2]),
-    )
-    digest.update(values.tobytes())
-    digest.update(nats.tobytes())
-
-    def answer(known, pmf, images):
-        digest.update(pmf.tobytes())
-        return known
-
-    ask(face, values[:5].copy(), answer)
-    # Within supports of few levels, which change nothing of the third image.
-    values = np.floor(values / 5) % 4
-    supports = [None if image == 2 else Support.of(values[image].astype(int)) for image in range(21)]
-    trie = build_trie(supports)
-    run_walk(
-        face, values.copy(), support=trie, is_known=np.ones(values.shape, np.uint8), log_prob=nats,
-        batch=int(sys.argv[2]),
-    )
-    digest.update(nats.tobytes())
-    ask(face, values[:5].copy(), answer, support=trie.of(np.arange(5)))
-digest.update(pack_palettes([support.colours for support in supports if support is not None]))
-print(digest.hexdigest())
-"""
-
-
-@pytest.fixture(scope="module")
-def native():
-    return said_by(SCRIPT, 1, 64)
-
-
-@pytest.mark.parametrize("environment", PROCESSORS.values(), ids=PROCESSORS)
-def test_processors(native, environment, compiled_for):
-    if os.uname().machine != "x86_64" and "haswell" in environment.values():
-        pytest.skip("processors of another kind have no AVX2")
-    assert said_by(SCRIPT, 1, 64, **compiled_for(**environment)) == native
-
-
-@pytest.mark.parametrize(("threads", "batch"), [(2, 64), (1, 5), (3, 1)])
-def test_threads_and_batches(native, threads, batch):
-    assert said_by(SCRIPT, threads, batch) == native

@@ -1,6 +1,6 @@
 """How the archives beside this file were made, once: they must decode to the same pictures for ever.
 
-    python tests/codec/golden/make.py
+    python -m tests.archive.golden.make
 
 writes them again; a new version of the format gets new files, beside these.
 """
