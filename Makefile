@@ -3,14 +3,24 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?=
+QUICK := tests/truths tests/test_house.py tests/test_masks.py tests/test_config.py tests/model/test_model.py \
+	tests/model/test_conditions.py tests/codec tests/walk/test_quantise.py tests/kernels tests/colours
 
-.PHONY: demo test install lint clean
+.PHONY: demo test quick packaging install lint clean
 
 demo: install
 	$(BIN)/pixelrnn demo $(DEMO)
 
 test: install lint
 	$(BIN)/pytest --numprocesses auto --dist loadfile
+
+# What one runs while editing: the contracts, the house, and what every change may break.
+quick: install lint
+	$(BIN)/pytest --numprocesses auto --dist loadfile --durations=0 --durations-min=5 $(QUICK)
+
+# The wheel in environments of its own: bare, with the oldest dependencies, under newer Pythons.
+packaging: install
+	$(BIN)/pytest -m packaging tests/packaging
 
 lint: install
 	$(BIN)/ruff check src tests examples benchmarks conftest.py

@@ -13,6 +13,7 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
+from pixelrnn.kernels.names import named
 from pixelrnn.kernels.vectors import LANES, Address, splatted, vector_at
 
 __all__ = ["Matrix", "product", "strict_product"]
@@ -85,7 +86,6 @@ def _build(*, is_fused: bool) -> Any:
     shapes = ((8, 1), (4, 2), (4, 1), (1, 4), (1, 1))
     tile_8x1, tile_4x2, tile_4x1, tile_1x4, tile_1x1 = (_tile(*shape, is_fused=is_fused) for shape in shapes)
 
-    @njit(nogil=True)
     def product(start: Matrix, c: Matrix, a: Matrix, b: Matrix, rows: int, columns: int, depth: int) -> None:
         """C = start + A B, with at least one row and a depth of at least 1.
 
@@ -117,7 +117,7 @@ def _build(*, is_fused: bool) -> Any:
             for n in range(fours, columns, LANES):
                 tile_1x1(matrices, last, n, depth)
 
-    return product
+    return njit(nogil=True)(named(product, "product" if is_fused else "strict_product"))
 
 
 product = _build(is_fused=True)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from pixelrnn.config.sampling import Sampling
+from pixelrnn.kernels.names import named
 from pixelrnn.kernels.record import Record
 from pixelrnn.kernels.vectors import LANES, Address, view
 from pixelrnn.outputs import bernoulli, continuous, logistic, softmax
@@ -65,24 +66,23 @@ class Distribution:
         )
 
 
-def _by_kind(functions: list[Callable[..., None]], kind: int = 0) -> Callable[..., None]:
+def _by_kind(what: str, kind: int = 0) -> Callable[..., None]:
     """The function of an output's kind, of those of all outputs."""
-    function = functions[kind]
-    if kind + 1 == len(functions):
-        return function
-    others = _by_kind(functions, kind + 1)
+    function = getattr(list(KERNELS.values())[kind], what)
+    if kind + 1 == len(KERNELS):
+        return function  # type: ignore[no-any-return]
+    others = _by_kind(what, kind + 1)
 
-    @compiled
     def chosen(output: Output, parameters: Address, workspace: Workspace, temperature: float) -> None:
         if output.kind == kind:
             function(output, parameters, workspace, temperature)
         else:
             others(output, parameters, workspace, temperature)
 
-    return chosen  # type: ignore[no-any-return]
+    return compiled(named(chosen, f"{what}_{kind}"))  # type: ignore[no-any-return]
 
 
-weigh, _log_prob, _refine = (_by_kind(list(functions)) for functions in zip(*KERNELS.values(), strict=True))
+weigh, _log_prob, _refine = map(_by_kind, Kernel._fields)
 
 
 @compiled
