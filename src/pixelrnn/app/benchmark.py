@@ -194,8 +194,8 @@ def _likelihood(model: ImageModel, x: torch.Tensor) -> Callable[[], torch.Tensor
 
 
 def _coding(model: ImageModel, x: torch.Tensor, runs: int) -> tuple[float | None, float | None]:
-    """Seconds to compress images, and to restore them."""
-    if not model.config.levels:
+    """Seconds to compress images, and to restore them; None where archives cannot be."""
+    if not model.config.levels or not model.has_walk:
         return None, None
     codec = Codec(model)
     content = codec.encode(x, verify=False)
