@@ -195,6 +195,8 @@ def _define(symbol: Any, instruction: Callable[[Any, Any, Any], Any]) -> None:
     def implementation(a: Any, b: Any) -> Any:
         return function(a, b)
 
+    implementation.__qualname__ = f"vector_{symbol.__name__}"  # a name of its own: see `names.named`
+
     @overload(symbol)
     def typed(a: Any, b: Any) -> Any:
         return implementation if a == VECTOR and b == VECTOR else None
