@@ -22,6 +22,7 @@ from numba import njit
 
 from pixelrnn.errors import ArchiveError
 from pixelrnn.kernels import scalars
+from pixelrnn.kernels.record import Byte, Float64, Int64, Record, reader
 from pixelrnn.kernels.vectors import view
 
 __all__ = ["BITS_OF_A_VALUE", "least_bytes", "pack_palettes", "unpack_palettes"]
@@ -44,21 +45,40 @@ _FAMILY = constriction.stream.model.Bernoulli(perfect=False)
 
 
 class _Machine(NamedTuple):
-    """Sizes, and addresses as integers."""
+    """The record of a machine.
+
+    Attributes:
+        pictures: How many there are.
+        channels: Of a colour.
+        entries: Of a table, a power of 2.
+        counts: `(pictures)`: colours of each.
+        values: `(colours, channels)`: what is coded, as far as it is known.
+        at: Where it stands; see below.
+        chances: `(CONTEXTS, entries)`.
+        times: `(CONTEXTS, entries)`.
+        weights: `(channels, BITS, CONTEXTS)`.
+        bases: `(CONTEXTS)`: what a value's context is.
+        found: `(CONTEXTS)`: entries of the bit.
+        strengths: `(CONTEXTS)`: what each says of the bit.
+        chance: Of the bit.
+    """
 
     pictures: int
     channels: int
-    entries: int  # of a table, a power of 2
-    counts: int  # int64 (pictures): colours of each
-    values: int  # int64 (colours, channels): what is coded, as far as it is known
-    at: int  # int64: where it stands; see below
-    chances: int  # float64 (CONTEXTS, entries)
-    times: int  # uint8 (CONTEXTS, entries)
-    weights: int  # float64 (channels, BITS, CONTEXTS)
-    bases: int  # int64 (CONTEXTS): what a value's context is
-    found: int  # int64 (CONTEXTS): entries of the bit
-    strengths: int  # float64 (CONTEXTS): what each says of it
-    chance: int  # float64: of the bit
+    entries: int
+    counts: Int64
+    values: Int64
+    at: Int64
+    chances: Float64
+    times: Byte
+    weights: Float64
+    bases: Int64
+    found: Int64
+    strengths: Float64
+    chance: Float64
+
+
+_read = reader(_Machine)
 
 
 # What `at` holds: picture, colour in it, colour of all, channel, bit, and the beginning of the value behind a 1.
@@ -83,7 +103,8 @@ def pack_palettes(palettes: Sequence[Array]) -> bytes:
     counts = np.array([len(palette) for palette in palettes], np.int64)
     values = np.ascontiguousarray(np.concatenate(palettes), np.int64)
     bits, chances = np.empty((2, values.size * BITS))
-    _predict_all(_machine(counts, values)[0], bits, chances)
+    machine = _machine(counts, values)
+    _predict_all(machine.integers, bits, chances)
     encoder = constriction.stream.queue.RangeEncoder()
     encoder.encode(bits.astype(np.int32), _FAMILY, chances)
     content: bytes = encoder.get_compressed().astype(WORD).tobytes()
@@ -106,46 +127,37 @@ def unpack_palettes(content: bytes, counts: Sequence[int], channels: int, first:
         raise ArchiveError(f"{len(content)} bytes cannot hold the colours of {len(counts)} pictures")
     decoder = constriction.stream.queue.RangeDecoder(np.frombuffer(content, WORD).astype(np.uint32))
     values = np.zeros((sum(counts), channels), np.int64)  # of all: their number decides the size of the tables
-    machine, chance = _machine(np.array(counts, np.int64), values)
-    _begin(machine)
+    machine = _machine(np.array(counts, np.int64), values)
+    _begin(machine.integers)
     model, wanted = constriction.stream.model.Bernoulli, counts[:first]
     try:
         for _ in range(sum(wanted) * channels * BITS):
-            _step(machine, decoder.decode(model(float(chance[0]), perfect=False)))
+            _step(machine.integers, decoder.decode(model(float(machine.chance[0]), perfect=False)))
     except AssertionError as error:  # the library's word for it
         raise ArchiveError("the colours of its pictures are damaged") from error
     return np.split(values[: sum(wanted)], np.cumsum(wanted)[:-1])
 
 
-class _Kept(np.ndarray[Any, np.dtype[Any]]):
-    """Integers, with the memory that they are addresses of."""
-
-    memory: tuple[Array, ...]
-
-
-def _machine(counts: Array, values: Array) -> tuple[Array, Array]:
-    """A machine at its start, and where its chance of the next bit stands."""
+def _machine(counts: Array, values: Array) -> Record:
+    """A machine at its start."""
     least, most = ENTRIES
     entries = min(most, max(least, 1 << (16 * len(values)).bit_length()))
-    chance = np.zeros(1)
-    memory = (
-        counts,
-        values,
-        np.zeros(6, np.int64),
-        np.full((CONTEXTS, entries), 0.5),
-        np.zeros((CONTEXTS, entries), np.uint8),
-        np.full((values.shape[1], BITS, CONTEXTS), FIRST_WEIGHT),
-        *(np.zeros(CONTEXTS, np.int64), np.zeros(CONTEXTS, np.int64), np.zeros(CONTEXTS), chance),
+    return Record(
+        _Machine,
+        pictures=len(counts),
+        channels=values.shape[1],
+        entries=entries,
+        counts=counts,
+        values=values,
+        at=np.zeros(6, np.int64),
+        chances=np.full((CONTEXTS, entries), 0.5),
+        times=np.zeros((CONTEXTS, entries), np.uint8),
+        weights=np.full((values.shape[1], BITS, CONTEXTS), FIRST_WEIGHT),
+        bases=np.zeros(CONTEXTS, np.int64),
+        found=np.zeros(CONTEXTS, np.int64),
+        strengths=np.zeros(CONTEXTS),
+        chance=np.zeros(1),
     )
-    machine = _Machine(len(counts), values.shape[1], entries, *(array.ctypes.data for array in memory))
-    integers = np.array(machine, np.int64).view(_Kept)
-    integers.memory = memory
-    return integers, chance
-
-
-@njit(cache=True)
-def _unpack(n: Any) -> _Machine:
-    return _Machine(n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11], n[12])
 
 
 @njit(cache=True)
@@ -226,7 +238,7 @@ def _go_on(m: _Machine, bit: int) -> None:
 @njit(cache=True)
 def _begin(n: Any) -> None:
     """Predict the first bit."""
-    m = _unpack(n)
+    m = _read(n)
     view(m.at, np.int64)[BEGINNING] = 1
     _look(m)
     _predict(m)
@@ -235,7 +247,7 @@ def _begin(n: Any) -> None:
 @njit(cache=True)
 def _step(n: Any, bit: int) -> None:
     """Take a bit, and predict the next one."""
-    m = _unpack(n)
+    m = _read(n)
     at = view(m.at, np.int64)
     _learn(m, bit)
     _go_on(m, bit)
@@ -248,7 +260,7 @@ def _step(n: Any, bit: int) -> None:
 @njit(cache=True)
 def _predict_all(n: Any, bits: Any, chances: Any) -> None:
     """All bits of the values, and the chance that each had."""
-    m = _unpack(n)
+    m = _read(n)
     at, values, chance = view(m.at, np.int64), view(m.values, np.int64), view(m.chance, np.float64)
     _begin(n)
     for place in range(len(bits)):
