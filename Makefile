@@ -12,7 +12,7 @@ demo: install
 	$(BIN)/pixelrnn demo $(DEMO)
 
 test: install lint
-	$(BIN)/pytest --numprocesses auto --dist loadfile
+	$(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 # What one runs while editing: the contracts, the house, and what every change may break.
 quick: install lint

@@ -48,6 +48,15 @@ def architectures_with(**fields: object) -> list[str]:
     return [name for name in ARCHITECTURES if can_have(name)]
 
 
+LONGEST = ["test_portability.py", "test_distributed.py", "test_cli.py", "test_zoo.py", "test_fuzz.py"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, so that no process is left alone with one of them in the end."""
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(LONGEST)))
+
+
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
     """No test depends on which others ran before it."""
