@@ -98,8 +98,10 @@ def test_the_oldest_dependencies_that_are_declared(wheel, tmp_path):
 
 @pytest.mark.parametrize("version", ["3.12", "3.13", "3.14"])
 def test_newer_pythons(wheel, tmp_path, version):
-    found = [shutil.which(f"python{version}"), *Path.home().glob(f".pyenv/versions/{version}.*/bin/python")]
-    python = next((str(path) for path in found if path), None)
+    # Pyenv has versions that are not on the path, and commands on the path that only say so.
+    found = [*Path.home().glob(f".pyenv/versions/{version}.*/bin/python"), shutil.which(f"python{version}")]
+    works = [path for path in found if path and subprocess.run([path, "-c", ""], capture_output=True).returncode == 0]
+    python = next(iter(works), None)
     if python is None:
         pytest.skip(f"no Python {version} on this machine")
-    use(python, tmp_path, wheel)
+    use(python, tmp_path, "--constraint", ROOT / "constraints.txt", wheel)
