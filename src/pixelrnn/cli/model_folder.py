@@ -65,7 +65,9 @@ def fetched(command: Command) -> Command:
 
 def home(model: Path) -> Path:
     """Where what a command makes with a model is kept: with a run; in the working folder if it is from elsewhere."""
-    return Path(open_run(model).name)
+    from pixelrnn.runs.run import name_of
+
+    return Path(name_of(model))
 
 
 def open_run(run_folder: str | Path) -> "Run":

@@ -123,7 +123,7 @@ class Train:
         with distributed.joined(device):
             source, data_config, train_config = self._settings()
             data = self._named(load(source, data_config, is_silent=is_silent))
-            before = open_run(self.resume).step if self.resume else None
+            before = self._before.step if self.resume and self._before else None
             model, folder = self._begun(source, data, train_config.seed)
             if not is_silent:
                 _announce(model, data, device, is_aside=self.json)
@@ -156,7 +156,8 @@ class Train:
         if self.resume is None:
             assert self.source is not None
             return self.source, self.data, self.train
-        run = open_run(self.resume)
+        run = self._before
+        assert run is not None
         recorded = run.config(TrainConfig)
         budget: dict[str, Any] = {name: getattr(self.train, name) for name in ("minutes", "steps", "epochs")}
         config = recorded.with_budget(**budget) if any(budget.values()) else recorded

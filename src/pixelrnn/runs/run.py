@@ -13,7 +13,7 @@ from pixelrnn.errors import RunError
 from pixelrnn.runs.files import read_json
 from pixelrnn.zoo import hub
 
-__all__ = ["Run", "describe", "read_metrics"]
+__all__ = ["Run", "describe", "name_of", "read_metrics"]
 
 FORMAT = 1
 
@@ -79,11 +79,7 @@ class Run:
     @property
     def name(self) -> str:
         """What stands for it: its folder; the name of a shipped model, or of one of the hub."""
-        if self.folder is None:
-            return "the run"
-        if zoo.is_shipped(self.folder):
-            return self.folder.name
-        return hub.name_of(self.folder) or str(self.folder)
+        return "the run" if self.folder is None else name_of(self.folder)
 
     @property
     def model(self) -> ModelConfig:
@@ -145,6 +141,11 @@ class Run:
             return True
         images = (self.counts or {}).get("train", 0)
         return bool(last) and self.config(TrainConfig).used(last["step"], last["seconds"], images) >= 1
+
+
+def name_of(folder: Path) -> str:
+    """What stands for a folder: itself; the name of a shipped model, or of one of the hub."""
+    return folder.name if zoo.is_shipped(folder) else hub.name_of(folder) or str(folder)
 
 
 def describe(source: str | None, **configs: ModelConfig | DataConfig | TrainConfig) -> dict[str, Any]:
