@@ -1,7 +1,13 @@
-"""Random pictures of every mode."""
+"""Random pictures of every mode, and folders of them as archives take them."""
+
+import io
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from pixelrnn.archive.files import find
+from pixelrnn.archive.ingest import Ingest
 
 
 def picture(mode: str = "RGB", size: tuple[int, int] = (6, 5), seed: int = 0) -> Image.Image:
@@ -9,3 +15,8 @@ def picture(mode: str = "RGB", size: tuple[int, int] = (6, 5), seed: int = 0) ->
     bands = len(Image.new(mode, (1, 1)).getbands())
     values = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], bands), dtype=np.uint8)
     return Image.fromarray(values[:, :, 0] if bands == 1 else values, mode if mode != "1" else "L").convert(mode)
+
+
+def ingest_of(folder: Path) -> Ingest:
+    """The files of a folder, none of them read yet."""
+    return Ingest(find(folder, without=folder / "none", skip_bad=False), io.BytesIO())

@@ -5,17 +5,19 @@ import errno
 import os
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
+from pixelrnn.archive import coding
 from pixelrnn.archive import compress as module
-from pixelrnn.archive import ingest
 from pixelrnn.archive.archive import Archive
 from pixelrnn.archive.compress import PackedModel, compress
-from pixelrnn.archive.examine import best_ordinary, examine
+from pixelrnn.archive.examine import examine
 from pixelrnn.archive.files import find
+from pixelrnn.archive.ordinary import Ordinary
 from pixelrnn.archive.restore import check, decompress, select
 from pixelrnn.codec.coder import Coder
 from pixelrnn.codec.container import Kind, pack_index
@@ -138,7 +140,7 @@ def test_what_the_model_would_enlarge_is_kept_as_it_is_smallest(grey, tmp_path):
     with Archive(tmp_path / "a.pxr") as archive:
         assert [member.kind for member in archive.members] == [0, 0, 0, 0, 0, Kind.FILE, Kind.IMAGE, 0]
         assert archive.index.shared == (6,)
-        png = best_ordinary((source / "6.bmp").read_bytes(), examine((source / "6.bmp").read_bytes()))
+        png = Ordinary((source / "6.bmp").read_bytes(), examine((source / "6.bmp").read_bytes())).smallest()
         assert archive.listing()[6].bytes == len(png) < 1000
         contents = dict(archive.extract(grey))
     for number in range(8):
@@ -236,7 +238,7 @@ def test_damage_is_told_and_spares_the_rest(grey, folder, damaged, tmp_path):
 
 
 def test_a_picture_that_is_damaged_in_two_places_is_told_once(grey, tmp_path, monkeypatch):
-    monkeypatch.setattr(ingest, "best_ordinary", lambda content, _: bytes(2 * len(content)))  # the model is smaller
+    monkeypatch.setattr(Ordinary, "smallest", lambda self: bytes(2 * len(self._content)))  # the model is smaller
     path, wide = tmp_path / "a.pxr", tmp_path / "wide.png"
     picture(24, 70 * 12).save(wide)  # 70 tiles, 32 in a group
     compress(grey, wide, path)
@@ -484,8 +486,9 @@ def test_a_model_that_takes_more_than_it_saves_is_left_out(part, pays, folder, t
 
 def test_progress_never_goes_back(grey, folder, tmp_path):
     seen = []
-    amount = ingest._Amount(100, Reporter(lambda at: seen.append(at.done)))
-    for amount.bytes, amount.subpixels, finished in ((10, 0, 0), (20, 50, 50), (30, 500, 60), (100, 500, 500)):
+    files = SimpleNamespace(size=100, done=0)
+    amount = coding._Amount(files, Reporter(lambda at: seen.append(at.done)))
+    for files.done, amount.subpixels, finished in ((10, 0, 0), (20, 50, 50), (30, 500, 60), (100, 500, 500)):
         amount.tell(finished)
     assert seen == [10, 20, 20, 100]
     for model in (grey, None):

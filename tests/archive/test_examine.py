@@ -9,7 +9,8 @@ from PIL import Image, PngImagePlugin
 
 from pixelrnn.archive.archive import Archive
 from pixelrnn.archive.compress import compress
-from pixelrnn.archive.examine import best_ordinary, examine
+from pixelrnn.archive.examine import examine
+from pixelrnn.archive.ordinary import FORMATS, Ordinary, file_of
 from pixelrnn.archive.pictures import checksum
 from pixelrnn.archive.restore import decompress
 from tests.conftest import build
@@ -120,7 +121,7 @@ def test_ordinary_forms_keep_everything(picture, info):
     big.info = dict(info)
     content = saved(big, "TIFF")
     for form in (content, content + bytes(10**5)):  # the original is the smallest, or it is not
-        best = best_ordinary(form, big)
+        best = Ordinary(form, big).smallest()
         if best is not form:
             with Image.open(io.BytesIO(best)) as again:
                 again.load()
@@ -132,10 +133,10 @@ def test_a_palette_that_is_too_short_for_its_pixels():
     content = bytearray(saved(Image.fromarray(np.array([[0, 1, 1, 0]], np.uint8)).quantize(2), "BMP"))
     picture = examine(bytes(content))
     if isinstance(picture, Image.Image):
-        assert checksum(examine(best_ordinary(bytes(content), picture))) == checksum(picture)
+        assert checksum(examine(Ordinary(bytes(content), picture).smallest())) == checksum(picture)
     short = Image.fromarray(np.array([[0, 1, 2]], np.uint8))
     short.putpalette([1, 2, 3, 4, 5, 6], "RGB")
-    assert best_ordinary(b"x" * 1000, short) == b"x" * 1000
+    assert Ordinary(b"x" * 1000, short).smallest() == b"x" * 1000
 
 
 @pytest.mark.parametrize("is_coded", [True, False])
@@ -165,7 +166,7 @@ def test_a_picture_too_wide_for_webp_has_other_forms():
     wide = Image.new("RGB", (16384, 1), (1, 2, 3))
     content = saved(wide, "BMP")
     assert examine(content).size == (16384, 1)
-    assert best_ordinary(content, wide).startswith(b"\x89PNG")
+    assert Ordinary(content, wide).smallest().startswith(b"\x89PNG")
 
 
 def test_what_the_model_leaves_to_the_extras_counts_against_it(tmp_path):
@@ -177,3 +178,19 @@ def test_what_the_model_leaves_to_the_extras_counts_against_it(tmp_path):
     model = build(architecture="row-lstm", shape=(1, 24, 24), levels=256, layers=1, output="logistic-mixture").float()
     done = compress(model, source, tmp_path / "a.pxr")
     assert done.kept == {"larger with the model": ("a.png",)}
+
+
+@pytest.mark.parametrize("name", ["PNG", "WebP"])
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
+def test_every_format_has_every_picture(name, mode):
+    picture = HIDDEN.convert(mode)
+    with Image.open(io.BytesIO(file_of(picture, name))) as again:
+        assert again.mode in FORMATS[name].modes
+        assert np.array_equal(np.asarray(again.convert("RGBA")), np.asarray(picture.convert("RGBA")))
+
+
+def test_transparent_colours_count_in_webp_too():
+    keyed = COLOUR.copy()
+    keyed.info["transparency"] = keyed.getpixel((0, 0))
+    with Image.open(io.BytesIO(file_of(keyed, "WebP"))) as again:
+        assert again.getpixel((0, 0))[3] == 0

@@ -146,6 +146,7 @@ def test_an_interrupt_is_answered_once(capsys):
     for what, answer in (
         ("trying a", "ending the training"),
         ("compressing", "the training is over; compressing goes on"),
+        ("other formats", "the archive is whole; JPEG XL is left out"),
     ):
         with _Stages(lambda: True, is_aside=False) as stages:
             assert stages.report(Progress(fraction=0.1, what=what))
@@ -178,7 +179,7 @@ def test_pack_tells_what_it_did_even_if_it_cannot_compare(digits, tmp_path, caps
     assert run("pack", digits, "--minutes", 0.02, "-o", "a.pxr") == 0
     said = capsys.readouterr()
     assert "a.pxr: 81 files" in said.out
-    assert "a.pxr is whole, but other formats were not compared (the disk is full)" in said.err
+    assert "a.pxr is whole, but the chart of sizes was not drawn (the disk is full)" in said.err
 
 
 def test_odd_names_do_not_reach_the_terminal(model, digits, tmp_path, capsys):

@@ -12,13 +12,13 @@ from PIL import Image
 from pixelrnn import Codec, ConfigError, DataError, ImageModel, ModelConfig, TrainConfig, build_model, fit
 from pixelrnn.archive.archive import Archive
 from pixelrnn.archive.compress import compress
-from pixelrnn.archive.files import find
 from pixelrnn.archive.restore import decompress
 from pixelrnn.colours.planes import from_planes, to_planes
 from pixelrnn.data.images import Data, ImageSet
 from pixelrnn.data.pixels import Dense
 from pixelrnn.data.quantise import Quantiser
 from pixelrnn.pack.corpus import gather
+from tests.pictures import ingest_of
 
 ORIGINS = ["jpeg", "photo-cd"]
 
@@ -87,11 +87,11 @@ def write(folder, count, size=(96, 128)):
 
 def test_a_folder_tells_what_its_colours_come_from(tmp_path):
     write(tmp_path / "jpegs", 6)
-    material = gather(find(tmp_path / "jpegs", without=tmp_path / "none", skip_bad=False).files)
+    material = gather(ingest_of(tmp_path / "jpegs"))
     assert material.colours == "jpeg"
     assert to_planes(material.data.train.batch([0])[0].numpy(), "jpeg") is not None
     Image.fromarray(noise(50, 50, 3)).save(tmp_path / "jpegs" / "x.png")
-    assert gather(find(tmp_path / "jpegs", without=tmp_path / "none", skip_bad=False).files).colours == "rgb"
+    assert gather(ingest_of(tmp_path / "jpegs")).colours == "rgb"
 
 
 def test_pictures_of_other_colours_are_kept_too(tmp_path):

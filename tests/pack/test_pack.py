@@ -1,31 +1,35 @@
 """A folder in one file that needs nothing else."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from pixelrnn import ConfigError, ModelConfig
+from pixelrnn.archive import ingest
 from pixelrnn.archive.archive import Archive
-from pixelrnn.archive.files import find
+from pixelrnn.archive.files import Found
+from pixelrnn.archive.ordinary import file_of
 from pixelrnn.archive.restore import decompress
 from pixelrnn.config import Writing
 from pixelrnn.errors import ArchiveError, RunError
-from pixelrnn.pack import formats, search
+from pixelrnn.pack import pack as module
+from pixelrnn.pack import search
 from pixelrnn.pack.corpus import gather
 from pixelrnn.pack.pack import pack
 from pixelrnn.pack.search import SIZES, words
 from pixelrnn.progress import Reporter
 from tests.conftest import build
-
-RNG = np.random.default_rng(0)
-
+from tests.pictures import ingest_of
 
 def write(folder, count, size=(6, 7), mode="1", value=None):
     folder.mkdir(exist_ok=True, parents=True)
+    generator = np.random.default_rng(len(list(folder.iterdir())))
     for number in range(count):
         shape = (*size, {"1": 1, "L": 1, "RGB": 3, "RGBA": 4}[mode])
-        pixels = RNG.integers(0, 256, shape, dtype=np.uint8) if value is None else np.full(shape, value, np.uint8)
+        pixels = generator.integers(0, 256, shape, dtype=np.uint8) if value is None else np.full(shape, value, np.uint8)
         picture = Image.fromarray(pixels[..., 0] if shape[2] == 1 else pixels).convert(mode)
         picture.save(folder / f"{mode}-{size[0]}-{number:03d}.png")
     return folder
@@ -37,7 +41,7 @@ def training_of(material):
 
 
 def material(folder):
-    return gather(find(folder, without=folder / "none", skip_bad=False).files)
+    return gather(ingest_of(folder))
 
 
 def sizes_of(architecture):
@@ -300,13 +304,63 @@ def test_pictures_of_many_sizes_are_learnt_in_patches(tmp_path):
     assert len(found.data.train) == 4 * round((2 * 40 * 90 + 2 * 300 * 35) / 4 / 35**2)
 
 
-def test_ordinary_formats_are_measured(tmp_path):
-    write(tmp_path / "pictures", 3, (20, 20), "RGB")
-    write(tmp_path / "pictures", 2, (20, 20), "L", value=3)
-    (tmp_path / "pictures" / "a.txt").write_text("hello")
-    files = find(tmp_path / "pictures", without=tmp_path / "none", skip_bad=False).files
-    sizes = formats.measure(files)
-    assert sizes.files == 6
-    assert sizes.bytes["original files"] == sum(file.size for file in files)
-    assert 3 * 1200 < sizes.bytes["PNG"] <= sizes.bytes["original files"]
-    assert 3 * 1200 < sizes.bytes["WebP"] < sizes.bytes["PNG"]
+def test_ordinary_formats_are_measured_and_everywhere_the_same(tmp_path):
+    folder = write(tmp_path / "pictures", 3, (20, 20), "RGB")
+    write(folder, 2, (20, 20), "L", value=3)
+    (folder / "a.txt").write_text("hello")
+    result = pack(folder, tmp_path / "a.pxr", minutes=0.01, compare=True)
+    paths = sorted(folder.glob("*.png"))
+    files = {path: path.stat().st_size for path in paths}
+    sizes = {name: {path: len(file_of(Image.open(path), name)) for path in paths} for name in ("PNG", "WebP")}
+    assert list(result.formats)[:3] == ["original files", "PNG", "WebP"]
+    assert result.formats["original files"] == 5 + sum(files.values()) == result.compressed.original
+    assert result.formats["PNG"] == 5 + sum(sizes["PNG"].values())
+    assert result.formats["WebP"] == 5 + sum(sizes["WebP"].values())
+    # Two are equal, and count once; what the pictures take as ordinary files is the least of the same numbers.
+    first, _, *colours = paths
+    assert result.tried[0].total == files[first] + sum(min(files[path], sizes["WebP"][path]) for path in colours)
+
+
+def test_a_file_is_read_and_examined_once(tmp_path, monkeypatch):
+    folder = write(tmp_path / "bits", 40)
+    write(folder, 2, (3, 50), "RGB")
+    (folder / "note.txt").write_text("hello")
+    calls = Counter()
+
+    def counted(module, name):
+        original = getattr(module, name)
+
+        def call(*args, **options):
+            calls[name] += 1
+            return original(*args, **options)
+
+        monkeypatch.setattr(module, name, call)
+
+    counted(Found, "read")
+    counted(ingest, "examine")
+    counted(ingest, "opened")
+    pack(folder, tmp_path / "a.pxr", minutes=0.01, compare=True)
+    assert calls == {"read": 43, "examine": 43}
+    monkeypatch.setattr(module, "MOST_HELD", 42 * 30)  # of the others, what is staged is decoded again
+    pack(folder, tmp_path / "b.pxr", minutes=0.01)
+    assert calls["read"] == calls["examine"] == 86
+    assert 0 < calls["opened"] <= 12
+    with Archive(tmp_path / "b.pxr") as archive:
+        decompress(archive, None, tmp_path / "out")
+    for path in folder.glob("*.png"):
+        assert np.array_equal(np.asarray(Image.open(path)), np.asarray(Image.open(tmp_path / "out" / path.name)))
+
+
+def test_what_is_packed_is_what_was_there_in_the_beginning(tmp_path):
+    folder = write(tmp_path / "bits", 30)
+
+    def change(at):
+        if at.stage is not None:
+            (folder / "late.txt").write_text("hello")
+            (folder / "1-6-000.png").write_bytes(b"")
+
+    pack(folder, tmp_path / "a.pxr", minutes=0.01, callback=change)
+    with Archive(tmp_path / "a.pxr") as archive:
+        contents = dict(archive.extract(None))
+    assert len(contents) == 30
+    assert contents[0].size == (7, 6)

@@ -84,7 +84,7 @@ def _files(model: "AbstractImageModel", digits: "Tensor", out: Path, seed: int) 
     import torch
     from PIL import Image
 
-    from pixelrnn.archive.pictures import saved
+    from pixelrnn.archive.ordinary import file_of
     from pixelrnn.codec import Codec
     from pixelrnn.plots import save_bars
     from pixelrnn.runs.files import atomic_write
@@ -93,8 +93,7 @@ def _files(model: "AbstractImageModel", digits: "Tensor", out: Path, seed: int) 
     is_same = torch.equal(Codec(model).decode(content), digits)
     bits = Image.fromarray((digits.reshape(-1, 28).numpy() * 255).astype("uint8")).convert("1")  # all in one picture
     sizes = {
-        "PNG": len(saved(bits, "PNG", optimize=True)),
-        "WebP": len(saved(bits.convert("RGB"), "WEBP", lossless=True, quality=100, method=6)),
+        **{name: len(file_of(bits, name) or b"") for name in ("PNG", "WebP")},
         "PixelRNN": len(content),
     }
     save_bars(out / "sizes.png", sizes, "bytes", f"{len(digits)} digits as one file each")

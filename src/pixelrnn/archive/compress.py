@@ -9,12 +9,13 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 
+from pixelrnn.archive.coding import NOTHING, WITHOUT, code
 from pixelrnn.archive.files import find
-from pixelrnn.archive.ingest import NOTHING, WITHOUT, Entry, Ingest
+from pixelrnn.archive.ingest import Entry, Ingest
 from pixelrnn.archive.names import restored_names
 from pixelrnn.archive.outcome import Compressed, outcome_of, restored_pictures
 from pixelrnn.archive.pieces import Pieces
@@ -28,7 +29,7 @@ from pixelrnn.model.base import AbstractImageModel
 from pixelrnn.progress import Callback, Reporter
 from pixelrnn.runs.files import atomic_write
 
-__all__ = ["PackedModel", "compress", "require_pictures", "require_place"]
+__all__ = ["WRITING", "PackedModel", "compress", "require_pictures", "require_place", "staging_for", "write_archive"]
 
 
 class PackedModel(NamedTuple):
@@ -77,24 +78,39 @@ def compress(
         RunError: If the archive cannot be written, or a file of that name has come there meanwhile.
         ConfigError: If the tile is not allowed.
     """
-    source, out, content = Path(source), Path(out), packed.content
+    source, out = Path(source), Path(out)
     codec = None
     if model is not None:
         require_pictures(model)
         codec = Codec(model, tile=tile)
     listing = find(source, without=out, skip_bad=writing.skip_bad)
     require_place(out, overwrite=writing.overwrite)
+    with staging_for(out) as staging:
+        ingest = Ingest(listing, staging, skip_bad=writing.skip_bad)
+        return write_archive(ingest, codec, out, packed=packed, writing=writing, report=Reporter(callback))
+
+
+def staging_for(out: Path) -> IO[bytes]:
+    """A file without a name for what goes into an archive, on the same disk."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=out.parent) as staging:
-        ingest = Ingest(codec, staging)
-        encoded = ingest.read(listing, writing.skip_bad, writing.verify, Reporter(callback))
-        if packed.must_pay and not _pays(ingest, encoded, len(content)):
-            ingest.leave_out(encoded.bits.keys() - encoded.left_out, WITHOUT)
-            encoded, content = NOTHING, b""
-        common = [piece for piece in (content, *_palettes(ingest)) if piece]
-        index = _index(ingest, encoded, common, has_model=bool(content))
-        atomic_write(out, lambda path: _write(path, index, common, ingest, encoded), is_new=not writing.overwrite)
-    return outcome_of(listing, ingest, encoded, index, len(content), out.stat().st_size)
+    return tempfile.TemporaryFile(dir=out.parent)
+
+
+def write_archive(
+    ingest: Ingest, codec: Codec | None, out: Path, *, packed: PackedModel, writing: Writing, report: Reporter
+) -> Compressed:
+    """Code the pictures of an ingest and write the archive; arguments and errors as for `compress`."""
+    content = packed.content
+    encoded = code(ingest, codec, report, is_verified=writing.verify)
+    if packed.must_pay and not _pays(ingest, encoded, len(content)):
+        ingest.leave_out(encoded.bits.keys() - encoded.left_out, WITHOUT)
+        encoded, content = NOTHING, b""
+    common = [piece for piece in (content, *_palettes(ingest)) if piece]
+    used = codec if any(entry.coded for entry in ingest.entries) else None
+    index = _index(ingest, encoded, common, used, has_model=bool(content))
+    atomic_write(out, lambda path: _write(path, index, common, ingest, encoded), is_new=not writing.overwrite)
+    channels = 0 if codec is None else codec.coder.model.config.shape[0]
+    return outcome_of(ingest, encoded, index, channels, out.stat().st_size)
 
 
 def require_pictures(model: AbstractImageModel) -> None:
@@ -143,14 +159,13 @@ def _palettes(ingest: Ingest) -> tuple[bytes, bytes]:
     return pack_palettes(supports), pack_palettes(orders)
 
 
-def _index(ingest: Ingest, encoded: Encoded, common: Sequence[bytes], *, has_model: bool) -> Index:
+def _index(ingest: Ingest, encoded: Encoded, common: Sequence[bytes], codec: Codec | None, *, has_model: bool) -> Index:
     entries = ingest.entries
     names = restored_names([entry.file.name for entry in entries], restored_pictures(entries))
     members = tuple(_member(name, entry) for name, entry in zip(names, entries, strict=True))
     pieces = [Piece.of(content) for content in common]
-    pieces += [entry.piece[1] for entry in entries if entry.piece is not None]
+    pieces += [entry.piece.piece for entry in entries if entry.piece is not None]
     pieces += [Piece.of(stream.content) for stream in encoded.streams]
-    codec = ingest.codec if any(entry.coded for entry in entries) else None
     fingerprint, tile = (NO_MODEL, (1, 1)) if codec is None else (codec.fingerprint, codec.tile)
     return Index(fingerprint, tile, has_model, members, tuple(encoded.shared), tuple(pieces))
 
@@ -179,8 +194,7 @@ def _write(path: Path, index: Index, common: Sequence[bytes], ingest: Ingest, en
         file.writelines(common)
         for entry in ingest.entries:
             if entry.piece is not None:
-                place, piece = entry.piece
-                shutil.copyfileobj(ingest.piece(place, piece.length), file)
+                shutil.copyfileobj(ingest.staged(entry.piece), file)
         for stream in encoded.streams:
             file.write(stream.content)
     with Pieces(path) as archive:

@@ -11,13 +11,12 @@ from collections.abc import Callable
 
 from PIL import Image, UnidentifiedImageError
 
-from pixelrnn.archive.pictures import FORMS, as_png, checksum, kept, saved
+from pixelrnn.archive.pictures import FORMS, as_png
 from pixelrnn.codec.container import MOST_PIXELS
 
-__all__ = ["MOST_WEBP", "best_ordinary", "examine", "opened"]
+__all__ = ["examine", "opened"]
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
-MOST_WEBP = 16383  # pixels of a side
 # Tags of a TIFF that say how the pixels are stored; all others say something of the picture.
 PLAIN_TAGS = {*range(254, 260), 262, 263, 266, 273, 274, *range(277, 280), *range(282, 285), 292, 293, 296, 317, 320}
 PLAIN_TAGS |= {*range(322, 326), 338, 339, 347, 530, 531, 532, 34675}
@@ -69,24 +68,6 @@ def examine(content: bytes) -> Image.Image | str:
     except Exception:  # Pillow's readers and writers raise errors of many kinds for odd metadata
         return "something that PNG does not keep"
     return "EXIF data in another place" if has_other_exif else picture
-
-
-def best_ordinary(content: bytes, picture: Image.Image) -> bytes:
-    """The smallest of a file and of the ordinary lossless forms that keep all that the checksum is of."""
-    forms = [content]
-    if picture.format != "PNG":
-        forms.append(saved(picture, "PNG", optimize=True, **kept(picture)))
-    has_key = picture.info.get("transparency") is not None
-    if picture.mode in ("RGB", "RGBA") and not has_key and max(picture.size) <= MOST_WEBP:
-        forms.append(saved(picture, "WEBP", lossless=True, exact=True, quality=90, method=4, **kept(picture)))
-    right = checksum(picture)
-    for form in sorted(forms, key=len):
-        if form is content:
-            break
-        again = opened(form, ("PNG", "WEBP"))
-        if isinstance(again, Image.Image) and checksum(again) == right:
-            return form
-    return content
 
 
 def _tiff(picture: Image.Image) -> str:

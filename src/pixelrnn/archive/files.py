@@ -3,14 +3,14 @@
 import dataclasses
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from pixelrnn.codec.container import MOST_NAME, MOST_NAMES
 from pixelrnn.errors import ArchiveError
 from pixelrnn.runs.files import TEMPORARY
 
-__all__ = ["Found", "Listing", "contents", "find"]
+__all__ = ["Found", "Listing", "find"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,18 +33,6 @@ class Found:
             return self.path.read_bytes()
         except OSError as error:
             raise ArchiveError(f"{self.path} cannot be read ({error.strerror})") from error
-
-
-def contents(files: Sequence[Found], *, skip_bad: bool) -> Iterator[tuple[int, bytes]]:
-    """The number and content of each file; those that cannot be read any more are an error, or left out."""
-    for number, file in enumerate(files):
-        try:
-            content = file.read()
-        except ArchiveError:
-            if not skip_bad:
-                raise
-            continue
-        yield number, content
 
 
 @dataclasses.dataclass(frozen=True)

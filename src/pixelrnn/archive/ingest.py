@@ -4,32 +4,36 @@ Every file is kept, one way or another: a picture by the model where that is sma
 it, all other files as they are, equal files once. Their bytes are staged in a file without a name.
 """
 
-import contextlib
 import dataclasses
 import hashlib
 import io
-from collections.abc import Iterable
-from typing import IO
+from collections.abc import Iterable, Iterator, Sequence
+from typing import IO, NamedTuple
 
 from PIL import Image
 
-from pixelrnn.archive.examine import best_ordinary, examine
+from pixelrnn.archive.examine import FORMATS, examine, opened
 from pixelrnn.archive.files import Found, Listing
-from pixelrnn.archive.pictures import checksum, from_picture, not_kept, to_picture
-from pixelrnn.codec.codec import Codec
+from pixelrnn.archive.ordinary import Ordinary
+from pixelrnn.archive.pictures import not_kept
 from pixelrnn.codec.container import Kind, Piece
-from pixelrnn.codec.encoder import Encoded, Encoder, Job
 from pixelrnn.codec.palettes import BITS_OF_A_VALUE
-from pixelrnn.codec.supports import support_for
 from pixelrnn.colours.support import Support
-from pixelrnn.condition import Condition
 from pixelrnn.errors import ArchiveError
-from pixelrnn.progress import Reporter
 
-__all__ = ["NOTHING", "WITHOUT", "Coded", "Entry", "Ingest"]
+__all__ = ["Coded", "Entry", "Ingest", "Staged"]
 
-NOTHING = Encoded((), {}, frozenset())
-WITHOUT = "smaller without a model"
+
+class Staged(NamedTuple):
+    """Bytes in the staging file.
+
+    Attributes:
+        place: Where they begin.
+        piece: Their number and checksum.
+    """
+
+    place: int
+    piece: Piece
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +44,7 @@ class Coded:
     height: int
     width: int
     checksum: int
-    extras: tuple[int, Piece] | None
+    extras: Staged | None
     support: Support | None
     order: bytes
 
@@ -50,74 +54,86 @@ class Entry:
     """What is known of a member.
 
     Attributes:
-        file: That it is.
-        kind: If the model does not code it.
-        own: Where its bytes are, or those of the ordinary picture that it would be without the model.
-        same_as: Number of the entry that it equals.
-        reason: Not to code it.
-        lost: Metadata that is not kept.
-        coded: If the model codes it.
+        file: The file on disk.
+        kind: What the member is if the model does not code it.
+        own: Bytes of the file, or of the smallest ordinary file for its picture.
+        is_picture: Whether a picture is all of the file.
+        same_as: Number of the entry that it equals; -1 for none.
+        reason: Why the model does not code it.
+        lost: Names of metadata that is not kept.
+        compared: Bytes in each ordinary format that is compared.
+        coded: How the model codes it, if it does.
     """
 
     file: Found
     kind: Kind
-    own: tuple[int, Piece] | None = None
+    own: Staged | None = None
+    is_picture: bool = False
     same_as: int = -1
     reason: str = ""
     lost: tuple[str, ...] = ()
+    compared: dict[str, int] = dataclasses.field(default_factory=dict)
     coded: Coded | None = None
 
     @property
-    def piece(self) -> tuple[int, Piece] | None:
-        """Where the piece of the member is, if it has one."""
+    def piece(self) -> Staged | None:
+        """The piece of the member, if it has one."""
         return self.own if self.coded is None else self.coded.extras
 
     @property
     def limit(self) -> int:
         """Bytes that the model may take for it: those of the ordinary picture, less extras and, about, colours."""
-        left = self.own[1].length if self.own else 0
+        left = self.own.piece.length if self.own else 0
         if self.coded is None:
             return left
         if self.coded.extras is not None:
-            left -= self.coded.extras[1].length
+            left -= self.coded.extras.piece.length
         if self.coded.support is not None:
             left -= self.coded.support.colours.size * BITS_OF_A_VALUE // 8
         return left - len(self.coded.order) * BITS_OF_A_VALUE // 8
 
 
 class Ingest:
-    """Files as they are read: what each is, and its bytes, kept in a staging file."""
+    """The files of a listing, each read and examined once, and their bytes, kept in a staging file.
 
-    def __init__(self, codec: Codec | None, staging: IO[bytes]) -> None:
-        self.codec = codec
+    Args:
+        listing: What there is.
+        staging: A file for the bytes.
+        skip_bad: Leave out files that cannot be read.
+        held: Sub-pixels of decoded pictures that stay in memory for later passes; others are decoded again.
+        compared: Of `ordinary.FORMATS`, those whose sizes are taken of every picture.
+    """
+
+    def __init__(
+        self,
+        listing: Listing,
+        staging: IO[bytes],
+        *,
+        skip_bad: bool = False,
+        held: int = 0,
+        compared: Sequence[str] = (),
+    ) -> None:
+        self.listing, self.compared = listing, compared
         self.entries: list[Entry] = []
         self.skipped: list[str] = []
-        self._staging = staging
+        self.done = 0  # bytes of the files that the pass under way has come to
+        self._staging, self._skip_bad, self._room = staging, skip_bad, held
         self._known: dict[bytes, int] = {}
+        self._held: dict[int, Image.Image] = {}
+        self._is_read = False
 
-    def read(self, listing: Listing, skip_bad: bool, verify: bool, report: Reporter) -> Encoded:
-        """Take all files, and have their pictures coded."""
-        progress = _Amount(sum(file.size for file in listing.files), report)
-        with contextlib.ExitStack() as stack:
-            encoder = None
-            if self.codec is not None:
-                encoder = Encoder(self.codec.coder, self.codec.tile, is_verified=verify, tell=progress.tell)
-                stack.enter_context(encoder)
-            for number, file in enumerate(listing.files):
-                job = self._take(file, skip_bad)
-                if job is not None and encoder is not None:
-                    progress.subpixels += job.values.size
-                    encoder.add(job)
-                progress.bytes += file.size
-                if encoder is None:
-                    progress.tell(0)
-                elif number % 64 == 0:
-                    encoder.report()
-            encoded = NOTHING if encoder is None else encoder.finish()
-        if not self.entries:
-            raise ArchiveError(f"none of the files can be read: {self.skipped[0]}")
-        self.leave_out(encoded.left_out, "larger with the model")
-        return encoded
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(file.size for file in self.listing.files)
+
+    def pictures(self) -> Iterator[tuple[int, Image.Image | None]]:
+        """One pass over the files: the number of each, and its picture if it is one that no other file equals."""
+        self.done = 0
+        for number, picture in self._again() if self._is_read else self._read():
+            self.done += self.entries[number].file.size
+            yield number, picture
+        self._is_read = True
 
     def leave_out(self, numbers: Iterable[int], reason: str) -> None:
         """Keep pictures as ordinary files instead."""
@@ -125,76 +141,67 @@ class Ingest:
             self.entries[number].coded = None
             self.entries[number].reason = reason
 
-    def piece(self, place: int, length: int) -> "_Part":
-        """What was staged, to be read."""
-        self._staging.seek(place)
-        return _Part(self._staging, length)
+    def stage(self, content: bytes) -> Staged:
+        """Keep bytes in the staging file."""
+        place = self._staging.seek(0, io.SEEK_END)
+        self._staging.write(content)
+        return Staged(place, Piece.of(content))
 
-    def _take(self, file: Found, skip_bad: bool) -> Job | None:
-        """Take a file; returns its picture, if the model can have it."""
-        try:
-            content = file.read()
-        except ArchiveError as error:
-            if not skip_bad:
-                raise
-            self.skipped.append(str(error))
-            return None
+    def staged(self, where: Staged) -> "_Part":
+        """What was staged, to be read."""
+        self._staging.seek(where.place)
+        return _Part(self._staging, where.piece.length)
+
+    def _read(self) -> Iterator[tuple[int, Image.Image | None]]:
+        for file in self.listing.files:
+            try:
+                content = file.read()
+            except ArchiveError as error:
+                if not self._skip_bad:
+                    raise
+                self.skipped.append(str(error))
+                self.done += file.size
+                continue
+            picture = self._take(file, content)
+            number = len(self.entries) - 1
+            if picture is not None and (room := self._room - picture.width * picture.height * len(picture.mode)) >= 0:
+                self._held[number], self._room = picture, room
+            yield number, picture
+        if not self.entries:
+            raise ArchiveError(f"none of the files can be read: {self.skipped[0]}")
+
+    def _take(self, file: Found, content: bytes) -> Image.Image | None:
+        """Make an entry of a file; returns its picture, if it has one."""
         number = len(self.entries)
         same = self._known.setdefault(hashlib.sha256(content).digest(), number)
         if same != number:
-            self.entries.append(Entry(file, Kind.SAME, same_as=same, lost=self.entries[same].lost))
+            first = self.entries[same]
+            self.entries.append(Entry(file, Kind.SAME, same_as=same, lost=first.lost, compared=first.compared))
             return None
         picture = examine(content)
-        best = content if isinstance(picture, str) else best_ordinary(content, picture)
-        entry = Entry(file, Kind.FILE if best is content else Kind.IMAGE, self._stage(best))
-        self.entries.append(entry)
         if isinstance(picture, str):
-            entry.reason = picture
+            sizes = dict.fromkeys(self.compared, len(content))
+            self.entries.append(Entry(file, Kind.FILE, self.stage(content), reason=picture, compared=sizes))
             return None
-        entry.lost = not_kept(picture)
-        return self._job(number, entry, picture)
+        ordinary = Ordinary(content, picture)
+        best, sizes = ordinary.smallest(), {name: ordinary.size(name) for name in self.compared}
+        kind = Kind.FILE if best is content else Kind.IMAGE
+        staged = self.stage(best)
+        self.entries.append(Entry(file, kind, staged, True, lost=not_kept(picture), compared=sizes))
+        return picture
 
-    def _job(self, number: int, entry: Entry, picture: Image.Image) -> Job | None:
-        """A picture for the model; its ordinary file stays where it is, until the model has won."""
-        if self.codec is None:
-            entry.reason = WITHOUT
+    def _again(self) -> Iterator[tuple[int, Image.Image | None]]:
+        for number, entry in enumerate(self.entries):
+            yield number, self._held.get(number) or self._decoded(entry)
+
+    def _decoded(self, entry: Entry) -> Image.Image | None:
+        """The picture of an entry, from its staged file."""
+        if entry.own is None or not entry.is_picture:
             return None
-        config, multiple = self.codec.coder.model.config, self.codec.coder.multiple
-        planes = from_picture(picture, config.shape[0], config.levels, config.colours)
-        if picture.height % multiple or picture.width % multiple:
-            planes = f"sides that are no multiples of {multiple}"
-        if isinstance(planes, str):
-            entry.reason = planes
-            return None
-        check = checksum(picture)
-        if checksum(to_picture(planes, config.levels, config.colours)) != check:
-            raise ArchiveError(
-                f"{entry.file.path} would not be restored as it is; nothing is written (please report this)"
-            )
-        _, height, width = planes.values.shape
-        extras = self._stage(planes.extras) if planes.extras else None
-        support = support_for(self.codec.coder.model, planes.values)
-        entry.coded = Coded(planes.form, height, width, check, extras, support, planes.order)
-        return Job(number, planes.values, Condition(label=-1, support=support), limit=8 * entry.limit)
-
-    def _stage(self, content: bytes) -> tuple[int, Piece]:
-        place = self._staging.seek(0, io.SEEK_END)
-        self._staging.write(content)
-        return place, Piece.of(content)
-
-
-class _Amount:
-    """Of the bytes that were read, the share of their sub-pixels that is coded counts; it never goes back."""
-
-    def __init__(self, total: int, report: Reporter) -> None:
-        self.bytes = self.subpixels = 0
-        self._total, self._report, self._shown = total, report, 0
-
-    def tell(self, finished: int) -> None:
-        """Report, after so many sub-pixels were coded."""
-        done = self.bytes if not self.subpixels else round(self.bytes * finished / self.subpixels)
-        self._shown = max(self._shown, done)
-        self._report.amount(self._shown, self._total, "bytes")
+        picture = opened(self.staged(entry.own).read(), FORMATS)
+        if isinstance(picture, str):
+            raise ArchiveError(f"{entry.file.path} is not read again as it was ({picture}; please report this)")
+        return picture
 
 
 class _Part:

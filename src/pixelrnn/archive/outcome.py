@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Sequence
 
-from pixelrnn.archive.files import Listing
 from pixelrnn.archive.ingest import Entry, Ingest
 from pixelrnn.codec.container import Index, Kind
 from pixelrnn.codec.encoder import Encoded
@@ -48,8 +47,8 @@ class Compressed:
     size: int
 
 
-def outcome_of(listing: Listing, ingest: Ingest, encoded: Encoded, index: Index, weights: int, size: int) -> Compressed:
-    """What became of the files of a listing, with so many bytes of weights in an archive of a size."""
+def outcome_of(ingest: Ingest, encoded: Encoded, index: Index, channels: int, size: int) -> Compressed:
+    """What became of the files, with so many channels coded, in an archive of a size."""
     entries, coded = ingest.entries, index.coded
     kept: dict[str, list[str]] = {}
     lost: dict[str, list[str]] = {}
@@ -59,22 +58,21 @@ def outcome_of(listing: Listing, ingest: Ingest, encoded: Encoded, index: Index,
     for number in sorted(restored_pictures(entries)):
         for what in entries[number].lost:
             lost.setdefault(what, []).append(entries[number].file.name)
-    channels = 0 if ingest.codec is None else ingest.codec.coder.model.config.shape[0]
     names = [(entry.file.name, member.name) for entry, member in zip(entries, index.members, strict=True)]
     return Compressed(
         files=len(entries),
         coded=len(coded),
         same=sum(entry.kind == Kind.SAME for entry in entries),
         kept={reason: tuple(names) for reason, names in kept.items()},
-        links=listing.links,
-        skipped=(*listing.skipped, *ingest.skipped),
+        links=ingest.listing.links,
+        skipped=(*ingest.listing.skipped, *ingest.skipped),
         renamed={before: after for before, after in names if before != after},
         lost={what: tuple(names) for what, names in lost.items()},
         original=sum(entry.file.size for entry in entries),
         pixels=channels * sum(index.members[number].height * index.members[number].width for number in coded),
         coded_original=sum(entries[number].file.size for number in coded),
         coded_bits=sum(encoded.bits[number] for number in coded),
-        weights=weights,
+        weights=index.pieces[0].length if index.has_model else 0,
         size=size,
     )
 

@@ -18,13 +18,13 @@ from pixelrnn.errors import ArchiveError, ConfigError, PixelRNNError
 from pixelrnn.progress import Callback, Progress
 
 if TYPE_CHECKING:
-    from pixelrnn.pack.formats import Sizes
     from pixelrnn.pack.pack import Packed, Stage
 
 __all__ = ["Pack"]
 
 TRAININGS = ("trying", "training")  # how what can be cut short begins
 READING = "reading"  # where nothing is lost yet
+FORMATS = "other formats"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,8 +37,8 @@ class Pack:
         pixelrnn unpack scans.pxr --out restored/
 
     Worth it for many images of one kind: the weights of the model, some 5 to 100 KB, are part of the file. If ordinary
-    files are smaller than model and pictures, those are kept and the model is left out. Ctrl-C ends the training, and
-    what was learned by then is used; a second one gives up.
+    files are smaller than model and pictures, those are kept and the model is left out. Ctrl-C ends the training (and
+    JPEG XL is not measured), and what was learned by then is used; a second one gives up.
     """
 
     source: tyro.conf.Positional[Path]
@@ -86,35 +86,17 @@ class Pack:
                 model=None if self.start_from is None else open_model(self.start_from, device),
                 seed=self.seed,
                 device=device,
+                compare=self.compare,
                 writing=self.writing,
                 callback=stages.report,
             )
-        if not self.json:
-            _say(archive, packed)
-        sizes = self._compared(archive, packed.compressed.size) if self.compare else None
         if self.json:
-            show_json(_json(archive, packed, sizes))
-        elif sizes is not None:
-            _say_sizes(archive, packed.compressed.size, sizes)
+            show_json({"archive": str(archive), **dataclasses.asdict(packed)})
+        else:
+            _say(archive, packed)
+        if self.compare and _draw(archive, packed, self.source.resolve().name) and not self.json:
+            say(f"{_chart(archive)} shows this")
         return 0
-
-    def _compared(self, archive: Path, ours: int) -> "Sizes | None":
-        """Measure other formats, and draw them; the archive is there, whatever becomes of that."""
-        from pixelrnn import plots
-        from pixelrnn.archive.files import find
-        from pixelrnn.pack.formats import measure
-
-        skip_bad = self.writing.skip_bad
-        try:
-            with progress("other formats") as report:
-                files = find(self.source, without=archive, skip_bad=skip_bad).files
-                sizes = measure(files, skip_bad=skip_bad, callback=report)
-            title = f"{self.source.resolve().name}: {sizes.files:,} files"
-            plots.save_bars(_chart(archive), {**sizes.bytes, archive.name: ours}, "bytes", title)
-        except (PixelRNNError, OSError) as error:
-            say(f"pixelrnn: {archive} is whole, but other formats were not compared ({error})", is_error=True)
-            return None
-        return sizes
 
 
 def _chart(archive: Path) -> Path:
@@ -122,28 +104,45 @@ def _chart(archive: Path) -> Path:
     return archive.with_name(f"{archive.stem}-sizes.png")
 
 
-def _json(archive: Path, packed: "Packed", sizes: "Sizes | None") -> dict[str, object]:
-    known = dataclasses.asdict(packed)
-    return {"archive": str(archive), **known, "formats": {} if sizes is None else sizes.bytes}
+def _sizes(archive: Path, packed: "Packed") -> dict[str, int]:
+    """Bytes in each format, ours last."""
+    return {**packed.formats, archive.name: packed.compressed.size}
+
+
+def _draw(archive: Path, packed: "Packed", name: str) -> bool:
+    """Draw the comparison, and return whether that went well; the archive is there in any case."""
+    from pixelrnn import plots
+
+    chart, title = _chart(archive), f"{name}: {packed.compressed.files:,} files"
+    try:
+        plots.save_bars(chart, _sizes(archive, packed), "bytes", title)
+    except (PixelRNNError, OSError) as error:
+        say(f"pixelrnn: {archive} is whole, but the chart of sizes was not drawn ({error})", is_error=True)
+        return False
+    return True
 
 
 def _say(archive: Path, packed: "Packed") -> None:
-    """What became of the files."""
+    """What became of the files, and the table of formats."""
     say_compressed(archive, packed.compressed)
     if packed.model is None:
         say("  no model in it: the archive is smaller without")
     else:
         say(f"  the model in it: {size_text(packed.compressed.weights)}, {packed.bits} bits a weight")
-
-
-def _say_sizes(archive: Path, ours: int, sizes: "Sizes") -> None:
-    """The table of formats."""
-    original = sizes.bytes["original files"]
+    if not packed.formats:
+        return
+    files, original = packed.compressed.files, packed.compressed.original
     say("")
     say(f"{'':<24}{'bytes':>14}  {'a file':>10}  {'of the originals':>16}")
-    for name, size in {**sizes.bytes, archive.name: ours}.items():
-        say(f"{name:<24}{size:>14,}  {size / sizes.files:>10,.0f}  {size / max(1, original):>16.1%}")
-    say(f"{_chart(archive)} shows this")
+    for name, size in _sizes(archive, packed).items():
+        say(f"{name:<24}{size:>14,}  {size / files:>10,.0f}  {size / max(1, original):>16.1%}")
+
+
+def _heeded(what: str) -> str:
+    """What a first Ctrl-C does to a part of the work."""
+    if what == FORMATS:
+        return "the archive is whole; JPEG XL is left out"
+    return "ending the training" if what.startswith(TRAININGS) else "the training is over; compressing goes on"
 
 
 class _Stages:
@@ -185,8 +184,5 @@ class _Stages:
             self._is_told = True
             if at.what.startswith(READING):
                 raise KeyboardInterrupt
-            done = (
-                "ending the training" if at.what.startswith(TRAININGS) else "the training is over; compressing goes on"
-            )
-            say(f"pixelrnn: {done}; Ctrl-C again gives up", is_error=True)
+            say(f"pixelrnn: {_heeded(at.what)}; Ctrl-C again gives up", is_error=True)
         return self._is_told

@@ -1,16 +1,12 @@
 """What a model of a folder's own learns from: its pictures as levels, and what kind of model they need."""
 
 import dataclasses
-import hashlib
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from pixelrnn.archive.examine import best_ordinary, examine
-from pixelrnn.archive.files import Found, contents
+from pixelrnn.archive.ingest import Ingest
 from pixelrnn.archive.pictures import OPAQUE, grid, spread
 from pixelrnn.codec.palettes import pack_palettes
 from pixelrnn.colours.planes import find_planes
@@ -46,7 +42,7 @@ class Corpus:
         colours: What they all come from.
         subpixels: Of all of them; equal files count once.
         palettes: Bytes of the colours of those that have few, which models that take a support know.
-        ordinary: Bytes of all of them as the smallest ordinary files.
+        ordinary: Bytes of the smallest ordinary files of all of them.
     """
 
     data: Data
@@ -61,27 +57,22 @@ class Corpus:
         return _is_small(self.data.train.patch, self.data.shape)
 
 
-def gather(files: Sequence[Found], *, skip_bad: bool = False, callback: Callback | None = None) -> Corpus:
+def gather(ingest: Ingest, callback: Callback | None = None) -> Corpus:
     """Read the pictures of a folder, and decide channels, levels and the size of what is learnt.
 
     Args:
-        files: Of which some are pictures.
-        skip_bad: Leave out files that cannot be read.
+        ingest: Files, of which some are pictures.
         callback: Told the number of files that were read, and of all.
 
     Raises:
         ArchiveError: If there are no pictures that could be learnt, or a file cannot be read.
     """
     report, pictures = Reporter(callback), list[Array]()
-    known: set[bytes] = set()
     used = np.zeros(256, np.bool_)
     count = pixels = kept = grey = opaque = ordinary = 0
-    for number, content in contents(files, skip_bad=skip_bad):
-        digest = hashlib.sha256(content).digest()
-        picture = None if digest in known else examine(content)
-        known.add(digest)
-        if isinstance(picture, Image.Image) and (values := spread(picture)) is not None:
-            ordinary += len(best_ordinary(content, picture))
+    for number, picture in ingest.pictures():
+        if picture is not None and (values := spread(picture)) is not None:
+            ordinary += ingest.entries[number].limit
             is_grey = bool((values[:1] == values[1:3]).all())
             is_opaque = bool((values[3] == OPAQUE).all())
             grey, opaque, pixels = grey + is_grey, opaque + is_opaque, pixels + values[0].size
@@ -90,7 +81,7 @@ def gather(files: Sequence[Found], *, skip_bad: bool = False, callback: Callback
             if kept + values.size <= MOST_VALUES:
                 kept += values.size
                 pictures.append(values)
-        report.amount(number + 1, len(files), "files")
+        report.amount(number + 1, len(ingest.listing.files), "files")
     if not pictures:
         raise ArchiveError("there are no pictures that a model could learn; pixelrnn pack takes PNG, BMP, WebP, ...")
     channels = 4 if opaque < (1 - RARE) * count else 1 if grey >= (1 - RARE) * count else 3

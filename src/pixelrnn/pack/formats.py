@@ -1,69 +1,51 @@
-"""What the pictures of a folder take in the usual lossless formats, to compare with."""
+"""What the files of a folder take in the usual lossless formats, to compare with."""
 
-import dataclasses
-from collections.abc import Sequence
+import importlib
 
-from PIL import Image
-
-from pixelrnn.archive.examine import MOST_WEBP, examine
-from pixelrnn.archive.files import Found, contents
-from pixelrnn.archive.pictures import saved
+from pixelrnn.archive.ingest import Ingest
+from pixelrnn.archive.ordinary import file_of
 from pixelrnn.progress import Callback, Reporter
 
-__all__ = ["FORMATS", "Sizes", "measure"]
+__all__ = ["COMPARED", "measure"]
 
-FORMATS = ("original files", "PNG", "WebP", "JPEG XL")
-MODES = {"1": "L", "L": "L", "LA": "RGBA", "P": "RGBA", "RGB": "RGB", "RGBA": "RGBA"}  # as the others have them
-
-
-@dataclasses.dataclass(frozen=True)
-class Sizes:
-    """Bytes of all files in several formats.
-
-    Attributes:
-        files: Their number.
-        bytes: Of each format; files that are no pictures count as they are. JPEG XL is missing without
-            the extra `jpeg-xl`.
-    """
-
-    files: int
-    bytes: dict[str, int]
+ORIGINAL, JPEG_XL = "original files", "JPEG XL"
+COMPARED = ("PNG", "WebP")  # as the files are read; JPEG XL is too slow for that
 
 
-def measure(files: Sequence[Found], *, skip_bad: bool = False, callback: Callback | None = None) -> Sizes:
-    """Write every picture in every format, into memory: PNG optimised, WebP lossless, JPEG XL at effort 9.
+def measure(ingest: Ingest, callback: Callback | None = None) -> dict[str, int]:
+    """Bytes of all files in each format; files that are no pictures count as they are.
 
     Args:
-        files: What there is.
-        skip_bad: Leave out files that cannot be read.
-        callback: Told the number of files that are measured, and of all.
+        ingest: The files, read before, with `COMPARED` formats compared.
+        callback: Told the bytes of files that were written as JPEG XL, and of all; if it returns True, JPEG XL is
+            left out, as it is without the extra `jpeg-xl`.
     """
-    has_jpeg_xl, report = _has_jpeg_xl(), Reporter(callback)
-    total = dict.fromkeys(FORMATS if has_jpeg_xl else FORMATS[:-1], 0)
-    for number, content in contents(files, skip_bad=skip_bad):
-        picture = examine(content)
-        total["original files"] += len(content)
-        if isinstance(picture, Image.Image):
-            total["PNG"] += len(saved(picture, "PNG", optimize=True))
-            picture = picture.convert(MODES[picture.mode])
-            if max(picture.size) <= MOST_WEBP:
-                total["WebP"] += len(saved(picture, "WEBP", lossless=True, exact=True, quality=100, method=6))
-            else:
-                total["WebP"] += len(content)
-            if has_jpeg_xl:
-                total["JPEG XL"] += len(saved(picture, "JXL", lossless=True, effort=9))
+    entries = ingest.entries
+    total = {ORIGINAL: sum(entry.file.size for entry in entries)}
+    total |= {name: sum(entry.compared[name] for entry in entries) for name in COMPARED}
+    if _has_jpeg_xl() and (size := _jpeg_xl(ingest, Reporter(callback))) is not None:
+        total[JPEG_XL] = size
+    return total
+
+
+def _jpeg_xl(ingest: Ingest, report: Reporter) -> int | None:
+    """Bytes of all files as JPEG XL; None if the callback asked for the end."""
+    sizes = list[int]()
+    for number, picture in ingest.pictures():
+        entry = ingest.entries[number]
+        if picture is None:
+            sizes.append(entry.file.size if entry.same_as < 0 else sizes[entry.same_as])
         else:
-            for name in FORMATS[1:]:
-                if name in total:
-                    total[name] += len(content)
-        report.amount(number + 1, len(files), "files")
-    return Sizes(len(files), total)
+            sizes.append(len(file_of(picture, JPEG_XL) or b""))
+        if report.tell(min(1.0, ingest.done / max(1, ingest.size))):
+            return None
+    return sum(sizes)
 
 
 def _has_jpeg_xl() -> bool:
     """Whether the plugin is installed that teaches Pillow JPEG XL; importing it does."""
     try:
-        import pillow_jxl  # noqa: F401
+        importlib.import_module("pillow_jxl")
     except ImportError:
         return False
     return True

@@ -15,21 +15,32 @@ from pathlib import Path
 
 import torch
 
-from pixelrnn.archive.compress import WRITING, PackedModel, compress, require_pictures, require_place
+from pixelrnn.archive.compress import (
+    WRITING,
+    PackedModel,
+    require_pictures,
+    require_place,
+    staging_for,
+    write_archive,
+)
 from pixelrnn.archive.files import find
+from pixelrnn.archive.ingest import Ingest
 from pixelrnn.archive.outcome import Compressed
+from pixelrnn.codec.codec import Codec
 from pixelrnn.codec.weights import BITS, pack_model, unpack_model
 from pixelrnn.config import ModelConfig, Writing
 from pixelrnn.errors import ArchiveError, ConfigError
 from pixelrnn.model.base import AbstractImageModel
 from pixelrnn.pack.corpus import Corpus, gather
+from pixelrnn.pack.formats import COMPARED, measure
 from pixelrnn.pack.search import Stage, Training, bytes_of_pictures, choose, least_weights, measured_in
 from pixelrnn.progress import Callback, Progress, Reporter
 from pixelrnn.runs.files import TEMPORARY, held
 
 __all__ = ["Packed", "Stage", "pack"]
 
-ORDINARY = "ordinary files"
+ORDINARY, FORMATS = "ordinary files", "other formats"
+MOST_HELD = 2**28  # sub-pixels of decoded pictures that are kept to be compressed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,12 +52,14 @@ class Packed:
         model: The model's configuration; None if the archive has none, because it is smaller so.
         bits: Of a weight; 0 without a model.
         tried: What was tried: the pictures as ordinary files, models, roundings.
+        formats: Bytes of all files as they are and in the usual formats, if these were compared.
     """
 
     compressed: Compressed
     model: ModelConfig | None
     bits: int
     tried: tuple[Stage, ...]
+    formats: dict[str, int]
 
 
 def pack(
@@ -57,6 +70,7 @@ def pack(
     model: AbstractImageModel | None = None,
     seed: int = 0,
     device: torch.device | str = "cpu",
+    compare: bool = False,
     writing: Writing = WRITING,
     callback: Callback | None = None,
 ) -> Packed:
@@ -70,9 +84,11 @@ def pack(
         model: One to start from, instead of trials; it is trained in place.
         seed: Of weights and of all that is drawn.
         device: Where new models are trained; one to start from is trained where it is.
+        compare: Measure what the files take as PNG, WebP and, with the extra `jpeg-xl`, JPEG XL.
         writing: As for `compress`.
         callback: Told what is being done, the finished share of that and a word on it, and each stage that was tried;
-            if it returns True, the training ends and what was learned is used (and nothing else ends).
+            if it returns True, the training ends and what was learned is used, or JPEG XL is left out; nothing else
+            ends.
 
     Raises:
         ArchiveError: As `compress`; and if there is nothing to learn from, the model to start from does not fit, or
@@ -84,10 +100,12 @@ def pack(
         raise ConfigError(f"minutes is {minutes}; it must be above 0 and finite")
     out, source = Path(out), Path(source)
     report = Reporter(callback)
-    files = find(source, without=out, skip_bad=writing.skip_bad).files
+    listing = find(source, without=out, skip_bad=writing.skip_bad)
     require_place(out, overwrite=writing.overwrite)
-    with _reserved(out):
-        corpus = gather(files, skip_bad=writing.skip_bad, callback=_part(report, "reading pictures"))
+    compared = COMPARED if compare else ()
+    with _reserved(out), staging_for(out) as staging:
+        ingest = Ingest(listing, staging, skip_bad=writing.skip_bad, held=MOST_HELD, compared=compared)
+        corpus = gather(ingest, _part(report, "reading pictures"))
         training = Training(
             measured_in(corpus, minutes),
             seed=seed,
@@ -100,17 +118,18 @@ def pack(
         if model is not None or least_weights(corpus) < corpus.ordinary:
             content, bits = _trained(training, model)
         kept = unpack_model(content) if content else None
-        done = compress(
-            kept,
-            source,
+        done = write_archive(
+            ingest,
+            None if kept is None else Codec(kept),
             out,
             packed=PackedModel(content, must_pay=True),
             writing=writing,
-            callback=_part(report, "compressing"),
+            report=Reporter(_part(report, "compressing")),
         )
+        formats = measure(ingest, _part(report, FORMATS)) if compare else {}
     if kept is None or not done.weights:
-        return Packed(done, None, 0, tuple(training.stages))
-    return Packed(done, kept.config, bits, tuple(training.stages))
+        return Packed(done, None, 0, tuple(training.stages), formats)
+    return Packed(done, kept.config, bits, tuple(training.stages), formats)
 
 
 @contextmanager
@@ -127,10 +146,11 @@ def _reserved(out: Path) -> Iterator[None]:
 
 
 def _part(report: Reporter, what: str) -> Callback:
-    """A callback of a part of the work that goes on to its end."""
+    """A callback of a part of the work; what is asked of it, only some parts heed."""
 
-    def tell(at: Progress) -> None:
-        report.tell(at.fraction, what=what, text=at.text, done=at.done, total=at.total)
+    def tell(at: Progress) -> bool:
+        is_told = report.tell(at.fraction, what=what, text=at.text, done=at.done, total=at.total)
+        return is_told and what == FORMATS
 
     return tell
 

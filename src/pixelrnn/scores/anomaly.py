@@ -28,8 +28,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from torch import Tensor
 
-from pixelrnn.archive.examine import MOST_WEBP
-from pixelrnn.archive.pictures import saved
+from pixelrnn.archive.ordinary import file_of
 from pixelrnn.config import ModelConfig
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.model.base import AbstractImageModel
@@ -277,14 +276,9 @@ def coded_bits(images: Tensor, levels: int) -> Array:
     sizes = []
     for image in images:
         picture = to_image(image, levels)
-        files = [saved(picture, "PNG", optimize=True)]
-        if max(picture.size) <= MOST_WEBP:
-            files.append(saved(picture.convert("RGBA" if picture.mode == "RGBA" else "RGB"), "WEBP", **WEBP))
-        sizes.append(8 * min(map(len, files)))
+        files = [file_of(picture, name) for name in ("PNG", "WebP")]
+        sizes.append(8 * min(len(file) for file in files if file is not None))
     return np.array(sizes, np.float64)
-
-
-WEBP: dict[str, Any] = {"lossless": True, "exact": True, "quality": 100, "method": 4}
 
 
 class AreaUnderCurve(NamedTuple):

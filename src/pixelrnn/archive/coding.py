@@ -1,0 +1,90 @@
+"""The pictures of an ingest, coded by a model as they come."""
+
+import contextlib
+
+from PIL import Image
+
+from pixelrnn.archive.ingest import Coded, Ingest
+from pixelrnn.archive.pictures import checksum, from_picture, to_picture
+from pixelrnn.codec.codec import Codec
+from pixelrnn.codec.encoder import Encoded, Encoder, Job
+from pixelrnn.codec.supports import support_for
+from pixelrnn.condition import Condition
+from pixelrnn.errors import ArchiveError
+from pixelrnn.progress import Reporter
+
+__all__ = ["NOTHING", "WITHOUT", "code"]
+
+NOTHING = Encoded((), {}, frozenset())
+WITHOUT = "smaller without a model"
+
+
+def code(ingest: Ingest, codec: Codec | None, report: Reporter, *, is_verified: bool = True) -> Encoded:
+    """Code all pictures that the model can have; its entries then say how, or why not.
+
+    Args:
+        ingest: The files.
+        codec: The model; None codes nothing.
+        report: Told the bytes of the files that are finished, and of all.
+        is_verified: Whether everything is decoded again.
+
+    Raises:
+        ArchiveError: If a file cannot be read, or a picture would not be restored as it is.
+    """
+    amount = _Amount(ingest, report)
+    with contextlib.ExitStack() as stack:
+        encoder = None
+        if codec is not None:
+            encoder = Encoder(codec.coder, codec.tile, is_verified=is_verified, tell=amount.tell)
+            stack.enter_context(encoder)
+        for number, picture in ingest.pictures():
+            if picture is not None and codec is not None and encoder is not None:
+                job = _job(ingest, number, picture, codec)
+                if job is not None:
+                    amount.subpixels += job.values.size
+                    encoder.add(job)
+            elif picture is not None:
+                ingest.entries[number].reason = WITHOUT
+            if encoder is None:
+                amount.tell(0)
+            elif number % 64 == 0:
+                encoder.report()
+        encoded = NOTHING if encoder is None else encoder.finish()
+    ingest.leave_out(encoded.left_out, "larger with the model")
+    return encoded
+
+
+def _job(ingest: Ingest, number: int, picture: Image.Image, codec: Codec) -> Job | None:
+    """A picture for the model; its ordinary file stays where it is, until the model has won."""
+    entry, coder = ingest.entries[number], codec.coder
+    config, multiple = coder.model.config, coder.multiple
+    planes = from_picture(picture, config.shape[0], config.levels, config.colours)
+    if picture.height % multiple or picture.width % multiple:
+        planes = f"sides that are no multiples of {multiple}"
+    if isinstance(planes, str):
+        entry.reason = planes
+        return None
+    check = checksum(picture)
+    if checksum(to_picture(planes, config.levels, config.colours)) != check:
+        raise ArchiveError(f"{entry.file.path} would not be restored as it is; nothing is written (please report this)")
+    _, height, width = planes.values.shape
+    extras = ingest.stage(planes.extras) if planes.extras else None
+    support = support_for(coder.model, planes.values)
+    entry.coded = Coded(planes.form, height, width, check, extras, support, planes.order)
+    return Job(number, planes.values, Condition(label=-1, support=support), limit=8 * entry.limit)
+
+
+class _Amount:
+    """Of the bytes that were read, the share of their sub-pixels that is coded counts; it never goes back."""
+
+    def __init__(self, ingest: Ingest, report: Reporter) -> None:
+        self.subpixels = 0
+        self._ingest, self._report, self._shown = ingest, report, 0
+
+    def tell(self, finished: int) -> None:
+        """Report, after so many sub-pixels were coded."""
+        done = self._ingest.done
+        if self.subpixels:
+            done = round(done * finished / self.subpixels)
+        self._shown = max(self._shown, done)
+        self._report.amount(self._shown, self._ingest.size, "bytes")
