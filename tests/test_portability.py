@@ -34,11 +34,7 @@ ARCHIVES = {
 }
 
 PROCESSORS = {
-    "generic": {"NUMBA_CPU_NAME": "generic"},
-    "no vector features": {
-        "NUMBA_CPU_NAME": "generic",
-        "NUMBA_CPU_FEATURES": "-sse3,-avx,-avx2,-fma,-avx512f",
-    },
+    "SSE2": {"NUMBA_CPU_NAME": "generic"},  # what every x86-64 has
     "AVX2 and FMA": {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2,+fma"},
     "less optimised": {"NUMBA_OPT": "1"},
 }

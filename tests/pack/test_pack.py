@@ -24,6 +24,7 @@ from pixelrnn.progress import Reporter
 from tests.conftest import build
 from tests.pictures import ingest_of
 
+
 def write(folder, count, size=(6, 7), mode="1", value=None):
     folder.mkdir(exist_ok=True, parents=True)
     generator = np.random.default_rng(len(list(folder.iterdir())))

@@ -22,6 +22,7 @@ from numba import njit
 
 from pixelrnn.errors import ArchiveError
 from pixelrnn.kernels import scalars
+from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.record import Byte, Float64, Int64, Record, reader
 from pixelrnn.kernels.vectors import view
 
@@ -160,7 +161,7 @@ def _machine(counts: Array, values: Array) -> Record:
     )
 
 
-@njit(cache=True)
+@inner
 def _look(m: _Machine) -> None:
     """Find the contexts of the value that comes next."""
     at, values, bases = view(m.at, np.int64), view(m.values, np.int64), view(m.bases, np.int64)
@@ -186,7 +187,7 @@ def _look(m: _Machine) -> None:
         bases[k] = (bases[k] * CONTEXTS + k) * m.channels + channel
 
 
-@njit(cache=True)
+@inner
 def _predict(m: _Machine) -> None:
     """The chance that the next bit is 1."""
     at, bases, found = view(m.at, np.int64), view(m.bases, np.int64), view(m.found, np.int64)
@@ -205,7 +206,7 @@ def _predict(m: _Machine) -> None:
     view(m.chance, np.float64)[0] = min(max(p, EDGE), 1.0 - EDGE)
 
 
-@njit(cache=True)
+@inner
 def _learn(m: _Machine, bit: int) -> None:
     """Move weights and chances towards a bit."""
     at, found = view(m.at, np.int64), view(m.found, np.int64)
@@ -220,7 +221,7 @@ def _learn(m: _Machine, bit: int) -> None:
         times[entry] = min(int(times[entry]) + 1, SURE)
 
 
-@njit(cache=True)
+@inner
 def _go_on(m: _Machine, bit: int) -> None:
     """Move to the place behind a bit; `at[PICTURE]` is the number of pictures at the end."""
     at, values, counts = view(m.at, np.int64), view(m.values, np.int64), view(m.counts, np.int64)

@@ -5,8 +5,8 @@ vectors. tanh and exp are minimax fits, the others series.
 """
 
 import numpy as np
-from numba import njit
 
+from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.vectors import Vector, choose, exponent, mantissa, maximum, minimum, scale, splat
 
 __all__ = ["exp", "log", "one_minus_exp", "rounded", "sigmoid", "tanh"]
@@ -20,7 +20,7 @@ _P0, _P1, _P2, _P3, _P4 = np.array([1.0, 1.34506211e-1, 3.57899186e-3, 2.2023243
 _Q0, _Q1, _Q2, _Q3, _Q4 = np.array([1.0, 4.67839479e-1, 2.61922386e-2, 3.42365034e-4, 8.59877900e-7], np.float32)
 
 
-@njit
+@inner
 def tanh(x: Vector) -> Vector:
     """Hyperbolic tangent, to 4e-7 of its value; not a number stays so."""
     x = minimum(maximum(x, splat(-_EDGE)), splat(_EDGE))
@@ -30,7 +30,7 @@ def tanh(x: Vector) -> Vector:
     return x * p / q
 
 
-@njit
+@inner
 def sigmoid(x: Vector) -> Vector:
     r"""Logistic function :math:`1 / (1 + e^{-x}) = (1 + \tanh(x / 2)) / 2`, to 2e-7."""
     half = splat(_HALF)
@@ -44,13 +44,13 @@ _PER_LN2, _LN2_HIGH, _LN2_LOW = np.array([1.4426950408889634, 0.693359375, -2.12
 _ROUNDER = np.float32(1.5 * 2**23)  # adding it leaves no digit behind the point
 
 
-@njit
+@inner
 def rounded(x: Vector) -> Vector:
     """The nearest whole number, the even one of two, of x between -2^22 and 2^22."""
     return (x + splat(_ROUNDER)) - splat(_ROUNDER)
 
 
-@njit
+@inner
 def exp(x: Vector) -> Vector:
     """Exponential function, to 2e-7 of its value, of x between -87 and 88; beyond, of these."""
     x = minimum(maximum(x, splat(_LOWEST)), splat(_HIGHEST))
@@ -60,7 +60,7 @@ def exp(x: Vector) -> Vector:
     return scale(p * r * r + r + splat(_ONE), n)
 
 
-@njit
+@inner
 def one_minus_exp(x: Vector) -> Vector:
     r""":math:`1 - e^{-x}` for x >= 0, to 3e-7 of its value, however small x is."""
     one, series = splat(_ONE), splat(_ONE)
@@ -73,7 +73,7 @@ _SQRT2, _LN2, _TWO = np.array([1.4142135623730951, 0.6931471805599453, 2], np.fl
 _L3, _L5, _L7, _L9 = np.array([1 / 3, 1 / 5, 1 / 7, 1 / 9], np.float32)
 
 
-@njit
+@inner
 def log(x: Vector) -> Vector:
     r"""Natural logarithm of positive normal x, to 2e-7 of 1 or of its value, from :math:`2 \tanh^{-1} z`."""
     e, m = exponent(x), mantissa(x)

@@ -10,10 +10,10 @@ processor.
 from typing import Any, NamedTuple
 
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
-from pixelrnn.kernels.names import named
+from pixelrnn.kernels.inner import inner, named
 from pixelrnn.kernels.vectors import LANES, Address, splatted, vector_at
 
 __all__ = ["Matrix", "product", "strict_product"]
@@ -117,7 +117,7 @@ def _build(*, is_fused: bool) -> Any:
             for n in range(fours, columns, LANES):
                 tile_1x1(matrices, last, n, depth)
 
-    return njit(nogil=True)(named(product, "product" if is_fused else "strict_product"))
+    return inner(named(product, "product" if is_fused else "strict_product"))
 
 
 product = _build(is_fused=True)

@@ -7,7 +7,7 @@ Statistics 37 (1988), PPND16.
 import math
 from typing import Any
 
-from numba import njit
+from pixelrnn.kernels.inner import inner
 
 __all__ = ["exp", "log", "quantile"]
 
@@ -32,7 +32,7 @@ _FAR_TAIL = (
 _LN2, _LN_THREE_QUARTERS = 0.6931471805599453, -0.2876820724517809
 
 
-@njit
+@inner
 def _ratio(polynomials: Any, x: Any) -> Any:
     above, below = polynomials
     p = q = 0.0
@@ -41,7 +41,7 @@ def _ratio(polynomials: Any, x: Any) -> Any:
     return p / q
 
 
-@njit
+@inner
 def log(x: Any) -> Any:
     r"""Natural logarithm of positive x from :math:`2 \tanh^{-1} z` by its series."""
     mantissa, exponent = math.frexp(x)
@@ -52,7 +52,7 @@ def log(x: Any) -> Any:
     return exponent * _LN2 + _LN_THREE_QUARTERS + 2 * z * series
 
 
-@njit
+@inner
 def exp(x: Any) -> Any:
     r"""Exponential function of x between -700 and 700: :math:`2^n e^r` with the series of :math:`e^r`, to 1e-13."""
     n = math.floor(x / _LN2 + 0.5)
@@ -63,7 +63,7 @@ def exp(x: Any) -> Any:
     return math.ldexp(series, int(n))
 
 
-@njit
+@inner
 def quantile(p: Any) -> Any:
     """The value that a share p of the standard normal distribution lies below, 0 < p < 1."""
     q = p - 0.5

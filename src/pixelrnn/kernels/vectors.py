@@ -13,9 +13,8 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import llvmlite.binding as llvm
-import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import config
 from numba.core.datamodel import PrimitiveModel
 from numba.extending import intrinsic, overload, register_model
@@ -24,11 +23,8 @@ __all__ = [
     "LANES",
     "Address",
     "Vector",
-    "accumulate",
     "address",
     "choose",
-    "clear",
-    "copy",
     "exponent",
     "load",
     "mantissa",
@@ -65,7 +61,6 @@ def padded(features: int) -> int:
 
 
 ADDRESS = types.CPointer(types.float32)
-_ZERO = np.float32(0)
 _IR_VECTOR = ir.VectorType(ir.FloatType(), LANES)
 
 
@@ -258,24 +253,3 @@ def mantissa(context: Any, x: Any) -> Any:
         return builder.bitcast(builder.or_(bits, _integers(0x3F800000)), _IR_VECTOR)
 
     return VECTOR(VECTOR), generate
-
-
-@njit
-def copy(target: Address, source: Address, count: int) -> None:
-    """Copy `count` floats, a multiple of `LANES`."""
-    for j in range(0, count, LANES):
-        store(target, j, load(source, j))
-
-
-@njit
-def accumulate(target: Address, source: Address, count: int) -> None:
-    """Add `count` floats at one address, a multiple of `LANES`, to those at another."""
-    for j in range(0, count, LANES):
-        store(target, j, load(target, j) + load(source, j))
-
-
-@njit
-def clear(target: Address, count: int) -> None:
-    """Set `count` floats, a multiple of `LANES`, to zero."""
-    for j in range(0, count, LANES):
-        store(target, j, splat(_ZERO))

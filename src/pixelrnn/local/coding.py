@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit
 
 from pixelrnn.colours.support import FREE
+from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.record import Float32, Float64, Int64, Record, reader
 from pixelrnn.kernels.vectors import LANES, address, pointer, view
 from pixelrnn.local.front import (
@@ -85,7 +86,7 @@ def _schedule_all(integers: Any, spots: Any, blocks: Any) -> tuple[int, int]:
     return pixels, of_step
 
 
-@njit
+@inner
 def _memory_of(net: Local, memory: Any, number: int) -> Any:
     """The address of a block's features."""
     return address(pointer(memory, number * layout(net).end * LANES))
@@ -124,7 +125,7 @@ def _tabulate(integers: Any, spots: Any, blocks: Any, memory: Any, channel: int)
     return counts.free, counts.restricted
 
 
-@njit
+@inner
 def _write_block(
     front: Front, to: Coding, pixels: Pixels, first: int, channel: int, workspace: Workspace, counts: _Counts
 ) -> _Counts:
@@ -183,7 +184,7 @@ def _refine(integers: Any, blocks: Any, memory: Any) -> None:
                 write_pmf_of_sums(workspace, count, to.low + 8 * at * count, lane)
 
 
-@njit
+@inner
 def _take_symbols(front: Front, to: Coding, spots: Any, channel: int) -> None:
     """Write the symbols of a channel, and the levels that had none, into the images."""
     values, places = view(front.of.values, np.float32), view(to.place, np.int64)

@@ -3,9 +3,10 @@
 from typing import Any
 
 import numpy as np
-from numba import cfunc, njit
+from numba import cfunc
 
 from pixelrnn.colours.support import FREE
+from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.threads import TASK
 from pixelrnn.kernels.vectors import LANES, Address, address, pointer, view
 from pixelrnn.local.front import (
@@ -31,7 +32,7 @@ __all__ = ["IMAGES", "advance"]
 IMAGES = 8  # of a task
 
 
-@njit
+@inner
 def _read_known(front: Front, pixels: Pixels, channel: int, workspace: Workspace) -> None:
     """What is known of a channel of some pixels: the value, or the number that draws it; and the rows."""
     of = front.of
@@ -49,7 +50,7 @@ def _read_known(front: Front, pixels: Pixels, channel: int, workspace: Workspace
                 workspace.target[lane] = uniform[pixel * front.net.channels + channel]
 
 
-@njit
+@inner
 def _write(front: Front, pixels: Pixels, channel: int, workspace: Workspace, parameters: Address) -> None:
     """Write values, and log probabilities and parameters if wanted."""
     of, count = front.of, front.output.parameters
@@ -66,7 +67,7 @@ def _write(front: Front, pixels: Pixels, channel: int, workspace: Workspace, par
                 found[(plane * count + number) * of.rows * of.columns + inside] = of_lanes[number * LANES + lane]
 
 
-@njit
+@inner
 def _decide(front: Front, pixels: Pixels, channel: int, workspace: Workspace) -> None:
     """Draw a channel of a block of pixels, or keep what is known."""
     parameters, temperature = find(front.net, pixels, channel), temperature_of(front.output)

@@ -11,9 +11,9 @@ Within a step the order is by place, row and image. It is part of the file forma
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from pixelrnn.colours.support import FREE
+from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.record import Byte, Float32, Float64, Int64, reader
 from pixelrnn.kernels.vectors import LANES, view
 from pixelrnn.local.geometry import RADIUS
@@ -92,19 +92,19 @@ read_job = reader(Job)
 _read_local, _read_images, _read_output = reader(Local), reader(Images), reader(Output)
 
 
-@njit
+@inner
 def read_front(job: Job) -> Front:
     """The records of a job."""
     return Front(_read_local(job.local), _read_images(job.images), _read_output(job.output), job.lag)
 
 
-@njit
+@inner
 def rows_of(front: Front) -> Rows:
     """The rows of levels that can occur."""
     return Rows(front.of.starts, front.of.entries, front.of.next)
 
 
-@njit
+@inner
 def schedule(front: Front, images: Any, step: int, spots: Any, blocks: Any) -> Any:
     """Fill in the pixels of a step of some images (the first, how many), and their blocks.
 
@@ -131,13 +131,13 @@ def schedule(front: Front, images: Any, step: int, spots: Any, blocks: Any) -> A
     return pixels, number
 
 
-@njit
+@inner
 def place_of(front: Front, spot: Spot, channel: int) -> Any:
     """Where in an array `(N, C, H, W)` a channel of a pixel is."""
     return ((spot.image * front.net.channels + channel) * front.of.rows + spot.row) * front.of.columns + spot.column
 
 
-@njit
+@inner
 def pixels_of(front: Front, blocks: Any, number: int, spots: Any, memory: int) -> Pixels:
     """One of the blocks of a step."""
     of = front.of
@@ -146,7 +146,7 @@ def pixels_of(front: Front, blocks: Any, number: int, spots: Any, memory: int) -
     return Pixels(blocks[number, 1], blocks[number, 2], first, of.around, rows, columns, of.label, memory)
 
 
-@njit
+@inner
 def follow_values(front: Front, pixels: Pixels, workspace: Workspace) -> None:
     """Go on to the rows of the trie behind the values of a block of pixels."""
     if front.of.roots:

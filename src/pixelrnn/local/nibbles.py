@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from pixelrnn.kernels.functions import exp
+from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.vectors import LANES, Address, Vector, choose, load, minimum, pointer, splat, store
-from pixelrnn.outputs.workspace import Output, Workspace, compiled
+from pixelrnn.outputs.workspace import Output, Workspace
 
 __all__ = ["NIBBLE", "high_nibbles", "low_nibbles", "weigh_high", "weigh_low"]
 
@@ -24,19 +25,19 @@ _ZERO, _HALF, _ONE = np.array([0, 0.5, 1], np.float32)
 _FLOOR = np.float32(2.0**-26)  # of a level, in the second step: sums of float32 differ by more where little is left
 
 
-@compiled
+@inner
 def high_nibbles(levels: int) -> Any:
     """How many sixteens there are."""
     return (levels + NIBBLE - 1) // NIBBLE
 
 
-@compiled
+@inner
 def low_nibbles(levels: int) -> Any:
     """How many levels a sixteen has."""
     return min(levels, NIBBLE)
 
 
-@compiled
+@inner
 def _total(output: Output, workspace: Workspace) -> Vector:
     """The weight of all levels; the workspace is prepared."""
     prepared, total = pointer(workspace.scale, 0), splat(_ZERO)
@@ -47,7 +48,7 @@ def _total(output: Output, workspace: Workspace) -> Vector:
     return total
 
 
-@compiled
+@inner
 def _weight_below(output: Output, parameters: Address, workspace: Workspace, level: Vector, total: Vector) -> Vector:
     """The weight of all levels below a level; the workspace is prepared."""
     count, prepared, top = output.mixtures, pointer(workspace.scale, 0), np.float32(output.levels - 1)
@@ -63,7 +64,7 @@ def _weight_below(output: Output, parameters: Address, workspace: Workspace, lev
     return choose(splat(top), level, total, below)
 
 
-@compiled
+@inner
 def weigh_high(output: Output, parameters: Address, workspace: Workspace) -> None:
     """Fill the table with the weight of each sixteen and all below it; the workspace is prepared."""
     total = _total(output, workspace)
@@ -72,7 +73,7 @@ def weigh_high(output: Output, parameters: Address, workspace: Workspace) -> Non
         store(pointer(workspace.table, 0), nibble * LANES, _weight_below(output, parameters, workspace, level, total))
 
 
-@compiled
+@inner
 def weigh_low(output: Output, parameters: Address, workspace: Workspace) -> None:
     """Fill the table with the weight of each level of a sixteen and those of it below; the workspace is prepared.
 

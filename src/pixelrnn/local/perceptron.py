@@ -8,11 +8,12 @@ in plain float32 in a fixed order: what a pixel gets depends on the pixels that 
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from pixelrnn.kernels.functions import exp, log, rounded, sigmoid
+from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.product import Matrix, strict_product
-from pixelrnn.kernels.vectors import LANES, Address, Vector, choose, clear, load, maximum, pointer, splat, store, view
+from pixelrnn.kernels.spans import clear
+from pixelrnn.kernels.vectors import LANES, Address, Vector, choose, load, maximum, pointer, splat, store, view
 from pixelrnn.local import squares
 from pixelrnn.local.geometry import CANDIDATES, NEIGHBOURS, OF_A_FIT, RADIUS
 from pixelrnn.local.program import (
@@ -50,12 +51,12 @@ _ZERO, _ONE, _TWO, _EIGHT = np.array([0, 1, 2, 8], np.float32)
 NORTH, NORTH_WEST, NORTH_EAST = (NEIGHBOURS.index(place) for place in CANDIDATES[1:4])
 
 
-@njit
+@inner
 def _squares(net: Local, pixels: Pixels) -> squares.Squares:
     return squares.Squares(net.channels, net.levels, pixels.rows, pixels.columns, net.fitted)
 
 
-@njit
+@inner
 def _windows(net: Local, pixels: Pixels, lane: int) -> Any:
     """The position of a pixel in the levels of its image, and the address of the windows of its row."""
     spot, planes = spot_at(pixels, lane), net.channels * pixels.rows * pixels.columns
@@ -64,18 +65,18 @@ def _windows(net: Local, pixels: Pixels, lane: int) -> Any:
     return squares.Position(plain, spot.row, spot.column), plain + 4 * (planes + of_row)
 
 
-@njit
+@inner
 def _of(memory: int, start: int) -> Address:
     return pointer(memory, start * LANES)
 
 
-@njit
+@inner
 def _part(net: Local, number: int) -> Any:
     """The address of a part of the weights."""
     return net.weights + 4 * view(net.places, np.int64)[number]
 
 
-@njit
+@inner
 def _add_product(to: Address, weight: int, source: Address, rows: int, depth: int) -> None:
     """Add a matrix in memory times the features of a block."""
     if depth and rows:
@@ -83,7 +84,7 @@ def _add_product(to: Address, weight: int, source: Address, rows: int, depth: in
         strict_product(c, c, Matrix(pointer(weight, 0), depth, 1), Matrix(source, LANES, 1), rows, LANES, depth)
 
 
-@njit
+@inner
 def _fill(to: Address, bias: int, count: int) -> None:
     """Give all lanes a bias."""
     values = view(bias, np.float32)
@@ -91,14 +92,14 @@ def _fill(to: Address, bias: int, count: int) -> None:
         store(to, feature * LANES, splat(values[feature]))
 
 
-@njit
+@inner
 def _silu(to: Address, source: Address, count: int) -> None:
     for j in range(0, count * LANES, LANES):
         x = load(source, j)
         store(to, j, x * sigmoid(x))
 
 
-@njit
+@inner
 def _gather(net: Local, pixels: Pixels) -> None:
     """Differences, western neighbours, and candidates of the pixels of a block."""
     place, plane, floats = layout(net), pixels.rows * pixels.columns, stride(net, pixels.rows, pixels.columns)
@@ -119,12 +120,12 @@ def _gather(net: Local, pixels: Pixels) -> None:
                     memory[(place.candidates + number) * LANES + lane] = value
 
 
-@njit
+@inner
 def _absolute(x: Vector) -> Vector:
     return maximum(x, splat(_ZERO) - x)
 
 
-@njit
+@inner
 def _measure(net: Local, memory: int) -> None:
     """The local activity, and its logarithm."""
     place, total = layout(net), splat(_ZERO)
@@ -138,7 +139,7 @@ def _measure(net: Local, memory: int) -> None:
     store(_of(memory, place.west + net.channels), 0, log(activity))
 
 
-@njit
+@inner
 def _compare(net: Local, pixels: Pixels) -> None:
     """Which candidates have the same colour as another one."""
     place, offsets, memory = layout(net), view(net.offsets, np.int64), view(pixels.memory, np.float32)
@@ -155,7 +156,7 @@ def _compare(net: Local, pixels: Pixels) -> None:
         store(_of(pixels.memory, place.matches + m), 0, splat(_ONE))
 
 
-@njit
+@inner
 def _add_biases(net: Local, pixels: Pixels) -> None:
     """Add, lane by lane, the biases of a pixel's place in the grid and of its image's label."""
     h, memory = layout(net).h, view(pixels.memory, np.float32)
@@ -172,7 +173,7 @@ def _add_biases(net: Local, pixels: Pixels) -> None:
             memory[(h + feature) * LANES + lane] += value
 
 
-@njit
+@inner
 def _slide(net: Local, pixels: Pixels) -> None:
     """Move the windows of the pixels' rows to them."""
     for lane in range(pixels.lanes):
@@ -180,7 +181,7 @@ def _slide(net: Local, pixels: Pixels) -> None:
         squares.slide(_squares(net, pixels), position, sums, _of(pixels.memory, layout(net).squares))
 
 
-@njit
+@inner
 def _fit(net: Local, pixels: Pixels, channel: int) -> None:
     """Predict a channel by least squares."""
     place, sq = layout(net), _squares(net, pixels)
@@ -197,7 +198,7 @@ def _fit(net: Local, pixels: Pixels, channel: int) -> None:
     store(fit, 3 * LANES, prediction)
 
 
-@njit
+@inner
 def begin(net: Local, pixels: Pixels) -> None:
     """What comes before the first channel of a block of pixels: everything of the neighbourhood."""
     place, memory = layout(net), pixels.memory
@@ -226,7 +227,7 @@ def begin(net: Local, pixels: Pixels) -> None:
     _silu(silu, h, net.hidden)
 
 
-@njit
+@inner
 def _head(net: Local, memory: int, channel: int) -> None:
     """What the perceptron gives for a channel."""
     place, part, rows = layout(net), COMMON + OF_HEAD * channel, 3 * net.mixtures + net.copies
@@ -243,7 +244,7 @@ def _head(net: Local, memory: int, channel: int) -> None:
     _add_product(raw, _part(net, part + OUT), u, rows, net.head)
 
 
-@njit
+@inner
 def find(net: Local, pixels: Pixels, channel: int) -> Address:
     """The parameters of a channel of a block of pixels, whose earlier channels were taken up."""
     place, memory, k = layout(net), pixels.memory, net.mixtures
@@ -275,7 +276,7 @@ def find(net: Local, pixels: Pixels, channel: int) -> Address:
     return to
 
 
-@njit
+@inner
 def take_up(net: Local, pixels: Pixels, channel: int, levels: Address) -> None:
     """Take the values of a channel, in levels, of a block of pixels: into the image, and for the later channels."""
     place, memory = layout(net), pixels.memory
@@ -295,7 +296,7 @@ def take_up(net: Local, pixels: Pixels, channel: int, levels: Address) -> None:
         _write(net, pixels, channel, load(levels, 0), pixels.around + 4 * planes)
 
 
-@njit
+@inner
 def _mean(net: Local, memory: int) -> Vector:
     """The mean of the logistics whose parameters were found last."""
     parameters, k = _of(memory, layout(net).parameters), net.mixtures
@@ -308,7 +309,7 @@ def _mean(net: Local, memory: int) -> Vector:
     return weighted / total
 
 
-@njit
+@inner
 def _write(net: Local, pixels: Pixels, channel: int, value: Vector, start: int) -> None:
     """Write values into images with their borders, of which the first begins at an address."""
     place, around, floats = layout(net), view(start, np.float32), stride(net, pixels.rows, pixels.columns)

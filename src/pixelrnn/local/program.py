@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from numba import njit
 
+from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.record import Float32, Int64, Record, reader
 from pixelrnn.kernels.vectors import LANES
 from pixelrnn.local import squares
@@ -137,13 +138,13 @@ class Pixels(NamedTuple):
 read_spot = reader(Spot)
 
 
-@njit
+@inner
 def spot_at(pixels: Pixels, lane: int) -> Spot:
     """The pixel of a lane."""
     return read_spot(pixels.spots + 8 * 4 * lane)  # type: ignore[no-any-return]
 
 
-@njit
+@inner
 def stride(net: Local, rows: int, columns: int) -> Any:
     """Floats of an image with its borders, and of all that is kept of it."""
     floats = net.channels * rows * columns
@@ -152,7 +153,7 @@ def stride(net: Local, rows: int, columns: int) -> Any:
     return floats
 
 
-@njit
+@njit  # Python calls it too
 def in_front(rows: int, columns: int) -> Any:
     """How many rows of an image with its borders a front can have."""
     return min(rows - RADIUS, columns // FITTED_LAG + 2)
@@ -198,7 +199,7 @@ class Layout(NamedTuple):
     end: int
 
 
-@njit
+@inner
 def layout(net: Local) -> Layout:
     """The layout of a network's memory."""
     west = net.channels * net.neighbours
@@ -221,7 +222,7 @@ def layout(net: Local) -> Layout:
     )  # fmt: skip
 
 
-@njit
+@inner
 def most(images: int, rows: int, columns: int, lag: int, sets: int) -> Any:
     """Pixels and blocks of a step, at most."""
     pixels = images * min(rows, (columns + lag - 1) // lag)

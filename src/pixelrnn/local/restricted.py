@@ -9,11 +9,12 @@ import numpy as np
 
 from pixelrnn.colours.support import FLOOR, FREE
 from pixelrnn.kernels.functions import exp
+from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.vectors import LANES, Address, address, load, pointer, splat, store, view
 from pixelrnn.local.trie import Rows, row_of
 from pixelrnn.outputs.logistic import KERNEL
 from pixelrnn.outputs.quantise import WHOLE
-from pixelrnn.outputs.workspace import Output, Workspace, compiled, sharpen
+from pixelrnn.outputs.workspace import Output, Workspace, sharpen
 
 __all__ = ["weigh_restricted", "write_restricted_pmf"]
 
@@ -22,7 +23,7 @@ _ZERO, _ONE, _FLOOR = np.array([0, 1, FLOOR], np.float32)
 _FAR = np.float32(1e30)  # the outer edges of the lowest and the highest level
 
 
-@compiled
+@inner
 def _restrict(output: Output, rows: Rows, workspace: Workspace, is_first: bool) -> None:
     """Set the weights of what cannot occur to 0; the first time, also raise the others by their floor."""
     values = view(rows.values, np.int64)
@@ -42,7 +43,7 @@ def _restrict(output: Output, rows: Rows, workspace: Workspace, is_first: bool) 
             )
 
 
-@compiled
+@inner
 def weigh_restricted(output: Output, rows: Rows, parameters: Address, workspace: Workspace, temperature: float) -> None:
     """Fill the table of weights; as `decide.weigh` where all levels can occur."""
     _weigh(output, parameters, workspace, 1.0)
@@ -52,7 +53,7 @@ def weigh_restricted(output: Output, rows: Rows, parameters: Address, workspace:
         _restrict(output, rows, workspace, False)
 
 
-@compiled
+@inner
 def _weigh_entries(output: Output, rows: Rows, parameters: Address, workspace: Workspace, lane: int) -> None:
     """Write the weights of the entries of a lane's row into `workspace.entries`; the workspace is prepared."""
     (first, count), values = row_of(rows, workspace.rows[lane]), view(rows.values, np.int64)
@@ -78,7 +79,7 @@ def _weigh_entries(output: Output, rows: Rows, parameters: Address, workspace: W
             break
 
 
-@compiled
+@inner
 def _weigh_logistics(output: Output, rows: Rows, workspace: Workspace, lane: int, total: Any) -> None:
     """The part of the logistics in the weights of the entries, which take the place of lanes here."""
     (first, count), values = row_of(rows, workspace.rows[lane]), view(rows.values, np.int64)
@@ -100,7 +101,7 @@ def _weigh_logistics(output: Output, rows: Rows, workspace: Workspace, lane: int
         store(pointer(workspace.entries, 0), entry, weight)
 
 
-@compiled
+@inner
 def write_restricted_pmf(
     output: Output, rows: Rows, parameters: Address, workspace: Workspace, lane: int, place: int
 ) -> None:

@@ -17,25 +17,15 @@ same everywhere.
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import cfunc, njit
+from numba import cfunc
 
 from pixelrnn.kernels import threads
 from pixelrnn.kernels.functions import log
+from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.record import Float32, Int64, Record, reader
+from pixelrnn.kernels.spans import clear
 from pixelrnn.kernels.threads import TASK
-from pixelrnn.kernels.vectors import (
-    LANES,
-    Address,
-    Vector,
-    clear,
-    load,
-    maximum,
-    padded,
-    pointer,
-    splat,
-    store,
-    view,
-)
+from pixelrnn.kernels.vectors import LANES, Address, Vector, load, maximum, padded, pointer, splat, store, view
 from pixelrnn.local.geometry import RADIUS, WINDOW, WINDOWS, fitted_differences
 
 __all__ = [
@@ -102,7 +92,7 @@ def offsets_of(channels: int) -> Array:
     return table
 
 
-@njit
+@inner
 def _differences(sq: Squares, channel: int, position: Position, to: Address, step: int) -> None:
     """Write the differences of a pixel, each `step` floats after the one before; the target comes last."""
     offsets, values, count = view(sq.offsets, np.int64), view(position.plain, np.float32), COUNTS[channel]
@@ -116,7 +106,7 @@ def _differences(sq: Squares, channel: int, position: Position, to: Address, ste
     to[count * step] = values[own] - values[own - 1]
 
 
-@njit
+@inner
 def _add_products(channel: int, to: Address, z: Address, weight: Any) -> None:
     """Add the weighted products of all pairs of differences, below and on the diagonal."""
     width = WIDTHS[channel]
@@ -126,7 +116,7 @@ def _add_products(channel: int, to: Address, z: Address, weight: Any) -> None:
             store(to, i * width + j, load(to, i * width + j) + factor * load(z, j))
 
 
-@njit
+@inner
 def _add(channel: int, to: Address, source: Address, weight: Any) -> None:
     """Add a weighted triangle to another."""
     factor = splat(weight)
@@ -134,7 +124,7 @@ def _add(channel: int, to: Address, source: Address, weight: Any) -> None:
         store(to, j, load(to, j) + factor * load(source, j))
 
 
-@njit
+@inner
 def _pack(channel: int, to: Address, matrix: Address) -> None:
     """Make a triangle of a matrix; what a row writes too much the next one writes over."""
     width = WIDTHS[channel]
@@ -143,13 +133,13 @@ def _pack(channel: int, to: Address, matrix: Address) -> None:
             store(to, i * (i + 1) // 2 + j, load(matrix, i * width + j))
 
 
-@njit
+@inner
 def _kept(channel: int, sums: Address, column: int, window: int) -> Address:
     """The sums of a column of the rows above, as high as a window."""
     return pointer(sums, (1 + column % KEPT * len(RADII) + window) * TRIANGLES[channel])
 
 
-@njit
+@inner
 def _keep_column(sq: Squares, channel: int, position: Position, sums: Address, z: Address) -> None:
     """Find the sums of a column of the rows above a pixel, window by window: each is higher than the one before."""
     plain, row, column = position
@@ -163,7 +153,7 @@ def _keep_column(sq: Squares, channel: int, position: Position, sums: Address, z
         _pack(channel, _kept(channel, sums, column, window), matrix)
 
 
-@njit
+@inner
 def slide(sq: Squares, position: Position, sums: int, workspace: Address) -> None:
     """Move the windows of a row to a pixel, which were at the pixel before or nowhere.
 
@@ -199,7 +189,7 @@ def slide(sq: Squares, position: Position, sums: int, workspace: Address) -> Non
         _add(channel, own, packed, _ONE)
 
 
-@njit
+@inner
 def _begin(sq: Squares, channel: int, position: Position, own: Address, workspace: Address) -> None:
     """The windows of a row's first pixel, without their last columns."""
     clear(own, TRIANGLES[channel])
@@ -210,7 +200,7 @@ def _begin(sq: Squares, channel: int, position: Position, own: Address, workspac
                 _add(channel, own, _kept(channel, own, column, window), WEIGHTS[window])
 
 
-@njit
+@inner
 def weight_in_windows(sq: Squares, row: int, column: int) -> Any:
     """The sum of the weights of the pixels in the windows of a pixel."""
     weight = _ZERO
@@ -221,7 +211,7 @@ def weight_in_windows(sq: Squares, row: int, column: int) -> Any:
     return weight
 
 
-@njit
+@inner
 def _factorise(matrix: Address, size: int, pivots: Address) -> None:
     """L and D of lanes of matrices, in place: L below the diagonal."""
     for j in range(size):
@@ -241,7 +231,7 @@ def _factorise(matrix: Address, size: int, pivots: Address) -> None:
             store(matrix, (i * size + j) * LANES, value / pivot)
 
 
-@njit
+@inner
 def predict(sq: Squares, channel: int, workspace: Address) -> tuple[Vector, Vector]:
     """The predicted difference to the western neighbour of lanes of pixels, and the logarithm of its deviation.
 
@@ -276,7 +266,7 @@ def predict(sq: Squares, channel: int, workspace: Address) -> tuple[Vector, Vect
     return prediction / splat(half), deviation - log(splat(half))
 
 
-@njit
+@inner
 def gather(sq: Squares, channel: int, position: Position, sums: int, lane: int, workspace: Address) -> None:
     """Write differences and sums of a pixel into its lane, for `predict`."""
     size = COUNTS[channel] + 1

@@ -3,9 +3,9 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from pixelrnn.colours.support import FREE
+from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.record import Int64
 from pixelrnn.kernels.vectors import view
 
@@ -20,14 +20,14 @@ class Rows(NamedTuple):
     next: Int64
 
 
-@njit
+@inner
 def row_of(rows: Rows, row: int) -> Any:
     """The first entry of a row, and how many there are."""
     starts = view(rows.starts, np.int64)
     return starts[row], starts[row + 1] - starts[row]
 
 
-@njit
+@inner
 def follow(rows: Rows, row: int, level: int) -> Any:
     """The row behind a level of a row; `FREE` if the row has no such level."""
     if row == FREE:
@@ -44,13 +44,13 @@ def follow(rows: Rows, row: int, level: int) -> Any:
     return view(rows.next, np.int64)[low] if is_there else FREE
 
 
-@njit
+@inner
 def forced(rows: Rows, row: int) -> bool:
     """Whether a row has one level only."""
     return row != FREE and row_of(rows, row)[1] == 1
 
 
-@njit
+@inner
 def only_level(rows: Rows, row: int) -> Any:
     """The level of a row that has only one."""
     return view(rows.values, np.int64)[row_of(rows, row)[0]]

@@ -8,8 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pixelrnn.kernels.functions import exp, log
+from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.vectors import LANES, Address, address, load, maximum, pointer, splat, store, view
-from pixelrnn.outputs.workspace import Kernel, Output, Workspace, compiled, nothing
+from pixelrnn.outputs.workspace import Kernel, Output, Workspace, nothing
 
 __all__ = ["KERNEL", "Bernoulli"]
 
@@ -43,7 +44,7 @@ class Bernoulli:
         return torch.cat([F.logsigmoid(-parameters), F.logsigmoid(parameters)], dim=2)
 
 
-@compiled
+@inner
 def _weigh(output: Output, parameters: Address, workspace: Workspace, temperature: float) -> None:
     table, sharpness = pointer(workspace.table, 0), splat(np.float32(1 / temperature))
     logit = load(parameters, 0)
@@ -52,7 +53,7 @@ def _weigh(output: Output, parameters: Address, workspace: Workspace, temperatur
     store(table, LANES, exp((logit - highest) * sharpness))
 
 
-@compiled
+@inner
 def _log_prob(output: Output, parameters: Address, workspace: Workspace, temperature: float) -> None:
     logits = view(address(parameters), np.float32)
     for lane in range(LANES):

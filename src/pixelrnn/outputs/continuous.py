@@ -13,9 +13,10 @@ from torch import Tensor
 
 from pixelrnn.kernels import scalars
 from pixelrnn.kernels.functions import exp, log
+from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.vectors import LANES, Address, Vector, address, load, maximum, pointer, splat, store, view
 from pixelrnn.outputs.mixture import MAX_LOG_SCALE, MIN_LOG_SCALE, log_scale
-from pixelrnn.outputs.workspace import LOWEST, Kernel, Output, Workspace, compiled, exp_weights, highest_of
+from pixelrnn.outputs.workspace import LOWEST, Kernel, Output, Workspace, exp_weights, highest_of
 
 __all__ = ["KERNEL", "ContinuousMixture"]
 
@@ -66,12 +67,12 @@ class ContinuousMixture:
         return (weights.log_softmax(2) + component).logsumexp(2)
 
 
-@compiled
+@inner
 def _weigh(output: Output, parameters: Address, workspace: Workspace, temperature: float) -> None:
     exp_weights(parameters, output.mixtures, temperature, pointer(workspace.table, 0))
 
 
-@compiled
+@inner
 def _refine(output: Output, parameters: Address, workspace: Workspace, temperature: float) -> None:
     """Replace the number of a Gaussian by a value of it: what is left of the uniform number decides."""
     count, root = output.mixtures, math.sqrt(temperature)
@@ -87,7 +88,7 @@ def _refine(output: Output, parameters: Address, workspace: Workspace, temperatu
         workspace.value[lane] = means[count * LANES + at] + workspace.scale[at] * root * scalars.quantile(inside)
 
 
-@compiled
+@inner
 def _log_component(parameters: Address, count: int, k: int, x: Vector, temperature: float) -> Vector:
     """Logarithm of weight times density of a Gaussian, without the constant."""
     scale = log_scale(parameters, count, k) + splat(np.float32(0.5 * scalars.log(temperature)))
@@ -96,7 +97,7 @@ def _log_component(parameters: Address, count: int, k: int, x: Vector, temperatu
     return logit - distance * distance * splat(_HALF) - scale
 
 
-@compiled
+@inner
 def _log_prob(output: Output, parameters: Address, workspace: Workspace, temperature: float) -> None:
     count, sharpness = output.mixtures, splat(np.float32(1 / temperature))
     x = load(pointer(workspace.value, 0), 0)

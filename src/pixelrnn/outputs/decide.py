@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from pixelrnn.config.sampling import Sampling
-from pixelrnn.kernels.names import named
+from pixelrnn.kernels.inner import inner, named
 from pixelrnn.kernels.record import Record
 from pixelrnn.kernels.vectors import LANES, Address, view
 from pixelrnn.outputs import bernoulli, continuous, logistic, softmax
 from pixelrnn.outputs.output import AbstractOutput
-from pixelrnn.outputs.workspace import Kernel, Output, Workspace, compiled, log_prob_of_table
+from pixelrnn.outputs.workspace import Kernel, Output, Workspace, log_prob_of_table
 
 __all__ = ["Distribution", "choose", "decide", "temperature_of", "weigh"]
 
@@ -79,19 +79,19 @@ def _by_kind(what: str, kind: int = 0) -> Callable[..., None]:
         else:
             others(output, parameters, workspace, temperature)
 
-    return compiled(named(chosen, f"{what}_{kind}"))  # type: ignore[no-any-return]
+    return inner(named(chosen, f"{what}_{kind}"))  # type: ignore[no-any-return]
 
 
 weigh, _log_prob, _refine = map(_by_kind, Kernel._fields)
 
 
-@compiled
+@inner
 def temperature_of(output: Output) -> Any:
     """Colder than this the likeliest value is certain anyway, and 1/T is no float32."""
     return max(view(output.settings, np.float64)[0], 1e-30)
 
 
-@compiled
+@inner
 def _restrict(output: Output, workspace: Workspace, top_p: float) -> None:
     """Set all weights to 0 but the `top_k` highest (0: all) and the fewest that make up `top_p`; equals stay."""
     entries = len(workspace.table) // LANES
@@ -109,7 +109,7 @@ def _restrict(output: Output, workspace: Workspace, top_p: float) -> None:
                 workspace.table[entry] = 0
 
 
-@compiled
+@inner
 def _invert(workspace: Workspace) -> None:
     """The entry whose stretch of the cumulative weights holds `target` times their sum, and what lies below it.
 
@@ -129,7 +129,7 @@ def _invert(workspace: Workspace) -> None:
             reached[lane] += weight if is_open else 0.0
 
 
-@compiled
+@inner
 def choose(output: Output, parameters: Address, workspace: Workspace, wants_nats: bool) -> None:
     """As `decide`, of a table that is there."""
     temperature, top_p = temperature_of(output), view(output.settings, np.float64)[1]
@@ -154,7 +154,7 @@ def choose(output: Output, parameters: Address, workspace: Workspace, wants_nats
         _log_prob(output, parameters, workspace, temperature)
 
 
-@compiled
+@inner
 def decide(output: Output, parameters: Address, workspace: Workspace, wants_nats: bool) -> None:
     """Leave in `workspace.value` a value of each lane, and in `workspace.nats` its log probability.
 

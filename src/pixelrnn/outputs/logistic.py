@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pixelrnn.kernels.functions import exp, one_minus_exp
+from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.vectors import (
     LANES,
     Address,
@@ -30,7 +31,6 @@ from pixelrnn.outputs.workspace import (
     Kernel,
     Output,
     Workspace,
-    compiled,
     highest_of,
     log_prob_of_table,
     nothing,
@@ -110,13 +110,13 @@ class LogisticMixture:
         return self.log_prob(parameters.unsqueeze(-1), levels).movedim(-1, 2)
 
 
-@compiled
+@inner
 def _logistic(x: Vector) -> Vector:
     """1 / (1 + e^-x), to the last digits of the value however small it is."""
     return splat(_ONE) / (splat(_ONE) + exp(splat(_ZERO) - x))
 
 
-@compiled
+@inner
 def _add_points(output: Output, points: Address, highest: Vector, workspace: Workspace) -> None:
     """Add the point masses to the table: logits, then the levels where they lie."""
     places = view(address(points), np.float32)
@@ -127,7 +127,7 @@ def _add_points(output: Output, points: Address, highest: Vector, workspace: Wor
             workspace.table[level * LANES + lane] += workspace.chosen[lane]
 
 
-@compiled
+@inner
 def _weigh(output: Output, parameters: Address, workspace: Workspace, temperature: float) -> None:
     table = pointer(workspace.table, 0)
     levels, count, top = output.levels, output.mixtures, np.float32(output.levels - 1)
@@ -155,7 +155,7 @@ def _weigh(output: Output, parameters: Address, workspace: Workspace, temperatur
         sharpen(table, levels, temperature)
 
 
-@compiled
+@inner
 def prepare(output: Output, parameters: Address, workspace: Workspace) -> None:
     """Write a mixture's weights, means over scales, inverse scales and weights of copies into `workspace.scale`."""
     count, prepared = output.mixtures, pointer(workspace.scale, 0)

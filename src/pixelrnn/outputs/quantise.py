@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.vectors import LANES, view
-from pixelrnn.outputs.workspace import Workspace, compiled
+from pixelrnn.outputs.workspace import Workspace
 
 __all__ = ["write_pmf", "write_pmf_of_sums"]
 
@@ -26,7 +27,7 @@ WHOLE = 2.0**24
 PART = 2.0**-24
 
 
-@compiled
+@inner
 def write_pmf(workspace: Workspace, place: int, lanes: int) -> None:
     """Write the pmf of some lanes of a table as float64 `(lanes, levels)` at an address."""
     pmf: Any = view(place, np.float64)
@@ -50,7 +51,7 @@ def write_pmf(workspace: Workspace, place: int, lanes: int) -> None:
             below[lane] = edge
 
 
-@compiled
+@inner
 def write_pmf_of_sums(workspace: Workspace, count: int, place: int, lane: int) -> None:
     """Write the pmf of one lane, as `write_pmf`, of a table of so many entries: each with all before it."""
     pmf: Any = view(place, np.float64)

@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numba import cfunc, njit
+from numba import cfunc
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from pixelrnn.colours.support import FLOOR, OUTSIDE, Trie
 from pixelrnn.kernels import threads
+from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.record import Float32, Int64, Record, reader
 from pixelrnn.kernels.threads import TASK
 from pixelrnn.kernels.vectors import view
@@ -123,14 +124,14 @@ class _Restricted(torch.autograd.Function):
 _read_call = reader(_Call)
 
 
-@njit
+@inner
 def _at_edge(call: _Call, p: Any, k: int, double: Any, inverse: Any) -> Any:
     """The cumulative distribution of a component at an edge between levels, which lies at half of `double`."""
     edge = double / (call.levels - 1) - 1.0
     return 1.0 / (1.0 + math.exp(-min(max((edge - p[call.mixtures + k]) * inverse, -700.0), 700.0)))
 
 
-@njit
+@inner
 def _prepare(call: _Call, p: Any, workspace: _Workspace) -> None:
     """Shares of components and copies, and inverse scales."""
     count, copies = call.mixtures, call.copies
@@ -148,7 +149,7 @@ def _prepare(call: _Call, p: Any, workspace: _Workspace) -> None:
         workspace.inverse[k] = math.exp(-min(max(p[2 * count + k], -MAX_LOG_SCALE), MAX_LOG_SCALE))
 
 
-@njit
+@inner
 def _weigh(call: _Call, p: Any, row: _Row, workspace: _Workspace) -> float:
     """Fill in edges and weights of the entries; returns the sum of the weights."""
     first, count, values = row
@@ -175,7 +176,7 @@ def _weigh(call: _Call, p: Any, row: _Row, workspace: _Workspace) -> float:
     return total
 
 
-@njit
+@inner
 def _differentiate(
     call: _Call, p: Any, row: _Row, place: int, total: float, workspace: _Workspace, gradient: Any
 ) -> None:

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from pixelrnn.kernels.functions import log
+from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.vectors import LANES, Address, address, load, pointer, splat, store, view
-from pixelrnn.outputs.workspace import Kernel, Output, Workspace, compiled, exp_weights, highest_of, nothing
+from pixelrnn.outputs.workspace import Kernel, Output, Workspace, exp_weights, highest_of, nothing
 
 __all__ = ["KERNEL", "Softmax"]
 
@@ -49,12 +50,12 @@ class Softmax:
         return parameters.log_softmax(2)
 
 
-@compiled
+@inner
 def _weigh(output: Output, parameters: Address, workspace: Workspace, temperature: float) -> None:
     exp_weights(parameters, output.levels, temperature, pointer(workspace.table, 0))
 
 
-@compiled
+@inner
 def _log_prob(output: Output, parameters: Address, workspace: Workspace, temperature: float) -> None:
     logits = view(address(parameters), np.float32)
     for lane in range(LANES):

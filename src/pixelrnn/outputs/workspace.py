@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from pixelrnn.colours.support import FREE
 from pixelrnn.kernels.functions import exp, log
+from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.record import Float64
 from pixelrnn.kernels.vectors import LANES, Address, Vector, load, maximum, pointer, splat, store
 
@@ -20,7 +20,6 @@ __all__ = [
     "Kernel",
     "Output",
     "Workspace",
-    "compiled",
     "exp_weights",
     "highest_of",
     "log_prob_of_table",
@@ -30,7 +29,6 @@ __all__ = [
 ]
 
 # Division by zero gives what IEEE 754 says, instead of an exception that nobody could catch.
-compiled = njit(error_model="numpy")
 
 LOWEST = np.float32(-3.0e38)
 SMALLEST = np.float32(1.2e-38)  # about the smallest normal float
@@ -114,7 +112,7 @@ class Workspace(NamedTuple):
     above_entry: Any
 
 
-@compiled
+@inner
 def make_workspace(output: Output) -> Workspace:
     """Memory for the tables of an output."""
     table, scale = (
@@ -131,7 +129,7 @@ def make_workspace(output: Output) -> Workspace:
     )  # fmt: skip
 
 
-@compiled
+@inner
 def highest_of(parameters: Address, count: int) -> Vector:
     """The highest of the first parameters of each lane; about the lowest float if there are none."""
     highest = splat(LOWEST)
@@ -140,7 +138,7 @@ def highest_of(parameters: Address, count: int) -> Vector:
     return highest
 
 
-@compiled
+@inner
 def exp_weights(parameters: Address, count: int, temperature: float, table: Address) -> None:
     """Weights exp((l - max l) / T) of logits."""
     highest, sharpness = highest_of(parameters, count), splat(np.float32(1 / temperature))
@@ -148,7 +146,7 @@ def exp_weights(parameters: Address, count: int, temperature: float, table: Addr
         store(table, j, exp((load(parameters, j) - highest) * sharpness))
 
 
-@compiled
+@inner
 def sharpen(table: Address, count: int, temperature: float) -> None:
     """Raise weights to the power 1/T, the highest becoming 1; those below the normal floats count as the smallest."""
     highest, sharpness = maximum(highest_of(table, count), splat(SMALLEST)), splat(np.float32(1 / temperature))
@@ -157,7 +155,7 @@ def sharpen(table: Address, count: int, temperature: float) -> None:
         store(table, j, exp(log(weight) * sharpness))
 
 
-@compiled
+@inner
 def log_prob_of_table(output: Output, parameters: Address, workspace: Workspace, temperature: float) -> None:
     """Write the log probabilities of the values by the table: not below about -88."""
     for lane in range(LANES):
@@ -167,6 +165,6 @@ def log_prob_of_table(output: Output, parameters: Address, workspace: Workspace,
     store(pointer(workspace.nats, 0), 0, log(chosen) - log(load(pointer(workspace.sums, 0), 0)))
 
 
-@compiled
+@inner
 def nothing(output: Output, parameters: Address, workspace: Workspace, temperature: float) -> None:
     """Leave everything as it is: entries are levels."""

@@ -7,9 +7,9 @@ leaves them and the backward pass reads them. `units` is a multiple of `LANES`; 
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from pixelrnn.kernels.functions import sigmoid, tanh
+from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.vectors import LANES, Address, load, splat, store
 
 __all__ = ["CellGradients", "cell_backward", "cell_forward", "recall_memory", "recall_state"]
@@ -17,7 +17,7 @@ __all__ = ["CellGradients", "cell_backward", "cell_forward", "recall_memory", "r
 _ONE = np.float32(1)
 
 
-@njit
+@inner
 def cell_forward(gates: Address, before: Address, memory: Address, state: Address, units: int) -> None:
     """Turn pre-activations into activations in place; compute memory and hidden state.
 
@@ -40,7 +40,7 @@ def cell_forward(gates: Address, before: Address, memory: Address, state: Addres
         store(state, j, o * tanh(c))
 
 
-@njit
+@inner
 def recall_memory(gates: Address, before: Address, memory: Address, units: int) -> None:
     """Compute the memory again from activations and the previous memory: the same bits."""
     for j in range(0, units, LANES):
@@ -48,7 +48,7 @@ def recall_memory(gates: Address, before: Address, memory: Address, units: int) 
         store(memory, j, c)
 
 
-@njit
+@inner
 def recall_state(gates: Address, memory: Address, tanh_c: Address, state: Address, units: int) -> None:
     """Compute tanh c and the hidden state again, which is cheaper than to keep them."""
     for j in range(0, units, LANES):
@@ -73,7 +73,7 @@ class CellGradients(NamedTuple):
     d_bias: Address
 
 
-@njit
+@inner
 def cell_backward(gates: Address, before: Address, tanh_c: Address, gradients: CellGradients, units: int) -> None:
     """Gradients of the pre-activations and of the previous memory, from those of the state and of the memory.
 

@@ -12,11 +12,13 @@ row by row.
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import cfunc, njit
+from numba import cfunc
 
+from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.product import Matrix, product
+from pixelrnn.kernels.spans import accumulate, clear, copy
 from pixelrnn.kernels.threads import TASK
-from pixelrnn.kernels.vectors import Address, accumulate, clear, copy, pointer
+from pixelrnn.kernels.vectors import Address, pointer
 from pixelrnn.scan.cell import CellGradients, cell_backward, cell_forward, recall_memory, recall_state
 from pixelrnn.scan.layer import (
     Backward,
@@ -32,7 +34,7 @@ from pixelrnn.scan.layer import (
 __all__ = ["backward", "forward"]
 
 
-@njit
+@inner
 def _weights(start: Any, layer: Layer) -> Any:
     """The matrices from the input, the neighbour in the row, the row above and the context to the gates."""
     gates, features, units = 4 * layer.units, layer.features, layer.units
@@ -82,13 +84,13 @@ class RowGradients(NamedTuple):
     d_bias: Address
 
 
-@njit
+@inner
 def _wide(layer: Layer) -> int:
     """How many inputs a cell has."""
     return layer.features + 2 * layer.units + layer.context_features
 
 
-@njit
+@inner
 def _scan_row(layer: Layer, block: Block, rows: Address, states: Address, weight: Matrix) -> None:
     """Visit the columns of one row of all images; `rows` hold the gates, but for what comes from the row itself.
 
@@ -109,7 +111,7 @@ def _scan_row(layer: Layer, block: Block, rows: Address, states: Address, weight
         column += step
 
 
-@njit
+@inner
 def _merge_row(layer: Layer, states: Address, image: int, row: int, direction: int) -> None:
     """Write the states of one direction of a row to `hidden`; those of the second belong to the row below."""
     line = layer.columns * layer.units
@@ -120,7 +122,7 @@ def _merge_row(layer: Layer, states: Address, image: int, row: int, direction: i
         accumulate(to, states, line)
 
 
-@njit
+@inner
 def _forward(layer: Layer, first: int, count: int, direction: int) -> None:
     rows, columns, features, units = layer[2:6]
     gates, line = 4 * units, columns * units
@@ -150,7 +152,7 @@ def _forward(layer: Layer, first: int, count: int, direction: int) -> None:
             _merge_row(layer, pointer(now, image * line), first + image, row, direction)
 
 
-@njit
+@inner
 def _scan_row_backward(
     layer: Layer, block: Block, rows: Address, recalled: Recalled, gradients: RowGradients, weight: Matrix
 ) -> None:
@@ -180,7 +182,7 @@ def _scan_row_backward(
         column -= step
 
 
-@njit
+@inner
 def _recall(layer: Layer, block: Block, rows: Address, to: Recalled) -> None:
     """Memories, their tanh and hidden states of one row of all images."""
     _, count, direction, between = block
@@ -198,7 +200,7 @@ def _recall(layer: Layer, block: Block, rows: Address, to: Recalled) -> None:
             column += step
 
 
-@njit
+@inner
 def _to_input(work: Backward, d_gates: Matrix, weight: Matrix, d_weight: Matrix, pixel: int, direction: int) -> None:
     """From the gates of a row that starts at a pixel to its input and the input's weights; direction 0 comes first."""
     layer, gradients = work.layer, work.gradients
@@ -214,7 +216,7 @@ def _to_input(work: Backward, d_gates: Matrix, weight: Matrix, d_weight: Matrix,
     product(d_weight, d_weight, x, d_gates, features, gates, columns)
 
 
-@njit
+@inner
 def _backward(work: Backward, d_merged: Address, first: int, count: int, direction: int) -> None:
     """All rows of one direction; `d_merged` is the gradient of the block's `hidden`."""
     layer, gradients, task = work

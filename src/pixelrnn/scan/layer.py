@@ -16,11 +16,11 @@ its own, and of the biases, of which each image has.
 
 from typing import Any, NamedTuple
 
-from numba import njit
-
+from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.product import Matrix, product
 from pixelrnn.kernels.record import Float32, reader
-from pixelrnn.kernels.vectors import Address, accumulate, pointer
+from pixelrnn.kernels.spans import accumulate
+from pixelrnn.kernels.vectors import Address, pointer
 
 __all__ = [
     "Backward",
@@ -96,21 +96,21 @@ class Backward(NamedTuple):
 _read_work, _read_layer, _read_gradients = reader(Work), reader(Layer), reader(Gradients)
 
 
-@njit
+@inner
 def read_layer(integers: Any) -> Layer:
     """The layer of a task."""
     layer: Layer = _read_layer(_read_work(integers).layer)
     return layer
 
 
-@njit
+@inner
 def read_backward(integers: Any, task: int) -> Backward:
     """The layer and the gradients of a backward task."""
     work = _read_work(integers)
     return Backward(_read_layer(work.layer), _read_gradients(work.gradients), task)
 
 
-@njit
+@inner
 def add_context(layer: Layer, gates: Matrix, weight: Matrix, pixel: int) -> None:
     """Add what the context gives to the gates of the row that starts at a pixel."""
     if layer.context:
@@ -119,7 +119,7 @@ def add_context(layer: Layer, gates: Matrix, weight: Matrix, pixel: int) -> None
         product(gates, gates, context, weight, layer.columns, 4 * layer.units, features)
 
 
-@njit
+@inner
 def context_backward(work: Backward, d_gates: Matrix, weight: Matrix, d_weight: Matrix, pixel: int) -> None:
     """Add to the gradients of the context of the row that starts at a pixel, and of its weights."""
     layer, gradients = work.layer, work.gradients
@@ -131,7 +131,7 @@ def context_backward(work: Backward, d_gates: Matrix, weight: Matrix, d_weight: 
         product(d_weight, d_weight, context, d_gates, features, gates, layer.columns)
 
 
-@njit
+@inner
 def project(layer: Layer, start: int, pixels: int) -> None:
     """Compute `out` and `skips_out` from `hidden` for some pixels.
 
@@ -149,7 +149,7 @@ def project(layer: Layer, start: int, pixels: int) -> None:
         product(skips, out, hidden, Matrix(pointer(layer.skip, 0), features, 1), pixels, features, units)
 
 
-@njit
+@inner
 def project_backward(work: Backward, states: Address, d_states: Address, start: int, pixels: int) -> None:
     """Add the gradient of the hidden states of some pixels to `d_states`, and those of the projections to their own."""
     layer, gradients, task = work

@@ -10,11 +10,13 @@ context. `saved` is `(N, H, W, 5P)`: the activations of the gates and the memory
 from typing import Any
 
 import numpy as np
-from numba import cfunc, njit
+from numba import cfunc
 
+from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.product import Matrix, product
+from pixelrnn.kernels.spans import copy
 from pixelrnn.kernels.threads import TASK
-from pixelrnn.kernels.vectors import Address, copy, pointer
+from pixelrnn.kernels.vectors import Address, pointer
 from pixelrnn.scan.cell import CellGradients, cell_backward, cell_forward, recall_state
 from pixelrnn.scan.layer import (
     Backward,
@@ -30,7 +32,7 @@ from pixelrnn.scan.layer import (
 __all__ = ["backward", "forward"]
 
 
-@njit
+@inner
 def _forward(layer: Layer, image: int) -> None:
     rows, columns, features, units, taps, width = layer[2:8]
     gates, cell, line = 4 * units, 5 * units, columns * features
@@ -63,7 +65,7 @@ def _forward(layer: Layer, image: int) -> None:
         project(layer, start, columns)
 
 
-@njit
+@inner
 def _recall(cells: Address, tanhs: Address, states: Address, columns: int, units: int) -> None:
     for column in range(columns):
         at = column * units
@@ -71,7 +73,7 @@ def _recall(cells: Address, tanhs: Address, states: Address, columns: int, units
         recall_state(cell, pointer(cell, 4 * units), pointer(tanhs, at), pointer(states, at), units)
 
 
-@njit
+@inner
 def _input_backward(work: Backward, inputs: Any, d_inputs: Any, d_gates: Matrix, start: int) -> None:
     """From the gates of a row to its input pixels, its context, and the weights of both.
 
@@ -97,7 +99,7 @@ def _input_backward(work: Backward, inputs: Any, d_inputs: Any, d_gates: Matrix,
     context_backward(work, d_gates, Matrix(pointer(layer.weight, before), wide, 1), to, start)
 
 
-@njit
+@inner
 def _above_backward(work: Backward, states: Any, d_states: Any, d_gates: Matrix) -> None:
     """From the gates of a row to the states of the row above and to their weights, both with margins."""
     layer, gradients, task = work
@@ -113,7 +115,7 @@ def _above_backward(work: Backward, states: Any, d_states: Any, d_gates: Matrix)
         product(to, to, d_gates, tap_weight, columns, units, gates)
 
 
-@njit
+@inner
 def _backward(work: Backward, image: int) -> None:
     layer = work.layer
     rows, columns, features, units, taps, width = layer[2:8]

@@ -5,8 +5,8 @@ same plain float32 as the rest of the walk.
 """
 
 import numpy as np
-from numba import njit
 
+from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.product import Matrix, strict_product
 from pixelrnn.kernels.vectors import LANES, address, load, maximum, pointer, splat, store, view
 from pixelrnn.walk.program import Upsampling
@@ -17,7 +17,7 @@ __all__ = ["fill_context", "fill_labels"]
 _ZERO = np.float32(0)
 
 
-@njit
+@inner
 def fill_labels(walk: Walk, block: Block) -> None:
     """Fill the maps of one pixel that hold, for each lane, the biases of its label; zeros without one."""
     if not walk.images.label:
@@ -35,7 +35,7 @@ def fill_labels(walk: Walk, block: Block) -> None:
                     to[feature * LANES + lane] = table[label * count + feature]
 
 
-@njit
+@inner
 def fill_context(walk: Walk, block: Block) -> None:
     """Bring the context images of a block through their network."""
     if not walk.images.context:
@@ -50,7 +50,7 @@ def fill_context(walk: Walk, block: Block) -> None:
                     _upsample(walk, op, Pixel(block.state, row, column), place)
 
 
-@njit
+@inner
 def _load(walk: Walk, block: Block, rows: int, columns: int) -> None:
     """Copy the context images of a block into their map."""
     channels, values = features(walk, walk.code.context_map), view(walk.images.context, np.float32)
@@ -63,7 +63,7 @@ def _load(walk: Walk, block: Block, rows: int, columns: int) -> None:
                     to[channel * LANES + lane] = values[place]
 
 
-@njit
+@inner
 def _upsample(walk: Walk, op: Upsampling, pixel: Pixel, place: int) -> None:
     """One of the pixels that a layer makes of a pixel of its source."""
     outputs, inputs = features(walk, op.target), 3 * features(walk, op.source)

@@ -12,9 +12,10 @@ same bits on every processor, whatever the number of threads, of lanes and of im
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import cfunc, njit
+from numba import cfunc
 
 from pixelrnn.kernels.functions import sigmoid, tanh
+from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.product import Matrix, strict_product
 from pixelrnn.kernels.record import Float32, Int64, reader
 from pixelrnn.kernels.threads import TASK
@@ -59,7 +60,7 @@ class Gathering(NamedTuple):
 read_gathering = reader(Gathering)
 
 
-@njit
+@inner
 def _nonlinear(walk: Walk, op: Instruction, pixel: Pixel, group: int) -> None:
     """The instructions of one group that have their gates together."""
     begin, end = bound(walk, op.target, group), bound(walk, op.target, group + 1)
@@ -86,7 +87,7 @@ def _nonlinear(walk: Walk, op: Instruction, pixel: Pixel, group: int) -> None:
             store(to, j, load(x, j) + load(y, j))
 
 
-@njit
+@inner
 def _affine(walk: Walk, op: Instruction, pixel: Pixel, begin: int, end: int, depth: int) -> None:
     """A bias, or a product added to features begin .. end of the target."""
     to = pointer(at(walk, op.target, pixel), begin * LANES)
@@ -105,7 +106,7 @@ def _affine(walk: Walk, op: Instruction, pixel: Pixel, begin: int, end: int, dep
         strict_product(c, c, a, b, end - begin, LANES, depth)
 
 
-@njit
+@inner
 def _run(walk: Walk, pixel: Pixel, first: int, end: int, group: int) -> None:
     """Run instructions for one group of a pixel; in a pass (-1), for all groups at once."""
     for number in range(first, end):
@@ -122,7 +123,7 @@ def _run(walk: Walk, pixel: Pixel, first: int, end: int, group: int) -> None:
             _affine(walk, op, pixel, bound(walk, op.target, group), bound(walk, op.target, group + 1), depth)
 
 
-@njit
+@inner
 def _pass(walk: Walk, state: Address, number: int, row: int) -> None:
     """Run a pass over the row that it is for."""
     of = read_pass(walk, number)
@@ -133,7 +134,7 @@ def _pass(walk: Walk, state: Address, number: int, row: int) -> None:
             _run(walk, Pixel(state, row, column), of.first, of.end, -1)
 
 
-@njit
+@inner
 def _prepare(walk: Walk, block: Block, visit: int) -> None:
     """What comes before a sub-pixel: the condition before the first one, the passes of a row before its first one."""
     if visit == 0:
@@ -145,14 +146,14 @@ def _prepare(walk: Walk, block: Block, visit: int) -> None:
             _pass(walk, block.state, number, visit // line)
 
 
-@njit
+@inner
 def _subpixel(walk: Walk, visit: int) -> Subpixel:
     """A sub-pixel by its number."""
     pixel = visit // walk.images.channels
     return Subpixel(pixel // walk.images.columns, pixel % walk.images.columns, visit % walk.images.channels)
 
 
-@njit
+@inner
 def _parameters(walk: Walk, block: Block, visit: int) -> Address:
     """The parameters of the distribution of a sub-pixel of each image of a block, whose earlier ones were fed."""
     _prepare(walk, block, visit)
@@ -162,7 +163,7 @@ def _parameters(walk: Walk, block: Block, visit: int) -> Address:
     return pointer(at(walk, walk.code.parameters, pixel), spot.channel * walk.output.parameters * LANES)
 
 
-@njit
+@inner
 def _feed(walk: Walk, block: Block, spot: Subpixel, workspace: Workspace) -> None:
     """Give the network the values of a sub-pixel, over -1 .. 1."""
     value = load(pointer(workspace.value, 0), 0)
@@ -171,7 +172,7 @@ def _feed(walk: Walk, block: Block, spot: Subpixel, workspace: Workspace) -> Non
     store(at(walk, walk.code.image, Pixel(block.state, spot.row, spot.column)), spot.channel * LANES, value)
 
 
-@njit
+@inner
 def _read_known(walk: Walk, block: Block, spot: Subpixel, workspace: Workspace) -> None:
     """What is known of a sub-pixel of each image: its value, or the number that draws it."""
     values, is_known = view(walk.images.values, np.float32), view(walk.images.is_known, np.uint8)
@@ -188,7 +189,7 @@ def _read_known(walk: Walk, block: Block, spot: Subpixel, workspace: Workspace) 
                 workspace.target[lane] = uniform[pixel * walk.images.channels + spot.channel]
 
 
-@njit
+@inner
 def _write_values(walk: Walk, block: Block, spot: Subpixel, workspace: Workspace) -> None:
     """Write the values of a sub-pixel, and their log probabilities if wanted."""
     values, nats = view(walk.images.values, np.float32), view(walk.images.log_prob, np.float32)
@@ -199,7 +200,7 @@ def _write_values(walk: Walk, block: Block, spot: Subpixel, workspace: Workspace
             nats[place] = workspace.nats[lane]
 
 
-@njit
+@inner
 def _write_parameters(walk: Walk, block: Block, spot: Subpixel, parameters: Address) -> None:
     """Write the parameters of a sub-pixel."""
     count = walk.output.parameters

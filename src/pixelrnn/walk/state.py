@@ -7,8 +7,8 @@ f LANES + l.
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
+from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.record import Byte, Float32, Float64, Int64, reader
 from pixelrnn.kernels.vectors import LANES, Address, Vector, pointer, splat, view
 from pixelrnn.outputs.workspace import Output
@@ -153,44 +153,44 @@ _WINDOW, _INSTRUCTION, _PASS, _LABELLED, _UPSAMPLING = (
 )
 
 
-@njit
+@inner
 def read_walk(job: Job) -> Walk:
     """The records of a job."""
     return Walk(_read_code(job.code), _read_images(job.images), _read_output(job.output))
 
 
-@njit
+@inner
 def read_instruction(walk: Walk, number: int) -> Instruction:
     """An instruction of the program."""
     return _read_instruction(walk.code.instructions + number * _INSTRUCTION)  # type: ignore[no-any-return]
 
 
-@njit
+@inner
 def read_pass(walk: Walk, number: int) -> Pass:
     """A pass of the program."""
     return _read_pass(walk.code.passes + number * _PASS)  # type: ignore[no-any-return]
 
 
-@njit
+@inner
 def read_labelled(walk: Walk, number: int) -> Labelled:
     """A map of biases that labels give."""
     return _read_labelled(walk.code.labelled + number * _LABELLED)  # type: ignore[no-any-return]
 
 
-@njit
+@inner
 def read_upsampling(walk: Walk, number: int) -> Upsampling:
     """A layer of the network of the context image."""
     return _read_upsampling(walk.code.context_layers + number * _UPSAMPLING)  # type: ignore[no-any-return]
 
 
-@njit
+@inner
 def block_of(walk: Walk, number: int) -> Block:
     """A block by its number."""
     state = pointer(walk.images.states, number * walk.code.floats * LANES)
     return Block(number * LANES, min(LANES, walk.images.images - number * LANES), state)
 
 
-@njit
+@inner
 def at(walk: Walk, number: int, pixel: Pixel) -> Address:
     """Where a map has the features of a pixel."""
     m: Window = _read_window(walk.code.maps + number * _WINDOW)
@@ -198,26 +198,26 @@ def at(walk: Walk, number: int, pixel: Pixel) -> Address:
     return pointer(pixel.state, place * LANES)
 
 
-@njit
+@inner
 def features(walk: Walk, number: int) -> Any:
     """How many features a map has."""
     return _read_window(walk.code.maps + number * _WINDOW).features
 
 
-@njit
+@inner
 def bound(walk: Walk, number: int, group: int) -> Any:
     """The first feature of a group of a map, or the end of the one before."""
     return view(walk.code.bounds, np.int64)[number * (walk.images.channels + 1) + group]
 
 
-@njit
+@inner
 def place_of(walk: Walk, image: int, spot: Subpixel) -> Any:
     """Where in an array `(N, C, H, W)` a sub-pixel of an image is."""
     plane = image * walk.images.channels + spot.channel
     return (plane * walk.images.rows + spot.row) * walk.images.columns + spot.column
 
 
-@njit
+@inner
 def scaled(value: Vector, levels: int) -> Vector:
     """Levels as the networks read them, spread over -1 .. 1."""
     return splat(_TWO) * value / splat(np.float32(levels - 1)) - splat(_ONE)
