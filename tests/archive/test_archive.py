@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from pixelrnn.archive import coding
+from pixelrnn.archive import archive as archive_module
+from pixelrnn.archive import coding, files, restore
 from pixelrnn.archive import compress as module
 from pixelrnn.archive.archive import Archive
 from pixelrnn.archive.compress import PackedModel, compress
@@ -621,3 +622,34 @@ def test_files_are_found_in_order(folder, tmp_path):
     names = [file.name for file in find(folder, without=tmp_path / "none", skip_bad=False).files]
     assert names == sorted(names)
     assert find(folder / "003.png", without=tmp_path / "none", skip_bad=False).files[0].name == "003.png"
+
+
+def test_long_names_are_refused_or_left_out(folder, tmp_path, monkeypatch):
+    (folder / ("x" * 30)).write_text("hello")
+    monkeypatch.setattr(files, "MOST_NAME", 29)
+    with pytest.raises(ArchiveError, match="a name of more than 29 bytes; `skip_bad` leaves it out"):
+        compress(None, folder, tmp_path / "a.pxr")
+    done = compress(None, folder, tmp_path / "a.pxr", writing=Writing(skip_bad=True))
+    assert [line for line in done.skipped if "a name of more than 29 bytes" in line]
+    monkeypatch.setattr(files, "MOST_NAMES", 99)
+    with pytest.raises(ArchiveError, match=r"the names have [0-9]+ bytes together; 99 go into an archive"):
+        compress(None, folder, tmp_path / "b.pxr", writing=Writing(skip_bad=True))
+
+
+def test_names_that_another_system_cannot_have(monkeypatch, tmp_path):
+    archive = SimpleNamespace(members=[SimpleNamespace(name="c:a.png")], path="a.pxr")
+    monkeypatch.setattr(restore, "os", SimpleNamespace(name="nt"))
+    with pytest.raises(ArchiveError, match=r"a\.pxr: 'c:a\.png' can be no name on this system"):
+        restore._path(archive, tmp_path, 0)
+
+
+def test_an_archive_that_ends_in_its_index(folder, tmp_path):
+    compress(None, folder, tmp_path / "a.pxr")
+    (tmp_path / "b.pxr").write_bytes((tmp_path / "a.pxr").read_bytes()[:90])
+    with pytest.raises(ArchiveError, match=r"b\.pxr: it is cut off"):
+        Archive(tmp_path / "b.pxr")
+
+
+def test_an_ordinary_file_that_is_none():
+    with pytest.raises(ArchiveError, match="it is not an image"):
+        archive_module._opened(b"x")

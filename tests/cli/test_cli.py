@@ -307,6 +307,7 @@ def test_evaluate_says_what_does_not_fit(capsys, trained, tmp_path):
 
 def test_sample(capsys, trained, tmp_path):
     assert run("sample", trained, "-n", 3, "--seed", 5, "--out", tmp_path / "a", "--batch", 2) == 0
+    assert f"3 new images and grid.png written to {tmp_path / 'a'}" in capsys.readouterr().out
     names = sorted(path.name for path in (tmp_path / "a").iterdir())
     assert names == ["grid.png", "seed-5-000000.png", "seed-5-000001.png", "seed-5-000002.png"]
     assert run("sample", trained, "-n", 3, "--seed", 5, "--out", tmp_path / "a") == 0
@@ -346,6 +347,7 @@ def test_data_show(capsys, tmp_path):
     captured = capsys.readouterr()
     assert "20 images, 20 RGB, 1 unreadable (listed)" in captured.err
     assert "bad.png" in captured.err
+    assert "(channels x height x width), " in captured.out
     assert "2 labels: 0, 1" in captured.out
     assert run("data", "show", tmp_path, "--skip-bad", "--json") == 0
     assert json.loads(capsys.readouterr().out)["images"] == {"train": 16, "valid": 2, "test": 2}
@@ -430,7 +432,14 @@ BENCH = ("bench", "--layers", 1, "--hidden", 4, "--side", 6, "--batch", 2, "--ru
 def test_bench(capsys):
     assert run(*BENCH, "--no-memory") == 0
     text = capsys.readouterr().out
-    for part in ("one large matrix product", "diagonal-bilstm", "gated-pixelcnn", "x plain torch", "x faster than"):
+    for part in (
+        "one large matrix product",
+        "diagonal-bilstm",
+        "gated-pixelcnn",
+        "x plain torch",
+        "x faster than",
+        " levels, batch ",
+    ):
         assert part in text
     assert run(*BENCH, "--architecture", "pixelcnn") == 0
     assert "MB for a training step" in capsys.readouterr().out
@@ -532,8 +541,10 @@ def pixels(path):
 
 @pytest.mark.parametrize("name", ["labels", "scales", "context"])
 def test_complete_a_source(capsys, runs, tmp_path, name):
-    options = ["--limit", 3, "-n", 2, "--particles", 8, "--out", tmp_path, "--json"]
+    options = ["--limit", 3, "-n", 2, "--particles", 8, "--out", tmp_path]
     assert run("complete", runs / name, "--keep", "bottom", *options) == 0
+    assert "completions.png: occluded, 2 completions, original\n  image 0: log p(known)" in capsys.readouterr().out
+    assert run("complete", runs / name, "--keep", "bottom", *options, "--json") == 0
     result = json.loads(capsys.readouterr().out)
     assert len(result["images"]) == 6
     assert len(result["log_known"]) == 3

@@ -67,6 +67,14 @@ def test_there_and_back(model, digits, tmp_path, capsys):
     assert (tmp_path / "digits.pxr").stat().st_size < sum(path.stat().st_size for path in digits.rglob("*.*")) / 2
 
 
+def test_what_will_come_back_otherwise_is_said(tmp_path, capsys):
+    Image.new("RGB", (90, 70), (1, 2, 3)).save("odd.bmp")
+    assert run("compress", "mnist-row-lstm", "odd.bmp") == 0
+    said = capsys.readouterr().out
+    assert "1 picture will come back as .png: odd.bmp as odd.png" in said
+    assert "1 picture will come back without dpi: odd.bmp" in said
+
+
 def test_listing_and_single_members(model, digits, tmp_path, capsys):
     assert run("compress", model, digits, "-o", "a.pxr", "--no-verify", "--json") == 0
     done = json.loads(capsys.readouterr().out)
@@ -127,6 +135,7 @@ def test_pack_and_unpack(digits, tmp_path, capsys):
         "row-lstm 4x16 ",
         "local 2x48 copies grid",
         "5 bits a weight",
+        "of the originals",
         "original files",
         "PNG",
         "WebP",

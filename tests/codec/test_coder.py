@@ -218,3 +218,9 @@ def test_the_entropy_coder_rounds_as_we_expect():
                 words = np.array([quantile | 0x55 << 24, 0x1234567], np.uint32)
                 coder = constriction.stream.stack.AnsCoder(words, seal=False)
                 assert coder.decode(family, shares[None])[0] == i
+
+
+def test_a_stream_that_no_image_gives_is_refused():
+    coder = Coder(build(shape=(1, 4, 4), levels=2).float())
+    with pytest.raises(ArchiveError, match="a stream holds what no image can give"):
+        coder.decode(b"\xff" * 80, (20, 1, 4, 4), Condition(), lambda _: None)

@@ -201,7 +201,7 @@ def test_what_deflates_too_well_is_refused_at_once():
     writer.varints((len(packed), len(plain)))
     writer.bytes += packed
     writer.words([zlib.crc32(writer.bytes)])
-    with pytest.raises(ArchiveError, match="swells"):
+    with pytest.raises(ArchiveError, match="its index swells to more than any index does"):
         unpack_index(bytes(writer.bytes), len(writer.bytes))
 
 
@@ -258,3 +258,20 @@ def test_pieces_have_an_order():
     )
     index = Index(bytes(8), (4, 4), True, members, (2,), tuple(Piece(4, 0) for _ in range(6)))
     assert piece_of(index) == ({0: 1, 2: 2, 4: 3}, 4)
+
+
+def test_an_index_holds_nothing_else():
+    head, size = forged()
+    reader = Reader(head[5:-4])
+    stored, unpacked = reader.varint(), reader.varint()
+    plain = zlib.decompress(reader.take(stored), wbits=-15)
+    assert len(plain) == unpacked
+    deflate = zlib.compressobj(9, wbits=-15)
+    content = deflate.compress(plain + b"x") + deflate.flush()
+    writer = Writer()
+    writer.bytes += head[:5]
+    writer.varints((len(content), unpacked + 1))
+    writer.bytes += content
+    writer.words([zlib.crc32(writer.bytes)])
+    with pytest.raises(ArchiveError, match="its index holds more than it should"):
+        unpack_index(bytes(writer.bytes), size)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from pixelrnn import ImageModel, ModelConfig
+from pixelrnn.codec import weights
 from pixelrnn.codec.fingerprint import fingerprint
 from pixelrnn.codec.varints import Writer
 from pixelrnn.codec.weights import BITS, pack_model, unpack_model
@@ -112,3 +113,12 @@ def test_a_model_of_zeros():
     kept = unpack_model(pack_model(model, 5))
     assert all(bool((tensor == 0).all()) for tensor in kept.state_dict().values())
     assert np.isfinite(kept.log_prob(torch.zeros(1, 1, 4, 4, dtype=torch.uint8)).item())
+
+
+def test_what_torch_refuses_is_said(monkeypatch):
+    def refuse(*_, **__):
+        raise RuntimeError("no such sizes")
+
+    monkeypatch.setattr(weights, "build_model", refuse)
+    with pytest.raises(ArchiveError, match=r"its model cannot be built \(no such sizes\)"):
+        unpack_model(packed({}, rest=bytes(10**6)))

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pixelrnn import DataError
 from pixelrnn.data import load_data
@@ -46,6 +47,11 @@ def test_a_dangling_link_is_named(tmp_path):
     (tmp_path / "b.png").symlink_to(tmp_path / "gone.png")
     refuse(r"b\.png cannot be used: .*No such file", tmp_path)
     assert load_data(tmp_path, skip_bad=True).summary == "1 image, 1 RGB, 1 unreadable (listed)"
+
+
+def test_modes_without_an_8_bit_form(tmp_path):
+    Image.new("F", (5, 5)).save(tmp_path / "x.tif")
+    refuse(r"x\.tif cannot be used: its mode 'F' \(32-bit grey\) has no 8-bit form", tmp_path)
 
 
 def test_mixed_sizes(tmp_path):

@@ -185,13 +185,19 @@ def test_archives_are_read_in_place_with_their_splits(tmp_path, extension):
     assert np.array_equal(data.train.batch([0])[0], first)
 
 
-@pytest.mark.parametrize("extension", ["zip", "tar.gz"])
-def test_damaged_archives(tmp_path, extension):
+@pytest.mark.parametrize(("extension", "message"), [("zip", "damaged zip archive"), ("tar.gz", "4.png cannot be used")])
+def test_archives_that_are_cut_off(tmp_path, extension, message):
     archives(tmp_path)
     whole = (tmp_path / f"x.{extension}").read_bytes()
     (tmp_path / f"x.{extension}").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(DataError, match="damaged"):
+    with pytest.raises(DataError, match=message):
         load_data(tmp_path / f"x.{extension}")
+
+
+def test_a_damaged_tar_archive(tmp_path):
+    (tmp_path / "x.tar.gz").write_bytes(b"no archive")
+    with pytest.raises(DataError, match="damaged tar archive"):
+        load_data(tmp_path / "x.tar.gz")
 
 
 @pytest.mark.parametrize(
@@ -345,3 +351,41 @@ def test_suffixes_in_capitals(tmp_path):
     np.save(tmp_path / "x.npy", np.zeros((3, 4, 4), np.uint8))
     (tmp_path / "x.npy").rename(tmp_path / "X.NPY")
     assert len(load_data(tmp_path / "X.NPY").whole) == 3
+
+
+class Unlabelled(list):
+    features: ClassVar = {"text": type("Value", (), {})()}
+
+
+def failing(name):
+    raise ConnectionError("no\n  network")
+
+
+@pytest.mark.parametrize(
+    ("load", "message"),
+    [
+        (failing, r"hf:a/b cannot be loaded \(no network\)"),
+        (lambda name: {"train": Unlabelled()}, "hf:a/b has no image column; its columns are text"),
+    ],
+)
+def test_hub_data_sets_that_have_no_images(monkeypatch, load, message):
+    monkeypatch.setitem(sys.modules, "datasets", types.SimpleNamespace(load_dataset=load))
+    with pytest.raises(DataError, match=message):
+        load_data("hf:a/b")
+
+
+def test_labels_of_a_hub_data_set_have_names(monkeypatch):
+    class ClassLabel:
+        names = ("no", "yes")
+
+    class Rows(list):
+        features: ClassVar = {"image": type("Image", (), {})(), "label": ClassLabel()}
+        _fingerprint = "abc"
+
+        def __getitem__(self, key):
+            return [row[key] for row in self] if isinstance(key, str) else super().__getitem__(key)
+
+    rows = Rows([{"image": picture(), "label": -1}])
+    monkeypatch.setitem(sys.modules, "datasets", types.SimpleNamespace(load_dataset=lambda name: {"train": rows}))
+    with pytest.raises(DataError, match="hf:a/b: row 0 of train has label -1, which has no name"):
+        load_data("hf:a/b", labels=True)

@@ -69,6 +69,8 @@ def test_float32_holds_the_sums_exactly():
     weight = sum(weight * (radius * (2 * radius + 1) + radius) for radius, weight in WINDOWS)
     coming = sum(weight for _, weight in WINDOWS)  # a pixel that is in all windows, before others go
     assert (weight + coming) * 255**2 < 2**24  # differences up to 255
+    with pytest.raises(ValueError, match="levels is 257; at most 256 keep the sums exact"):
+        squares.fit_images(np.zeros((1, 1, 9, 20), np.float32), 257)
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])

@@ -155,20 +155,20 @@ def test_loading_names_what_is_wrong(tmp_path):
         ImageModel.from_pretrained(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(weights)
     text = (tmp_path / "config.json").read_text()
-    for huge in (
-        '"hidden": 10000000',
-        '"hidden": 10000000000000',
-        '"layers": 10000000',
-        '"classes": 10000000000',
-        '"scales": 10000000',
-        '"context": [1, 1, 5]',
+    for huge, reason in (
+        ('"hidden": 10000000', "weights or more, "),
+        ('"hidden": 10000000000000', "weights or more, "),
+        ('"layers": 10000000', "10,000,000 layers, "),
+        ('"classes": 10000000000', "weights or more, "),
+        ('"scales": 10000000', "10,000,000 layers, "),
+        ('"context": [1, 1, 5]', ""),
     ):
         name = huge.split(":")[0]
         other = re.sub(f"{name}: ([0-9]+|null)", huge, text)
         if "context" in name:
             other = re.sub(r'"shape": \[[^]]*', '"shape": [1, 10000019, 5', other)
         (tmp_path / "config.json").write_text(other)
-        with pytest.raises(RunError, match="do not fit the configuration"):
+        with pytest.raises(RunError, match=rf"do not fit the configuration \(.*{reason}"):
             ImageModel.from_pretrained(tmp_path)
     (tmp_path / "config.json").write_text(re.sub('"hidden": [0-9]+', '"hidden": 4.5', text))
     with pytest.raises(ConfigError, match=r"config\.json: hidden is 4\.5; an integer is needed"):
