@@ -48,7 +48,14 @@ def architectures_with(**fields: object) -> list[str]:
     return [name for name in ARCHITECTURES if can_have(name)]
 
 
-LONGEST = ["test_portability.py", "test_distributed.py", "test_cli.py", "test_zoo.py", "test_fuzz.py"]
+LONGEST = [
+    "test_portability.py",
+    "test_distributed.py",
+    "test_complete.py",
+    "test_cli.py",
+    "test_zoo.py",
+    "test_scan.py",
+]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

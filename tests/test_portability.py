@@ -41,12 +41,12 @@ PROCESSORS = {
 
 
 def computed(settings, folder=None, **environment):
-    """What a process of its own computes with some numbers of threads and images of a batch, if it can."""
+    """What a process of its own computes with some numbers of threads and images of a batch, and what it says."""
     if os.uname().machine != "x86_64" and "NUMBA_CPU_FEATURES" in environment:
         pytest.skip("processors of another kind have no such features")
     command = [sys.executable, "-m", "tests.portability", json.dumps(settings), *map(str, [folder] if folder else [])]
     done = subprocess.run(command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, check=True)
-    return json.loads(done.stdout)
+    return json.loads(done.stdout), done.stderr
 
 
 def require_streams_as_committed(folder):
@@ -59,7 +59,7 @@ def require_streams_as_committed(folder):
 
 def test_threads_and_batches(tmp_path):
     settings = [(1, 64), (1, 1), (1, 5), (2, 64), (2, 5), (3, 1)]
-    found = computed(settings, tmp_path)
+    found, _ = computed(settings, tmp_path)
     for threads, batch in settings:
         assert found[f"{threads} {batch}"] == {**BITS, "archives": ARCHIVES}
     require_streams_as_committed(tmp_path)
@@ -68,7 +68,9 @@ def test_threads_and_batches(tmp_path):
 @pytest.mark.parametrize("processor", PROCESSORS)
 def test_processors(processor, tmp_path):
     environment = PROCESSORS[processor]
-    found = computed([(2, 64)], tmp_path, **environment, NUMBA_CACHE_DIR=str(tmp_path / "cache"))
+    found, said = computed([(2, 64)], tmp_path, **environment, NUMBA_CACHE_DIR=str(tmp_path / "cache"))
+    for what in ("diagonal-bilstm", "local"):
+        assert f"compiling the walk of {what} for this processor, once" in said
     assert found["2 64"] == {**BITS, "archives": ARCHIVES}
     require_streams_as_committed(tmp_path)
     if environment.get("NUMBA_CPU_NAME"):

@@ -17,7 +17,7 @@ def folder(tmp_path_factory):
     for number in range(40):
         pixels = np.repeat(random.integers(0, 2, (8, 1)) * 200, 8, axis=1) + random.integers(0, 9, (8, 8))
         Image.fromarray(pixels.astype(np.uint8)).save(source / f"{number:02d}.png")
-    options = ["--architecture", "pixelcnn", "--layers", "1", "--hidden", "8", "--steps", "480", "--samples", "0"]
+    options = ["--architecture", "pixelcnn", "--layers", "1", "--hidden", "8", "--steps", "240", "--samples", "0"]
     assert run("train", source, *options, "--output", "logistic-mixture", "--out", source / "run") == 0
     noisy = ["--perturb", "0.3", "--out", source / "background"]
     assert run("train", source, *options, "--output", "logistic-mixture", *noisy) == 0

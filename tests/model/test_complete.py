@@ -75,7 +75,7 @@ def test_particles_approach_the_exact_posterior(architecture, known, resampling,
     always(monkeypatch, resampling)
     model = build(architecture=architecture, shape=(1, HEIGHT, WIDTH), levels=2).float()
     enlarge(model, 1.3, seed=0)  # what is known below matters more
-    x, count = torch.tensor([[[1, 0, 1], [1, 0, 0], [1, 0, 1]]]), 2_000
+    x, count = torch.tensor([[[1, 0, 1], [1, 0, 0], [1, 0, 1]]]), 1_000
     posterior, evidence = exact(model, x, known)
     distances = {}
     for particles in (1, 4, 64):

@@ -124,7 +124,7 @@ def test_a_wish_to_stop_ends_the_training_but_not_the_packing(tmp_path):
 
 def test_a_stop_in_a_later_trial_takes_the_best_so_far(tmp_path):
     write(tmp_path / "bits", 300)
-    result = pack(tmp_path / "bits", tmp_path / "a.pxr", minutes=0.5, callback=is_third_size)
+    result = pack(tmp_path / "bits", tmp_path / "a.pxr", minutes=0.2, callback=is_third_size)
     measured = [stage for stage in result.tried if " min" in stage.what]
     kinds = len(search._kinds(material(tmp_path / "bits"), 1))
     expected = [f"{layers}x{hidden}" for layers, hidden in sizes_of(measured[-1].what.split()[0])]
@@ -194,11 +194,11 @@ def test_equal_pictures_count_once(tmp_path):
     )
 
 
-@pytest.mark.parametrize(("count", "value"), [(1, 7), (20, None)])
+@pytest.mark.parametrize(("count", "value"), [(1, 7), (12, None)])
 def test_what_no_model_pays_for_stays_ordinary(count, value, tmp_path):
     """One picture, without any training; and noise."""
     for number in range(count):
-        write(tmp_path / "in" / str(number), 1, (30, 30 + number), "L", value=value)
+        write(tmp_path / "in" / str(number), 1, (16, 16 + number), "L", value=value)
     write(tmp_path / "in", 1, (1, 1), "1")
     result = pack(tmp_path / "in", tmp_path / "a.pxr", minutes=0.02)
     assert (len(result.tried) == 1) == (count == 1)
