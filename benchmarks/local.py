@@ -18,7 +18,7 @@ import tyro
 from PIL import Image
 
 from pixelrnn import Codec, ModelConfig, TrainConfig, build_model, fit, load_data
-from pixelrnn.archive.pictures import saved
+from pixelrnn.archive.ordinary import file_of
 
 # What is tried: layers, features, and whether it is adaptive.
 MODELS = ((1, 24, False), (2, 48, False), (2, 48, True), (3, 96, False), (3, 96, True))
@@ -62,11 +62,11 @@ def model_point(
     return Point(name, 8 * size / subpixels, subpixels / seconds / 1e6, weights)
 
 
-def format_point(name: str, form: str, images: list[np.ndarray], **options: object) -> Point:
+def format_point(name: str, images: list[np.ndarray]) -> Point:
     """An ordinary format, by Pillow."""
     size, seconds = 0, 0.0
     for image in images:
-        content = saved(Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0))), form, **options)
+        content = file_of(Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0))), name)
         size += len(content)
         begun = time.process_time()
         for _ in range(3):
@@ -115,14 +115,11 @@ def main(source: str, /, minutes: float = 6.0, images: int = 50, out: Path = Pat
     data = load_data(source, size=SIDE, crop="random")
     tests = data.test.spaced(images)
     pictures = [np.asarray(image) for image in tests.pixels.read(tests.positions.tolist())]
-    points = [
-        format_point("PNG", "PNG", pictures, optimize=True),
-        format_point("WebP", "WEBP", pictures, lossless=True, exact=True, quality=100, method=6),
-    ]
+    points = [format_point(name, pictures) for name in ("PNG", "WebP")]
     try:
         import pillow_jxl  # noqa: F401
 
-        points.append(format_point("JPEG XL", "JXL", pictures, lossless=True, effort=9))
+        points.append(format_point("JPEG XL", pictures))
     except ImportError:
         print("JPEG XL is left out: pip install pillow-jxl-plugin")
     for layers, hidden, adaptive in MODELS:

@@ -171,7 +171,7 @@ def save_growth(path: str | Path, title: str, panels: dict[str, dict[str, list[t
     Args:
         path: PNG file.
         title: What is measured, and where.
-        panels: For each axis label, for each kind of work, points (value, images a second).
+        panels: Points (value, images a second) for each axis label and each kind of work.
     """
     figure = _figure(4 * len(panels), 4)
     for axes, (label, lines) in zip(
@@ -197,7 +197,7 @@ def save_bars(path: Path, values: Mapping[str, int], unit: str, title: str) -> N
     Args:
         path: PNG to write.
         values: Names and numbers, from top to bottom.
-        unit: Of the numbers.
+        unit: Unit of the numbers.
         title: Title of the plot.
     """
     figure = _figure(7, 0.6 * len(values) + 1.4)
@@ -222,7 +222,7 @@ def save_heat_map(
     Args:
         path: PNG to write.
         values: `(H, W)`, 0 and above.
-        unit: Of the numbers.
+        unit: Unit of the numbers.
         title: Title of the figure.
         picture: The image.
         top: Value of the brightest colour; what is above it looks like it.

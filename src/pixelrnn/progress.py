@@ -18,11 +18,11 @@ class Progress:
         text: A word on it.
         done: Finished amount in the work's own unit: bytes of files, say; 0 if it has none.
         total: Whole amount in that unit.
-        step: Of a training: optimiser steps made.
-        seconds: Of a training: training time so far.
-        bits_per_dim: Of a training: loss of the step; before the first one, validation of the model to start from.
-        line: Of a training: the journal line, if this step wrote one.
-        stage: Of a pack: a `pixelrnn.pack.search.Stage`, if one was just tried.
+        step: Optimiser steps made, of a training.
+        seconds: Training time so far.
+        bits_per_dim: Loss of the step of a training; before the first one, validation of the model to start from.
+        line: Journal line of a training, if this step wrote one.
+        stage: `pixelrnn.pack.search.Stage` of a pack, if one was just tried.
     """
 
     fraction: float
@@ -53,7 +53,7 @@ class Reporter:
     """Tells a callback how far some work is; work without a callback has a reporter that tells nobody.
 
     Args:
-        callback: Told of the progress.
+        callback: Callback that is told of the progress.
         what: The part of the work, where it has several.
         start: Share of the whole that is finished when this work begins.
         end: Share of the whole that is finished when this work ends.

@@ -39,9 +39,10 @@ class Novelty(NamedTuple):
     """What a frame was to a model that learns online.
 
     Attributes:
-        log_prob: Of the frame before it was learnt, in nats.
-        prediction_gain: By how many nats it became likelier.
-        pseudo_count: How often it was seen before, as it were; infinite if it did not become likelier.
+        log_prob: Log probability of the frame before it was learnt, in nats.
+        prediction_gain: Nats by which the frame became likelier.
+        pseudo_count: Number of times that the frame was seen before, as it were; infinite if it did not become
+            likelier.
         bonus: What an agent is paid.
     """
 
@@ -57,7 +58,7 @@ def pseudo_count(log_prob: float, log_prob_after: float, *, scale: float = 1.0) 
     Args:
         log_prob: ln rho, nats.
         log_prob_after: ln rho', nats.
-        scale: Of the prediction gain: 1 for Bellemare et al., c n^(-1/2) for Ostrovski et al.
+        scale: Factor of the prediction gain: 1 for Bellemare et al., c n^(-1/2) for Ostrovski et al.
 
     Returns:
         0 and above; infinite if the frame did not become likelier.
@@ -84,8 +85,8 @@ class PseudoCounts:
     """A model that learns from frames one at a time, and says how new each was.
 
     Args:
-        model: Of the frames, with levels; it is trained in place, by RMSProp as in the paper of Ostrovski et al.
-        learning_rate: Of RMSProp.
+        model: Model of the frames, with levels; it is trained in place, by RMSProp as in the paper of Ostrovski et al.
+        learning_rate: Learning rate of RMSProp.
         gain_scale: c of the module's formulas.
         bonus_scale: b of the module's formulas.
 
@@ -130,7 +131,7 @@ class PseudoCounts:
 
         Args:
             frame: `(C, H, W)` integers as the model takes them.
-            label: If the model knows labels: of an action, say.
+            label: Label of the frame, if the model knows labels: an action, say.
 
         Raises:
             DataError: If the frame does not fit the model, or the model produced NaN.
@@ -156,8 +157,8 @@ def frame_of(observation: Array, *, side: int = 42, levels: int = 8) -> Tensor:
 
     Args:
         observation: `(H, W)` or `(H, W, 3)` uint8, at least `side` pixels in both directions.
-        side: Of the frame: the mean of the pixels that fall on each of its own.
-        levels: Of the frame, up to 256.
+        side: Side of the frame: the mean of the pixels that fall on each of its own.
+        levels: Number of levels of the frame, up to 256.
 
     Returns:
         `(1, side, side)` uint8.

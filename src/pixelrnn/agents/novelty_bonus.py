@@ -22,9 +22,10 @@ class NoveltyBonus(gymnasium.Wrapper[Any, Any, Any, Any]):
     `info` gets `reward` (the environment's own) and `novelty` (a `pixelrnn.agents.explore.Novelty`).
 
     Args:
-        env: Whose observations are images.
+        env: Environment whose observations are images.
         counts: What counts.
-        frame: From an observation to a frame; `frame_of` with the side and the levels of the model if not given.
+        frame: Function from an observation to a frame; `frame_of` with the side and the levels of the model if not
+            given.
 
     Example:
         `wrapped = NoveltyBonus(gymnasium.make("ALE/MontezumaRevenge-v5"), PseudoCounts(model))`, with a model of

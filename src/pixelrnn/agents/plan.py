@@ -47,12 +47,12 @@ class Search:
     """How plans are searched for.
 
     Attributes:
-        actions: How many there are.
+        actions: Number of actions.
         horizon: Steps T of a plan.
         sequences: Tried at once.
-        rollouts: Of each; the more, the less a plan is worth by luck alone.
-        discount: Of rewards, for each step.
-        rounds: Of the cross-entropy method.
+        rollouts: Number of rollouts of each plan; the more, the less a plan is worth by luck alone.
+        discount: Discount of rewards, for each step.
+        rounds: Number of rounds of the cross-entropy method.
         elite: Share of the sequences that it learns from.
         smoothing: Share of the old probabilities that it keeps.
     """
@@ -83,8 +83,8 @@ def dynamics_of(model: AbstractImageModel, *, temperature: float = 1.0, batch: i
     """The next frames as a next-frame model draws them.
 
     Args:
-        model: With a context of the shape of its images, and a label for each action.
-        temperature: Of the draws.
+        model: Model with a context of the shape of its images, and a label for each action.
+        temperature: Temperature of the draws.
         batch: Frames drawn at once.
 
     Raises:
@@ -107,10 +107,10 @@ def rollout(dynamics: Dynamics, frames: Tensor, actions: Tensor, *, seed: int = 
     """Frames drawn one after the other.
 
     Args:
-        dynamics: Of the frames.
+        dynamics: Dynamics of the frames.
         frames: `(N, C, H, W)`, where the rollouts begin.
         actions: `(N, T)` int64.
-        seed: Of all draws.
+        seed: Seed of all draws.
 
     Returns:
         `(N, T, C, H, W)`: what follows each action.
@@ -136,12 +136,12 @@ def worth(
     .. math:: \sum_{t=1}^{T} \gamma^{t-1} r(x_t)
 
     Args:
-        dynamics: Of the frames.
-        reward: Of a frame.
+        dynamics: Dynamics of the frames.
+        reward: Reward of a frame.
         frame: `(C, H, W)`, where they begin.
         actions: `(K, T)` int64; repeat a sequence to average over rollouts of it.
         discount: gamma.
-        seed: Of all draws.
+        seed: Seed of all draws.
 
     Returns:
         `(K,)` float64.
@@ -158,11 +158,11 @@ def random_shooting(dynamics: Dynamics, reward: Reward, frame: Tensor, search: S
     """Try random sequences of actions and take the best.
 
     Args:
-        dynamics: Of the frames.
-        reward: Of a frame.
+        dynamics: Dynamics of the frames.
+        reward: Reward of a frame.
         frame: `(C, H, W)`, what is seen now.
-        search: How.
-        seed: Of all draws.
+        search: Options of the search.
+        seed: Seed of all draws.
     """
     require_seed("seed", seed)
     random = np.random.default_rng([seed, 0])
@@ -179,11 +179,11 @@ def cross_entropy_method(dynamics: Dynamics, reward: Reward, frame: Tensor, sear
     they move to the frequencies among the elite.
 
     Args:
-        dynamics: Of the frames.
-        reward: Of a frame.
+        dynamics: Dynamics of the frames.
+        reward: Reward of a frame.
         frame: `(C, H, W)`, what is seen now.
-        search: How.
-        seed: Of all draws.
+        search: Options of the search.
+        seed: Seed of all draws.
     """
     require_seed("seed", seed)
     random = np.random.default_rng([seed, 1])

@@ -45,8 +45,8 @@ class Speed:
             model takes them.
         encode: Compressing the batch, without decoding it again; None for continuous data.
         decode: Restoring it.
-        reference_train: As `train`, in plain torch; None if the architecture has no recurrence.
-        reference_likelihood: As `likelihood`, in plain torch.
+        reference_train: Rate like `train`, in plain torch; None if the architecture has no recurrence.
+        reference_likelihood: Rate like `likelihood`, in plain torch.
         rerun_sample: Sampling by rerunning the network for every sub-pixel, extrapolated from a few of its passes.
         operations: Multiplications and additions of a training step by unmasked weights.
     """

@@ -38,9 +38,9 @@ def load_as_trained(
 
     Args:
         run: Says how.
-        source: Of the images; that of the run if not given.
+        source: Source of the images; that of the run if not given.
         are_whole: Whether patches are not cut, so that images may be larger.
-        callback: Told the progress; see `pixelrnn.progress.Callback`.
+        callback: Callback that is told the progress; see `pixelrnn.progress.Callback`.
         changes: Fields of `DataConfig` that differ from training; None for one that does not.
 
     Raises:

@@ -29,11 +29,11 @@ def save_maps(
 
     Args:
         folder: Where the pictures and the page are written.
-        name: Of the model.
+        name: Name of the model.
         model: What to measure with.
         images: A set of images.
         rows: What is known of each of them: name, score, p_value, bits_per_dim.
-        groups: Which are drawn, in their order: the least usual ones, and the most.
+        groups: Groups that are drawn, in their order: the least usual ones, and the most.
 
     Returns:
         The page.

@@ -26,7 +26,7 @@ class Exhibit(NamedTuple):
 
     Attributes:
         file: Its name.
-        title: In a few words.
+        title: Title in a few words.
         text: What to see in it.
     """
 
@@ -40,8 +40,8 @@ def tour(out: Path, seed: int, report: Reporter) -> list[Exhibit]:
 
     Args:
         out: Folder for the pictures.
-        seed: Of all draws.
-        report: Told the finished share.
+        seed: Seed of all draws.
+        report: Reporter that is told the finished share.
     """
     from pixelrnn.model.loading import load_model
     from pixelrnn.plots import grid, save_image

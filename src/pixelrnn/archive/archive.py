@@ -33,9 +33,9 @@ class Line:
     """What a listing says of a member.
 
     Attributes:
-        name: With slashes; a number for an image without name.
+        name: Name with slashes; a number for an image without name.
         what: Size and mode of a coded picture, or how else the member is kept.
-        bytes: That are its own; None for one that shares its stream with others.
+        bytes: Number of bytes of its own; None for one that shares its stream with others.
     """
 
     name: str
@@ -123,7 +123,7 @@ class Archive(Pieces):
             wanted: Their numbers; all if not given.
             damaged: Called with the number of each member that is damaged, and the reason; if it is not given, the
                 first of them is an error.
-            callback: Told now and then the finished sub-pixels and all that are to be decoded.
+            callback: Callback that is told, now and then, the finished sub-pixels and all that are to be decoded.
 
         Yields:
             The number of each member, in no order, with the bytes of a file, or a picture.

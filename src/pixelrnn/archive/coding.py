@@ -25,7 +25,7 @@ def code(ingest: Ingest, codec: Codec | None, report: Reporter, *, is_verified: 
     Args:
         ingest: The files.
         codec: The model; None codes nothing.
-        report: Told the bytes of the files that are finished, and of all.
+        report: Reporter that is told the bytes of the files that are finished, and of all.
         is_verified: Whether everything is decoded again.
 
     Raises:

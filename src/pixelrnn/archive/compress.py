@@ -61,13 +61,14 @@ def compress(
     """Compress all files of a folder, or one file.
 
     Args:
-        model: With 1, 3 or 4 channels and up to 256 levels; None keeps every picture as an ordinary file.
+        model: Model with 1, 3 or 4 channels and up to 256 levels; None keeps every picture as an ordinary file.
         source: A folder, with all that is below it, or a file.
         out: The archive to write.
         tile: Height and width of the tiles of larger pictures; chosen by the model's shape if not given.
         packed: The model itself, to be kept in the archive.
         writing: Whether to verify, to leave out what cannot be read, and to replace what is there.
-        callback: Told now and then the bytes read of all files whose pictures are finished, and of all files.
+        callback: Callback that is told, now and then, the bytes read of all files whose pictures are finished, and of
+            all files.
 
     Returns:
         What became of the files.

@@ -18,7 +18,7 @@ class Found:
     """A file.
 
     Attributes:
-        name: With slashes, below the source.
+        name: Name below the source, with slashes.
         path: Where it is.
         size: Bytes.
     """
@@ -41,7 +41,7 @@ class Listing:
 
     Attributes:
         files: Sorted by name.
-        links: How many of them are symbolic links, whose content is taken.
+        links: Number of those that are symbolic links, whose content is taken.
         skipped: Names of what is not taken, each with the reason.
     """
 

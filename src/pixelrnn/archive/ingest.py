@@ -62,7 +62,7 @@ class Entry:
         reason: Why the model does not code it.
         lost: Names of metadata that is not kept.
         compared: Bytes in each ordinary format that is compared.
-        coded: How the model codes it, if it does.
+        coded: What the model codes it as, if it does.
     """
 
     file: Found
@@ -101,7 +101,7 @@ class Ingest:
         staging: A file for the bytes.
         skip_bad: Leave out files that cannot be read.
         held: Sub-pixels of decoded pictures that stay in memory for later passes; others are decoded again.
-        compared: Of `ordinary.FORMATS`, those whose sizes are taken of every picture.
+        compared: Names of `ordinary.FORMATS` whose sizes are taken of every picture.
     """
 
     def __init__(

@@ -15,7 +15,7 @@ def restored_names(names: Sequence[str], pictures: Collection[int]) -> list[str]
     """The names of files, those of pictures changed to end in .png if they do not.
 
     Args:
-        names: With slashes.
+        names: Names with slashes.
         pictures: Numbers of the files that come back as PNG files.
 
     Example:

@@ -35,7 +35,7 @@ def file_of(picture: Image.Image, name: str) -> bytes | None:
     """A lossless file of a picture, its profile and EXIF data included; None if the format has no such pictures.
 
     Args:
-        picture: In mode 1, L, LA, P, RGB or RGBA; it is converted if the format does not have its mode.
+        picture: Picture in mode 1, L, LA, P, RGB or RGBA; it is converted if the format does not have its mode.
         name: One of `FORMATS`; JPEG XL needs the extra `jpeg-xl`.
     """
     form, extras = FORMATS[name], kept(picture)
@@ -53,7 +53,7 @@ class Ordinary:
 
     Args:
         content: The file that the picture is of.
-        picture: As `examine` gives it.
+        picture: Picture, as `examine` gives it.
     """
 
     def __init__(self, content: bytes, picture: Image.Image) -> None:

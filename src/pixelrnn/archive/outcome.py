@@ -15,14 +15,14 @@ class Compressed:
     """What became of a folder.
 
     Attributes:
-        files: How many there are.
-        coded: How many of them the model codes.
-        same: How many are equal to another one.
-        kept: For each reason not to have a file coded, the names of those files.
-        links: How many are symbolic links, whose content was taken.
+        files: Number of files.
+        coded: Number of files that the model codes.
+        same: Number of files that are equal to another one.
+        kept: Names of the files that are not coded, for each reason.
+        links: Number of symbolic links, whose content was taken.
         skipped: What was not taken, each with the reason.
         renamed: Names of files, with those under which they will be restored if these differ: they end in .png.
-        lost: For each kind of metadata that will not be restored, the names of those files.
+        lost: Names of the files that lose metadata, for each kind of it.
         original: Bytes of all files.
         pixels: Bytes of all pixels of the coded pictures: one for each sub-pixel.
         coded_original: Bytes of the files of the coded pictures.

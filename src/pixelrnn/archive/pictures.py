@@ -59,8 +59,8 @@ class Planes:
         form: Index of `FORMS`.
         values: `(C, H, W)` uint8 levels.
         extras: What the model does not code; empty if that is nothing.
-        order: Of the palette, if it has just the colours of the pixels: for each entry its place among those that are
-            left of them. Empty if there is none.
+        order: Order of the palette, if it has just the colours of the pixels: for each entry its place among those that
+            are left of them. Empty if there is none.
     """
 
     form: int
@@ -80,8 +80,8 @@ def from_picture(picture: Image.Image, channels: int, levels: int, colours_of: C
 
     Args:
         picture: Loaded, of one frame.
-        channels: Of the model: 1, 3 or 4.
-        levels: Of the model, 2 .. 256.
+        channels: Number of channels of the model: 1, 3 or 4.
+        levels: Number of levels of the model, 2 .. 256.
         colours_of: What the channels of the model are.
     """
     if picture.mode not in FORMS:

@@ -41,8 +41,8 @@ def select(archive: Archive, names: Sequence[str]) -> set[int]:
 
     Args:
         archive: Open.
-        names: Of members, as they are in the archive; of folders, for everything below them; or patterns with `*`,
-            `?` and `[...]`, where `*` stands for slashes too.
+        names: Names of members, as they are in the archive; of folders, for everything below them; or patterns with
+            `*`, `?` and `[...]`, where `*` stands for slashes too.
 
     Raises:
         ArchiveError: If a name is not there.
@@ -86,7 +86,7 @@ def decompress(
         wanted: Numbers of members; all if not given.
         overwrite: Whether files may be there already, and are replaced.
         skip_existing: Whether files may be there already, and are left as they are.
-        callback: As for `Archive.extract`.
+        callback: Callback, as for `Archive.extract`.
 
     Raises:
         ArchiveError: If the model is missing or another one, or a file is there already.
@@ -130,9 +130,9 @@ def check(
 
     Args:
         archive: Open.
-        model: As for `decompress`.
-        wanted: As for `decompress`.
-        callback: As for `Archive.extract`.
+        model: Model, as for `decompress`.
+        wanted: Numbers of the wanted members, as for `decompress`.
+        callback: Callback, as for `Archive.extract`.
 
     Returns:
         What is damaged, each with the reason; nothing if the archive is whole.

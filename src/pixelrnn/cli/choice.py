@@ -51,8 +51,8 @@ class Choice:
         """The data of a source, or else of the run, and of them what is to be measured, with its name.
 
         Args:
-            run: Of the model.
-            source: Of the images; None for that of the run.
+            run: Run of the model.
+            source: Source of the images; None for that of the run.
             are_whole: Measure whole images, of any size, where the model was trained on patches of them.
         """
         if self.without_labels and not run.model.classes:

@@ -86,10 +86,10 @@ class Codec:
 
         Args:
             x: `(N, C, H, W)` integers 0 .. levels-1.
-            label: As for `log_prob`; the bytes hold it.
-            context: As for `log_prob`; the bytes do not hold it, decoding needs it again.
+            label: Label, as for `log_prob`; the bytes hold it.
+            context: Context, as for `log_prob`; the bytes do not hold it, decoding needs it again.
             verify: Decode everything, and see that it is the same.
-            callback: Told the progress now and then; see `pixelrnn.progress.Callback`.
+            callback: Callback that is told the progress now and then; see `pixelrnn.progress.Callback`.
 
         Returns:
             The bytes of a `.pxr` file.
@@ -146,8 +146,8 @@ class Codec:
 
         Args:
             data: What `encode` returned.
-            context: As it was given to `encode`.
-            callback: Told the progress now and then; see `pixelrnn.progress.Callback`.
+            context: Context, as it was given to `encode`.
+            callback: Callback that is told the progress now and then; see `pixelrnn.progress.Callback`.
 
         Returns:
             `(N, C, H, W)` uint8 (int64 above 256 levels).

@@ -40,7 +40,7 @@ class Coder:
     """Codes groups of images by a model; several threads may use it at once.
 
     Args:
-        model: With levels, and a compiled walk.
+        model: Model with levels and a compiled walk.
 
     Raises:
         ConfigError: If the model is another.

@@ -89,15 +89,16 @@ class Member:
     """One of the files or images of an archive.
 
     Attributes:
-        name: With slashes; empty for images that have none.
+        name: Name, with slashes; empty for images that have none.
         kind: What it is.
-        form: Of a coded picture, how it becomes one again: see `pixelrnn.archive.pictures`; `LEVELS` for what is none.
-        height: Of a coded picture.
-        width: Of a coded picture.
-        label: That it was coded with; -1 for none.
+        form: Way in which a coded picture becomes one again: see `pixelrnn.archive.pictures`; `LEVELS` for what is
+            none.
+        height: Height of a coded picture.
+        width: Width of a coded picture.
+        label: Label that it was coded with; -1 for none.
         has_extras: Whether a coded picture has a piece of its own, with what the model does not code.
-        colours: Of a coded picture, how many its support has; 0 if it was coded without.
-        order: Of a coded picture, how many entries its palette has, if that is kept as an order; else 0.
+        colours: Number of colours in the support of a coded picture; 0 if it was coded without.
+        order: Number of entries of the palette of a coded picture, if that is kept as an order; else 0.
         checksum: CRC-32 of a coded picture.
         same_as: Number of the member that it equals.
     """
@@ -138,12 +139,12 @@ class Index:
     """All that a file says of its content.
 
     Attributes:
-        fingerprint: Of the model, 8 bytes.
+        fingerprint: Fingerprint of the model, 8 bytes.
         tile: Height and width of the tiles that pictures are cut into.
         has_model: Whether the first piece is the model.
-        members: In order.
-        shared: How many pictures each of the groups has that pictures of one tile share.
-        pieces: In order.
+        members: Members, in order.
+        shared: Number of pictures of each group that pictures of one tile share.
+        pieces: Pieces, in order.
     """
 
     fingerprint: bytes
@@ -247,8 +248,8 @@ def unpack_index(head: bytes, size: int) -> Index:
     """Read head and index.
 
     Args:
-        head: As many bytes as `head_size` says.
-        size: Of the whole file.
+        head: First bytes of the file, as many as `head_size` says.
+        size: Size of the whole file.
 
     Raises:
         ArchiveError: If anything is not as it must be.

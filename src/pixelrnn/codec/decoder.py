@@ -99,8 +99,8 @@ class Streams:
     """The streams of a file.
 
     Attributes:
-        index: Of the file.
-        groups: Of the file, as `groups_of` checked them.
+        index: Index of the file.
+        groups: Groups of the file, as `groups_of` checked them.
         read: Gives a piece.
     """
 
@@ -123,10 +123,10 @@ def decode(
 
     Args:
         coder: The model.
-        streams: Of the file.
+        streams: Streams of the file.
         wanted: Numbers of members.
-        contexts: Of all members, if the model has one, `(N, Cc, Hc, Wc)`.
-        supports: Of the members that were coded with one.
+        contexts: Contexts of all members, if the model has one, `(N, Cc, Hc, Wc)`.
+        supports: Supports of the members that were coded with one.
         damaged: Called with the number of each wanted member whose stream is not what it must be, and the reason.
         tell: Called with the number of sub-pixels that are finished; what it raises ends the work.
 

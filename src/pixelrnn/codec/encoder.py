@@ -30,7 +30,7 @@ class Job:
     """A picture as the model takes it.
 
     Attributes:
-        number: Of the member.
+        number: Number of the member.
         values: `(C, H, W)` uint8 levels.
         condition: Label, -1 for none; context `(Cc, Hc, Wc)`, if the model has one: such a picture has one tile; the
             `Support` of the picture's colours, as levels, if no others are to be thought possible.
@@ -48,9 +48,9 @@ class Stream:
     """A group that was coded.
 
     Attributes:
-        tiles: Of the group.
+        tiles: Tiles of the group.
         content: The stream.
-        bits: Of each tile.
+        bits: Bits of each tile.
         is_shared: Whether its tiles are whole pictures.
     """
 
@@ -65,8 +65,8 @@ class Encoded:
     """What pictures became.
 
     Attributes:
-        streams: In the order of `tiles.plan`.
-        bits: Of each picture, by the probabilities that it was coded with.
+        streams: Streams, in the order of their tiles.
+        bits: Bits of each picture, by the probabilities that it was coded with.
         left_out: Numbers of the pictures that cost more than their limits.
     """
 

@@ -49,9 +49,9 @@ class _Machine(NamedTuple):
     """The record of a machine.
 
     Attributes:
-        pictures: How many there are.
-        channels: Of a colour.
-        entries: Of a table, a power of 2.
+        pictures: Number of pictures.
+        channels: Number of channels of a colour.
+        entries: Number of entries of a table, a power of 2.
         counts: `(pictures)`: colours of each.
         values: `(colours, channels)`: what is coded, as far as it is known.
         at: Where it stands; see below.
@@ -61,7 +61,7 @@ class _Machine(NamedTuple):
         bases: `(CONTEXTS)`: what a value's context is.
         found: `(CONTEXTS)`: entries of the bit.
         strengths: `(CONTEXTS)`: what each says of the bit.
-        chance: Of the bit.
+        chance: Probability of the bit.
     """
 
     pictures: int
@@ -118,7 +118,7 @@ def unpack_palettes(content: bytes, counts: Sequence[int], channels: int, first:
     Args:
         content: What `pack_palettes` returned.
         counts: Rows of each array that was packed, at least 1.
-        channels: Of them.
+        channels: Number of channels of the colours.
         first: Only so many arrays are unpacked, at least 1; all if not given.
 
     Raises:

@@ -23,7 +23,7 @@ def support_for(model: AbstractImageModel, values: Array) -> Support | None:
     """The colours of a picture, as planes, if it is to be coded within them.
 
     Args:
-        model: That codes.
+        model: Model that codes.
         values: `(C, H, W)` levels, in planes.
     """
     config = model.config

@@ -75,7 +75,7 @@ def to_planes(values: Array, colours: str) -> Array | None:
 
     Args:
         values: `(3, ...)` uint8: R, G and B.
-        colours: As for `from_planes`.
+        colours: Colours, as for `from_planes`.
 
     Returns:
         `(3, ...)` uint8, from which `from_planes` makes the same values.

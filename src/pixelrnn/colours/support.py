@@ -186,7 +186,7 @@ def rows_of(trie: Trie, images: Array) -> Array:
     """The row that each sub-pixel's value is in, or `FREE`, or `OUTSIDE` if there is none that has it.
 
     Args:
-        trie: Of the images.
+        trie: Trie of the images.
         images: `(N, C, H, W)` levels.
 
     Returns:

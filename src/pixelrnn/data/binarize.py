@@ -15,7 +15,7 @@ def binarize(source: str, out: Path, *, seed: int, valid: int) -> dict[str, int]
     """Write the bit-packed splits of a binarised source.
 
     Args:
-        source: With splits `train` and `test` of its own, grey.
+        source: Grey images with splits `train` and `test` of their own.
         out: `.npz` file with uint8 arrays `train`, `valid`, `test` of `numpy.packbits` rows.
         seed: Seed of the draw, which runs over the training images and then the test images.
         valid: Training images, the last ones, that become `valid`.

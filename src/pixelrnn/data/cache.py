@@ -44,7 +44,7 @@ def cached(files: AbstractFiles, config: DataConfig, callback: Callback | None =
     Args:
         files: The collection.
         config: What to decode to.
-        callback: Told the progress while decoding.
+        callback: Callback that is told the progress while decoding.
 
     Raises:
         DataError: If a file cannot be read and `skip_bad` is not set, or if nothing is left.

@@ -72,8 +72,8 @@ class ImageSet:
 
     Args:
         pixels: Where the values lie.
-        positions: Which images of `pixels` belong to this set.
-        quantiser: From source values to model values.
+        positions: Positions in `pixels` of the images of this set.
+        quantiser: Quantiser from source values to model values.
         patch: Height and width of the random patches to cut; whole images if None.
         patches: Patches of each image.
         seed: Seed of the patches.
@@ -225,9 +225,9 @@ class Data:
         skipped: Files that could not be read, with the reason.
         label_names: Name of each label.
         has_splits: Whether the source itself separates test images from training images.
-        names: Of the files, if the images are files.
+        names: Names of the files, if the images are files.
         source: What was read.
-        config: How it was read.
+        config: Configuration by which it was read.
     """
 
     train: ImageSet

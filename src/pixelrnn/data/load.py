@@ -31,8 +31,8 @@ def load_data(
     Args:
         source: `digits` (built in), a folder of images, a `.zip` or `.tar[.gz|.xz|.bz2]` of images, a `.npy` or `.npz`
             file, an IDX file or a folder of them, or `hf:owner/name`.
-        config: How to read it; or give its fields by name.
-        callback: Told the progress while image files are decoded for the first time.
+        config: Configuration by which it is read; or give its fields by name.
+        callback: Callback that is told the progress while image files are decoded for the first time.
         **fields: Fields of `DataConfig`.
 
     Returns:

@@ -45,7 +45,7 @@ class Quantiser:
     Args:
         source_levels: Values of the source, 0 .. source_levels-1; 0 for floats.
         levels: Values wanted; 0 for floats.
-        binarize: How two levels are made; `none` and `threshold` are floor quantisation.
+        binarize: Way in which two levels are made; `none` and `threshold` are floor quantisation.
         seed: Seed of all draws.
     """
 

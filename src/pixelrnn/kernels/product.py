@@ -94,8 +94,8 @@ def _build(*, is_fused: bool) -> Any:
             c: `(rows, columns)`, contiguous along the columns like `start` and `b`.
             a: `(rows, depth)`, of any distances.
             b: `(depth, columns)`.
-            rows: Of C and A.
-            columns: Of C and B, a multiple of `LANES`.
+            rows: Number of rows of C and A.
+            columns: Number of columns of C and B, a multiple of `LANES`.
             depth: Columns of A, rows of B.
         """
         matrices, eights = (start, c, a, b), rows // 8 * 8

@@ -41,8 +41,8 @@ class Record:
 
     Args:
         kind: A `NamedTuple`.
-        values: For each of its fields an integer; an array, a tensor or another record, whose address is taken; or None
-            for the address 0. Fields that are not named are 0.
+        values: Values of its fields, each an integer; an array, a tensor or another record, whose address is taken; or
+            None for the address 0. Fields that are not named are 0.
 
     Raises:
         TypeError: If an array is not contiguous, or not of the type that its field says; if a field is unknown.

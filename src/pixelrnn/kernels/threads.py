@@ -81,7 +81,7 @@ def run(task: Any, count: int, integers: "np.ndarray[Any, np.dtype[np.int64]]", 
 
     Args:
         task: Compiled by `numba.cfunc(TASK)`.
-        count: How many numbers.
+        count: Number of numbers.
         integers: What all calls get: sizes and addresses of memory that is kept until the end.
         is_alone: Use the calling thread only.
     """

@@ -98,10 +98,10 @@ def _tabulate(integers: Any, spots: Any, blocks: Any, memory: Any, channel: int)
 
     Args:
         integers: A `Job`.
-        spots: Of the step.
-        blocks: Of the step.
-        memory: For the features of each block.
-        channel: Which; after the last one only its symbols are taken up.
+        spots: Spots of the step.
+        blocks: Blocks of the step.
+        memory: Memory for the features of each block.
+        channel: Number of the channel; after the last one only its symbols are taken up.
 
     Returns:
         How many two-stage symbols are to be coded, and how many others.
@@ -208,8 +208,8 @@ def ask_front(
     Args:
         job: A `pixelrnn.local.front.Job`, without coding steps.
         net: The network.
-        answer: As for `pixelrnn.walk.protocol.AbstractFace.ask`.
-        report: As for `pixelrnn.walk.protocol.AbstractFace.ask`.
+        answer: Answer, as for `pixelrnn.walk.protocol.AbstractFace.ask`.
+        report: Reporter, as for `pixelrnn.walk.protocol.AbstractFace.ask`.
     """
     of, levels, lag = job.images, job.output.levels, job.lag
     middle, count = most.py_func(of.images, of.rows, of.columns, lag, net.sets)

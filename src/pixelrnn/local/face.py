@@ -27,8 +27,8 @@ class Face:
     """See `pixelrnn.walk.protocol.AbstractFace`.
 
     Attributes:
-        program: Of the network, for any size.
-        distribution: Of a sub-pixel.
+        program: Program of the network, for any size.
+        distribution: Distribution of a sub-pixel.
         size: Height and width.
     """
 

@@ -35,9 +35,9 @@ class Images(NamedTuple):
     """The record of the images that are walked, of what they are given and of what is wanted; 0 for what is not.
 
     Attributes:
-        images: How many there are.
-        rows: Of an image.
-        columns: Of an image.
+        images: Number of images.
+        rows: Number of rows of an image.
+        columns: Number of columns of an image.
         around: What `Face.state` made: images with their borders.
         values: `(N, C, H, W)`.
         is_known: `(N, C, H, W)`.
@@ -45,10 +45,10 @@ class Images(NamedTuple):
         log_prob: `(N, C, H, W)`, to be filled.
         found: `(N, C, P, H, W)` parameters, to be filled.
         label: `(N)`.
-        roots: Of a `Trie`.
-        starts: Of a `Trie`.
-        entries: Of a `Trie`: its values.
-        next: Of a `Trie`.
+        roots: Roots of a `Trie`.
+        starts: Starts of a `Trie`.
+        entries: Values of a `Trie`.
+        next: Next nodes of a `Trie`.
     """
 
     images: int

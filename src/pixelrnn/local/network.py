@@ -58,7 +58,8 @@ class LocalNetwork(nn.Module):
     Features come last here, `(N, H, W, F)`: every layer is one matrix product over all pixels.
 
     Args:
-        config: With `hidden` features h, `layers` layers A and `head` features u (as many as h if not given).
+        config: Configuration with `hidden` features h, `layers` layers A and `head` features u (as many as h if not
+            given).
 
     Example:
         >>> config = ModelConfig(architecture="local", shape=(3, 5, 5), layers=1, hidden=6, mixtures=2)
@@ -177,7 +178,7 @@ class LocalHead(nn.Module):
     """From the features of a pixel, and its earlier channels, to the parameters of one channel.
 
     Args:
-        config: Of the model.
+        config: Configuration of the model.
         channel: The channel that it is for.
     """
 

@@ -114,13 +114,13 @@ class Pixels(NamedTuple):
     """A block of pixels.
 
     Attributes:
-        lanes: How many lanes have one.
+        lanes: Number of lanes that have one.
         weights: Number of their set of weights.
         spots: Address of a `Spot` for each.
         around: float32 of each image, `stride` after the one before: scaled with its borders, `(C, rows, columns)`;
             then, of an adaptive network, its levels in the same way, and the windows of the rows of the front.
-        rows: Of an image with its border.
-        columns: Of an image with its borders.
+        rows: Number of rows of an image with its border.
+        columns: Number of columns of an image with its borders.
         label: int64 of each image; 0 if there are none.
         memory: Address of the features of the block.
     """
@@ -163,13 +163,13 @@ class Layout(NamedTuple):
     """Where in the memory of a block the features begin, in features; each has `LANES` floats.
 
     Attributes:
-        differences: Of the neighbours to the western one.
+        differences: Differences of the neighbours to the western one.
         west: The western neighbour, and behind it the logarithm of the activity.
         activity: The local activity.
         h: The features, and behind them the linear sums for the means of all channels.
         silu: SiLU of the features.
-        changes: Of the earlier channels, from the western neighbour.
-        residuals: Of the earlier channels, in units of the activity, squeezed.
+        changes: Changes of the earlier channels, from the western neighbour.
+        residuals: Residuals of the earlier channels, in units of the activity, squeezed.
         candidates: What could be copied.
         matches: Whether each candidate is right in all earlier channels.
         same: Whether the candidates of each pair are equal.
@@ -177,8 +177,8 @@ class Layout(NamedTuple):
         squares: Memory for it.
         u: The features of a channel.
         raw: What they give.
-        parameters: Of the distribution.
-        end: Of the memory.
+        parameters: Parameters of the distribution.
+        end: End of the memory.
     """
 
     differences: int

@@ -62,10 +62,10 @@ class Squares(NamedTuple):
     """Sizes, and the table that `offsets_of` makes.
 
     Attributes:
-        channels: Of an image.
-        levels: Of a sub-pixel, up to 256.
-        rows: Of a plane with its border.
-        columns: Of a plane with its borders.
+        channels: Number of channels of an image.
+        levels: Number of levels of a sub-pixel, up to 256.
+        rows: Number of rows of a plane with its border.
+        columns: Number of columns of a plane with its borders.
         offsets: Address of the table.
     """
 
@@ -159,7 +159,7 @@ def slide(sq: Squares, position: Position, sums: int, workspace: Address) -> Non
 
     Args:
         sq: Sizes.
-        position: Of the pixel.
+        position: Position of the pixel.
         sums: Address of the row's floats, `STARTS[channels]`.
         workspace: `WORKSPACE` floats.
     """
@@ -237,7 +237,7 @@ def predict(sq: Squares, channel: int, workspace: Address) -> tuple[Vector, Vect
 
     Args:
         sq: Sizes.
-        channel: Which.
+        channel: Number of the channel.
         workspace: Begins with what `gather` wrote; `BLOCK` floats.
 
     Returns:

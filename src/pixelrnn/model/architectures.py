@@ -27,7 +27,7 @@ class Architecture:
     """How models of an architecture are made.
 
     Attributes:
-        build: Of the network.
+        build: Function that builds the network.
         face: Module of the raster face: its `lower` makes a program of a network, its `Face` walks with it.
     """
 

@@ -118,9 +118,9 @@ class AbstractImageModel(nn.Module, abc.ABC):
         r"""Log of the joint probability :math:`p(x, y) = p(x \mid y) p(y)` with every label y.
 
         Args:
-            x: As for `log_prob`.
+            x: Images, as for `log_prob`.
             prior: `(classes,)` probability of each label, in any scale; all alike if not given.
-            context: As for `log_prob`.
+            context: Context, as for `log_prob`.
 
         Returns:
             `(N, classes)` nats.
@@ -178,9 +178,9 @@ class AbstractImageModel(nn.Module, abc.ABC):
 
         Args:
             n: Number of images.
-            label: Of all images, or of each, `(n,)`; as for `log_prob_map`.
-            context: Of all images, or of each; as for `log_prob_map`.
-            support: As for `log_prob_map`.
+            label: Label of all images, or of each, `(n,)`; as for `log_prob_map`.
+            context: Context of all images, or of each; as for `log_prob_map`.
+            support: Support, as for `log_prob_map`.
             size: Height and width; those of the training images if not given, or those that go with the context.
             temperature: T > 0: every conditional is raised to the power 1/T and normalised (for a continuous mixture
                 its weights and each of its components are); below 1 gives likelier values.
@@ -188,7 +188,7 @@ class AbstractImageModel(nn.Module, abc.ABC):
             top_p: Draw from the likeliest values that together have this probability only, 0 < p <= 1.
             seed: Non-negative; if not given, one is drawn.
             batch: Images walked at once.
-            callback: Told the progress after every row; see `pixelrnn.progress.Callback`.
+            callback: Callback that is told the progress after every row; see `pixelrnn.progress.Callback`.
 
         Returns:
             `(n, C, H, W)` uint8 (int64 above 256 levels, floats for a continuous model).
@@ -240,16 +240,17 @@ class AbstractImageModel(nn.Module, abc.ABC):
             x: `(N, C, H, W)` as for `log_prob_map`; values that are not known do not matter. Repeat an image to get
                 several completions of it.
             known: Bool, of a shape that can be broadcast to that of `x`.
-            label: As for `log_prob_map`.
-            context: As for `log_prob_map`.
-            support: As for `log_prob_map`.
+            label: Label, as for `log_prob_map`.
+            context: Context, as for `log_prob_map`.
+            support: Support, as for `log_prob_map`.
             particles: Walks P of each image.
-            temperature: As for `sample`; it, `top_k` and `top_p` change the distribution that is completed from.
-            top_k: As for `sample`.
-            top_p: As for `sample`.
-            seed: As for `sample`: image i is a function of (seed, i).
+            temperature: Temperature, as for `sample`; it, `top_k` and `top_p` change the distribution that is completed
+                from.
+            top_k: Top k, as for `sample`.
+            top_p: Top p, as for `sample`.
+            seed: Seed, as for `sample`: image i is a function of (seed, i).
             batch: Walks at once, but never less than the particles of one image; memory grows with it.
-            callback: As for `sample`.
+            callback: Callback, as for `sample`.
 
         Returns:
             The images, and an estimate of the log probability of what is known, for each of them (on the CPU): its
@@ -310,7 +311,7 @@ class AbstractImageModel(nn.Module, abc.ABC):
         """Read a model that `save_pretrained` or a training run wrote, a shipped one, or one of the Hugging Face hub.
 
         Args:
-            folder: Of the model; the name of a shipped one (`pixelrnn models` lists them); or `hf:owner/name`.
+            folder: Folder of the model; the name of a shipped one (`pixelrnn models` lists them); or `hf:owner/name`.
 
         Raises:
             RunError: If the folder holds no model, or one that is damaged or does not fit its configuration.

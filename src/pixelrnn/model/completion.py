@@ -35,7 +35,7 @@ class Effort:
     """How images are filled in.
 
     Attributes:
-        sampling: How values are drawn.
+        sampling: Way in which values are drawn.
         particles: Walks of each image.
         batch: Walks at once, but never less than the particles of one image.
     """

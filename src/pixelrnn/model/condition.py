@@ -142,7 +142,7 @@ def check_condition(config: ModelConfig, given: Condition, n: int, size: tuple[i
     """What n images are given, as the model takes it.
 
     Args:
-        config: Of the model.
+        config: Configuration of the model.
         given: Label: one for all images or `(n,)`; context: `(Cc, Hc, Wc)` for all or `(n, Cc, Hc, Wc)`; support: one
             for all or one for each.
         n: Number of images.
@@ -199,7 +199,7 @@ def as_contexts(config: ModelConfig, given: Tensor | None, n: int, size: tuple[i
     """Context images `(n, Cc, Hc, Wc)`; None if the model has no context.
 
     Args:
-        config: Of the model.
+        config: Configuration of the model.
         given: `(Cc, Hc, Wc)` for all, or `(n, Cc, Hc, Wc)`.
         n: Number of images.
         size: Height and width of the images, if that is settled.

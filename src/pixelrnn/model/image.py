@@ -79,8 +79,8 @@ class ImageModel(AbstractImageModel):
 
         Args:
             x: `(N, C, H, W)` integers 0 .. levels-1, or floats for a continuous model.
-            label: As for `log_prob_map`.
-            context: As for `log_prob_map`.
+            label: Label, as for `log_prob_map`.
+            context: Context, as for `log_prob_map`.
 
         Returns:
             `(N, C, P, H, W)` floats; `model.output` says what they mean. Those of planes, if the model has `colours`.

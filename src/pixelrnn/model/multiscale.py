@@ -58,7 +58,7 @@ class MultiScaleModel(AbstractImageModel):
 
     Args:
         config: Sizes of each scale's network, and the number of scales.
-        seed: Of the initial weights; those of scale k are drawn with seed + k.
+        seed: Seed of the initial weights; those of scale k are drawn with seed + k.
 
     Example:
         >>> config = ModelConfig(architecture="pixelcnn", shape=(1, 8, 8), levels=2, layers=1, hidden=4, scales=3)

@@ -33,10 +33,10 @@ def upscale(
         model: The model.
         small: `(C, h, w)` levels, or floats for a continuous model.
         n: Number of images.
-        doublings: How often a Multi-Scale model doubles the sides; if not given, up to the size of its training images,
-            or once if the small image is not a smaller version of that size.
-        seed: As for `sample`.
-        callback: Told the progress; see `pixelrnn.progress.Callback`.
+        doublings: Number of times that a Multi-Scale model doubles the sides; if not given, up to the size of its
+            training images, or once if the small image is not a smaller version of that size.
+        seed: Seed, as for `sample`.
+        callback: Callback that is told the progress; see `pixelrnn.progress.Callback`.
         **options: Of `sample`: label, temperature, top_k, top_p, batch.
 
     Returns:

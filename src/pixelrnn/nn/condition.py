@@ -28,7 +28,7 @@ class ContextNetwork(nn.Module):
     and stride r: every pixel of its output reads 3x3 pixels of its input.
 
     Args:
-        config: Of the model, with a context.
+        config: Configuration of the model, with a context.
 
     Example:
         >>> config = ModelConfig(shape=(1, 8, 8), context=(3, 4, 2), hidden=6)
@@ -82,7 +82,7 @@ class GateCondition(nn.Module):
     with a learned bias v for each label, none for an image without a label, and the features e of the context image.
 
     Args:
-        config: Of the model.
+        config: Configuration of the model.
         gates: Number of gates of the layer.
     """
 

@@ -69,8 +69,8 @@ class DiagonalBiLSTM(nn.Module):
         """Map features and the sum of the skip connections to new ones; the kernel fuses the projection.
 
         Args:
-            features: Of the layer before.
-            projection: Of what the layer computes.
+            features: Features of the layer before.
+            projection: Projection of what the layer computes.
             condition: What is added to the gates.
         """
         bias, context = self.condition.bias(self.input_to_state.bias, condition), self.condition.context

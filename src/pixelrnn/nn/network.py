@@ -28,7 +28,7 @@ class Network(nn.Module):
     Args:
         config: Sizes.
         start: `(P,)` biases that the last layer starts from, the same for every channel.
-        stack: From images to 2h features; has a `lower` as `ResidualStack` has.
+        stack: Module from images to 2h features; has a `lower` as `ResidualStack` has.
 
     Example:
         >>> from pixelrnn.nn.pixelcnn import PixelCNNLayer
@@ -58,7 +58,7 @@ class Network(nn.Module):
 
         Args:
             x: `(N, C, H, W)` floats.
-            condition: Of the images; the context `(N, Cc, Hc, Wc)` in floats.
+            condition: Condition of the images; the context `(N, Cc, Hc, Wc)` in floats.
 
         Returns:
             `(N, C, P, H, W)`.

@@ -24,7 +24,7 @@ def log_prob_restricted(output: LogisticMixture, parameters: Tensor, x: Tensor, 
         output: The distribution.
         parameters: `(N, C, P, H, W)`.
         x: `(N, C, H, W)` levels.
-        trie: Of the N images.
+        trie: Trie of the N images.
 
     Returns:
         `(N, C, H, W)`; minus infinity for values that cannot occur, and for the channels after them.

@@ -31,18 +31,18 @@ class _Call(NamedTuple):
     """The record of a call: sizes, parameters, levels and rows, a trie, and results.
 
     Attributes:
-        subpixels: How many.
-        mixtures: Of the output.
-        copies: Of the output.
-        levels: Of the output.
+        subpixels: Number of sub-pixels.
+        mixtures: Number of mixture components of the output.
+        copies: Number of copies of the output.
+        levels: Number of levels of the output.
         longest: Entries of the longest row.
         parameters: `(subpixels, P)`.
         x: Level of each sub-pixel.
         rows: Row of each sub-pixel.
-        starts: Of the trie.
-        values: Of the trie.
-        nats: To be filled.
-        gradient: Of the nats with respect to the parameters, to be filled; 0 if it is not wanted.
+        starts: Starts of the trie.
+        values: Values of the trie.
+        nats: Nats, to be filled.
+        gradient: Gradient of the nats with respect to the parameters, to be filled; 0 if it is not wanted.
     """
 
     subpixels: int

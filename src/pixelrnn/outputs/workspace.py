@@ -38,12 +38,12 @@ class Output(NamedTuple):
     """A distribution, and how values are drawn from it.
 
     Attributes:
-        kind: Which of the outputs.
-        entries: Of a table.
+        kind: Number of the output.
+        entries: Number of entries of a table.
         levels: Number of values; 0 for continuous data.
         mixtures: Components of a mixture.
         copies: Point masses of a mixture.
-        parameters: Of a sub-pixel.
+        parameters: Number of parameters of a sub-pixel.
         top_k: Only so many of the likeliest values can be drawn; 0: all.
         settings: Address of the temperature and of top p.
     """

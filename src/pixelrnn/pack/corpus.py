@@ -38,9 +38,9 @@ class Corpus:
     """The pictures of a folder, as a model learns them.
 
     Attributes:
-        data: With all of them to train on, and some of those to measure by.
+        data: All pictures to train on, and some of them to measure by.
         colours: What they all come from.
-        subpixels: Of all of them; equal files count once.
+        subpixels: Number of sub-pixels of all of them; equal files count once.
         palettes: Bytes of the colours of those that have few, which models that take a support know.
         ordinary: Bytes of the smallest ordinary files of all of them.
     """
@@ -62,7 +62,7 @@ def gather(ingest: Ingest, callback: Callback | None = None) -> Corpus:
 
     Args:
         ingest: Files, of which some are pictures.
-        callback: Told the number of files that were read, and of all.
+        callback: Callback that is told the number of files that were read, and of all.
 
     Raises:
         ArchiveError: If there are no pictures that could be learnt, or a file cannot be read.

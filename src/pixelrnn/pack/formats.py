@@ -17,8 +17,8 @@ def measure(ingest: Ingest, callback: Callback | None = None) -> dict[str, int]:
 
     Args:
         ingest: The files, read before, with `COMPARED` formats compared.
-        callback: Told the bytes of files that were written as JPEG XL, and of all; if it returns True, JPEG XL is
-            left out, as it is without the extra `jpeg-xl`.
+        callback: Callback that is told the bytes of files that were written as JPEG XL, and of all; if it returns True,
+            JPEG XL is left out, as it is without the extra `jpeg-xl`.
     """
     entries = ingest.entries
     total = {ORIGINAL: sum(entry.file.size for entry in entries)}

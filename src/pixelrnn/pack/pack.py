@@ -50,7 +50,7 @@ class Packed:
     Attributes:
         compressed: What became of the files, and the bytes of the model in the archive.
         model: The model's configuration; None if the archive has none, because it is smaller so.
-        bits: Of a weight; 0 without a model.
+        bits: Bits of a weight; 0 without a model.
         tried: What was tried: the pictures as ordinary files, models, roundings.
         formats: Bytes of all files as they are and in the usual formats, if these were compared.
     """
@@ -82,13 +82,13 @@ def pack(
         minutes: Time for trials and training. Reading the pictures before, and rounding the weights and compressing
             the pictures after, come on top; so does what measuring takes beyond three quarters.
         model: One to start from, instead of trials; it is trained in place.
-        seed: Of weights and of all that is drawn.
+        seed: Seed of weights and of all that is drawn.
         device: Where new models are trained; one to start from is trained where it is.
         compare: Measure what the files take as PNG, WebP and, with the extra `jpeg-xl`, JPEG XL.
-        writing: As for `compress`.
-        callback: Told what is being done, the finished share of that and a word on it, and each stage that was tried;
-            if it returns True, the training ends and what was learned is used, or JPEG XL is left out; nothing else
-            ends.
+        writing: Options of writing, as for `compress`.
+        callback: Callback that is told what is being done, the finished share of that and a word on it, and each stage
+            that was tried; if it returns True, the training ends and what was learned is used, or JPEG XL is left out;
+            nothing else ends.
 
     Raises:
         ArchiveError: As `compress`; and if there is nothing to learn from, the model to start from does not fit, or

@@ -47,7 +47,7 @@ class Stage:
     """Something that was tried, and the bytes that all would take with it.
 
     Attributes:
-        what: In words.
+        what: Description in words.
         weights: Bytes of the model.
         pictures: Bytes of all pictures, estimated.
     """
@@ -98,11 +98,11 @@ class Training:
 
     Args:
         corpus: The pictures.
-        seed: Of weights and of all that is drawn.
-        minutes: For all trainings and their measurements, of which the last training takes a quarter at least.
+        seed: Seed of weights and of all that is drawn.
+        minutes: Time for all trainings and their measurements, of which the last training takes a quarter at least.
         device: Where new models are trained.
-        report: Told what is trained, the finished share and a word on it, and each stage; no training goes on once it
-            asks for the end.
+        report: Reporter that is told what is trained, the finished share and a word on it, and each stage; no training
+            goes on once it asks for the end.
     """
 
     def __init__(

@@ -35,9 +35,9 @@ def model_card(folder: str | Path, name: str, licence: str | None = None) -> str
     best validation: nats an image, and bits a sub-pixel.
 
     Args:
-        folder: Of a run or a model.
+        folder: Folder of a run or a model.
         name: `owner/name` on the hub.
-        licence: Of the weights, an identifier that the hub knows (mit, cc-by-4.0).
+        licence: Licence of the weights, an identifier that the hub knows (mit, cc-by-4.0).
 
     Raises:
         RunError: If the folder holds no model, or `huggingface_hub` is not installed.
@@ -87,10 +87,10 @@ def push_to_hub(folder: str | Path, name: str, *, private: bool = False, licence
     in the card alone, the last part of the path where the images lay, and of that of the model it started from.
 
     Args:
-        folder: Of the run or model.
+        folder: Folder of the run or model.
         name: `owner/name`; the repository is made if there is none.
         private: Whether only you can see a repository that is made.
-        licence: Of the weights, an identifier that the hub knows: mit, cc-by-4.0.
+        licence: Licence of the weights, an identifier that the hub knows: mit, cc-by-4.0.
 
     Returns:
         The address of the commit; `hf:owner/name` then stands for the model.

@@ -61,8 +61,8 @@ class CellGradients(NamedTuple):
     """Where the gradients of a cell are.
 
     Attributes:
-        d_state: Of the hidden state.
-        d_memory: Of the memory; becomes that of the previous memory.
+        d_state: Gradient of the hidden state.
+        d_memory: Gradient of the memory; becomes that of the previous memory.
         d_gates: Those of the pre-activations go here,
         d_bias: and are added here.
     """
@@ -80,8 +80,8 @@ def cell_backward(gates: Address, before: Address, tanh_c: Address, gradients: C
     Args:
         gates: Activations, as `cell_forward` left them.
         before: Previous memory.
-        tanh_c: From `recall_state`.
-        gradients: Of the state and the memory, and those to be computed.
+        tanh_c: Hyperbolic tangent of the memory, from `recall_state`.
+        gradients: Gradients of the state and the memory, and those to be computed.
         units: Number of units.
     """
     d_state, d_memory, d_gates, d_bias = gradients

@@ -51,7 +51,7 @@ class Block(NamedTuple):
 
     Attributes:
         first: The first of them.
-        images: How many.
+        images: Number of images.
         direction: 0, or 1: from the right.
         between: Distance of two images in `saved`, or in the memory instead of it.
     """
@@ -74,9 +74,9 @@ class RowGradients(NamedTuple):
     """Gradients of rows of the images of a block.
 
     Attributes:
-        d_states: Of the hidden states.
-        d_gates: Of the gates.
-        d_bias: Of the direction, of the first image; those of the images are two directions apart.
+        d_states: Gradients of the hidden states.
+        d_gates: Gradients of the gates.
+        d_bias: Gradient of the bias of the direction, of the first image; those of the images are two directions apart.
     """
 
     d_states: Address

@@ -47,7 +47,8 @@ def row_lstm(
     Args:
         x: `(N, F, H, W)` features.
         skips: `(N, F, H, W)` sum of the skip connections of the layers below; None if there are none.
-        weights: Of the layer; with `skip` if there are skip connections, with `context` if there is a context map.
+        weights: Weights of the layer; with `skip` if there are skip connections, with `context` if there is a context
+            map.
         context: `(N, c, H, W)` context map e, if there is one.
         is_residual: Whether x is added to the projection.
 
@@ -144,7 +145,8 @@ def diagonal_bilstm(
     Args:
         x: `(N, F, H, W)` features.
         skips: `(N, F, H, W)` sum of the skip connections of the layers below; None if there are none.
-        weights: Of the layer; with `skip` if there are skip connections, with `context` if there is a context map.
+        weights: Weights of the layer; with `skip` if there are skip connections, with `context` if there is a context
+            map.
         context: `(N, c, H, W)` context map e, if there is one.
         is_residual: Whether x is added to the projection.
 

@@ -57,7 +57,7 @@ class AbstractDetector(abc.ABC):
     """Tells how usual images are.
 
     Args:
-        model: Of the usual images.
+        model: Model of the usual images.
         batch: Images computed at once.
     """
 
@@ -75,7 +75,7 @@ class AbstractDetector(abc.ABC):
         Args:
             images: Usual ones.
             lengths: What `score` finds of them, if that is known already.
-            callback: Told the progress of each pass through the images.
+            callback: Callback that is told the progress of each pass through the images.
 
         Raises:
             DataError: If there are no images, or they do not fit the model.
@@ -140,8 +140,8 @@ class LikelihoodRatio(AbstractDetector):
     """The likelihood against that of a background model: see the module.
 
     Args:
-        model: Of the usual images.
-        background: Of the same images with noise in them (`DataConfig.perturb`): what all images have in common.
+        model: Model of the usual images.
+        background: Model of the same images with noise in them (`DataConfig.perturb`): what all images have in common.
         batch: Images computed at once.
 
     Raises:
@@ -195,7 +195,7 @@ class Typicality(AbstractDetector):
     """How near the code length is to that of usual images: see the module.
 
     Attributes:
-        entropy_: After `fit`, the mean code length of the usual images in bits for a sub-pixel.
+        entropy_: Mean code length, after `fit`, of the usual images in bits for a sub-pixel.
     """
 
     def fit(self, images: Images, *, lengths: Scores | None = None, callback: Callback | None = None) -> Self:
@@ -224,7 +224,7 @@ class Typicality(AbstractDetector):
         Args:
             images: M of them.
             draws: Batches drawn.
-            seed: Of the draws.
+            seed: Seed of the draws.
 
         Returns:
             The share of the draws that are at least as far, themselves counted once: reject below a level of your own.
@@ -303,9 +303,9 @@ def area_under_curve(
     Args:
         usual: `(n,)` scores of usual images.
         unusual: `(m,)` scores of unusual images.
-        confidence: Of the interval.
-        draws: Of the bootstrap.
-        seed: Of the bootstrap.
+        confidence: Confidence of the interval.
+        draws: Number of draws of the bootstrap.
+        seed: Seed of the bootstrap.
 
     Raises:
         DataError: If one of them is empty.

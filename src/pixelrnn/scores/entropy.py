@@ -34,9 +34,9 @@ class Entropy:
     Attributes:
         bits: Mean code length of an image.
         interval: Bootstrap confidence interval of that mean.
-        confidence: Of the interval.
+        confidence: Confidence of the interval.
         bits_per_dim: The mean for a sub-pixel.
-        images: How many were measured.
+        images: Number of images that were measured.
         position: `(C, H, W)` float64: mean bits of each sub-pixel given the earlier ones; their sum is `bits`.
         position_error: `(C, H, W)`: standard errors of these means.
     """
@@ -61,10 +61,10 @@ def bootstrap(
 
     Args:
         samples: `(N, ...)` each: what was observed; drawn from with replacement, each apart.
-        statistic: Of as many samples; the mean of one if not given.
+        statistic: Statistic of as many samples; the mean of one if not given.
         confidence: Share of the draws that lies within, above 0 and below 1.
-        draws: How many.
-        seed: Of the draws.
+        draws: Number of draws.
+        seed: Seed of the draws.
 
     Raises:
         ConfigError: If `confidence` or `draws` is out of range.
@@ -94,12 +94,12 @@ def entropy(
 
     Args:
         model: Trained on other images of the source.
-        images: Of the source, of one size; independent of each other, or the interval is too narrow.
-        confidence: Of the interval.
-        draws: Of the bootstrap.
-        seed: Of the bootstrap.
+        images: Images of the source, of one size; independent of each other, or the interval is too narrow.
+        confidence: Confidence of the interval.
+        draws: Number of draws of the bootstrap.
+        seed: Seed of the bootstrap.
         batch: Images computed at once.
-        callback: Told the progress; see `pixelrnn.progress.Callback`.
+        callback: Callback that is told the progress; see `pixelrnn.progress.Callback`.
 
     Raises:
         DataError: If there are no images, or they differ in size or do not fit the model.

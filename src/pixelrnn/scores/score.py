@@ -109,7 +109,7 @@ def log_prob_maps(
         model: The model.
         images: A set, whose labels, contexts and supports the model is given if it takes them; or a tensor.
         batch: Images computed at once.
-        callback: Told the progress; see `pixelrnn.progress.Callback`.
+        callback: Callback that is told the progress; see `pixelrnn.progress.Callback`.
 
     Raises:
         DataError: If there are no images, or they do not fit the model.
@@ -129,9 +129,9 @@ def score(model: AbstractImageModel, images: Images, *, batch: int = 64, callbac
 
     Args:
         model: The model.
-        images: As for `log_prob_maps`.
+        images: Images, as for `log_prob_maps`.
         batch: Images computed at once.
-        callback: Told the progress; see `pixelrnn.progress.Callback`.
+        callback: Callback that is told the progress; see `pixelrnn.progress.Callback`.
 
     Raises:
         DataError: If there are no images, or they do not fit the model.

@@ -22,7 +22,7 @@ class Evaluation:
 
     Attributes:
         nats: Mean negative log-likelihood of an image, in nats.
-        standard_error: Of that mean, in nats; 0 for a single image.
+        standard_error: Standard error of that mean, in nats; 0 for a single image.
         bits_per_dim: The same mean in bits per sub-pixel.
         images: Number of images.
         images_per_second: Speed.
@@ -64,7 +64,7 @@ def evaluate(
         model: The model.
         images: The images; random draws are those of the set.
         batch: Images computed at once.
-        callback: Told the progress; see `pixelrnn.progress.Callback`.
+        callback: Callback that is told the progress; see `pixelrnn.progress.Callback`.
 
     Raises:
         DataError: If there are no images, or they do not fit the model.

@@ -61,11 +61,12 @@ def fit(
     Args:
         model: Trained in place, on its device, from the weights it has, or those of the model to `start_from`.
         data: What to learn from.
-        config: How to train.
+        config: Options of training.
         folder: Where to write; nothing is written if not given.
         resume: Go on from the state in the folder.
         cuda_graph: Record what the networks do in a step once, and replay it; for a model on the current CUDA device.
-        callback: Told the progress after each step; the training is saved and stopped once it returns True.
+        callback: Callback that is told the progress after each step; the training is saved and stopped once it returns
+            True.
 
     Raises:
         DataError: If the data does not fit the model, or has no images to train on or to validate on.

@@ -43,11 +43,11 @@ def fit_scales(
     Args:
         model: Trained in place, from the weights it has, or those of the model to `start_from`.
         data: What to learn from, at full size.
-        config: How to train each scale.
+        config: Options of training each scale.
         folder: Where to write; nothing is written if not given.
         resume: Go on in the folder: finished scales stay as they are, unless the budget has grown.
-        cuda_graph: As for `fit`.
-        callback: As for `fit`; the fractions are those of the whole.
+        cuda_graph: CUDA graph, as for `fit`.
+        callback: Callback, as for `fit`; the fractions are those of the whole.
 
     Returns:
         The run: metrics are those of the last scale trained, the best validation loss is the sum over the scales.

@@ -29,8 +29,8 @@ class Face:
     """See `pixelrnn.walk.protocol.AbstractFace`.
 
     Attributes:
-        program: Of the network, made for the size.
-        distribution: Of a sub-pixel.
+        program: Program of the network, made for the size.
+        distribution: Distribution of a sub-pixel.
         size: Height and width.
     """
 

@@ -126,8 +126,8 @@ def advance(
         particles: Hold the known values; get the others.
         evidence: What is known.
         randomness: What draws.
-        condition: Of the N P walks.
-        report: Told the finished share after every row.
+        condition: Condition of the N P walks.
+        report: Reporter that is told the finished share after every row.
     """
     images, count, channels, height, width = particles.values.shape
     values = particles.values.reshape(-1, channels, height, width)

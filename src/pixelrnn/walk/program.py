@@ -52,7 +52,7 @@ class Instruction(NamedTuple):
 
     Attributes:
         kind: One of the kinds above.
-        phase: When it is done.
+        phase: Phase in which it is done.
         target: Number of the map that it writes.
         source: Number of the map that it reads; -1 for none.
         other: Number of another map that it reads; -1 for none.
@@ -60,7 +60,7 @@ class Instruction(NamedTuple):
         right: Columns to the right from the pixel to the window that is read.
         width: Columns of the window.
         weights: Where in the weights its own begin.
-        distance: Of the rows of its weights.
+        distance: Distance between the rows of its weights.
     """
 
     kind: int
@@ -80,8 +80,8 @@ class Window(NamedTuple):
 
     Attributes:
         place: Where it begins.
-        features: Of a pixel.
-        rows: That it holds.
+        features: Number of features of a pixel.
+        rows: Number of rows that it holds.
         row: Distance of two rows.
         column: Distance of two columns.
         left: Columns of its left margin.
@@ -222,7 +222,7 @@ class Writer:
         """A layer of the context network, for all pixels of the context at once; returns the map of its output.
 
         Args:
-            source: With margins of one column.
+            source: Source, with margins of one column.
             size: Rows and columns of the source.
             factor: Rows and columns of the output for each of the source.
             weight: `(rows of the factor, columns of it, 3, O, 3, I)`: for each place in the factor, for the rows above,
@@ -256,8 +256,8 @@ class Writer:
             source: `(I,)` features.
             weight: `(O, W, I)` for W neighbouring pixels.
             phase: `START`, or `GROUP` with W = 1 for the features of groups that the pixel may use of itself.
-            up: How many rows higher the window is; nothing is added if that is above the image.
-            right: How many columns further right it begins, negative for left.
+            up: Number of rows by which the window is higher; nothing is added if that is above the image.
+            right: Number of columns by which it begins further right; negative for left.
         """
         if not weight.any():
             return

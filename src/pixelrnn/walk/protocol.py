@@ -82,7 +82,7 @@ class Taken(NamedTuple):
 
     Attributes:
         levels: Number of values of a sub-pixel; 0 for continuous data.
-        parameters: Of a sub-pixel's distribution.
+        parameters: Number of parameters of a sub-pixel's distribution.
         classes: Labels that the network knows.
         context: Shape of a context, if the network has one.
     """

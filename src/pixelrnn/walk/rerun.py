@@ -37,9 +37,9 @@ class Rerun:
     """A network that is run for the parameters of one sub-pixel.
 
     Attributes:
-        config: Of the model.
-        network: As `pixelrnn.register_architecture` describes it.
-        output: Of the model.
+        config: Configuration of the model.
+        network: Network, as `pixelrnn.register_architecture` describes it.
+        output: Output of the model.
     """
 
     config: ModelConfig
@@ -136,7 +136,7 @@ class Face:
 
     Attributes:
         program: The network.
-        distribution: Of a sub-pixel.
+        distribution: Distribution of a sub-pixel.
         size: Height and width.
     """
 

@@ -64,10 +64,10 @@ class Images(NamedTuple):
     """The record of the images that are walked, of what they are given and of what is wanted; 0 for what is not.
 
     Attributes:
-        images: How many there are.
-        channels: Of an image.
-        rows: Of an image.
-        columns: Of an image.
+        images: Number of images.
+        channels: Number of channels of an image.
+        rows: Number of rows of an image.
+        columns: Number of columns of an image.
         states: The maps of all blocks.
         values: `(N, C, H, W)`.
         is_known: `(N, C, H, W)`.
@@ -101,7 +101,7 @@ class Job(NamedTuple):
         output: An `Output`.
         first: Number of the first sub-pixel, in raster order, the colours of a pixel one after the other.
         end: One behind the last.
-        pmf: For `tabulate`, where the pmf `(N, levels)` is written; 0 for nowhere.
+        pmf: Address where `tabulate` writes the probabilities `(N, levels)`; 0 for nowhere.
     """
 
     code: int

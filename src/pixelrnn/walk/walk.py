@@ -46,7 +46,7 @@ def walk(
         uniform: Gives the numbers, as in `Batch.uniform`, of a range of the images, where `images` has none.
         stops: Where to ask which images go on; then all are walked in one batch.
         batch: Images walked at once; memory grows with it, and each thread needs some.
-        report: Told the finished share after every row.
+        report: Reporter that is told the finished share after every row.
 
     Raises:
         ValueError: If the images do not fit the face.

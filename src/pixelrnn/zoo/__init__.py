@@ -24,9 +24,9 @@ class Card:
     Attributes:
         what: It in a few words.
         data: What it was trained on, and where that comes from.
-        protocol: How the data became values, and what the figure is over.
+        protocol: Way in which the data became values, and what the figure is over.
         figure: What it was measured to be.
-        licence: Of the weights.
+        licence: Licence of the weights.
         command: What made it.
         made: Where and when.
     """

@@ -64,7 +64,7 @@ def upload(folder: Path, name: str, *, private: bool) -> str:
     """Make a repository on the hub, if there is none of that name, and put the files of a folder there.
 
     Args:
-        folder: Of the files.
+        folder: Folder of the files.
         name: `owner/name`.
         private: Whether only its owner can see a repository that is made.
 
