@@ -11,8 +11,9 @@ from pixelrnn.archive.archive import Archive
 from pixelrnn.archive.compress import compress
 from pixelrnn.archive.examine import examine
 from pixelrnn.archive.ordinary import FORMATS, Ordinary, file_of
-from pixelrnn.archive.pictures import checksum
+from pixelrnn.archive.pictures import as_png, checksum
 from pixelrnn.archive.restore import decompress
+from pixelrnn.errors import ArchiveError
 from tests.conftest import build
 
 RNG = np.random.default_rng(0)
@@ -137,6 +138,8 @@ def test_a_palette_that_is_too_short_for_its_pixels():
     short = Image.fromarray(np.array([[0, 1, 2]], np.uint8))
     short.putpalette([1, 2, 3, 4, 5, 6], "RGB")
     assert Ordinary(b"x" * 1000, short).smallest() == b"x" * 1000
+    with pytest.raises(ArchiveError, match="a PNG file does not keep this picture"):
+        as_png(short)
 
 
 @pytest.mark.parametrize("is_coded", [True, False])

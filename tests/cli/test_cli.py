@@ -19,6 +19,7 @@ from pixelrnn import DataConfig, ImageModel, ModelConfig, load_data
 from pixelrnn.__main__ import main
 from pixelrnn.app.conditions import read_contexts
 from pixelrnn.cli.evaluate import Evaluate
+from pixelrnn.cli.models import Models
 from pixelrnn.cli.train import Train
 from pixelrnn.config import to_json
 from pixelrnn.data.single import read_image, read_opacity
@@ -334,6 +335,8 @@ def test_info(capsys, trained):
     text = capsys.readouterr().out
     assert "pixelcnn, 1 layer, h=4, 1x8x8" in text
     assert "best validation" in text
+    for part in ("# test images: nats, bits/dim", " -n 64      # new images", "# what it is"):
+        assert part in text
     assert run("info", trained, "--json") == 0
     assert json.loads(capsys.readouterr().out)["model"]["architecture"] == "pixelcnn"
 
@@ -362,6 +365,19 @@ def test_data_binarize(capsys, tmp_path):
     with np.load(tmp_path / "b.npz") as file:
         rows = np.concatenate([file["train"], file["valid"], file["test"]])
     assert np.array_equal(np.unpackbits(rows, axis=1, count=16).reshape(-1, 4, 4), expected)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [(KeyboardInterrupt, 130, "pixelrnn: interrupted\n"), (MemoryError, 2, "pixelrnn: there is not enough memory\n")],
+)
+def test_how_a_command_ends_that_is_cut_short(error, code, message, capsys, monkeypatch):
+    def fail(_):
+        raise error
+
+    monkeypatch.setattr(Models, "run", fail)
+    assert run("models") == code
+    assert capsys.readouterr().err == message
 
 
 def test_demo(capsys, tmp_path):

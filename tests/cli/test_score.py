@@ -118,6 +118,11 @@ def test_what_is_refused(folder, options, message, capsys, monkeypatch):
 
 
 def test_entropy(folder, tmp_path, capsys):
+    assert run("entropy", folder / "run", "--map", tmp_path / "bits.png") == 0
+    said = capsys.readouterr().out
+    for part in (" bits an image", "interval of the mean code length: ", "bootstrap draws with seed 0"):
+        assert part in said
+    assert f"{tmp_path / 'bits.png'} shows the bits of each position" in said
     assert run("entropy", folder / "run", "--map", tmp_path / "bits.png", "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert found["interval"][0] < found["bits"] < found["interval"][1]

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from pixelrnn import Codec, ConfigError, DataError
+from pixelrnn.codec import codec as codec_module
 from pixelrnn.codec.coder import MOST_SUBPIXELS, Coder
 from pixelrnn.condition import Condition
 from pixelrnn.errors import ArchiveError
@@ -224,3 +225,10 @@ def test_a_stream_that_no_image_gives_is_refused():
     coder = Coder(build(shape=(1, 4, 4), levels=2).float())
     with pytest.raises(ArchiveError, match="a stream holds what no image can give"):
         coder.decode(b"\xff" * 80, (20, 1, 4, 4), Condition(), lambda _: None)
+
+
+def test_too_many_pixels_are_refused_before_anything_is_read(monkeypatch):
+    monkeypatch.setattr(codec_module, "MOST_PIXELS", 35)
+    codec = Codec(build(shape=(1, 6, 6), levels=2).float())
+    with pytest.raises(DataError, match="images have 36 pixels; at most 35 are allowed"):
+        codec.encode(images(1, (1, 6, 6), 2))

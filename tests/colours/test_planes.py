@@ -120,6 +120,7 @@ def test_pictures_of_other_colours_are_kept_too(tmp_path):
     ("fields", "message"),
     [
         ({"colours": "yuv"}, "colours is 'yuv'; one of rgb, jpeg, photo-cd is allowed"),
+        ({"colours": "jpeg", "scales": 2}, "colours is 'jpeg'; contexts and scales are for 'rgb' only"),
         ({"colours": "jpeg", "shape": (1, 4, 4)}, "of 3 channels and 256 levels; these are 1 and 256"),
         ({"colours": "photo-cd", "levels": 16}, "these are 3 and 16"),
     ],

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pixelrnn import DataError
+from pixelrnn import DataConfig, DataError
 from pixelrnn.data import load_data
 from pixelrnn.data.binarize import binarize
+from pixelrnn.data.single import read_image
 from tests.data.test_sources import write_idx
 from tests.pictures import picture
 
@@ -52,6 +53,14 @@ def test_a_dangling_link_is_named(tmp_path):
 def test_modes_without_an_8_bit_form(tmp_path):
     Image.new("F", (5, 5)).save(tmp_path / "x.tif")
     refuse(r"x\.tif cannot be used: its mode 'F' \(32-bit grey\) has no 8-bit form", tmp_path)
+
+
+def test_a_single_image_has_the_channels_and_levels_of_files(tmp_path):
+    picture().save(tmp_path / "x.png")
+    with pytest.raises(DataError, match=r"x\.png: image files have 1, 3 or 4 channels; 2 are needed"):
+        read_image(tmp_path / "x.png", DataConfig(), channels=2, levels=256)
+    with pytest.raises(DataError, match=r"x\.png: image files have 256 levels; 300 are needed"):
+        read_image(tmp_path / "x.png", DataConfig(), channels=3, levels=300)
 
 
 def test_mixed_sizes(tmp_path):

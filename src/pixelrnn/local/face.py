@@ -38,12 +38,9 @@ class Face:
 
     def require(self, batch: Batch) -> None:
         """Refuse a batch that does not fit."""
-        channels, shape = self.program.sizes["channels"], batch.values.shape
-        if shape[1:] != (channels, *self.size):
-            raise ValueError(f"values have shape {shape}; this face is of {channels}, {self.size}")
-        require_fitting(
-            batch, Taken(self.distribution.levels, self.distribution.output.parameters, self.program.classes, None)
-        )
+        distribution, shape = self.distribution, (self.program.sizes["channels"], *self.size)
+        parameters = distribution.output.parameters
+        require_fitting(batch, Taken(shape, distribution.levels, parameters, self.program.classes, None, True))
 
     def schedule(self, *, must_stop: bool) -> Schedule:
         """Steps of a front, which are pixels if it must stop: then its lag is a whole row."""

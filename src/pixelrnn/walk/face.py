@@ -40,15 +40,11 @@ class Face:
 
     def require(self, batch: Batch) -> None:
         """Refuse a batch that does not fit."""
-        program, shape = self.program, batch.values.shape
-        if shape[1:] != (program.bounds.shape[1] - 1, *self.size):
-            raise ValueError(f"values have shape {shape}; this face is of {program.bounds.shape[1] - 1}, {self.size}")
-        if batch.condition.support is not None:
-            raise ValueError("a support is given to a network that takes none")
+        program, distribution = self.program, self.distribution
+        shape = program.bounds.shape[1] - 1, *self.size
         context = None if program.context < 0 else program.context_shape
-        require_fitting(
-            batch, Taken(self.distribution.levels, self.distribution.output.parameters, program.classes, context)
-        )
+        parameters = distribution.output.parameters
+        require_fitting(batch, Taken(shape, distribution.levels, parameters, program.classes, context, False))
 
     def schedule(self, *, must_stop: bool) -> Schedule:
         """Steps are sub-pixels."""

@@ -81,16 +81,20 @@ class Taken(NamedTuple):
     """What a face takes.
 
     Attributes:
+        shape: Channels, rows and columns of an image.
         levels: Number of values of a sub-pixel; 0 for continuous data.
         parameters: Number of parameters of a sub-pixel's distribution.
         classes: Labels that the network knows.
         context: Shape of a context, if the network has one.
+        has_support: Whether images can be restricted to a support.
     """
 
+    shape: tuple[int, int, int]
     levels: int
     parameters: int
     classes: int
     context: tuple[int, ...] | None
+    has_support: bool
 
 
 class AbstractFace(Protocol):
@@ -133,20 +137,24 @@ def require_array(name: str, array: Array | None, shape: tuple[int, ...], dtype:
 
 def require_fitting(batch: Batch, taken: Taken) -> None:
     """Refuse what a face does not take: `ValueError`."""
-    values, given, (levels, parameters, classes, context) = batch.values, batch.condition, taken
+    values, given, (_, levels, _, classes, context, _) = batch.values, batch.condition, taken
+    if values.shape[1:] != taken.shape:
+        raise ValueError(f"values have shape {values.shape}; this face is of images {taken.shape}")
+    if given.support is not None and not taken.has_support:
+        raise ValueError("a support is given to a network that takes none")
+    if (given.context is None) != (context is None):
+        raise ValueError("a context is missing, or given to a network that has none")
     images, channels, rows, columns = values.shape
     require_array("values", values, values.shape, np.float32)
     require_array("label", given.label, (images,), np.int64)
     require_array("context", given.context, (images, *(context or ())), np.float32)
     require_array("is_known", batch.is_known, values.shape, np.uint8)
     require_array("log_prob", batch.log_prob, values.shape, np.float32)
-    require_array("parameters", batch.parameters, (images, channels, parameters, rows, columns), np.float32)
+    require_array("parameters", batch.parameters, (images, channels, taken.parameters, rows, columns), np.float32)
     require_array("uniform", batch.uniform, (images, rows, columns, channels), np.float64)
     is_all_known = batch.is_known is not None and bool(batch.is_known.all())
     if batch.uniform is None and not is_all_known:
         raise ValueError("uniform is not given; only images that are known throughout do without")
-    if (given.context is None) != (context is None):
-        raise ValueError("a context is missing, or given to a network that has none")
     if (given.label is None) != (classes == 0):
         raise ValueError("labels are missing, or given to a network that knows none")
     if given.label is not None and not bool(((given.label >= -1) & (given.label < classes)).all()):

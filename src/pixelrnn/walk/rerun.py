@@ -160,13 +160,13 @@ class Face:
 
     def require(self, batch: Batch) -> None:
         """Refuse a batch that does not fit."""
-        config, shape = self.program.config, batch.values.shape
-        if shape[1:] != (config.shape[0], *self.size):
-            raise ValueError(f"values have shape {shape}; this face is of {config.shape[0]}, {self.size}")
-        if batch.condition.support is not None or batch.parameters is not None:
-            raise ValueError("a support is given, or parameters are wanted, of a network that has no lowering")
-        context = None if batch.condition.context is None else batch.condition.context.shape[1:]
-        require_fitting(batch, Taken(self._twin.levels, self._twin.output.parameters, config.classes, context))
+        config, output = self.program.config, self._twin.output
+        if batch.parameters is not None:
+            raise ValueError("parameters are wanted of a network that has no lowering")
+        has_one = config.context is not None and batch.condition.context is not None
+        context = batch.condition.context.shape[1:] if has_one else config.context
+        shape = config.shape[0], *self.size
+        require_fitting(batch, Taken(shape, self._twin.levels, output.parameters, config.classes, context, False))
 
     def schedule(self, *, must_stop: bool) -> Schedule:
         """Steps are sub-pixels."""
