@@ -277,6 +277,8 @@ def test_training_ends_with_the_commands_that_use_the_result(capsys, tmp_path, m
     assert "digits: 1,797 images, 8x8 grey" in captured.err
     for command in ("evaluate", "sample", "info"):
         assert f"pixelrnn {command} runs/digits-diagonal-bilstm" in captured.out
+    for part in ("# test images: nats, bits/dim", " -n 64      # new images", "# what it is"):
+        assert part in captured.out
     assert run("train", "digits", "--layers", 1, "--hidden", 4, "--steps", 2, "--samples", 0, "--valid-images", 5) == 0
     assert (tmp_path / "runs" / "digits-diagonal-bilstm-2" / "model.safetensors").exists(), (
         "a second run has its own folder"
@@ -335,8 +337,6 @@ def test_info(capsys, trained):
     text = capsys.readouterr().out
     assert "pixelcnn, 1 layer, h=4, 1x8x8" in text
     assert "best validation" in text
-    for part in ("# test images: nats, bits/dim", " -n 64      # new images", "# what it is"):
-        assert part in text
     assert run("info", trained, "--json") == 0
     assert json.loads(capsys.readouterr().out)["model"]["architecture"] == "pixelcnn"
 
