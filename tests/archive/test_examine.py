@@ -16,9 +16,13 @@ from pixelrnn.archive.restore import decompress
 from pixelrnn.errors import ArchiveError
 from tests.conftest import build
 
-RNG = np.random.default_rng(0)
-GREY = Image.fromarray(RNG.integers(0, 256, (9, 7), dtype=np.uint8))
-COLOUR = Image.fromarray(RNG.integers(0, 256, (9, 7, 3), dtype=np.uint8))
+
+def noise(*shape, levels=256):
+    return np.random.default_rng(0).integers(0, levels, shape, dtype=np.uint8)
+
+
+GREY = Image.fromarray(noise(9, 7))
+COLOUR = Image.fromarray(noise(9, 7, 3))
 OPAQUE = Image.fromarray(np.dstack([np.asarray(COLOUR), np.full((9, 7), 255, np.uint8)]))
 HIDDEN = Image.fromarray(np.dstack([np.asarray(COLOUR), np.zeros((9, 7), np.uint8)]))
 
@@ -33,7 +37,7 @@ def png(bits, colour_type, channels, key=b""):
     """A PNG of 8x4 pixels with so many bits a value, which Pillow shows with 8."""
     import zlib
 
-    rows = RNG.integers(0, 256, (4, 1 + bits * channels), dtype=np.uint8)
+    rows = noise(4, 1 + bits * channels)
     rows[:, 0] = 0
 
     def chunk(name, content):
@@ -176,7 +180,7 @@ def test_what_the_model_leaves_to_the_extras_counts_against_it(tmp_path):
     """The opacity of a picture for a model without: noise, so that the file is smaller only if it counts."""
     source = tmp_path / "source"
     source.mkdir()
-    pixels = np.dstack([np.full((24, 24), 90, np.uint8), RNG.integers(0, 256, (24, 24), dtype=np.uint8)])
+    pixels = np.dstack([np.full((24, 24), 90, np.uint8), noise(24, 24)])
     Image.fromarray(pixels).save(source / "a.png", optimize=True)
     model = build(architecture="row-lstm", shape=(1, 24, 24), levels=256, layers=1, output="logistic-mixture").float()
     done = compress(model, source, tmp_path / "a.pxr")

@@ -10,8 +10,12 @@ from pixelrnn.archive import pictures
 from pixelrnn.archive.pictures import FORMS, Planes, checksum, from_picture, grid, spread, to_picture
 from pixelrnn.errors import ArchiveError
 
-RNG = np.random.default_rng(0)
-PIXELS = RNG.integers(0, 256, (9, 7, 4), dtype=np.uint8)
+
+def noise(*shape, levels=256):
+    return np.random.default_rng(0).integers(0, levels, shape, dtype=np.uint8)
+
+
+PIXELS = noise(9, 7, 4)
 COLOUR = Image.fromarray(PIXELS[..., :3].copy())
 
 
@@ -65,7 +69,7 @@ def test_back_to_the_same(name, channels):
 
 @pytest.mark.parametrize("levels", [2, 3, 16, 17, 200])
 def test_levels_are_a_grid(levels):
-    values = RNG.integers(0, levels, (5, 6), dtype=np.uint8)
+    values = noise(5, 6, levels=levels)
     planes = from_picture(Image.fromarray(grid(levels)[values]), 1, levels)
     assert (planes.values[0] == values).all()
     assert np.asarray(to_picture(planes, levels)).tolist() == grid(levels)[values].tolist()
