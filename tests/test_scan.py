@@ -424,7 +424,7 @@ from pixelrnn import ImageModel, ModelConfig
 from pixelrnn.kernels import lazy
 lazy.PATIENCE = float(sys.argv[1])
 model = ImageModel(ModelConfig(architecture="row-lstm", shape=(1, 4, 4), levels=2, layers=1, hidden=4), seed=0)
-print(model.log_prob(torch.zeros(1, 1, 4, 4, dtype=torch.uint8)).item())
+print(model.log_prob(torch.zeros(1, 1, 4, 4, dtype=torch.uint8)).item(), model.sample(1, seed=0).tolist())
 """
 
 
@@ -435,6 +435,7 @@ def test_first_compilation_says_so_and_is_kept(tmp_path, monkeypatch):
         for patience in ("0.5", "4")
     )
     assert "compiling the recurrences for this processor" in first.stderr
+    assert "compiling the walk of row-lstm for this processor" in first.stderr
     assert second.stderr == ""
     assert first.stdout == second.stdout
 

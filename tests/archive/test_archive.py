@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import io
 import os
 import threading
 from pathlib import Path
@@ -18,6 +19,7 @@ from pixelrnn.archive.archive import Archive
 from pixelrnn.archive.compress import PackedModel, compress
 from pixelrnn.archive.examine import examine
 from pixelrnn.archive.files import find
+from pixelrnn.archive.ingest import Ingest
 from pixelrnn.archive.ordinary import Ordinary
 from pixelrnn.archive.restore import check, decompress, select
 from pixelrnn.codec.coder import Coder
@@ -653,3 +655,14 @@ def test_an_archive_that_ends_in_its_index(folder, tmp_path):
 def test_an_ordinary_file_that_is_none():
     with pytest.raises(ArchiveError, match="it is not an image"):
         archive_module._opened(b"x")
+
+
+def test_each_pass_through_an_ingest_comes_to_all_bytes(tmp_path):
+    picture(5, 6).save(tmp_path / "a.png")
+    (tmp_path / "b.txt").write_text("hello")
+    given = find(tmp_path, without=tmp_path / "none", skip_bad=True)
+    (tmp_path / "a.png").rename(tmp_path / "c.png")  # gone when it is to be read
+    ingest = Ingest(given, io.BytesIO(), skip_bad=True)
+    for _ in range(2):
+        assert [number for number, _ in ingest.pictures()] == [0]
+        assert ingest.done == ingest.size == sum(file.size for file in given.files)

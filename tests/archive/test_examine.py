@@ -15,11 +15,7 @@ from pixelrnn.archive.pictures import as_png, checksum
 from pixelrnn.archive.restore import decompress
 from pixelrnn.errors import ArchiveError
 from tests.conftest import build
-
-
-def noise(*shape, levels=256):
-    return np.random.default_rng(0).integers(0, levels, shape, dtype=np.uint8)
-
+from tests.pictures import noise
 
 GREY = Image.fromarray(noise(9, 7))
 COLOUR = Image.fromarray(noise(9, 7, 3))

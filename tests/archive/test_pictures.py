@@ -9,11 +9,7 @@ from PIL import Image
 from pixelrnn.archive import pictures
 from pixelrnn.archive.pictures import FORMS, Planes, checksum, from_picture, grid, spread, to_picture
 from pixelrnn.errors import ArchiveError
-
-
-def noise(*shape, levels=256):
-    return np.random.default_rng(0).integers(0, levels, shape, dtype=np.uint8)
-
+from tests.pictures import noise
 
 PIXELS = noise(9, 7, 4)
 COLOUR = Image.fromarray(PIXELS[..., :3].copy())

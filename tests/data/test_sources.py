@@ -258,19 +258,21 @@ def test_idx_files(tmp_path):
     assert np.array_equal(values(load_data(tmp_path / "train-images-idx3-ubyte").whole)[:, 0], images)
 
 
+class ClassLabel:
+    names = ("no", "yes")
+
+
+class Rows(list):
+    """A stand-in for a split of the optional package, with the parts of its interface that are used."""
+
+    features: ClassVar = {"image": type("Image", (), {})(), "label": ClassLabel()}
+    _fingerprint = "abc"
+
+    def __getitem__(self, key):
+        return [row[key] for row in self] if isinstance(key, str) else super().__getitem__(key)
+
+
 def test_hub_data_sets(monkeypatch):
-    """With a stand-in for the optional package that has the parts of its interface that are used."""
-
-    class ClassLabel:
-        names = ("no", "yes")
-
-    class Rows(list):
-        features: ClassVar = {"image": type("Image", (), {})(), "label": ClassLabel()}
-        _fingerprint = "abc"
-
-        def __getitem__(self, key):
-            return [row[key] for row in self] if isinstance(key, str) else super().__getitem__(key)
-
     rows = Rows({"image": picture(seed=n), "label": n % 2} for n in range(6))
     module = types.SimpleNamespace(load_dataset=lambda name: {"train": rows, "test": Rows(rows[:2])})
     monkeypatch.setitem(sys.modules, "datasets", module)
@@ -375,16 +377,6 @@ def test_hub_data_sets_that_have_no_images(monkeypatch, load, message):
 
 
 def test_labels_of_a_hub_data_set_have_names(monkeypatch):
-    class ClassLabel:
-        names = ("no", "yes")
-
-    class Rows(list):
-        features: ClassVar = {"image": type("Image", (), {})(), "label": ClassLabel()}
-        _fingerprint = "abc"
-
-        def __getitem__(self, key):
-            return [row[key] for row in self] if isinstance(key, str) else super().__getitem__(key)
-
     rows = Rows([{"image": picture(), "label": -1}])
     monkeypatch.setitem(sys.modules, "datasets", types.SimpleNamespace(load_dataset=lambda name: {"train": rows}))
     with pytest.raises(DataError, match="hf:a/b: row 0 of train has label -1, which has no name"):

@@ -93,7 +93,7 @@ def _files(model: "AbstractImageModel", digits: "Tensor", out: Path, seed: int) 
     is_same = torch.equal(Codec(model).decode(content), digits)
     bits = Image.fromarray((digits.reshape(-1, 28).numpy() * 255).astype("uint8")).convert("1")  # all in one picture
     sizes = {
-        **{name: len(file_of(bits, name) or b"") for name in ("PNG", "WebP")},
+        **{name: len(file_of(bits, name)) for name in ("PNG", "WebP")},
         "PixelRNN": len(content),
     }
     save_bars(out / "sizes.png", sizes, "bytes", f"{len(digits)} digits as one file each")

@@ -1,7 +1,5 @@
 """The pictures of an ingest, coded by a model as they come."""
 
-import contextlib
-
 from PIL import Image
 
 from pixelrnn.archive.ingest import Coded, Ingest
@@ -32,24 +30,21 @@ def code(ingest: Ingest, codec: Codec | None, report: Reporter, *, is_verified: 
         ArchiveError: If a file cannot be read, or a picture would not be restored as it is.
     """
     amount = _Amount(ingest, report)
-    with contextlib.ExitStack() as stack:
-        encoder = None
-        if codec is not None:
-            encoder = Encoder(codec.coder, codec.tile, is_verified=is_verified, tell=amount.tell)
-            stack.enter_context(encoder)
+    if codec is None:
         for number, picture in ingest.pictures():
-            if picture is not None and codec is not None and encoder is not None:
-                job = _job(ingest, number, picture, codec)
-                if job is not None:
-                    amount.subpixels += job.values.size
-                    encoder.add(job)
-            elif picture is not None:
+            if picture is not None:
                 ingest.entries[number].reason = WITHOUT
-            if encoder is None:
-                amount.tell(0)
-            elif number % 64 == 0:
+            amount.tell(0)
+        return NOTHING
+    with Encoder(codec.coder, codec.tile, is_verified=is_verified, tell=amount.tell) as encoder:
+        for number, picture in ingest.pictures():
+            job = None if picture is None else _job(ingest, number, picture, codec)
+            if job is not None:
+                amount.subpixels += job.values.size
+                encoder.add(job)
+            if number % 64 == 0:
                 encoder.report()
-        encoded = NOTHING if encoder is None else encoder.finish()
+        encoded = encoder.finish()
     ingest.leave_out(encoded.left_out, "larger with the model")
     return encoded
 

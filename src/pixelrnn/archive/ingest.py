@@ -116,20 +116,17 @@ class Ingest:
         self.listing, self.compared = listing, compared
         self.entries: list[Entry] = []
         self.skipped: list[str] = []
-        self.done = 0  # bytes of the files that the pass under way has come to
+        self.size = sum(file.size for file in listing.files)  # bytes of all files
+        self.done = 0  # of them, those of the files that the pass under way has come to
         self._staging, self._skip_bad, self._room = staging, skip_bad, held
         self._known: dict[bytes, int] = {}
         self._held: dict[int, Image.Image] = {}
         self._is_read = False
 
-    @property
-    def size(self) -> int:
-        """Bytes of all files."""
-        return sum(file.size for file in self.listing.files)
-
     def pictures(self) -> Iterator[tuple[int, Image.Image | None]]:
         """One pass over the files: the number of each, and its picture if it is one that no other file equals."""
-        self.done = 0
+        # What could not be read is left out of all passes after the first.
+        self.done = self.size - sum(entry.file.size for entry in self.entries) if self._is_read else 0
         for number, picture in self._again() if self._is_read else self._read():
             self.done += self.entries[number].file.size
             yield number, picture
@@ -187,7 +184,7 @@ class Ingest:
         best, sizes = ordinary.smallest(), {name: ordinary.size(name) for name in self.compared}
         kind = Kind.FILE if best is content else Kind.IMAGE
         staged = self.stage(best)
-        self.entries.append(Entry(file, kind, staged, True, lost=not_kept(picture), compared=sizes))
+        self.entries.append(Entry(file, kind, staged, is_picture=True, lost=not_kept(picture), compared=sizes))
         return picture
 
     def _again(self) -> Iterator[tuple[int, Image.Image | None]]:

@@ -36,7 +36,7 @@ def _jpeg_xl(ingest: Ingest, report: Reporter) -> int | None:
         if picture is None:
             sizes.append(entry.file.size if entry.same_as < 0 else sizes[entry.same_as])
         else:
-            sizes.append(len(file_of(picture, JPEG_XL) or b""))
+            sizes.append(len(file_of(picture, JPEG_XL)))
         if report.tell(min(1.0, ingest.done / max(1, ingest.size))):
             return None
     return sum(sizes)

@@ -39,7 +39,7 @@ from pixelrnn.runs.files import TEMPORARY, held
 
 __all__ = ["Packed", "Stage", "pack"]
 
-ORDINARY, FORMATS = "ordinary files", "other formats"
+ORDINARY = "ordinary files"
 MOST_HELD = 2**28  # sub-pixels of decoded pictures that are kept to be compressed
 
 
@@ -126,7 +126,7 @@ def pack(
             writing=writing,
             report=Reporter(_part(report, "compressing")),
         )
-        formats = measure(ingest, _part(report, FORMATS)) if compare else {}
+        formats = measure(ingest, _part(report, "other formats", can_end=True)) if compare else {}
     if kept is None or not done.weights:
         return Packed(done, None, 0, tuple(training.stages), formats)
     return Packed(done, kept.config, bits, tuple(training.stages), formats)
@@ -145,12 +145,12 @@ def _reserved(out: Path) -> Iterator[None]:
             path.unlink(missing_ok=True)
 
 
-def _part(report: Reporter, what: str) -> Callback:
-    """A callback of a part of the work; what is asked of it, only some parts heed."""
+def _part(report: Reporter, what: str, *, can_end: bool = False) -> Callback:
+    """A callback of a part of the work, which goes on to its end if it cannot end before."""
 
     def tell(at: Progress) -> bool:
         is_told = report.tell(at.fraction, what=what, text=at.text, done=at.done, total=at.total)
-        return is_told and what == FORMATS
+        return can_end and is_told
 
     return tell
 

@@ -28,7 +28,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from torch import Tensor
 
-from pixelrnn.archive.ordinary import file_of
+from pixelrnn.archive.ordinary import file_of, fits
 from pixelrnn.config import ModelConfig
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.model.base import AbstractImageModel
@@ -276,8 +276,7 @@ def coded_bits(images: Tensor, levels: int) -> Array:
     sizes = []
     for image in images:
         picture = to_image(image, levels)
-        files = [file_of(picture, name) for name in ("PNG", "WebP")]
-        sizes.append(8 * min(len(file) for file in files if file is not None))
+        sizes.append(8 * min(len(file_of(picture, name)) for name in ("PNG", "WebP") if fits(picture, name)))
     return np.array(sizes, np.float64)
 
 
