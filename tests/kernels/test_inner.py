@@ -3,15 +3,18 @@
 import subprocess
 import sys
 
+import numba
 import pytest
 
-from pixelrnn.kernels.inner import inner
+from pixelrnn.kernels.inner import NEWEST, inner
 
 USED = """
 from numba import njit
-from pixelrnn.kernels.inner import inner
+from pixelrnn.kernels import inner as module
 
-@inner
+module.NEWEST = NEWEST
+
+@module.inner
 def half(x):
     return x / 2
 
@@ -32,7 +35,14 @@ def test_a_call_from_python_is_an_error_and_not_a_crash():
         inner(double)(3)
 
 
-def test_also_once_it_is_compiled():
-    done = subprocess.run([sys.executable, "-c", USED], capture_output=True, text=True, check=False, timeout=120)
+@pytest.mark.parametrize("newest", [NEWEST, (0, 0)], ids=["parts", "a newer Numba"])
+def test_also_once_it_is_compiled(newest):
+    script = USED.replace("= NEWEST", f"= {newest}")
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=120)
     assert done.stdout == "1.5 1\n"
     assert done.stderr.splitlines()[-1] == "TypeError: half is called by compiled code only"
+
+
+def test_the_installed_numba_is_one_that_was_tried():
+    """With a newer one all is right, but compiled in twice the time: try it, then raise `NEWEST`."""
+    assert numba.version_info.short <= NEWEST

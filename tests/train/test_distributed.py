@@ -1,7 +1,8 @@
-"""Real processes: killed and resumed, and two that train as one."""
+"""Real processes: killed and resumed, and two that train as one. What has to do with neither is run in this one."""
 
 import json
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import torch
 from pixelrnn import load_data, load_model
 from pixelrnn.runs.files import read_tensors
 from pixelrnn.train import evaluate
+from tests.cli.test_cli import run
 
 TRAIN = ["train", "digits", "--architecture", "row-lstm", "--layers", "1", "--hidden", "4", "--threads", "1"]
 SETTINGS = ["--batch", "6", "--valid-images", "20", "--samples", "0", "--checkpoint-minutes", "0"]
@@ -63,7 +65,7 @@ def wait_for_step(process, folder, least):
 
 def test_a_run_that_is_killed_again_and_again_comes_to_the_same_weights(tmp_path):
     whole, folder = tmp_path / "whole", tmp_path / "run"
-    finish(start(*TRAIN, *SETTINGS, "--steps", STEPS, "--out", whole))
+    assert run(*TRAIN, *SETTINGS, "--steps", STEPS, "--out", whole) == 0
     step, arguments = 0, [*TRAIN, *SETTINGS, "--steps", STEPS, "--out", folder]
     for number in (signal.SIGKILL, signal.SIGINT, signal.SIGTERM):
         process = start(*arguments)
@@ -79,8 +81,8 @@ def test_a_run_that_is_killed_again_and_again_comes_to_the_same_weights(tmp_path
             assert f"stopped and saved at step {step}; continue with: pixelrnn train --resume {folder}" in out
             assert "Traceback" not in err
         arguments = ["train", "--resume", folder, "--threads", "1"]
-    finish(start("info", folder))
-    finish(start(*arguments))
+    assert run("info", folder) == 0
+    assert run(*arguments) == 0
     for name in ("state.safetensors", "model.safetensors"):
         one, two = weights(whole, name), weights(folder, name)
         assert all(torch.equal(one[key], two[key]) for key in one)
@@ -90,7 +92,7 @@ def test_two_processes_train_and_evaluate_as_one(tmp_path):
     """Same batches, gradients equal to rounding; batch 6 is shared 3 and 3, validation images unevenly."""
     arguments = [*TRAIN, "--batch", "6", "--valid-images", "21", "--samples", "0", "--evaluations", "2"]
     arguments += ["--steps", "2", "--optimiser", "rmsprop", "--learning-rate", "1e-4"]
-    finish(start(*arguments, "--out", tmp_path / "one"))
+    assert run(*arguments, "--out", tmp_path / "one") == 0
     out, _ = finish(start(*arguments, "--out", tmp_path / "two", processes=2))
     assert out.count("best validation") == 1, "one process speaks"
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
@@ -110,12 +112,16 @@ def test_two_processes_train_and_evaluate_as_one(tmp_path):
 
 
 def test_two_processes_are_stopped_and_resumed_together(tmp_path):
+    """And a second run into the folder fails, which ends both of its processes with one line."""
     folder = tmp_path / "run"
     process = start(*TRAIN, *SETTINGS, "--steps", "6000", "--evaluations", "1", "--out", folder, processes=2)
     wait_for_step(process, folder, 2)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=HANGS)
     assert "stopped and saved at step" in out, err
+    _, err = finish(start(*TRAIN, *SETTINGS, "--steps", "2", "--out", folder, processes=2), code=1)
+    assert err.count("exists; continue it with --resume") == 1
+    assert "Connection closed" not in err
     finish(start("train", "--resume", folder, "--steps", "3", processes=2))
 
 
@@ -129,13 +135,6 @@ def test_two_trainings_at_once_get_a_folder_each(tmp_path):
     for process in both:
         finish(process)
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["digits-row-lstm", "digits-row-lstm-2"]
-
-
-def test_a_failure_of_one_process_ends_all_with_one_line(tmp_path):
-    arguments = [*TRAIN, *SETTINGS, "--steps", "2", "--out", tmp_path]
-    _, err = finish(start(*arguments, processes=2), code=1)
-    assert err.count("exists; continue it with --resume") == 1
-    assert "Connection closed" not in err
 
 
 GRADIENTS = """
@@ -159,12 +158,13 @@ with distributed.joined(torch.device("cpu")):
 """
 
 
-def test_gradients_and_evaluation_equal_one_process_s(tmp_path):
+def test_gradients_and_evaluation_equal_one_process_s(tmp_path, monkeypatch):
     """Batch 7 and 37 images over 2 processes: shares of 4 and 3, 19 and 18."""
     script = tmp_path / "script.py"
     script.write_text(GRADIENTS)
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run([sys.executable, script, tmp_path / "one.pt"], check=True, env=environment, timeout=HANGS)
+    monkeypatch.setattr(sys, "argv", [str(script), str(tmp_path / "one.pt")])
+    runpy.run_path(str(script))
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     subprocess.run([*launcher, script, tmp_path / "two.pt"], check=True, env=environment, timeout=HANGS)
     one, two = (torch.load(tmp_path / f"{name}.pt", weights_only=True) for name in ("one", "two"))

@@ -26,6 +26,12 @@ def model(**fields):
     return ImageModel(ModelConfig(**settings), seed=0)
 
 
+@torch.no_grad()
+def poison(trained):
+    """As if the training had diverged."""
+    next(trained.parameters()).fill_(math.nan)
+
+
 def config(**fields):
     settings = {"steps": 12, "batch": 8, "evaluations": 3, "valid_images": 20, "samples": 0, **fields}
     return TrainConfig(**settings)
@@ -149,6 +155,21 @@ def test_a_run_folder_holds_what_it_should(data, tmp_path):
     assert evaluate(loaded, data.valid.spaced(20)).nats == pytest.approx(run.best, rel=1e-6)
 
 
+@pytest.mark.parametrize(("rest", "drawn", "of_failure"), [(0, [4, 8, 12], [4, 8]), (1e9, [4, 12], [4, 10])])
+def test_the_curve_is_drawn_at_evaluations_but_not_too_often(rest, drawn, of_failure, data, tmp_path, monkeypatch):
+    """In any case at the first and in the end, also if the end is a failure."""
+    monkeypatch.setattr("pixelrnn.train.journal.REST", rest)
+    steps = []
+    monkeypatch.setattr("pixelrnn.plots.save_curve", lambda path, lines, title: steps.append(lines[-1]["step"]))
+    fit(model(), data, config(), folder=tmp_path / "run")
+    assert steps == drawn
+    steps.clear()
+    trained = model()
+    with pytest.raises(RunError, match="no longer finite"):
+        fit(trained, data, config(), folder=tmp_path / "other", callback=lambda at: at.step == 10 and poison(trained))
+    assert steps == of_failure
+
+
 def test_sample_grids_are_drawn(data, tmp_path):
     fit(model(), data, config(samples=2), folder=tmp_path / "run")
     assert sorted(path.name for path in (tmp_path / "run" / "samples").iterdir()) == [
@@ -185,16 +206,10 @@ def test_two_trainings_in_one_folder_are_refused(data, tmp_path):
 @pytest.mark.parametrize("checkpoint", [0.0, 99.0], ids=["saved every step", "saved at validations"])
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_state(data, tmp_path, checkpoint):
     trained, settings = model(), config(checkpoint_minutes=checkpoint)
-
-    def poison(at):
-        if at.step == 6:
-            with torch.no_grad():
-                next(trained.parameters()).fill_(math.nan)
-
     with pytest.raises(
         RunError, match=r"no longer finite after step 6; the last good state is kept in .*run; try a lower"
     ):
-        fit(trained, data, settings, folder=tmp_path / "run", callback=poison)
+        fit(trained, data, settings, folder=tmp_path / "run", callback=lambda at: at.step == 6 and poison(trained))
     tensors, counters = read_tensors(tmp_path / "run" / "state.safetensors")
     assert counters["step"] == (5 if checkpoint == 0 else 4)
     assert all(tensor.isfinite().all() for tensor in tensors.values())

@@ -1,6 +1,7 @@
 """What a run writes for people and scripts while it goes on: `metrics.jsonl`, `curve.png`, TensorBoard events."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from pixelrnn.runs.files import write_text
 from pixelrnn.runs.run import read_metrics
 
 __all__ = ["Journal"]
+
+REST = 20  # times as long as drawing took: a short run is trained, not drawn
 
 
 class Journal:
@@ -25,6 +28,7 @@ class Journal:
         self.folder = folder
         self.lines = [line for line in read_metrics(folder) if line["step"] <= step] if folder else []
         self.events: Any = None
+        self._undrawn, self._rested = "", 0.0  # title of a curve that waits; when the next may be drawn
         if folder is not None:
             text = "".join(json.dumps(line) + "\n" for line in self.lines)
             write_text(folder / METRICS, text)
@@ -42,14 +46,24 @@ class Journal:
             self.events.flush()
 
     def draw(self, title: str) -> None:
-        """Draw the curve so far."""
-        if self.folder is not None:
-            plots.save_curve(self.folder / "curve.png", self.lines, title)
+        """Draw the curve so far: now, or, if the last time is not long ago, later; at the latest in `close`."""
+        self._undrawn = title
+        if time.perf_counter() >= self._rested:
+            self._draw()
 
     def close(self) -> None:
-        """Close the event file."""
+        """Draw what is not drawn yet, and close the event file."""
+        if self._undrawn:
+            self._draw()
         if self.events is not None:
             self.events.close()
+
+    def _draw(self) -> None:
+        began = time.perf_counter()
+        if self.folder is not None:
+            plots.save_curve(self.folder / "curve.png", self.lines, self._undrawn)
+        ended = time.perf_counter()
+        self._undrawn, self._rested = "", ended + REST * (ended - began)
 
 
 def _event_writer(folder: Path, step: int) -> Any:

@@ -118,6 +118,7 @@ class _Training:
     def run(self, report: Reporter) -> bool:
         """Train until the budget is used (True) or the callback stops it (False)."""
         with contextlib.ExitStack() as stack:
+            stack.callback(self.journal.close)
             stack.enter_context(networks.dropping(self.model, self.config.dropout))
             if self.cuda_graph:
                 stack.enter_context(networks.recorded(self.model))
@@ -130,7 +131,6 @@ class _Training:
             # Nothing was validated yet: what was learned is better than where it began.
             self._keep(self.average)
         self.model.load_state_dict(self.best)
-        self.journal.close()
         return self._fraction() >= 1
 
     def _measure_start(self, report: Reporter) -> None:
