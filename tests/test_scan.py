@@ -417,29 +417,6 @@ def test_models_agree_in_both(architecture, monkeypatch):
         torch.testing.assert_close(gradients[0][name], gradient, rtol=0, atol=1e-5 * gradient.abs().max().item())
 
 
-SCRIPT = """
-import logging, sys
-import torch
-from pixelrnn import ImageModel, ModelConfig
-from pixelrnn.kernels import lazy
-lazy.PATIENCE = float(sys.argv[1])
-model = ImageModel(ModelConfig(architecture="row-lstm", shape=(1, 4, 4), levels=2, layers=1, hidden=4), seed=0)
-print(model.log_prob(torch.zeros(1, 1, 4, 4, dtype=torch.uint8)).item(), model.sample(1, seed=0).tolist())
-"""
-
-
-def test_first_compilation_says_so_and_is_kept(tmp_path, monkeypatch):
-    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
-    first, second = (
-        subprocess.run([sys.executable, "-c", SCRIPT, patience], capture_output=True, text=True, check=True)
-        for patience in ("0.5", "4")
-    )
-    assert "compiling the recurrences for this processor" in first.stderr
-    assert "compiling the walk of row-lstm for this processor" in first.stderr
-    assert second.stderr == ""
-    assert first.stdout == second.stdout
-
-
 FREED = """
 import sys
 import numpy as np, torch

@@ -28,18 +28,19 @@ from tests.conftest import WITH_CONTEXT, all_images, build
 FAST = TrainConfig(steps=12, batch=8, evaluations=2, valid_images=20, samples=2)
 
 
+@pytest.mark.parametrize("shape", [(1, 2, 4), (1, 4, 2), (2, 2, 2)], ids=str)
 @pytest.mark.parametrize("architecture", WITH_CONTEXT)
-def test_all_images_of_4x4_sum_to_one(architecture):
-    """1x4x4 binary given 1x2x2: all 65,536."""
-    model = build(architecture=architecture, shape=(1, 4, 4), levels=2, layers=1, scales=2)
+def test_all_images_sum_to_one(architecture, shape):
+    model = build(architecture=architecture, shape=shape, levels=2, scales=2)
     with torch.no_grad():
-        log_prob = torch.cat([model.log_prob(part) for part in all_images((1, 4, 4), 2).split(16_384)])
+        log_prob = model.log_prob(all_images(shape, 2))
     assert log_prob.exp().sum().item() == pytest.approx(1, abs=1e-9)
     assert log_prob.std() > 0.1
 
 
 @pytest.mark.parametrize("label", [0, 1])
-def test_three_scales_in_colour_with_labels_sum_to_one(label):
+def test_three_scales_with_labels_sum_to_one(label):
+    """All 65,536 images of 4x4, which begin with one pixel."""
     model = build(architecture="row-lstm", shape=(1, 4, 4), levels=2, layers=1, scales=3, classes=2)
     with torch.no_grad():
         log_prob = torch.cat([model.log_prob(x, label=label) for x in all_images((1, 4, 4), 2).split(16_384)])

@@ -1,6 +1,7 @@
 """The shipped models: small, described, and as good as their cards say."""
 
 import re
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,16 @@ def test_a_card_says_everything(name):
     assert f"| `{name}` | {card.licence} |" in (Path(zoo.__file__).parent / "README.md").read_text()
 
 
+def thinned(source, folder):
+    """An archive of every fortieth of the files of another, in its folders: to decode all 60,000 takes half a minute."""
+    path = folder / "thinned.tar"
+    with tarfile.open(source) as whole, tarfile.open(path, "w") as part:
+        for number, member in enumerate(each for each in whole if each.isfile()):
+            if number % 40 == 0:
+                part.addfile(member, whole.extractfile(member))
+    return path
+
+
 @pytest.mark.skipif(
     not (DATA / "emoji.zip").exists(), reason="needs the data of results.md in the folder PIXELRNN_DATA"
 )
@@ -38,14 +49,15 @@ def test_a_card_says_everything(name):
         ("mnist-row-lstm", "mnist_binarized.npz", 300),
         ("mnist-pixelcnn", "mnist_binarized.npz", 300),
         ("mnist-classes", "mnist.npz", 300),
-        ("cifar-row-lstm", "cifar10-jpeg.tar.xz", 200),
+        ("cifar-row-lstm", "cifar10-jpeg.tar.xz", 250),
         ("emoji", "emoji.zip", 100),
     ],
 )
-def test_the_figure_is_true(name, source, count):
+def test_the_figure_is_true(name, source, count, tmp_path):
     """On some of the test images, evenly spread: their mean lies within four standard errors of that of all."""
     said = float(re.search(r"([0-9.]+) bits/dim", zoo.card(name).figure)[1])
-    data = load_data(DATA / source, Run.open(zoo.find(name)).config(DataConfig))
+    path = thinned(DATA / source, tmp_path) if source.endswith(".xz") else DATA / source
+    data = load_data(path, Run.open(zoo.find(name)).config(DataConfig))
     result = evaluate(load_model(name), data.test.spaced(count))
     error = result.standard_error * result.bits_per_dim / result.nats
     assert error < 0.1 * said
