@@ -75,11 +75,11 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     monkeypatch.setenv("PIXELRNN_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
 
 
-def build(seed: int = 0, **fields) -> AbstractImageModel:
+def build(seed: int = 0, *, scale: float = 2.0, **fields) -> AbstractImageModel:
     """A small model in float64 whose weights are larger than at the start, so that every dependence shows."""
     config = ModelConfig(**{"layers": 2, "hidden": 6, "mixtures": 3, **fields})
     model = build_model(config, seed=seed).double().eval()
-    enlarge(model, 2, seed)
+    enlarge(model, scale, seed)
     return model
 
 

@@ -380,7 +380,7 @@ def test_how_a_command_ends_that_is_cut_short(error, code, message, capsys, monk
     assert capsys.readouterr().err == message
 
 
-def test_demo(capsys, tmp_path):
+def test_demo(capsys, tmp_path, monkeypatch):
     assert run("demo", "--minutes", 0.005, "--out", tmp_path / "demo") == 0
     text = capsys.readouterr().out
     for part in (
@@ -400,6 +400,7 @@ def test_demo(capsys, tmp_path):
         assert image.width > 100
     assert (tmp_path / "demo" / "curve.png").exists()
     capsys.readouterr()
+    monkeypatch.setattr("pixelrnn.app.tour.CODED", 16)
     assert run("demo", "--minutes", 0.01, "--out", tmp_path / "demo", "--json") == 0, "a second demo replaces the first"
     assert set(json.loads(capsys.readouterr().out)) == {"page", "run", "bits_per_dim", "histogram_bits_per_dim"}
     (tmp_path / "mine" / "run").mkdir(parents=True)

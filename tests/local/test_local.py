@@ -10,7 +10,8 @@ from pixelrnn.codec.weights import pack_model, unpack_model
 from pixelrnn.local.program import LocalProgram
 from pixelrnn.walk.walk import Stops
 from tests.faces import face_of, run_walk
-from tests.walk.test_walk import build, draw, follow, random_images
+from tests.conftest import build
+from tests.walk.test_walk import draw, follow, random_images
 
 KINDS = [
     {"shape": (1, 5, 6), "levels": 2},
@@ -30,7 +31,7 @@ def conditions_of(model, count):
 
 @pytest.mark.parametrize("fields", KINDS, ids=str)
 def test_both_faces_agree(fields):
-    model = build(architecture="local", scale=1.2, **fields)
+    model = build(architecture="local", scale=1.2, **fields).float()
     for size in SIZES:
         x, given = random_images(model, 11, size), conditions_of(model, 11)
         with torch.no_grad():
@@ -44,7 +45,7 @@ def test_both_faces_agree(fields):
 @pytest.mark.parametrize("fields", KINDS, ids=str)
 def test_the_order_makes_no_difference(fields, monkeypatch):
     """Bit by bit: many images or one, a front or the raster, drawn or known."""
-    model = build(architecture="local", **fields)
+    model = build(architecture="local", **fields).float()
     x, label = random_images(model, 11, (9, 14)), conditions_of(model, 11).get("label")
     nats, parameters = follow(model, x, label)
     alone = [follow(model, x[i : i + 1], None if label is None else label[i : i + 1]) for i in range(11)]
@@ -59,7 +60,7 @@ def test_the_order_makes_no_difference(fields, monkeypatch):
 
 @pytest.mark.parametrize(("adaptive", "least"), [(False, 5), (True, 8)])
 def test_less_of_a_lag_is_not_enough(adaptive, least, monkeypatch):
-    model = build(architecture="local", shape=(1, 9, 24), levels=256, adaptive=adaptive)
+    model = build(architecture="local", shape=(1, 9, 24), levels=256, adaptive=adaptive).float()
     x = random_images(model, 3, (9, 24))
     nats, _ = follow(model, x)
     monkeypatch.setattr(LocalProgram, "lag", least)
@@ -71,7 +72,7 @@ def test_less_of_a_lag_is_not_enough(adaptive, least, monkeypatch):
 @pytest.mark.parametrize("fields", [KINDS[1], KINDS[2]], ids=str)
 def test_samples_are_what_the_parallel_face_says(fields):
     """The stretch of the cumulative distribution that a value owns holds the number that drew it."""
-    model = build(architecture="local", scale=1.2, **fields)
+    model = build(architecture="local", scale=1.2, **fields).float()
     channels = model.config.shape[0]
     uniform = np.random.default_rng(3).random((5, 4, 7, channels))
     images, nats = draw(model, (4, 7), uniform)
@@ -88,7 +89,7 @@ def test_samples_are_what_the_parallel_face_says(fields):
 
 
 def test_a_walk_goes_on_from_chosen_images():
-    model = build(architecture="local", shape=(2, 3, 4), levels=5, classes=2, copies=2)
+    model = build(architecture="local", shape=(2, 3, 4), levels=5, classes=2, copies=2).float()
     count, stop = 11, 2 * (4 + 2)  # before the third pixel of the second row
     uniform = np.random.default_rng(0).random((count, 3, 4, 2))
     label, chosen = np.arange(count) % 2, np.random.default_rng(1).integers(0, count, count)
@@ -108,7 +109,7 @@ def test_a_walk_goes_on_from_chosen_images():
 
 def test_completions_come_from_the_posterior():
     """Of a 1x3 image of two levels whose last pixel is known, against all of its images."""
-    model = build(architecture="local", shape=(1, 1, 3), levels=2, scale=1.0)
+    model = build(architecture="local", shape=(1, 1, 3), levels=2, scale=1.0).float()
     known = torch.tensor([[False, False, True]])
     x = torch.ones(4000, 1, 1, 3, dtype=torch.uint8)
     done = model.complete(x, known, particles=32, seed=0)
@@ -122,7 +123,7 @@ def test_completions_come_from_the_posterior():
 
 @pytest.mark.parametrize("fields", KINDS[:4], ids=str)
 def test_codec(fields):
-    model = build(architecture="local", scale=1.2, **fields)
+    model = build(architecture="local", scale=1.2, **fields).float()
     for size in SIZES:
         x = random_images(model, 70, size).to(torch.uint8)
         given = conditions_of(model, 70)
@@ -134,7 +135,7 @@ def test_codec(fields):
 
 @pytest.mark.parametrize("bits", [8, 16])
 def test_a_packed_model_is_the_same_model(bits):
-    model = build(architecture="local", **KINDS[3])
+    model = build(architecture="local", **KINDS[3]).float()
     kept = unpack_model(pack_model(model, bits))
     assert fingerprint(unpack_model(pack_model(kept, bits))) == fingerprint(kept)
     x = random_images(model, 3, (9, 8))

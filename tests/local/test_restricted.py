@@ -6,20 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from pixelrnn import DataError, ImageModel, ModelConfig, Support
+from pixelrnn import DataError, Support
 from pixelrnn.codec.coder import Coder
 from pixelrnn.colours.support import build_trie, rows_of, trie_of
 from pixelrnn.condition import Condition
+from tests.conftest import build
 from tests.faces import ask, face_of
 
 
 def model_of(channels=3, levels=20, height=5, width=7, seed=0, **fields):
     config = {"architecture": "local", "layers": 1, "hidden": 6, "mixtures": 2, "copies": 4} | fields
-    model = ImageModel(ModelConfig(shape=(channels, height, width), levels=levels, **config), seed=seed)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(seed)) * 0.2)
-    return model
+    return build(seed, shape=(channels, height, width), levels=levels, **config).float()
 
 
 def palette(n, channels=3, levels=20, seed=0):

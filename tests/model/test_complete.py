@@ -12,7 +12,7 @@ from pixelrnn.model.sampling import Walks
 from pixelrnn.progress import Reporter
 from pixelrnn.walk import particles as particles_module
 from pixelrnn.walk.particles import Particles
-from tests.conftest import ARCHITECTURES, OWN, all_images, build, enlarge
+from tests.conftest import ARCHITECTURES, all_images, build, enlarge
 
 HEIGHT, WIDTH = 3, 3
 
@@ -57,8 +57,7 @@ def distance(p, q):
 def test_raster_completion_is_exact(architecture):
     """Known first: one particle is enough, the frequencies are those of the posterior, log p(known) is exact."""
     model = build(architecture=architecture, shape=(1, HEIGHT, WIDTH), levels=2).float()
-    x, known = torch.tensor([[[1, 0, 1], [1, 0, 0], [0, 0, 0]]]), mask("xxx", "x..", "...")
-    count = 1_000 if architecture == OWN else 4_000  # which reruns its network for each sub-pixel
+    x, known, count = torch.tensor([[[1, 0, 1], [1, 0, 0], [0, 0, 0]]]), mask("xxx", "x..", "..."), 4_000
     posterior, evidence = exact(model, x, known)
     done = model.complete(x.expand(count, 1, 3, 3), known, seed=0, particles=64)
     assert done.log_known.numpy() == pytest.approx(evidence, abs=1e-4)

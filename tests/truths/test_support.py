@@ -13,15 +13,12 @@ from pixelrnn import ConfigError, DataError, ImageModel, ModelConfig, Support
 from pixelrnn.colours.support import FLOOR, FREE, OUTSIDE, build_trie, rows_of
 from pixelrnn.outputs.logistic import LogisticMixture
 from pixelrnn.outputs.restricted import log_prob_restricted, reference
+from tests.conftest import build
 
 
 def model_of(channels, levels, height=1, width=2, seed=0, **fields):
     config = {"architecture": "local", "layers": 1, "hidden": 6, "mixtures": 2, "copies": 3} | fields
-    model = ImageModel(ModelConfig(shape=(channels, height, width), levels=levels, **config), seed=seed)
-    with torch.no_grad():
-        for parameter in model.parameters():  # far from the uniform distribution
-            parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(seed)) * 0.4)
-    return model
+    return build(seed, shape=(channels, height, width), levels=levels, **config).float()
 
 
 def colours(n, channels, levels, seed=0):

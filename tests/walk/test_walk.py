@@ -11,17 +11,10 @@ from pixelrnn import ConfigError, ImageModel, ModelConfig
 from pixelrnn.kernels.vectors import LANES
 from pixelrnn.model.condition import scale
 from pixelrnn.walk.walk import Stops
-from tests.conftest import WITH_CONTEXT, all_images, enlarge
+from tests.conftest import WITH_CONTEXT, all_images, build
 from tests.faces import face_of, run_walk
 
 OUTPUTS = {"bernoulli": 2, "softmax": 7, "logistic-mixture": 9, "continuous-mixture": 0}
-
-
-def build(scale=2.0, seed=1, **fields):
-    """A small model in float32 with weights larger than at the start."""
-    model = ImageModel(ModelConfig(**{"layers": 2, "hidden": 6, "mixtures": 3, **fields}), seed=seed).eval()
-    enlarge(model, scale, seed)
-    return model
 
 
 def random_images(model, number, size, seed=0):
@@ -69,7 +62,7 @@ def draw(model, size, uniform, **options):
 def test_both_faces_agree_under_conditions(architecture, channels, context):
     """Labels, some images without one, and contexts of the image's size and smaller by 2, 4, 6."""
     fields = {"classes": 3, "label_dropout": 0.1, "context": context}
-    model = build(scale=1.5, architecture=architecture, shape=(channels, 6, 8), levels=7, **fields)
+    model = build(scale=1.5, architecture=architecture, shape=(channels, 6, 8), levels=7, **fields).float()
     generator = torch.Generator().manual_seed(0)
     given = {"label": torch.arange(LANES + 3) % 4 - 1}
     given["context"] = torch.randint(0, 7, (LANES + 3, *context), generator=generator)
@@ -77,14 +70,14 @@ def test_both_faces_agree_under_conditions(architecture, channels, context):
 
 
 def test_context_of_another_size():
-    model = build(architecture="row-lstm", shape=(1, 4, 4), levels=5, context=(1, 2, 1))
+    model = build(architecture="row-lstm", shape=(1, 4, 4), levels=5, context=(1, 2, 1)).float()
     context = torch.randint(0, 5, (3, 1, 5, 2), generator=torch.Generator().manual_seed(0))
     assert_faces_agree(model, random_images(model, 3, (10, 8)), context=context)
 
 
 def test_a_walk_goes_on_from_chosen_images():
     """What takes the place of another has everything of it that was drawn, and draws its own numbers from there."""
-    model = build(architecture="diagonal-bilstm", shape=(2, 3, 4), levels=5, classes=2)
+    model = build(architecture="diagonal-bilstm", shape=(2, 3, 4), levels=5, classes=2).float()
     count, stop = LANES + 3, 2 * (4 + 2)  # before the third pixel of the second row
     uniform = np.random.default_rng(0).random((count, 3, 4, 2))
     label, chosen = np.arange(count) % 2, np.random.default_rng(1).integers(0, count, count)
@@ -114,7 +107,7 @@ def test_a_walk_goes_on_from_chosen_images():
 def test_both_faces_agree(architecture, output, channels):
     fields = {"architecture": architecture, "shape": (channels, 5, 6), "levels": OUTPUTS[output], "output": output}
     # Small scales leave mixtures wide, so that float32 does not blow up what differs in the last bit.
-    model = build(scale=1.5, **fields)
+    model = build(scale=1.5, **fields).float()
     for size in [(5, 6), (1, 9), (9, 1), (1, 1), (11, 3)]:
         assert_faces_agree(model, random_images(model, LANES + 1, size))
 
@@ -125,14 +118,14 @@ def test_both_faces_agree(architecture, output, channels):
 @pytest.mark.parametrize(("hidden", "head"), [(3, None), (17, 5)])
 def test_both_faces_agree_in_every_network(architecture, residual, skip, hidden, head):
     fields = {"residual": residual, "skip": skip, "hidden": hidden, "head": head, "layers": 3}
-    model = build(architecture=architecture, shape=(3, 6, 5), levels=5, **fields)
+    model = build(architecture=architecture, shape=(3, 6, 5), levels=5, **fields).float()
     assert_faces_agree(model, random_images(model, 3, (6, 5)))
 
 
 @pytest.mark.parametrize("output", ["bernoulli", "softmax", "logistic-mixture"])
 def test_every_level_agrees(output):
     """Not only the value that an image has: the whole distribution of the last sub-pixel."""
-    model = build(shape=(2, 3, 3), levels=OUTPUTS[output], output=output)
+    model = build(shape=(2, 3, 3), levels=OUTPUTS[output], output=output).float()
     x = random_images(model, 1, (3, 3)).repeat(model.config.levels, 1, 1, 1)
     x[:, -1, -1, -1] = torch.arange(model.config.levels)
     nats = follow(model, x)[0][:, -1, -1, -1]
@@ -145,7 +138,7 @@ def test_every_level_agrees(output):
 @pytest.mark.parametrize("output", OUTPUTS)
 def test_samples_are_what_the_parallel_face_says(architecture, output):
     """The stretch of the cumulative distribution that a value owns holds the number that drew it."""
-    model = build(scale=1.5, architecture=architecture, shape=(2, 3, 4), levels=OUTPUTS[output], output=output)
+    model = build(scale=1.5, architecture=architecture, shape=(2, 3, 4), levels=OUTPUTS[output], output=output).float()
     uniform = np.random.default_rng(3).random((5, 3, 4, 2))
     images, nats = draw(model, (3, 4), uniform)
     numbers = torch.from_numpy(uniform).permute(0, 3, 1, 2)
@@ -177,7 +170,7 @@ def test_samples_are_what_the_parallel_face_says(architecture, output):
 @pytest.mark.parametrize("temperature", [1.0, 0.5, 2.0])
 def test_shares_of_the_values_are_the_probabilities(output, temperature):
     """On evenly spread uniform numbers, up to one part in their count."""
-    model, count = build(shape=(1, 1, 1), levels=OUTPUTS[output], output=output), 20_000
+    model, count = build(shape=(1, 1, 1), levels=OUTPUTS[output], output=output).float(), 20_000
     uniform = ((np.arange(count) + 0.5) / count).reshape(count, 1, 1, 1)
     values, nats = draw(model, (1, 1), uniform, temperature=temperature)
     shares = torch.bincount(values.flatten().long(), minlength=model.config.levels) / count
@@ -190,7 +183,7 @@ def test_shares_of_the_values_are_the_probabilities(output, temperature):
 
 @pytest.mark.parametrize("temperature", [1.0, 0.5])
 def test_continuous_values_follow_the_density(temperature):
-    model, count = build(shape=(1, 1, 1), levels=0), 20_000
+    model, count = build(shape=(1, 1, 1), levels=0).float(), 20_000
     uniform = ((np.arange(count) + 0.5) / count).reshape(count, 1, 1, 1)
     values, nats = (array.flatten().double() for array in draw(model, (1, 1), uniform, temperature=temperature))
     with torch.no_grad():
@@ -208,7 +201,7 @@ def test_continuous_values_follow_the_density(temperature):
 @pytest.mark.parametrize("architecture", WITH_CONTEXT)
 def test_chi_square_of_many_samples(architecture):
     """200,000 samples of a tiny model against the enumerated distribution of its 64 images."""
-    model, number = build(scale=1.5, architecture=architecture, shape=(2, 1, 3), levels=2), 200_000
+    model, number = build(scale=1.5, architecture=architecture, shape=(2, 1, 3), levels=2).float(), 200_000
     with torch.no_grad():
         expected = number * model.log_prob(all_images((2, 1, 3), 2)).double().exp()
     images = model.sample(number, seed=5, batch=4096)
@@ -219,7 +212,7 @@ def test_chi_square_of_many_samples(architecture):
 
 def test_known_values_steer_the_rest():
     """What is drawn after known values follows them: the same numbers draw what they would behind a drawn value."""
-    model = build(shape=(1, 3, 4), levels=5)
+    model = build(shape=(1, 3, 4), levels=5).float()
     uniform = np.random.default_rng(0).random((7, 3, 4, 1))
     images, _ = draw(model, (3, 4), uniform)
     values, known = np.full(images.shape, 3, np.float32), np.zeros(images.shape, np.uint8)
@@ -231,7 +224,7 @@ def test_known_values_steer_the_rest():
 
 @pytest.mark.parametrize("output", ["softmax", "logistic-mixture"])
 def test_top_k_and_top_p(output):
-    model, count = build(shape=(1, 1, 1), levels=9, output=output), 2_000
+    model, count = build(shape=(1, 1, 1), levels=9, output=output).float(), 2_000
     uniform = ((np.arange(count) + 0.5) / count).reshape(count, 1, 1, 1)
     with torch.no_grad():
         table = model.output.log_table(model(torch.zeros(1, 1, 1, 1).long()).double()).flatten().exp()
@@ -254,7 +247,7 @@ def test_top_k_and_top_p(output):
 
 def test_equals_stay_together():
     """Of levels that are equally likely none can be told from the others."""
-    model = build(shape=(1, 1, 1), levels=4)
+    model = build(shape=(1, 1, 1), levels=4).float()
     with torch.no_grad():
         model.network.last.weight.zero_()
         model.network.last.bias.copy_(torch.tensor([1.0, 2.0, 2.0, 0.0]))
@@ -265,7 +258,7 @@ def test_equals_stay_together():
 
 
 def test_very_cold_is_the_likeliest_value():
-    model = build(shape=(1, 3, 3), levels=5)
+    model = build(shape=(1, 3, 3), levels=5).float()
     with torch.no_grad():
         images = model.sample(3, temperature=1e-300, seed=0)
         assert torch.equal(images.long(), model.output.log_table(model(images)).argmax(2))
@@ -273,7 +266,7 @@ def test_very_cold_is_the_likeliest_value():
 
 @pytest.mark.parametrize("architecture", WITH_CONTEXT)
 def test_an_image_is_the_same_bits_in_any_company(architecture):
-    model = build(architecture=architecture, shape=(3, 6, 5), levels=9)
+    model = build(architecture=architecture, shape=(3, 6, 5), levels=9).float()
     uniform = np.random.default_rng(0).random((64, 6, 5, 3))
     images, nats = draw(model, (6, 5), uniform)
     for number in (1, LANES + 1):
@@ -293,7 +286,7 @@ def test_an_image_is_the_same_bits_in_any_company(architecture):
 
 
 def test_several_python_threads_at_once():
-    model = build(shape=(1, 8, 8), levels=2)
+    model = build(shape=(1, 8, 8), levels=2).float()
     alone = [model.sample(40, seed=seed) for seed in range(4)]
     together = [None] * 4
 
@@ -315,7 +308,7 @@ def test_extreme_logits_give_values_and_numbers(output, scale):
     """Saturated gates, logits far beyond what an exponential takes: values stay in range, nothing is nan."""
     # Continuous values of any size would feed the next pixel.
     shape = (2, 4, 4) if OUTPUTS[output] else (1, 1, 1)
-    model = build(scale=30, shape=shape, levels=OUTPUTS[output], output=output)
+    model = build(scale=30, shape=shape, levels=OUTPUTS[output], output=output).float()
     with torch.no_grad():
         model.network.last.weight.mul_(scale / 30)
         model.network.last.bias.mul_(scale / 30)
@@ -333,7 +326,7 @@ def test_extreme_logits_give_values_and_numbers(output, scale):
 
 def test_a_number_next_to_one_draws_a_possible_value():
     """Rounding must not lead beyond the last level, nor to one of probability zero."""
-    model = build(shape=(1, 1, 1), levels=7)
+    model = build(shape=(1, 1, 1), levels=7).float()
     last = np.full((1, 1, 1, 1), 1 - 2**-53)
     with torch.no_grad():
         table = model.output.log_table(model(torch.zeros(1, 1, 1, 1).long())).flatten()
@@ -346,7 +339,7 @@ def test_a_number_next_to_one_draws_a_possible_value():
 
 def test_memory_is_that_of_a_batch():
     """Ten times as many images need memory for their values, and for nothing else."""
-    model, peaks = build(shape=(1, 8, 8), levels=2), []
+    model, peaks = build(shape=(1, 8, 8), levels=2).float(), []
     for number in (64, 640):
         model.sample(number, seed=0, batch=32)
         tracemalloc.start()
@@ -365,17 +358,17 @@ def test_it_can_be_cancelled():
             raise CancelledError
 
     with pytest.raises(CancelledError):
-        build(shape=(1, 8, 8), levels=2).sample(3, seed=0, callback=stop)
+        build(shape=(1, 8, 8), levels=2).float().sample(3, seed=0, callback=stop)
 
 
 def test_a_model_of_another_type_is_walked_in_float32():
-    model = build(shape=(1, 4, 4), levels=3)
+    model = build(shape=(1, 4, 4), levels=3).float()
     images = model.sample(3, seed=0)
     assert torch.equal(model.double().sample(3, seed=0), images)
 
 
 def test_more_levels_than_a_byte_has():
-    model = build(shape=(1, 2, 2), levels=1000)
+    model = build(shape=(1, 2, 2), levels=1000).float()
     images = model.sample(5, seed=0)
     assert images.dtype == torch.int64
     assert int(images.max()) > 255
@@ -385,7 +378,7 @@ def test_more_levels_than_a_byte_has():
 
 def test_continuous_models_have_no_levels_to_choose_among():
     with pytest.raises(ConfigError, match="top_k and top_p choose among levels; a continuous model has none"):
-        build(shape=(1, 2, 2), levels=0).sample(1, top_k=2)
+        build(shape=(1, 2, 2), levels=0).float().sample(1, top_k=2)
 
 
 def test_what_a_seed_draws_never_changes():
