@@ -9,8 +9,8 @@ from pixelrnn.codec.fingerprint import fingerprint
 from pixelrnn.codec.weights import pack_model, unpack_model
 from pixelrnn.local.program import LocalProgram
 from pixelrnn.walk.walk import Stops
-from tests.faces import face_of, run_walk
 from tests.conftest import build
+from tests.faces import face_of, run_walk
 from tests.walk.test_walk import draw, follow, random_images
 
 KINDS = [
