@@ -59,15 +59,15 @@ class Record:
     """
 
     def __init__(self, kind: Any, /, **values: Any) -> None:
-        known = _types(kind)
+        self._kind: Any
         self._kept: dict[str, Any]
         self.integers: Array
-        object.__setattr__(self, "_places", {name: place for place, name in enumerate(known)})
-        object.__setattr__(self, "_kind", kind)
-        object.__setattr__(self, "_kept", {})
-        object.__setattr__(self, "integers", np.zeros(len(known), np.int64))
-        for name, value in values.items():
-            setattr(self, name, value)
+        known = _types(kind)
+        if unknown := values.keys() - known.keys():
+            raise TypeError(f"{kind.__name__} has no field {min(unknown)!r}")
+        # All at once: a walk makes a record for every line of its images.
+        integers = [_integer(kind, name, values.get(name)) for name in known]
+        self.__dict__.update(_kind=kind, _kept=values, integers=np.array(integers, np.int64))
 
     @property
     def address(self) -> int:
@@ -76,9 +76,9 @@ class Record:
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Give a field another value."""
-        if name not in self._places:
+        if name not in _types(self._kind):
             raise TypeError(f"{self._kind.__name__} has no field {name!r}")
-        self.integers[self._places[name]] = _integer(value, _types(self._kind)[name], f"{self._kind.__name__}.{name}")
+        self.integers[self._kind._fields.index(name)] = _integer(self._kind, name, value)
         self._kept[name] = value
 
     def __getattr__(self, name: str) -> Any:
@@ -89,27 +89,31 @@ class Record:
             raise AttributeError(name) from None
 
 
-def _integer(value: Any, dtype: Any, where: str) -> int:
-    """What compiled code is told of a value."""
+def _integer(kind: Any, field: str, value: Any) -> int:
+    """What compiled code is told of the value of a field."""
     if value is None:
         return 0
+    if isinstance(value, np.ndarray):
+        if not value.flags.c_contiguous or value.dtype != _types(kind)[field]:
+            raise _refusal(kind, field, f"{value.dtype}")
+        return int(value.ctypes.data)
     if isinstance(value, Record):
         return value.address
     if isinstance(value, Tensor):
-        if not value.is_contiguous() or value.device.type != "cpu" or TENSORS.get(value.dtype) is not dtype:
-            raise TypeError(
-                f"{where} is {value.dtype} on {value.device}; contiguous {_name(dtype)} on the CPU is needed"
-            )
+        if (
+            not value.is_contiguous()
+            or value.device.type != "cpu"
+            or TENSORS.get(value.dtype) is not _types(kind)[field]
+        ):
+            raise _refusal(kind, field, f"{value.dtype} on {value.device}")
         return value.data_ptr()
-    if isinstance(value, np.ndarray):
-        if not value.flags.c_contiguous or dtype is None or value.dtype != dtype:
-            raise TypeError(f"{where} is {value.dtype}; contiguous {_name(dtype)} is needed")
-        return int(value.ctypes.data)
     return int(value)
 
 
-def _name(dtype: Any) -> str:
-    return "integer" if dtype is None else np.dtype(dtype).name
+def _refusal(kind: Any, field: str, found: str) -> TypeError:
+    dtype = _types(kind)[field]
+    wanted = "an integer" if dtype is None else f"contiguous {np.dtype(dtype).name} on the CPU"
+    return TypeError(f"{kind.__name__}.{field} is {found}; {wanted} is needed")
 
 
 def reader(kind: Any) -> Callable[[Any], Any]:

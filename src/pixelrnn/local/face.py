@@ -111,4 +111,4 @@ class Face:
             entries=trie.get("values"),
             next=trie.get("next"),
         )
-        return Record(Job, local=self.program.record(), images=images, output=self.distribution.record(), lag=lag)
+        return Record(Job, local=self.program.record, images=images, output=self.distribution.record, lag=lag)

@@ -5,6 +5,7 @@ set of weights. `perceptron.py` computes with it, `front.py` says for which pixe
 """
 
 import dataclasses
+import functools
 from typing import Any, NamedTuple
 
 from numba import njit
@@ -79,6 +80,7 @@ class LocalProgram:
     sizes: dict[str, int]
     classes: int
 
+    @functools.cached_property
     def record(self) -> Record:
         """The network, as compiled code knows it."""
         return Record(

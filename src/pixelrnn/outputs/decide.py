@@ -6,6 +6,7 @@ number only.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -54,6 +55,7 @@ class Distribution:
         """Number of values; 0 for continuous data."""
         return int(self.output.levels)  # type: ignore[attr-defined]
 
+    @functools.cached_property
     def record(self) -> Record:
         """What compiled code is told."""
         output, sampling = self.output, self.sampling

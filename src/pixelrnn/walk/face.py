@@ -1,6 +1,7 @@
 """The raster face of every network that has a lowering: a program, run by the engine sub-pixel by sub-pixel."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -92,9 +93,10 @@ class Face:
         """As many as are allowed: an image a lane."""
         return most
 
-    def _job(self, state: Array, batch: Batch, first: int, end: int) -> Record:
-        program, given, shape = self.program, batch.condition, batch.values.shape
-        code = Record(
+    @functools.cached_property
+    def _code(self) -> Record:
+        program = self.program
+        return Record(
             Code,
             **{name: getattr(program, name) for name in ("weights", "instructions", "maps", "bounds", "passes")},
             **{
@@ -107,6 +109,9 @@ class Face:
             first=program.pixel[0],
             end=program.pixel[1],
         )
+
+    def _job(self, state: Array, batch: Batch, first: int, end: int) -> Record:
+        given, shape = batch.condition, batch.values.shape
         images = Record(
             Images,
             **dict(zip(("images", "channels", "rows", "columns"), shape, strict=True)),
@@ -119,4 +124,4 @@ class Face:
             label=given.label,
             context=given.context,
         )
-        return Record(Job, code=code, images=images, output=self.distribution.record(), first=first, end=end)
+        return Record(Job, code=self._code, images=images, output=self.distribution.record, first=first, end=end)

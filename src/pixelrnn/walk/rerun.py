@@ -227,5 +227,5 @@ class Face:
 
     def _decide(self, state: Array, condition: Condition, place: tuple[int, int, int], **arrays: Array | None) -> None:
         parameters = self.program.of_twin(self.program.parameters(state, condition, place))
-        call = Record(_Call, output=self._twin.record(), images=len(state), parameters=parameters, **arrays)
+        call = Record(_Call, output=self._twin.record, images=len(state), parameters=parameters, **arrays)
         threads.run(_decide_block, padded(len(state)) // LANES, call.integers)
