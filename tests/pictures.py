@@ -17,6 +17,13 @@ def picture(mode: str = "RGB", size: tuple[int, int] = (6, 5), seed: int = 0) ->
     return Image.fromarray(values[:, :, 0] if bands == 1 else values, mode if mode != "1" else "L").convert(mode)
 
 
+def saved(image: Image.Image, form: str = "PNG", **options: object) -> bytes:
+    """A file of an image."""
+    file = io.BytesIO()
+    image.save(file, form, **options)
+    return file.getvalue()
+
+
 def noise(*shape: int, levels: int = 256) -> np.ndarray:
     """The same random values of a shape each time."""
     return np.random.default_rng(0).integers(0, levels, shape, dtype=np.uint8)

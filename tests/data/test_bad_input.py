@@ -43,13 +43,6 @@ def test_unreadable_files_are_named(tmp_path):
     refuse("holds no images .*, 3 files are unreadable", tmp_path, skip_bad=True)
 
 
-def test_a_dangling_link_is_named(tmp_path):
-    picture().save(tmp_path / "a.png")
-    (tmp_path / "b.png").symlink_to(tmp_path / "gone.png")
-    refuse(r"b\.png cannot be used: .*No such file", tmp_path)
-    assert load_data(tmp_path, skip_bad=True).summary == "1 image, 1 RGB, 1 unreadable (listed)"
-
-
 def test_modes_without_an_8_bit_form(tmp_path):
     Image.new("F", (5, 5)).save(tmp_path / "x.tif")
     refuse(r"x\.tif cannot be used: its mode 'F' \(32-bit grey\) has no 8-bit form", tmp_path)

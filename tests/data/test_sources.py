@@ -14,7 +14,7 @@ from PIL import Image
 
 from pixelrnn import ConfigError, DataConfig, DataError
 from pixelrnn.data import load_data
-from tests.pictures import picture
+from tests.pictures import picture, saved
 
 
 def as_png(image):
@@ -271,10 +271,22 @@ class Rows(list):
     def __getitem__(self, key):
         return [row[key] for row in self] if isinstance(key, str) else super().__getitem__(key)
 
+    def cast_column(self, column, feature):
+        assert (column, feature) == ("image", "files")
+        return self
 
-def test_hub_data_sets(monkeypatch):
-    rows = Rows({"image": picture(seed=n), "label": n % 2} for n in range(6))
-    module = types.SimpleNamespace(load_dataset=lambda name: {"train": rows, "test": Rows(rows[:2])})
+
+def package(load):
+    """A stand-in for the package."""
+    return types.SimpleNamespace(load_dataset=load, Image=lambda decode: "decoded" if decode else "files")
+
+
+def test_hub_data_sets(monkeypatch, tmp_path):
+    picture(seed=0).save(tmp_path / "0.png")
+    files = [{"bytes": saved(picture(seed=n)), "path": None} for n in range(6)]
+    files[0] = {"bytes": None, "path": str(tmp_path / "0.png")}
+    rows = Rows({"image": file, "label": n % 2} for n, file in enumerate(files))
+    module = package(lambda name: {"train": rows, "test": Rows(rows[:2])})
     monkeypatch.setitem(sys.modules, "datasets", module)
     data = load_data("hf:someone/something", labels=True)
     assert [len(data.train) + len(data.valid), len(data.test)] == [6, 2]
@@ -371,13 +383,13 @@ def failing(name):
     ],
 )
 def test_hub_data_sets_that_have_no_images(monkeypatch, load, message):
-    monkeypatch.setitem(sys.modules, "datasets", types.SimpleNamespace(load_dataset=load))
+    monkeypatch.setitem(sys.modules, "datasets", package(load))
     with pytest.raises(DataError, match=message):
         load_data("hf:a/b")
 
 
 def test_labels_of_a_hub_data_set_have_names(monkeypatch):
-    rows = Rows([{"image": picture(), "label": -1}])
-    monkeypatch.setitem(sys.modules, "datasets", types.SimpleNamespace(load_dataset=lambda name: {"train": rows}))
+    rows = Rows([{"image": {"bytes": saved(picture()), "path": None}, "label": -1}])
+    monkeypatch.setitem(sys.modules, "datasets", package(lambda name: {"train": rows}))
     with pytest.raises(DataError, match="hf:a/b: row 0 of train has label -1, which has no name"):
         load_data("hf:a/b", labels=True)

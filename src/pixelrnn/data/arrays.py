@@ -158,11 +158,11 @@ def _fitted(images: NDArray[np.generic], levels: int, where: str, config: DataCo
         raise DataError(f"{where}: holds no images")
     whole = dataclasses.replace(config, crop="centre", size=size, patches=1)
 
-    def opener(image: NDArray[np.generic]) -> Image.Image:
+    def picture(image: NDArray[np.generic]) -> Image.Image:
         image = image.astype(np.uint8)
         return Image.fromarray(image[0] if channels == 1 else image.transpose(1, 2, 0))
 
-    fitted = [decode(lambda image=image: opener(image), target, whole) for image in images]  # type: ignore[misc]
+    fitted = [decode(picture(image), target, whole) for image in images]
     return np.minimum(np.stack(fitted), levels - 1)  # a resampling filter can overshoot
 
 

@@ -17,15 +17,16 @@ import filelock
 import numpy as np
 
 from pixelrnn.config import DataConfig
-from pixelrnn.data.decode import COUNT, Census, Channels, UnreadableError, decode, kind_of
-from pixelrnn.data.files import AbstractFiles
+from pixelrnn.data.decode import COUNT, Census, Channels, decode
+from pixelrnn.data.files import AbstractFiles, Opener
+from pixelrnn.data.picture import Content, MissingError, UnreadableError, decoder_version, kind_of
 from pixelrnn.data.pixels import Ragged
 from pixelrnn.errors import DataError
 from pixelrnn.progress import Callback, Reporter
 
 __all__ = ["Decoded", "cached"]
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +50,7 @@ def cached(files: AbstractFiles, config: DataConfig, callback: Callback | None =
     Raises:
         DataError: If a file cannot be read and `skip_bad` is not set, or if nothing is left.
     """
-    options = [VERSION, config.height_width, config.crop, config.channels, config.skip_bad]
+    options = [VERSION, decoder_version(), config.height_width, config.crop, config.channels, config.skip_bad]
     key = hashlib.sha256(json.dumps([options, files.stamp()]).encode()).hexdigest()[:32]
     root = Path(os.environ.get("PIXELRNN_CACHE") or Path.home() / ".cache" / "pixelrnn")
     try:
@@ -96,7 +97,7 @@ def _build(files: AbstractFiles, config: DataConfig, folder: Path, callback: Cal
     for name, opener in files.walk():
         total += 1
         try:
-            kind = kind_of(opener)
+            kind = kind_of(_content(opener))
         except UnreadableError as error:
             _refuse(files.where(name), error, config, census)
             continue
@@ -109,7 +110,7 @@ def _build(files: AbstractFiles, config: DataConfig, folder: Path, callback: Cal
             if name not in readable:
                 continue
             try:
-                image = decode(opener, channels, config)
+                image = decode(_content(opener), channels, config)
             except UnreadableError as error:
                 _refuse(files.where(name), error, config, census)
                 census.kinds[readable[name]] -= 1
@@ -127,7 +128,16 @@ def _build(files: AbstractFiles, config: DataConfig, folder: Path, callback: Cal
     (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
 
 
+def _content(opener: Opener) -> Content:
+    try:
+        return opener()
+    except UnreadableError:
+        raise
+    except Exception as error:  # archives raise errors of many kinds for damaged data
+        raise UnreadableError(" ".join(str(error).split()) or type(error).__name__) from error
+
+
 def _refuse(where: str, error: UnreadableError, config: DataConfig, census: Census) -> None:
-    if not config.skip_bad:
+    if not config.skip_bad and not isinstance(error, MissingError):
         raise DataError(f"{where} cannot be used: {error} (`skip_bad` skips, counts and lists such files)") from error
     census.skipped.append(f"{where}: {error}")

@@ -1,33 +1,32 @@
 """Collections of image files: a folder, a zip or tar archive read in place, a hub data set.
 
 A collection yields each image under a name with slashes, and a stamp that changes when its files do. It knows nothing
-of sizes, channels or levels.
+of sizes, channels or levels. Links are followed, to files and to folders; what leads nowhere is named.
 """
 
-import io
 import os
+import posixpath
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
-from PIL import Image
-
 from pixelrnn.config import IMAGE_SUFFIXES
 from pixelrnn.config.names import MODEL
+from pixelrnn.data.picture import Content, MissingError, UnreadableError, read
 from pixelrnn.errors import DataError
 
 __all__ = ["AbstractFiles", "Folder", "HubDataset", "Tar", "Zip", "is_image_name"]
 
-Opener = Callable[[], Image.Image]
+Opener = Callable[[], Content]
 
 
 class AbstractFiles(Protocol):
     """Named images, always in the same order."""
 
     def walk(self) -> Iterator[tuple[str, Opener]]:
-        """Each name with a function that opens the image; to be called before the next one is asked for."""
+        """Each name with a function that gives the content; to be called before the next one is asked for."""
 
     def stamp(self) -> list[str]:
         """What identifies the content without decoding it."""
@@ -43,16 +42,36 @@ def is_image_name(name: str) -> bool:
 
 
 def _state(path: Path) -> str:
-    """Size and time of a file; a link to nothing has neither, and is reported when it is opened."""
+    """What changes with a file: size, times of its content and of its name, and its number on disk."""
     try:
         state = path.stat()
     except OSError:
         return "missing"
-    return f"{state.st_size} {state.st_mtime_ns}"
+    return f"{state.st_size} {state.st_mtime_ns} {state.st_ctime_ns} {state.st_ino}"
 
 
-def _refuse(error: OSError) -> None:
-    raise DataError(f"{error.filename} cannot be read ({error.strerror})") from error
+def _below(folder: Path, above: frozenset[str] = frozenset()) -> Iterator[Path]:
+    """All files below a folder, but not those of training runs that were written into it."""
+    real = os.path.realpath(folder)
+    if real in above:  # a link back to a folder that it is in: what is there is found already
+        return
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise DataError(f"{folder} cannot be read ({error.strerror})") from error
+    if any(entry.name == MODEL for entry in entries):
+        return
+    for entry in entries:
+        if entry.is_dir():
+            yield from _below(Path(entry.path), above | {real})
+        else:
+            yield Path(entry.path)
+
+
+def _may_be_meant(name: str, *, leads_nowhere: bool) -> bool:
+    """Whether a file is for us to read: an image, or a link that may have led to a folder of them."""
+    path = PurePosixPath(name)
+    return is_image_name(name) or (leads_nowhere and not path.suffix and is_image_name(f"{name}.png"))
 
 
 class Folder:
@@ -60,21 +79,19 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        found = []
-        for root, folders, names in os.walk(path, onerror=_refuse):
-            if MODEL in names:
-                folders.clear()
-                continue
-            found += [Path(root, name).relative_to(path).as_posix() for name in names]
-        self.names = sorted(name for name in found if is_image_name(name))
+        self.names = sorted(
+            file.relative_to(path).as_posix()
+            for file in _below(path)
+            if _may_be_meant(file.relative_to(path).as_posix(), leads_nowhere=not file.exists())
+        )
 
     def walk(self) -> Iterator[tuple[str, Opener]]:
-        """Each file, opened from disk."""
+        """Each file, read from disk."""
         for name in self.names:
-            yield name, lambda name=name: Image.open(self.path / name)  # type: ignore[misc]
+            yield name, lambda name=name: read(self.path / name)  # type: ignore[misc]
 
     def stamp(self) -> list[str]:
-        """Path, names, sizes and times."""
+        """Path, names, and what changes with each file."""
         return [str(self.path.resolve()), *(f"{name} {_state(self.path / name)}" for name in self.names)]
 
     def where(self, name: str) -> str:
@@ -89,7 +106,7 @@ class _Archive:
         self.path = path
 
     def stamp(self) -> list[str]:
-        """Path, size and time of the archive."""
+        """Path of the archive, and what changes with it."""
         return [str(self.path.resolve()), _state(self.path)]
 
     def where(self, name: str) -> str:
@@ -105,7 +122,7 @@ class Zip(_Archive):
         try:
             with zipfile.ZipFile(self.path) as archive:
                 for name in sorted(name for name in archive.namelist() if is_image_name(name)):
-                    yield name, lambda name=name: Image.open(io.BytesIO(archive.read(name)))  # type: ignore[misc]
+                    yield name, lambda name=name: archive.read(name)  # type: ignore[misc]
         except zipfile.BadZipFile as error:
             raise DataError(f"{self.path}: damaged zip archive ({error})") from error
         except OSError as error:
@@ -113,19 +130,50 @@ class Zip(_Archive):
 
 
 class Tar(_Archive):
-    """The images of a tar archive, compressed or not, in the order of the archive: it is read as a stream."""
+    """The images of a tar archive, compressed or not, in the order of the archive, and those that its links lead to."""
 
     def walk(self) -> Iterator[tuple[str, Opener]]:
-        """Each member, read from the stream."""
+        """Each member, read from the stream; then links, for which the stream is read again."""
+        links: dict[str, str] = {}
+        for member, content in self._members():
+            if member.issym() or member.islnk():
+                folder = posixpath.dirname(member.name) if member.issym() else ""
+                links[posixpath.normpath(member.name)] = posixpath.normpath(posixpath.join(folder, member.linkname))
+            elif is_image_name(member.name):
+                yield member.name, content
+        left = set(links)
+        for member, content in self._members() if links else ():
+            for link, target in links.items():
+                name, target = posixpath.normpath(member.name), links.get(target, target)
+                if member.isfile() and (name == target or name.startswith(f"{target}/")):
+                    left.discard(link)
+                    if is_image_name(alias := link + name.removeprefix(target)):
+                        yield alias, content
+        for link in sorted(left):
+            if _may_be_meant(link, leads_nowhere=True):
+                yield link, _nowhere(f"a link to {links[link]}, which is not in the archive")
+
+    def _members(self) -> Iterator[tuple[tarfile.TarInfo, Opener]]:
         try:
             with tarfile.open(self.path, "r|*") as archive:
                 for member in archive:
-                    if member.isfile() and is_image_name(member.name):
-                        file = archive.extractfile(member)
-                        assert file is not None
-                        yield member.name, lambda file=file: Image.open(io.BytesIO(file.read()))  # type: ignore[misc]
+                    yield member, lambda member=member: _content(archive, member)  # type: ignore[misc]
         except (tarfile.TarError, EOFError, OSError) as error:
             raise DataError(f"{self.path}: damaged tar archive ({error})") from error
+
+
+def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    file = archive.extractfile(member) if member.isfile() else None
+    if file is None:
+        raise UnreadableError("neither a file nor a folder")
+    return file.read()
+
+
+def _nowhere(reason: str) -> Opener:
+    def refuse() -> Content:
+        raise MissingError(reason)
+
+    return refuse
 
 
 class HubDataset:
@@ -147,6 +195,9 @@ class HubDataset:
         self.label = next((column for column, kind in kinds.items() if kind == "ClassLabel"), None)
         if self.image is None:
             raise DataError(f"hf:{name} has no image column; its columns are {', '.join(kinds)}")
+        # The files themselves, not what the package makes of them.
+        as_files = datasets.Image(decode=False)
+        self.splits = {split: rows.cast_column(self.image, as_files) for split, rows in self.splits.items()}
 
     def walk(self) -> Iterator[tuple[str, Opener]]:
         """Each image of each split; its label, if there is one, is the folder in its name."""
@@ -158,7 +209,7 @@ class HubDataset:
                     where = f"hf:{self.name}: row {number} of {split}"
                     raise DataError(f"{where} has label {labels[number]}, which has no name")
                 folder = f"{split}/{names[labels[number]]}" if labels is not None else split
-                yield f"{folder}/{number:08d}.png", lambda rows=rows, number=number: rows[number][self.image]  # type: ignore[misc]
+                yield f"{folder}/{number:08d}.png", lambda rows=rows, number=number: _of_row(rows[number][self.image])  # type: ignore[misc]
 
     def stamp(self) -> list[str]:
         """The fingerprints that the package keeps."""
@@ -167,3 +218,9 @@ class HubDataset:
     def where(self, name: str) -> str:
         """The data set and the row."""
         return f"hf:{self.name}:{name}"
+
+
+def _of_row(value: dict[str, Any]) -> bytes:
+    """The file in a column of images: its content, or where it is."""
+    content: bytes | None = value["bytes"]
+    return read(Path(value["path"])) if content is None else content

@@ -1,16 +1,18 @@
 """One image file as a model takes it, and what is known of it: for completing, upscaling and contexts."""
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pixelrnn.config import DataConfig
-from pixelrnn.data.decode import CHANNELS, Channels, UnreadableError, decode
-from pixelrnn.data.files import Opener
+from pixelrnn.data.decode import CHANNELS, Channels, decode
+from pixelrnn.data.picture import UnreadableError, picture_of, read
 from pixelrnn.data.quantise import Quantiser
 from pixelrnn.errors import DataError
 
@@ -41,7 +43,7 @@ def read_image(path: Path, config: DataConfig, *, channels: int, levels: int) ->
         raise DataError(f"{path}: image files have 1, 3 or 4 channels; {channels} are needed")
     if levels > SOURCE_LEVELS:
         raise DataError(f"{path}: image files have {SOURCE_LEVELS} levels; {levels} are needed")
-    values = _decode(path, lambda: Image.open(path), CHANNELS[channels], config)
+    values = _decode(path, CHANNELS[channels], config)
     image = Quantiser(SOURCE_LEVELS, levels, "none", 0).plainly(values)
     return torch.from_numpy(image[:, :: config.subsample, :: config.subsample].copy())
 
@@ -52,12 +54,9 @@ def size_of(path: Path) -> tuple[int, int]:
     Raises:
         DataError: If it is no image.
     """
-    with _open(path) as image:
-        try:
-            upright = ImageOps.exif_transpose(image)
-        except Exception as error:  # decoders raise errors of many kinds for damaged data
-            raise _unreadable(path, error) from error
-        return upright.height, upright.width
+    with _naming(path):
+        picture = picture_of(read(path))
+    return picture.height, picture.width
 
 
 def read_mask(path: Path, image: Path, config: DataConfig) -> Tensor:
@@ -72,40 +71,31 @@ def read_mask(path: Path, image: Path, config: DataConfig) -> Tensor:
             f"{path} is {width}x{height} pixels, the image {image} is {wanted[1]}x{wanted[0]}; "
             "a mask has the size of its image"
         )
-    return _bits(path, lambda: Image.open(path), config)
+    return _bits(_decode(path, "grey", config)[0], config)
 
 
 def read_opacity(path: Path, config: DataConfig) -> Tensor | None:
     """Where an image is not transparent, `(H, W)` bool, sized and cut as the image; None if it has no transparency."""
-    with _open(path) as image:
-        if not image.has_transparency_data:
-            return None
-    return _bits(path, lambda: Image.open(path).convert("RGBA").getchannel("A"), config)
+    with _naming(path):
+        has_transparency = picture_of(read(path)).mode in ("LA", "RGBA")
+    return _bits(_decode(path, "rgba", config)[3], config) if has_transparency else None
 
 
-def _bits(path: Path, opener: Opener, config: DataConfig) -> Tensor:
-    values = _decode(path, opener, "grey", config)[0]
+def _bits(values: NDArray[np.uint8], config: DataConfig) -> Tensor:
     # Where resizing has mixed what is there with what is missing, it is missing.
     return torch.from_numpy((values >= WHITE)[:: config.subsample, :: config.subsample].copy())
 
 
-def _decode(
-    path: Path, opener: Opener, channels: Channels, config: DataConfig
-) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
+def _decode(path: Path, channels: Channels, config: DataConfig) -> NDArray[np.uint8]:
     # The size of random patches is no size to bring an image to.
     size = config.height_width if config.crop == "centre" else None
+    with _naming(path):
+        return decode(read(path), channels, whole_image(config, size))
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
     try:
-        return decode(opener, channels, whole_image(config, size))
+        yield
     except UnreadableError as error:
         raise DataError(f"{path} cannot be used: {error}") from error
-
-
-def _open(path: Path) -> Image.Image:
-    try:
-        return Image.open(path)
-    except Exception as error:  # decoders raise errors of many kinds for damaged data
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: Exception) -> DataError:
-    return DataError(f"{path} is not readable as an image ({' '.join(str(error).split())})")
