@@ -64,10 +64,40 @@ def test_a_damaged_entry_is_made_anew(folder, name):
     assert len(entries(folder)) == 1, "and what a killed process left is gone"
 
 
-def test_a_cache_that_cannot_be_written_is_named(folder, monkeypatch):
-    monkeypatch.setenv("PIXELRNN_CACHE", "/dev/null/cache")
+@pytest.mark.parametrize("name", ["pixels.bin", "index.json"])
+def test_an_entry_that_was_cut_off_is_made_anew(folder, name):
+    first = values(load_data(folder).whole)
+    path = entries(folder)[0] / name
+    path.write_bytes(path.read_bytes()[:10])
+    assert np.array_equal(values(load_data(folder).whole), first)
+    path.write_bytes(b"[]")
+    assert np.array_equal(values(load_data(folder).whole), first)
+
+
+@pytest.mark.parametrize("how", ["no folder", "no home"])
+def test_without_a_cache_images_are_decoded_each_time(folder, how, monkeypatch, caplog):
+    first = values(load_data(folder).whole)
+    cache._warn.cache_clear()
+    if how == "no folder":
+        monkeypatch.setenv("PIXELRNN_CACHE", "/dev/null/cache")
+    else:
+        monkeypatch.delenv("PIXELRNN_CACHE")
+        monkeypatch.setattr(Path, "home", lambda: (_ for _ in ()).throw(RuntimeError("no home directory")))
+    assert np.array_equal(values(load_data(folder).whole), first)
+    assert np.array_equal(values(load_data(folder).whole), first)
+    assert len(caplog.records) == 1
+    said = "decoded images cannot be kept for the next time"
+    assert said in caplog.text
+    assert "PIXELRNN_CACHE names another folder for them" in caplog.text
+
+
+def test_a_full_disk_is_named(folder, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(cache, "decode", full)
     with pytest.raises(
-        DataError, match=r"/dev/null/cache: the cache of decoded images cannot be used .*PIXELRNN_CACHE names"
+        DataError, match=r"the cache of decoded images cannot be used .*No space left.*; PIXELRNN_CACHE names another"
     ):
         load_data(folder)
 

@@ -78,6 +78,11 @@ def load_as_trained(
             f"{source} now gives {data.counts} images, the run was trained with {run.counts}; "
             "images drawn for testing may have been trained on"
         )
+    elif is_whole and run.fingerprints not in (None, data.fingerprints):
+        warning = (
+            f"{source} holds as many images as when {run.name} was trained, but others in its splits (files may have "
+            "been changed or renamed); images drawn for testing may have been trained on"
+        )
     return LoadedImages(source, data.uncut() if are_whole else data, is_own, warning)
 
 

@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 
 import constriction
 import numpy as np
-from numba import njit
 
 from pixelrnn.errors import ArchiveError
 from pixelrnn.kernels import scalars
 from pixelrnn.kernels.inner import inner
+from pixelrnn.kernels.kept import outer
 from pixelrnn.kernels.record import Byte, Float64, Int64, Record, reader
 from pixelrnn.kernels.vectors import view
 
@@ -236,7 +236,7 @@ def _go_on(m: _Machine, bit: int) -> None:
                 at[INSIDE], at[PICTURE] = 0, at[PICTURE] + 1
 
 
-@njit(cache=True)
+@outer
 def _begin(n: Any) -> None:
     """Predict the first bit."""
     m = _read(n)
@@ -245,7 +245,7 @@ def _begin(n: Any) -> None:
     _predict(m)
 
 
-@njit(cache=True)
+@outer
 def _step(n: Any, bit: int) -> None:
     """Take a bit, and predict the next one."""
     m = _read(n)
@@ -258,7 +258,7 @@ def _step(n: Any, bit: int) -> None:
         _predict(m)
 
 
-@njit(cache=True)
+@outer
 def _predict_all(n: Any, bits: Any, chances: Any) -> None:
     """All bits of the values, and the chance that each had."""
     m = _read(n)

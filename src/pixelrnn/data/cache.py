@@ -6,8 +6,10 @@ both do the work. `PIXELRNN_CACHE` chooses the folder that holds them; entries m
 """
 
 import dataclasses
+import functools
 import hashlib
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -52,9 +54,12 @@ def cached(files: AbstractFiles, config: DataConfig, callback: Callback | None =
     """
     options = [VERSION, decoder_version(), config.height_width, config.crop, config.channels, config.skip_bad]
     key = hashlib.sha256(json.dumps([options, files.stamp()]).encode()).hexdigest()[:32]
-    root = Path(os.environ.get("PIXELRNN_CACHE") or Path.home() / ".cache" / "pixelrnn")
     try:
-        root.mkdir(parents=True, exist_ok=True)
+        root = _root()
+    except (OSError, RuntimeError) as error:
+        _warn(str(error))
+        return _uncached(files, config, callback)
+    try:
         # Under the lock: whatever bears this key and is not a whole entry is what a killed process left.
         with filelock.FileLock(root / f"{key}.lock"):
             if (found := _open(root / key)) is not None:
@@ -75,6 +80,35 @@ def cached(files: AbstractFiles, config: DataConfig, callback: Callback | None =
         raise DataError(f"{root}: {reason}; PIXELRNN_CACHE names another") from error
 
 
+def _root() -> Path:
+    """The folder of all entries, which can be written into.
+
+    Raises:
+        OSError: If it cannot.
+        RuntimeError: If there is no home to have one in.
+    """
+    root = Path(os.environ.get("PIXELRNN_CACHE") or Path.home() / ".cache" / "pixelrnn")
+    root.mkdir(parents=True, exist_ok=True)
+    tempfile.TemporaryFile(dir=root).close()
+    return root
+
+
+def _uncached(files: AbstractFiles, config: DataConfig, callback: Callback | None) -> Decoded:
+    """The decoded images, on disk for as long as this process needs them."""
+    with tempfile.TemporaryDirectory(prefix="pixelrnn-", ignore_cleanup_errors=True) as folder:
+        _build(files, config, Path(folder), callback)
+        built = _open(Path(folder))  # mapped, which outlives the name
+    assert built is not None
+    return built
+
+
+@functools.cache
+def _warn(reason: str) -> None:
+    logging.getLogger("pixelrnn").warning(
+        "decoded images cannot be kept for the next time (%s); PIXELRNN_CACHE names another folder for them", reason
+    )
+
+
 def _open(entry: Path) -> Decoded | None:
     """An entry, or None if it is not there or not whole."""
     try:
@@ -82,7 +116,7 @@ def _open(entry: Path) -> Decoded | None:
         shapes = np.array(index["shapes"], dtype=np.int64).reshape(-1, 3)
         sizes = shapes.prod(1)
         flat = np.memmap(entry / "pixels.bin", dtype=np.uint8, mode="r")
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
     if len(flat) != sizes.sum():
         return None

@@ -4,6 +4,7 @@ A collection yields each image under a name with slashes, and a stamp that chang
 of sizes, channels or levels. Links are followed, to files and to folders; what leads nowhere is named.
 """
 
+import functools
 import os
 import posixpath
 import tarfile
@@ -143,12 +144,13 @@ class Tar(_Archive):
                 yield member.name, content
         left = set(links)
         for member, content in self._members() if links else ():
+            name, once = posixpath.normpath(member.name), functools.cache(content)  # a stream gives it once
             for link, target in links.items():
-                name, target = posixpath.normpath(member.name), links.get(target, target)
+                target = links.get(target, target)
                 if member.isfile() and (name == target or name.startswith(f"{target}/")):
                     left.discard(link)
                     if is_image_name(alias := link + name.removeprefix(target)):
-                        yield alias, content
+                        yield alias, once
         for link in sorted(left):
             if _may_be_meant(link, leads_nowhere=True):
                 yield link, _nowhere(f"a link to {links[link]}, which is not in the archive")

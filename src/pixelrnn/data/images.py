@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import hashlib
 import itertools
 import math
 from collections.abc import Callable, Sequence
@@ -109,6 +110,20 @@ class ImageSet:
     def __len__(self) -> int:
         """Number of images, or of patches."""
         return len(self.positions) * self.patches
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """What the images of the source are, with their labels and contexts, in any order: the sum of their hashes."""
+        total = 0
+        for position in map(int, self.positions):
+            values, given = self.pixels.read([position])[0], self.contexts
+            label = None if self.labels is None else int(self.labels[position])
+            found = hashlib.blake2b(f"{values.shape} {label}".encode(), digest_size=16)
+            found.update(values.tobytes())
+            if given is not None:
+                found.update(given.read([position])[0].tobytes())
+            total += int.from_bytes(found.digest())
+        return f"{total % 2**128:032x}"
 
     def shape(self, item: int) -> tuple[int, int, int]:
         """Channels, height and width of an image; only whole ones can differ."""
@@ -259,6 +274,11 @@ class Data:
     def counts(self) -> dict[str, int]:
         """Number of images of each split."""
         return {"train": len(self.train), "valid": len(self.valid), "test": len(self.test)}
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """What each split holds; see `ImageSet.fingerprint`."""
+        return {"train": self.train.fingerprint, "valid": self.valid.fingerprint, "test": self.test.fingerprint}
 
     @property
     def model_fields(self) -> dict[str, Any]:

@@ -57,6 +57,8 @@ def _find(source: str, config: DataConfig, callback: Callback | None) -> Source:
     if source.startswith("hf:"):
         return _from_files(HubDataset(source.removeprefix("hf:")), config, callback)
     path = Path(source)
+    if not path.is_dir() and not path.is_file():
+        raise DataError(f"{path}: neither a file nor a folder")
     found = _arrays(path) or _files(path)
     if isinstance(found, ArraySource):
         return _from_arrays(found, source, config)

@@ -17,8 +17,10 @@ from typing import Any
 import numpy as np
 import torch
 from llvmlite import ir
-from numba import cfunc, types
+from numba import types
 from numba.extending import intrinsic
+
+from pixelrnn.kernels.kept import callback
 
 __all__ = ["TASK", "run"]
 
@@ -52,7 +54,7 @@ def _call(context: Any, task: Any, number: Any, integers: Any) -> Any:
     return types.void(types.intp, types.intp, types.intp), generate
 
 
-@cfunc(types.void(INTEGERS), cache=True)
+@callback(types.void(INTEGERS))
 def _work(shared: Any) -> None:
     """Take numbers until there are none: `shared` holds the next one, their count, the task and its integers."""
     number = _take(shared)

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from pixelrnn.colours.support import FREE
 from pixelrnn.kernels.inner import inner
+from pixelrnn.kernels.kept import outer
 from pixelrnn.kernels.record import Float32, Float64, Int64, Record, reader
 from pixelrnn.kernels.vectors import LANES, address, pointer, view
 from pixelrnn.local.front import (
@@ -77,7 +77,7 @@ class _Counts(NamedTuple):
 _read_coding = reader(Coding)
 
 
-@njit(nogil=True, cache=True)
+@outer
 def _schedule_all(integers: Any, spots: Any, blocks: Any) -> tuple[int, int]:
     """The pixels and blocks of the step `first` of a job."""
     job = read_job(integers)
@@ -92,7 +92,7 @@ def _memory_of(net: Local, memory: Any, number: int) -> Any:
     return address(pointer(memory, number * layout(net).end * LANES))
 
 
-@njit(nogil=True, cache=True)
+@outer
 def _tabulate(integers: Any, spots: Any, blocks: Any, memory: Any, channel: int) -> tuple[int, int]:
     """Take up the symbols of the channel before, and write what is to be coded for a channel of a step's pixels.
 
@@ -160,7 +160,7 @@ def _write_block(
     return _Counts(free, restricted)
 
 
-@njit(nogil=True, cache=True)
+@outer
 def _refine(integers: Any, blocks: Any, memory: Any) -> None:
     """Write the pmf of the second of each two-stage symbol, whose first is there; see `_tabulate`."""
     job = read_job(integers)

@@ -3,10 +3,10 @@
 from typing import Any
 
 import numpy as np
-from numba import cfunc
 
 from pixelrnn.colours.support import FREE
 from pixelrnn.kernels.inner import inner
+from pixelrnn.kernels.kept import callback
 from pixelrnn.kernels.threads import TASK
 from pixelrnn.kernels.vectors import LANES, Address, address, pointer, view
 from pixelrnn.local.front import (
@@ -80,7 +80,7 @@ def _decide(front: Front, pixels: Pixels, channel: int, workspace: Workspace) ->
     _write(front, pixels, channel, workspace, parameters)
 
 
-@cfunc(TASK, cache=True)
+@callback(TASK)
 def advance(task: int, integers: Any) -> None:
     """Walk some images through some steps."""
     job = read_job(integers)

@@ -17,11 +17,11 @@ same everywhere.
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import cfunc
 
 from pixelrnn.kernels import threads
 from pixelrnn.kernels.functions import log
 from pixelrnn.kernels.inner import inner
+from pixelrnn.kernels.kept import callback
 from pixelrnn.kernels.record import Float32, Int64, Record, reader
 from pixelrnn.kernels.spans import clear
 from pixelrnn.kernels.threads import TASK
@@ -289,7 +289,7 @@ class _Images(NamedTuple):
 _read_squares, _read_images = reader(Squares), reader(_Images)
 
 
-@cfunc(TASK, cache=True)
+@callback(TASK)
 def _fit_rows(task: int, n: Any) -> None:
     """Some rows of an image, a lane for each."""
     of = _read_images(n)

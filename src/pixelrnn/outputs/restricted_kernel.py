@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numba import cfunc
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from pixelrnn.colours.support import FLOOR, OUTSIDE, Trie
 from pixelrnn.kernels import threads
 from pixelrnn.kernels.inner import inner
+from pixelrnn.kernels.kept import callback
 from pixelrnn.kernels.record import Float32, Int64, Record, reader
 from pixelrnn.kernels.threads import TASK
 from pixelrnn.kernels.vectors import view
@@ -209,7 +209,7 @@ def _differentiate(
             gradient[2 * mixtures + k] = 0
 
 
-@cfunc(TASK, cache=True)
+@callback(TASK)
 def _block(task: int, n: Any) -> None:
     """The sub-pixels of a block."""
     call = _read_call(n)

@@ -112,6 +112,11 @@ class Run:
         return self.recorded.get("images")
 
     @property
+    def fingerprints(self) -> dict[str, str] | None:
+        """What each split held, if that is known; see `pixelrnn.data.images.ImageSet.fingerprint`."""
+        return self.recorded.get("fingerprints")
+
+    @property
     def validations(self) -> list[dict[str, Any]]:
         """The lines of the journal that have a validation."""
         return [line for line in self.metrics if "valid_nats" in line]

@@ -12,9 +12,9 @@ row by row.
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import cfunc
 
 from pixelrnn.kernels.inner import inner
+from pixelrnn.kernels.kept import callback
 from pixelrnn.kernels.product import Matrix, product
 from pixelrnn.kernels.spans import accumulate, clear, copy
 from pixelrnn.kernels.threads import TASK
@@ -269,7 +269,7 @@ def _backward(work: Backward, d_merged: Address, first: int, count: int, directi
                 product(d_side, d_side, neighbours, of_rest, units, gates, columns - 1)
 
 
-@cfunc(TASK, cache=True)
+@callback(TASK)
 def forward(task: int, integers: Any) -> None:
     """Compute `hidden`, `out` and, if wanted, `skips_out` and `saved` of a block of images."""
     layer = read_layer(integers)
@@ -281,7 +281,7 @@ def forward(task: int, integers: Any) -> None:
     project(layer, first * pixels, count * pixels)
 
 
-@cfunc(TASK, cache=True)
+@callback(TASK)
 def backward(task: int, integers: Any) -> None:
     """Compute `d_x` of a block of images, and add to `d_context`, `d_bias` and the task's gradients of the weights."""
     work = read_backward(integers, task)

@@ -10,9 +10,9 @@ context. `saved` is `(N, H, W, 5P)`: the activations of the gates and the memory
 from typing import Any
 
 import numpy as np
-from numba import cfunc
 
 from pixelrnn.kernels.inner import inner
+from pixelrnn.kernels.kept import callback
 from pixelrnn.kernels.product import Matrix, product
 from pixelrnn.kernels.spans import copy
 from pixelrnn.kernels.threads import TASK
@@ -151,7 +151,7 @@ def _backward(work: Backward, image: int) -> None:
             _above_backward(work, states[before], d_states, of_row)
 
 
-@cfunc(TASK, cache=True)
+@callback(TASK)
 def forward(task: int, integers: Any) -> None:
     """Compute `hidden`, `out` and, if wanted, `skips_out` and `saved` of a block of images."""
     layer = read_layer(integers)
@@ -159,7 +159,7 @@ def forward(task: int, integers: Any) -> None:
         _forward(layer, image)
 
 
-@cfunc(TASK, cache=True)
+@callback(TASK)
 def backward(task: int, integers: Any) -> None:
     """Compute `d_x` of a block of images, and add to `d_context`, `d_bias` and the task's gradients of the weights."""
     work = read_backward(integers, task)

@@ -24,7 +24,7 @@ __all__ = ["RunFolder", "description"]
 def description(model: AbstractImageModel, data: Data, config: TrainConfig) -> dict[str, Any]:
     """The content of the `config.json` of a training."""
     configs = describe(data.source, model=model.config, data=data.config, train=config)
-    return {**configs, "images": data.counts, "labels": list(data.label_names)}
+    return {**configs, "images": data.counts, "fingerprints": data.fingerprints, "labels": list(data.label_names)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +72,12 @@ class RunFolder:
                     f"{self.path}: {self.data.source} now gives {now[what]} {what}; "
                     f"the run was begun with {before[what]} (a new one can `start_from` {self.path})"
                 )
+        kept = before.get("fingerprints") or now["fingerprints"]
+        if moved := [split for split in kept if kept[split] != now["fingerprints"][split]]:
+            raise RunError(
+                f"{self.path}: the images of {self.data.source} for {' and '.join(moved)} are no longer those that the "
+                f"run was begun with; files may have been changed or renamed (a new one can `start_from` {self.path})"
+            )
         write_json(self.path / CONFIG, now)
 
     def _create(self) -> None:

@@ -12,10 +12,10 @@ same bits on every processor, whatever the number of threads, of lanes and of im
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import cfunc
 
 from pixelrnn.kernels.functions import sigmoid, tanh
 from pixelrnn.kernels.inner import inner
+from pixelrnn.kernels.kept import callback
 from pixelrnn.kernels.product import Matrix, strict_product
 from pixelrnn.kernels.record import Float32, Int64, reader
 from pixelrnn.kernels.threads import TASK
@@ -212,7 +212,7 @@ def _write_parameters(walk: Walk, block: Block, spot: Subpixel, parameters: Addr
             found[row * walk.images.columns + spot.column] = of_lanes[number * LANES + lane]
 
 
-@cfunc(TASK, cache=True)
+@callback(TASK)
 def advance(number: int, integers: Any) -> None:
     """Walk one block of images through some sub-pixels."""
     job = read_job(integers)
@@ -228,7 +228,7 @@ def advance(number: int, integers: Any) -> None:
         _write_values(walk, block, spot, workspace)
 
 
-@cfunc(TASK, cache=True)
+@callback(TASK)
 def tabulate(number: int, integers: Any) -> None:
     """Take up the values of the sub-pixel before the first, and write the pmf of that one, float64 `(N, levels)`."""
     job = read_job(integers)
@@ -245,7 +245,7 @@ def tabulate(number: int, integers: Any) -> None:
         write_pmf(workspace, job.pmf + 8 * block.image * walk.output.levels, block.lanes)
 
 
-@cfunc(TASK, cache=True)
+@callback(TASK)
 def gather(number: int, integers: Any) -> None:
     """Give each lane of a block the state of another."""
     of = read_gathering(integers)

@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numba import cfunc
 from torch import Tensor, nn
 
 from pixelrnn.condition import Condition
 from pixelrnn.config.model import ModelConfig
 from pixelrnn.errors import ConfigError
 from pixelrnn.kernels import threads
+from pixelrnn.kernels.kept import callback
 from pixelrnn.kernels.record import Float32, Float64, Record, reader
 from pixelrnn.kernels.threads import TASK
 from pixelrnn.kernels.vectors import LANES, padded, pointer, view
@@ -93,7 +93,7 @@ class _Call(NamedTuple):
 _read_call, _read_output = reader(_Call), reader(Output)
 
 
-@cfunc(TASK, cache=True)
+@callback(TASK)
 def _decide_block(block: int, integers: Any) -> None:
     """Decide a value, or write the pmf, for each image of a block."""
     call = _read_call(integers)

@@ -1,0 +1,119 @@
+"""Entries that are no plain files: links are followed, what leads nowhere is listed, pipes are refused."""
+
+import os
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pixelrnn import DataError, load_data
+from tests.cli.test_cli import run
+from tests.pictures import picture
+
+TIMEOUT = 60
+
+
+@pytest.fixture
+def classes(tmp_path):
+    """Two folders of pictures, of which one is a link."""
+    for name in ("data/cat", "elsewhere/dogs"):
+        (tmp_path / name).mkdir(parents=True)
+        for number in range(4):
+            picture(seed=number + 10 * len(name)).save(tmp_path / name / f"{number}.png")
+    (tmp_path / "data" / "dog").symlink_to(tmp_path / "elsewhere" / "dogs")
+    return tmp_path / "data"
+
+
+def test_a_class_folder_may_be_a_link(classes):
+    data = load_data(classes, labels=True)
+    assert data.label_names == ("cat", "dog")
+    assert len(data.whole) == 8
+    assert np.array_equal(
+        data.whole.batch([4])[0], np.asarray(Image.open(classes / "dog" / "0.png")).transpose(2, 0, 1)
+    )
+
+
+def test_a_link_in_a_circle_adds_nothing(classes):
+    (classes / "cat" / "back").symlink_to(classes)
+    assert len(load_data(classes).whole) == 8
+
+
+def test_links_to_nothing_are_listed_and_stop_nothing(classes):
+    (classes / "bird").symlink_to(classes.parent / "gone")
+    (classes / "cat" / "9.png").symlink_to(classes.parent / "gone.png")
+    data = load_data(classes)
+    assert len(data.whole) == 8
+    assert [line.rpartition(": ")[2] for line in data.skipped] == ["a link to nothing"] * 2
+    assert {Path(line.rpartition(": ")[0]).name for line in data.skipped} == {"bird", "9.png"}
+    assert "2 unreadable (listed)" in data.summary
+
+
+@pytest.mark.parametrize("options", [[], ["--skip-bad"]])
+def test_a_pipe_is_named_and_nothing_hangs(options, classes):
+    os.mkfifo(classes / "cat" / "x.png")
+    for command in (["data", "show"], ["train", "--steps", "1", "--samples", "0", "--out", classes.parent / "run"]):
+        whole = [sys.executable, "-m", "pixelrnn", *command[:1], *command[1:2], classes, *command[2:], *options]
+        if command[0] == "train":
+            whole = [sys.executable, "-m", "pixelrnn", "train", classes, *command[1:], *options]
+        done = subprocess.run(whole, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+        assert done.returncode == (0 if options else 2)
+        assert "x.png" in done.stdout + done.stderr
+        assert "neither a file nor a folder" in " ".join((done.stdout + done.stderr).split())
+
+
+def test_a_pipe_as_the_source_itself(tmp_path):
+    for name in ("x.zip", "x.npy", "x.tar"):
+        os.mkfifo(tmp_path / name)
+        with pytest.raises(DataError, match=f"{name}: neither a file nor a folder"):
+            load_data(tmp_path / name)
+
+
+@pytest.mark.parametrize("option", [[], ["--mask"]])
+def test_a_pipe_as_a_picture(option, tmp_path, capsys):
+    os.mkfifo(tmp_path / "x.png")
+    Image.new("L", (28, 28)).save(tmp_path / "good.png")
+    given = [tmp_path / "good.png", *option, tmp_path / "x.png"] if option else [tmp_path / "x.png", "--keep", "top"]
+    assert run("complete", "mnist-row-lstm", *given) == 2
+    assert "x.png cannot be used: neither a file nor a folder" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("form", ["", ":gz"])
+def test_links_in_tar_archives(form, tmp_path):
+    for number in range(4):
+        path = tmp_path / "cat" / f"{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        picture(seed=number).save(path)
+    with tarfile.open(tmp_path / "a.tar", f"w{form}") as archive:
+        for name, target, kind in (
+            ("dog", "cat", tarfile.SYMTYPE),
+            ("fox/0.png", "../cat/0.png", tarfile.SYMTYPE),
+            ("fox/1.png", "cat/1.png", tarfile.LNKTYPE),
+            ("fox/9.png", "gone.png", tarfile.SYMTYPE),
+            ("bird", "nowhere", tarfile.SYMTYPE),
+            ("readme", "nowhere.txt", tarfile.SYMTYPE),
+        ):
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, target
+            archive.addfile(member)
+        archive.add(tmp_path / "cat", "cat")
+    data = load_data(tmp_path / "a.tar", labels=True)
+    assert data.label_names == ("cat", "dog", "fox")
+    assert len(data.whole) == 4 + 4 + 2
+    images = {name: data.whole.batch([number])[0] for number, name in enumerate(data.names)}
+    assert np.array_equal(images["fox/1.png"], images["cat/1.png"])
+    assert np.array_equal(images["dog/3.png"], images["cat/3.png"])
+    assert sorted(line.split(":")[1] for line in data.skipped) == ["bird", "fox/9.png", "readme"]
+    assert "a link to fox/gone.png, which is not in the archive" in " ".join(data.skipped)
+
+
+def test_a_device_in_a_tar_archive_is_named(tmp_path):
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        member = tarfile.TarInfo("x.png")
+        member.type = tarfile.FIFOTYPE
+        archive.addfile(member)
+    with pytest.raises(DataError, match=r"a.tar:x.png cannot be used: neither a file nor a folder"):
+        load_data(tmp_path / "a.tar")
