@@ -10,6 +10,7 @@ import inspect
 import io
 import os
 import re
+import shutil
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any, Union
@@ -86,6 +87,10 @@ VERBS: dict[str, type[Command]] = {
 }
 
 
+NO_NUMBER = r"Error parsing (--?[\w-]+)\S*: (invalid literal for int|could not convert string to float)[^']*'(.*?)'"
+LEAST_COLUMNS = 40  # the parser never ends to wrap its help where there are a few
+
+
 def parse(arguments: Sequence[str]) -> Command:
     """The command that the arguments name.
 
@@ -113,7 +118,11 @@ def parse(arguments: Sequence[str]) -> Command:
             if isinstance(error, PixelRNNError):
                 raise error from None
             error = error.__context__
-        sys.stderr.write(re.sub(r"\[/?bold\]", "", printed.getvalue()))  # markup that the parser forgets to render
+        said = re.sub(r"\[/?bold\]", "", printed.getvalue())  # markup that the parser forgets to render
+        if (wrong := re.search(NO_NUMBER, " ".join(re.sub("[│|]", " ", said).split()))) is not None:
+            wanted = "a whole number" if wrong[2].startswith("invalid") else "a number"
+            raise ConfigError(f"{wrong[1]} is {wrong[3]!r}; {wanted} is needed") from None
+        sys.stderr.write(said)
         raise
 
 
@@ -144,6 +153,7 @@ def _with_options(message: str, arguments: Sequence[str]) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 0, 2 for what the user can mend, 130 after Ctrl-C."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    _prepare_output()
     try:
         command = parse(arguments)
         if isinstance(command, Train):
@@ -159,9 +169,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if is_first_process():
             say(f"pixelrnn: {_with_options(str(error), arguments) or 'there is not enough memory'}", is_error=True)
         return 2
+    except RuntimeError as error:
+        if (lacking := re.search(r"you tried to allocate (\d+) bytes", str(error))) is None:
+            raise
+        say(f"pixelrnn: there is not enough memory for {int(lacking[1]) / 2**30:.1f} GiB at once", is_error=True)
+        return 2
     except KeyboardInterrupt:
         say("pixelrnn: interrupted", is_error=True)
         return INTERRUPTED
+
+
+def _prepare_output() -> None:
+    """Let every text be printed, wherever: a name may have letters that the encoding of the output has not."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    if shutil.get_terminal_size().columns < LEAST_COLUMNS:
+        os.environ["COLUMNS"] = str(LEAST_COLUMNS)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """What the command line says: lines on standard output, progress on standard error."""
 
 import contextlib
-import json
 import os
 import time
 from collections.abc import Iterator
@@ -40,8 +39,10 @@ def say(text: str = "", *, is_error: bool = False, is_aside: bool = False) -> No
 
 
 def show_json(value: Any) -> None:
-    """Print a value as JSON on standard output."""
-    _out.print(json.dumps(value, indent=2))
+    """Print a value as JSON on standard output; null for numbers that are infinite, or none."""
+    from pixelrnn.runs.files import json_text
+
+    _out.print(json_text(value, indent=2))
 
 
 @contextlib.contextmanager

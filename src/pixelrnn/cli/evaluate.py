@@ -1,6 +1,7 @@
 """`pixelrnn evaluate`."""
 
 import dataclasses
+import math
 
 import tyro
 
@@ -9,7 +10,7 @@ from pixelrnn.cli.console import is_first_process, progress, say, show_json
 from pixelrnn.cli.machine import Machine
 from pixelrnn.cli.model_folder import ModelFolder, open_model, open_run, require_model
 from pixelrnn.config import require_source
-from pixelrnn.errors import ConfigError
+from pixelrnn.errors import ConfigError, DataError
 
 __all__ = ["Evaluate"]
 
@@ -68,6 +69,8 @@ class Evaluate:
             if self.classify:
                 with progress("classifying", is_silent=is_silent) as report:
                     found = classify(model, images, batch=self.choice.batch, callback=report)
+        if math.isnan(result.nats):
+            raise DataError("the model produced NaN for an image: its training went wrong")
         protocol = f"{name} images of {self.source or trained.source}; {data.protocol}"
         if is_silent:
             return 0

@@ -118,6 +118,8 @@ def unpack_model(content: bytes) -> AbstractImageModel:
         else:
             values = integers[integer : integer + size].astype(np.float32) * np.float32(halves[half])
             half, integer = half + 1, integer + size
+        if not np.isfinite(values).all():
+            raise ArchiveError("its model holds numbers that are not finite")
         state[name] = _filled(tensor, mask, values)
     model.load_state_dict(state)
     return model

@@ -32,7 +32,7 @@ from pixelrnn.model.condition import (
     scale_context,
     to_planes,
 )
-from pixelrnn.model.programs import Programs
+from pixelrnn.model.programs import Programs, require_finite
 from pixelrnn.model.sampling import AbstractWalker, Array, Walks, uniform_numbers
 from pixelrnn.outputs.logistic import LogisticMixture
 from pixelrnn.outputs.restricted import log_prob_restricted
@@ -156,12 +156,14 @@ class ImageModel(AbstractImageModel):
 
         Raises:
             ConfigError: If values of the output cannot be drawn.
+            RunError: If a weight is not finite.
         """
         distribution = compiled_module("pixelrnn.outputs.decide", "the walk").Distribution(
             self.output, sampling or Sampling()
         )
         if not self.has_walk:
             module = compiled_module("pixelrnn.walk.rerun", "the walk")
+            require_finite(self.network)
             network = module.Rerun(self.config, self.network, self.output)
             return module.Face(network, distribution, size)
         module = compiled_module(architecture_of(self.config).face, f"the walk of {self.config.architecture}")

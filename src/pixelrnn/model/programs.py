@@ -8,9 +8,21 @@ from typing import Any
 import torch
 from torch import nn
 
-__all__ = ["Programs"]
+from pixelrnn.errors import RunError
+
+__all__ = ["Programs", "require_finite"]
 
 MOST = 32  # kept at once; each has a copy of the weights
+
+
+def require_finite(network: nn.Module) -> None:
+    """Refuse weights of which one is not finite: what would be drawn says nothing.
+
+    Raises:
+        RunError: If there is one.
+    """
+    if odd := [name for name, parameter in network.named_parameters() if not parameter.isfinite().all()]:
+        raise RunError(f"{odd[0]} of the model holds numbers that are not finite: its training went wrong")
 
 
 class Programs:
@@ -33,6 +45,7 @@ class Programs:
             known, program = self._kept.get(size, (b"", None))
         if known == digest:
             return program
+        require_finite(network)
         program = make()
         with self._lock:
             self._kept.pop(size, None)

@@ -5,6 +5,7 @@ Nothing is pickled: reading a file never runs code from it. All functions raise 
 
 import errno
 import json
+import math
 import os
 import secrets
 import stat
@@ -27,6 +28,7 @@ __all__ = [
     "atomic_write",
     "build_within",
     "held",
+    "json_text",
     "load_tensors",
     "read_json",
     "read_tensors",
@@ -54,10 +56,11 @@ def atomic_write(path: Path, write: Callable[[Path], object], *, is_new: bool = 
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = temporary_name(path.parent, path.suffix)
         temporary.touch(exist_ok=False)
+        mode = temporary.stat().st_mode
         try:
             write(temporary)
-            if path.exists():
-                temporary.chmod(stat.S_IMODE(path.stat().st_mode))
+            # A library may have put a file of its own there, which only its owner can read.
+            temporary.chmod(stat.S_IMODE(path.stat().st_mode if path.exists() else mode))
             if is_new:
                 _rename_to_new(temporary, path)
             else:
@@ -110,10 +113,27 @@ def write_text(path: Path, text: str) -> None:
     atomic_write(path, write)
 
 
+def json_text(value: Any, *, indent: int | None = None) -> str:
+    """JSON as its standard has it: null for a number that is infinite, or none.
+
+    Example:
+        >>> json_text({"best": math.inf, "step": 3})
+        '{"best": null, "step": 3}'
+    """
+    return json.dumps(_finite(value), indent=indent, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {name: _finite(part) for name, part in value.items()}
+    return [_finite(part) for part in value] if isinstance(value, list | tuple) else value
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file."""
-    text = json.dumps(value, indent=2) + "\n"
-    write_text(path, text)
+    write_text(path, json_text(value, indent=2) + "\n")
 
 
 def read_json(path: Path) -> Any:
@@ -122,7 +142,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise RunError(f"{path.parent}: no {path.name} here; is this a run or model folder?") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{path}: not readable as JSON ({error})") from error
 
 
@@ -132,7 +152,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], about: Any = None) 
     contiguous = {
         name: tensor.detach().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
     }
-    metadata = {"json": json.dumps(about)}
+    metadata = {"json": json_text(about)}
     atomic_write(path, lambda temporary: safetensors.torch.save_file(contiguous, temporary, metadata))
 
 
@@ -153,7 +173,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
 
 
 def load_tensors(path: Path, build: Callable[[], Module], config: ModelConfig) -> Module:
-    """A module with a file's tensors, whose names and shapes must be the module's own."""
+    """A module with a file's tensors, whose names and shapes must be the module's own, and whose numbers finite."""
     tensors, _ = read_tensors(path)
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     try:
@@ -166,6 +186,8 @@ def load_tensors(path: Path, build: Callable[[], Module], config: ModelConfig) -
     except (RuntimeError, OverflowError, TypeError) as error:  # ours and torch's, for sizes of a wrong kind
         reason = " ".join(str(error).split())
         raise RunError(f"{path}: the weights do not fit the configuration ({reason})") from error
+    if odd := [name for name, tensor in tensors.items() if not tensor.isfinite().all()]:
+        raise RunError(f"{path}: {odd[0]} holds numbers that are not finite: its training went wrong, or it is damaged")
     module.load_state_dict(tensors)
     return module
 

@@ -114,13 +114,23 @@ class AbstractDetector(abc.ABC):
 
         Raises:
             ConfigError: If there was no `fit`.
+            DataError: If a score is NaN.
         """
         usual = self._fitted()
+        if np.isnan(scores).any():
+            raise DataError("a score is NaN, which is neither usual nor unusual")
         values: Array = (1 + np.searchsorted(usual, scores, "right")) / (1 + len(usual))
         return values
 
     def predict(self, images: Images, *, alpha: float = 0.05) -> Array:
-        """1 for each image that may be usual, -1 where the p-value is at most alpha: that share of usual ones too."""
+        """1 for each image that may be usual, -1 where the p-value is at most alpha: that share of usual ones too.
+
+        Raises:
+            ConfigError: If `alpha` is not between 0 and 1, or there was no `fit`.
+            DataError: As by `score_samples`.
+        """
+        if not 0 < alpha < 1:
+            raise ConfigError(f"alpha is {alpha}; above 0 and below 1 is needed")
         return np.where(self.p_values(self.score_samples(images)) <= alpha, -1, 1)
 
     def _fitted(self) -> Array:
@@ -307,7 +317,7 @@ def area_under_curve(
         seed: Seed of the bootstrap.
 
     Raises:
-        DataError: If one of them is empty.
+        DataError: If one of them is empty, or holds NaN.
         ConfigError: If `confidence` or `draws` is out of range.
 
     Example:
@@ -316,6 +326,8 @@ def area_under_curve(
     """
     if len(usual) == 0 or len(unusual) == 0:
         raise DataError(f"{len(usual)} usual and {len(unusual)} unusual images; at least one of each is needed")
+    if np.isnan(usual).any() or np.isnan(unusual).any():
+        raise DataError("a score is NaN, which is neither usual nor unusual")
     interval = bootstrap(usual, unusual, statistic=_area, confidence=confidence, draws=draws, seed=seed)
     return AreaUnderCurve(_area(usual, unusual), interval)
 

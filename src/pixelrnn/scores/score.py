@@ -112,14 +112,17 @@ def log_prob_maps(
         callback: Callback that is told the progress; see `pixelrnn.progress.Callback`.
 
     Raises:
-        DataError: If there are no images, or they do not fit the model.
+        DataError: If there are no images, or they do not fit the model, or it gives one of them no number.
         ConfigError: If `batch` is not at least 1.
     """
     if isinstance(images, ImageSet):
         images.require_levels(model.config.levels)
     done, report = 0, Reporter(callback)
     for examples in batches(images, batch):
-        yield log_prob_map(model, examples)
+        found = log_prob_map(model, examples)
+        if found.isnan().any():
+            raise DataError("the model produced NaN for an image: its training went wrong")
+        yield found
         done += len(examples.images)
         report.amount(done, len(images))
 

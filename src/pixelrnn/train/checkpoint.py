@@ -67,7 +67,7 @@ def load_state(folder: Path, model: nn.Module, average: nn.Module, optimiser: Op
         model.load_state_dict(parts["model"])
         average.load_state_dict(parts["average"])
         _load_optimiser(optimiser, parts["optimiser"])
-        return Counters(**counters)
+        return Counters(**{name: value for name, value in counters.items() if value is not None})  # none: infinite
     except (KeyError, ValueError, TypeError, RuntimeError) as error:
         raise RunError(
             f"{folder / STATE}: not the training state of this model ({' '.join(str(error).split())})"

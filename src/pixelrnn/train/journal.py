@@ -1,13 +1,12 @@
 """What a run writes for people and scripts while it goes on: `metrics.jsonl`, `curve.png`, TensorBoard events."""
 
-import json
 import time
 from pathlib import Path
 from typing import Any
 
 from pixelrnn import plots
 from pixelrnn.config.names import METRICS
-from pixelrnn.runs.files import write_text
+from pixelrnn.runs.files import json_text, write_text
 from pixelrnn.runs.run import read_metrics
 
 __all__ = ["Journal"]
@@ -30,7 +29,7 @@ class Journal:
         self.events: Any = None
         self._undrawn, self._rested = "", 0.0  # title of a curve that waits; when the next may be drawn
         if folder is not None:
-            text = "".join(json.dumps(line) + "\n" for line in self.lines)
+            text = "".join(json_text(line) + "\n" for line in self.lines)
             write_text(folder / METRICS, text)
             self.events = _event_writer(folder, step) if tensorboard else None
 
@@ -39,7 +38,7 @@ class Journal:
         self.lines.append(line)
         if self.folder is not None:
             with (self.folder / METRICS).open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
+                file.write(json_text(line) + "\n")
         if self.events is not None:
             for name, value in line.items():
                 self.events.add_scalar(name, value, line["step"])
