@@ -141,8 +141,8 @@ def test_other_kinds_of_numbers():
     ]:
         assert torch.equal(model.log_prob(X.to(torch.uint16), label=label, context=given), expected)
         assert torch.equal(model.sample(2, label=label, context=given, seed=0), images)
-    with pytest.raises(DataError, match="images are a ndarray; a torch tensor is needed"):
-        model.log_prob(X.numpy(), label=2, context=context)
+    with pytest.raises(DataError, match="images are a str; a tensor, an array or PIL images are needed"):
+        model.log_prob("a.png", label=2, context=context)
     with pytest.raises(ConfigError, match="n is -1; at least 1 is needed"):
         model.sample(-1, label=2, context=context)
 

@@ -13,6 +13,10 @@ from PIL import Image
 
 from pixelrnn import DataConfig, DataError, ModelConfig, build_model, load_data
 from pixelrnn.app.conditions import read_contexts
+from pixelrnn.archive.archive import Archive
+from pixelrnn.archive.compress import compress
+from pixelrnn.archive.examine import examine
+from pixelrnn.archive.restore import decompress
 from pixelrnn.data.picture import UnreadableError, kind_of, picture_of
 from pixelrnn.data.single import read_image, read_mask, read_opacity, size_of
 from pixelrnn.runs.run import Run
@@ -206,6 +210,19 @@ def test_what_has_no_8_bit_form_is_refused_by_every_entry(content, message, tmp_
     ):
         assert run(*command) == 2, command
         assert "x.tif" in capsys.readouterr().err
+
+
+def test_an_archive_keeps_the_file_whose_values_have_a_sign(tmp_path):
+    (tmp_path / "in").mkdir()
+    content = tiff(RAMP - 40, bits=8, sample_format=2)
+    (tmp_path / "in" / "x.tif").write_bytes(content)
+    assert examine(content) == "values with a sign"
+    assert not isinstance(examine(tiff(RAMP, bits=8)), str)
+    model = build_model(ModelConfig(shape=(1, 8, 12), levels=256, layers=1, hidden=2), seed=0)
+    compress(model, tmp_path / "in", tmp_path / "a.pxr")
+    with Archive(tmp_path / "a.pxr") as archive:
+        decompress(archive, model, tmp_path / "out")
+    assert (tmp_path / "out" / "x.tif").read_bytes() == content
 
 
 def test_16_bit_grey_with_transparency_is_grey():

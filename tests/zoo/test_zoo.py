@@ -94,5 +94,5 @@ def test_an_unknown_name_is_told_what_there_is(capsys):
     assert run("info", "mnist-rwo-lstm") == 2
     names = ", ".join(zoo.names())
     assert f"mnist-rwo-lstm is neither a folder nor one of the shipped models {names}" in capsys.readouterr().err
-    with pytest.raises(RunError, match=r"mnist-rwo-lstm: no config\.json here"):
+    with pytest.raises(RunError, match=rf"mnist-rwo-lstm is neither a folder nor one of the shipped models {names}"):
         load_model("mnist-rwo-lstm")

@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 
 from pixelrnn.config import DataConfig, ModelConfig, require_source
 from pixelrnn.data import Data, load_data
-from pixelrnn.data.decode import CHANNELS
+from pixelrnn.data.picture import CHANNELS
 from pixelrnn.data.sources import holds_files
 from pixelrnn.errors import ConfigError, SizesError
 from pixelrnn.progress import Callback
 from pixelrnn.runs.run import Run
 
-__all__ = ["LoadedImages", "load_as_trained"]
+__all__ = ["LoadedImages", "is_own", "load_as_trained"]
 
 
 class LoadedImages(NamedTuple):
@@ -55,14 +55,13 @@ def load_as_trained(
         >>> load_as_trained(run).data.counts == data.counts
         True
     """
-    own, config = run.source, run.data
-    source = source or own
+    config, source = run.data, source or run.source
     if source is None:
         raise ConfigError(f"{run.name} names no source of images; give one: a folder or a file of images")
     require_source(source)
-    is_own = own in (source, str(Path(source).resolve()))
-    config = dataclasses.replace(config, **_changes(changes, run.model, config, source, is_own=is_own))
-    if are_whole and config.crop == "random" and not is_own and config.context == "none":
+    of_run = is_own(run, source)
+    config = dataclasses.replace(config, **_changes(changes, run.model, config, source, is_own=of_run))
+    if are_whole and config.crop == "random" and not of_run and config.context == "none":
         # No image is too small; the run's own are split as they were.
         config = dataclasses.replace(config, size=1, align=1)
     try:
@@ -71,7 +70,7 @@ def load_as_trained(
         raise SizesError(error.what, "images that are measured together need one size") from error
     if data.label_names and run.labels:
         data = data.relabelled(run.labels)
-    is_whole = is_own and config.limit is None
+    is_whole = of_run and config.limit is None
     warning = ""
     if is_whole and run.counts not in (None, data.counts):
         warning = (
@@ -83,7 +82,12 @@ def load_as_trained(
             f"{source} holds as many images as when {run.name} was trained, but others in its splits (files may have "
             "been changed or renamed); images drawn for testing may have been trained on"
         )
-    return LoadedImages(source, data.uncut() if are_whole else data, is_own, warning)
+    return LoadedImages(source, data.uncut() if are_whole else data, of_run, warning)
+
+
+def is_own(run: Run, source: str) -> bool:
+    """Whether a source is the one that a run was trained on."""
+    return run.source in (source, str(Path(source).resolve()))
 
 
 def _changes(
@@ -93,6 +97,9 @@ def _changes(
     changes = {name: value for name, value in given.items() if value is not None}
     if not is_own:
         changes.setdefault("packed", None)  # a bit-packed source says nothing of how another one is stored
-    if config.channels == "auto" and model.shape[0] in CHANNELS and holds_files(source):
-        changes["channels"] = CHANNELS[model.shape[0]]
+    if holds_files(source):
+        if config.channels == "auto" and model.shape[0] in CHANNELS:
+            changes["channels"] = CHANNELS[model.shape[0]]
+        if config.levels is None and config.binarize == "none":
+            changes.setdefault("levels", model.levels)  # of a model that was trained on arrays of fewer levels
     return changes

@@ -20,7 +20,8 @@ FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 # Tags of a TIFF that say how the pixels are stored; all others say something of the picture.
 PLAIN_TAGS = {*range(254, 260), 262, 263, 266, 273, 274, *range(277, 280), *range(282, 285), 292, 293, 296, 317, 320}
 PLAIN_TAGS |= {*range(322, 326), 338, 339, 347, 530, 531, 532, 34675}
-BITS_PER_SAMPLE, ORIENTATION, EXTRA_SAMPLES = 258, 274, 338
+BITS_PER_SAMPLE, ORIENTATION, EXTRA_SAMPLES, SAMPLE_FORMAT = 258, 274, 338, 339
+UNSIGNED = (1,)
 STRAIGHT_OPACITY = (2,)  # the one kind of extra sample that a picture has
 
 
@@ -75,6 +76,8 @@ def _tiff(picture: Image.Image) -> str:
     tags = getattr(picture, "tag_v2", {})
     if max(tags.get(BITS_PER_SAMPLE, (1,))) > 8:
         return "more than 8 bits a value"
+    if not set(tags.get(SAMPLE_FORMAT, UNSIGNED)) <= {*UNSIGNED}:
+        return "values with a sign"
     if tags.get(EXTRA_SAMPLES, STRAIGHT_OPACITY) != STRAIGHT_OPACITY:  # others are left out, or changed, on opening
         return "more channels"
     is_plain = set(tags) <= PLAIN_TAGS and tags.get(ORIENTATION, 1) == 1

@@ -49,8 +49,7 @@ def require_model(model: str | Path) -> None:
         return
     folder = zoo.find(model)
     if not folder.exists():
-        shipped = ", ".join(zoo.names())
-        raise RunError(f"{folder} is neither a folder nor one of the shipped models {shipped} (nor hf:owner/name)")
+        raise RunError(zoo.unknown(folder))
     require_run(folder)
 
 

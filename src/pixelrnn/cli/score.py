@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
+from pixelrnn.app.images import is_own
 from pixelrnn.app.maps import save_maps
 from pixelrnn.cli.choice import Choice
 from pixelrnn.cli.console import progress, say, show_json
@@ -128,7 +129,7 @@ class Score:
         order = sorted(range(len(rows)), key=lambda item: rows[item]["score"])
         facts = {"method": method, "usual_images": len(usual), "protocol": f"{name} images; {data.protocol}"}
         if self.json:
-            show_json(facts | {"images": [{key: _plain(value) for key, value in row.items()} for row in rows]})
+            show_json(facts | {"images": rows})
         else:
             self._show(rows, order, facts)
         if self.csv is not None:
@@ -151,8 +152,16 @@ class Score:
     def _usual(self, model: "AbstractImageModel", data: "Data") -> "ImageSet":
         """Images that scores are compared with."""
         if self.usual is not None:
-            choice = dataclasses.replace(self.choice, split="all", limit=None)
-            return choice.load(open_run(self.run_folder), self.usual, are_whole=True)[2]
+            choice, run = dataclasses.replace(self.choice, split="all", limit=None), open_run(self.run_folder)
+            found, _, images = choice.load(run, self.usual, are_whole=True)
+            if not is_own(run, self.usual):
+                return images
+            say(
+                f"{self.usual} is what the model was trained on: of its images those of validation are compared with, "
+                "or every p-value would be too low",
+                is_aside=True,
+            )
+            return dataclasses.replace(found.valid, perturb=0.0)
         if self.source is None and self.choice.limit is None:
             own = data
         else:
@@ -195,8 +204,3 @@ class Score:
             f"{unusual:,} of {len(rows):,} images have p-values up to {ALPHA}; of as many usual ones about "
             f"{expected:,} would (compared with {facts['usual_images']:,})"
         )
-
-
-def _plain(value: Any) -> Any:
-    """A value as JSON has it, which knows no infinity."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -29,7 +29,8 @@ from pixelrnn.condition import Condition
 from pixelrnn.errors import ArchiveError, ConfigError, DataError
 from pixelrnn.model.base import AbstractImageModel
 from pixelrnn.model.completion import as_arrays
-from pixelrnn.model.condition import as_contexts, check_condition, check_images, to_colours, to_planes
+from pixelrnn.model.condition import as_contexts, as_images, check_condition, to_colours, to_planes
+from pixelrnn.model.pictures import Pictures
 from pixelrnn.progress import Callback, Reporter
 
 __all__ = ["Codec", "require_model"]
@@ -75,7 +76,7 @@ class Codec:
 
     def encode(
         self,
-        x: Tensor,
+        x: Pictures,
         *,
         label: int | Tensor | None = None,
         context: Tensor | None = None,
@@ -85,7 +86,7 @@ class Codec:
         """Compress images.
 
         Args:
-            x: `(N, C, H, W)` integers 0 .. levels-1.
+            x: `(N, C, H, W)` integers 0 .. levels-1; or PIL images, as for `log_prob`.
             label: Label, as for `log_prob`; the bytes hold it.
             context: Context, as for `log_prob`; the bytes do not hold it, decoding needs it again.
             verify: Decode everything, and see that it is the same.
@@ -100,7 +101,7 @@ class Codec:
             ConfigError: If a condition is missing, or given to a model that has none.
         """
         model = self.coder.model
-        check_images(model.config, x)
+        x = as_images(model.config, x)
         size = x.shape[2], x.shape[3]
         given = check_condition(model.config, Condition(label, context), len(x), size)
         multiple = self.coder.multiple

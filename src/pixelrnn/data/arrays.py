@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pixelrnn.config import DataConfig
-from pixelrnn.data.decode import CHANNELS, COUNT, decode
+from pixelrnn.data.decode import decode
+from pixelrnn.data.picture import CHANNELS, COUNT
 from pixelrnn.data.pixels import AbstractPixels, Dense, Packed
 from pixelrnn.data.split import SPLITS
 from pixelrnn.errors import DataError

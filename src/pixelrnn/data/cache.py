@@ -19,9 +19,9 @@ import filelock
 import numpy as np
 
 from pixelrnn.config import DataConfig
-from pixelrnn.data.decode import COUNT, Census, Channels, decode
+from pixelrnn.data.decode import Census, decode
 from pixelrnn.data.files import AbstractFiles, Opener
-from pixelrnn.data.picture import Content, MissingError, UnreadableError, decoder_version, kind_of
+from pixelrnn.data.picture import COUNT, Channels, Content, MissingError, UnreadableError, decoder_version, kind_of
 from pixelrnn.data.pixels import Ragged
 from pixelrnn.errors import DataError
 from pixelrnn.progress import Callback, Reporter

@@ -2,20 +2,16 @@
 
 import collections
 import dataclasses
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from pixelrnn.config import DataConfig
-from pixelrnn.data.picture import FIRST, Content, UnreadableError, picture_of
+from pixelrnn.data.picture import FIRST, Channels, Content, UnreadableError, picture_of, with_channels
 
-__all__ = ["CHANNELS", "COUNT", "Census", "decode"]
+__all__ = ["Census", "decode"]
 
-Channels = Literal["grey", "rgb", "rgba"]
-COUNT: dict[Channels, int] = {"grey": 1, "rgb": 3, "rgba": 4}
-CHANNELS: dict[int, Channels] = {count: name for name, count in COUNT.items()}
 NAMES: dict[str, str] = {"grey": "grey", "rgb": "RGB", "rgba": "RGBA"}
 
 
@@ -52,18 +48,8 @@ def decode(content: Content, channels: Channels, config: DataConfig) -> NDArray[
     Raises:
         UnreadableError: If it is none, or cannot be cut so.
     """
-    pixels = np.asarray(_sized(_convert(picture_of(content), channels), config))
+    pixels = np.asarray(_sized(with_channels(picture_of(content), channels), config))
     return np.ascontiguousarray(pixels.reshape(*pixels.shape[:2], -1).transpose(2, 0, 1))
-
-
-def _convert(picture: Image.Image, channels: Channels) -> Image.Image:
-    """To grey, RGB or RGBA; transparency is laid over white unless it is kept."""
-    if channels == "rgba":
-        return picture.convert("RGBA")
-    if picture.mode in ("LA", "RGBA"):
-        picture = picture.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-    return picture.convert("L" if channels == "grey" else "RGB")
 
 
 def _sized(image: Image.Image, config: DataConfig) -> Image.Image:

@@ -18,7 +18,7 @@ from pixelrnn.config.names import MODEL
 from pixelrnn.data.picture import Content, MissingError, UnreadableError, read
 from pixelrnn.errors import DataError
 
-__all__ = ["AbstractFiles", "Folder", "HubDataset", "Tar", "Zip", "is_image_name"]
+__all__ = ["AbstractFiles", "File", "Folder", "HubDataset", "Tar", "Zip", "is_image_name"]
 
 Opener = Callable[[], Content]
 
@@ -98,6 +98,25 @@ class Folder:
     def where(self, name: str) -> str:
         """The file's path."""
         return str(self.path / name)
+
+
+class File:
+    """One image file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def walk(self) -> Iterator[tuple[str, Opener]]:
+        """The file."""
+        yield self.path.name, lambda: read(self.path)
+
+    def stamp(self) -> list[str]:
+        """Path of the file, and what changes with it."""
+        return [str(self.path.resolve()), _state(self.path)]
+
+    def where(self, name: str) -> str:
+        """The file's path."""
+        return str(self.path)
 
 
 class _Archive:

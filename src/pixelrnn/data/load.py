@@ -29,8 +29,8 @@ def load_data(
     """Find the images of a source and split them.
 
     Args:
-        source: `digits` (built in), a folder of images, a `.zip` or `.tar[.gz|.xz|.bz2]` of images, a `.npy` or `.npz`
-            file, an IDX file or a folder of them, or `hf:owner/name`.
+        source: `digits` (built in), a folder of images or one image, a `.zip` or `.tar[.gz|.xz|.bz2]` of images, a
+            `.npy` or `.npz` file, an IDX file or a folder of them, or `hf:owner/name`.
         config: Configuration by which it is read; or give its fields by name.
         callback: Callback that is told the progress while image files are decoded for the first time.
         **fields: Fields of `DataConfig`.
@@ -62,7 +62,7 @@ def load_data(
         raise DataError(f"{source}: floats have no levels; give `levels` 0")
     quantiser = Quantiser(found.levels, levels, config.binarize, config.binarize_seed)
     patch = config.height_width if config.crop == "random" else None
-    splits = complete_splits(found.splits, config, str(source))
+    splits = complete_splits(found.splits, config)
 
     def images(positions: NDArray[np.int64], *, is_fixed: bool, perturb: float = 0) -> ImageSet:
         return ImageSet(

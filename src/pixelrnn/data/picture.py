@@ -8,7 +8,7 @@ together, for all that reads pictures; what has no 8-bit form is refused.
 import io
 import stat
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import PIL
@@ -16,19 +16,16 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 __all__ = [
-    "FIRST",
-    "Content",
-    "MissingError",
-    "UnreadableError",
-    "decoder_version",
-    "kind_of",
-    "opened",
-    "picture_of",
-    "read",
-]
+    "CHANNELS", "COUNT", "FIRST", "Channels", "Content", "MissingError", "UnreadableError", "decoder_version",
+    "kind_of", "opened", "picture_of", "read", "with_channels",
+]  # fmt: skip
 
 Content: TypeAlias = bytes | Image.Image
 """A file, or a picture that has 8 bits a value already."""
+
+Channels = Literal["grey", "rgb", "rgba"]
+COUNT: dict[Channels, int] = {"grey": 1, "rgb": 3, "rgba": 4}
+CHANNELS: dict[int, Channels] = {count: name for name, count in COUNT.items()}
 
 BITS_PER_SAMPLE, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339  # tags of a TIFF
 MIN_IS_WHITE, SIGNED = 0, 2
@@ -76,11 +73,9 @@ def opened(content: Content) -> Image.Image:
     Raises:
         UnreadableError: If it is none, or its values have no 8-bit form.
     """
-    if isinstance(content, Image.Image):
-        return content
     try:
         # From memory, always: of a file by its path Pillow maps the bytes, under the size that the upright picture has.
-        image = Image.open(io.BytesIO(content))
+        image = content if isinstance(content, Image.Image) else Image.open(io.BytesIO(content))
         formats = _tag(image, SAMPLE_FORMAT)
     except Exception as error:  # decoders raise errors of many kinds for damaged data
         raise UnreadableError(_reason(error)) from error
@@ -146,6 +141,16 @@ def picture_of(content: Content) -> Image.Image:
     except Exception as error:  # as above
         raise UnreadableError(_reason(error)) from error
     return found
+
+
+def with_channels(picture: Image.Image, channels: Channels) -> Image.Image:
+    """A picture in grey, RGB or RGBA; transparency is laid over white unless it is kept."""
+    if channels == "rgba":
+        return picture.convert("RGBA")
+    if picture.mode in ("LA", "RGBA"):
+        picture = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    return picture.convert("L" if channels == "grey" else "RGB")
 
 
 def _plain(image: Image.Image, upright: Image.Image) -> Image.Image:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pixelrnn.config import DataConfig
-from pixelrnn.data.decode import CHANNELS, Channels, decode
-from pixelrnn.data.picture import UnreadableError, picture_of, read
+from pixelrnn.data.decode import decode
+from pixelrnn.data.picture import CHANNELS, Channels, UnreadableError, picture_of, read
 from pixelrnn.data.quantise import Quantiser
 from pixelrnn.errors import DataError
 

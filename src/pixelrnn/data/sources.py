@@ -11,7 +11,7 @@ from pixelrnn.config import DataConfig, require_source
 from pixelrnn.data import arrays
 from pixelrnn.data.arrays import ArraySource
 from pixelrnn.data.cache import cached
-from pixelrnn.data.files import AbstractFiles, Folder, HubDataset, Tar, Zip
+from pixelrnn.data.files import AbstractFiles, File, Folder, HubDataset, Tar, Zip, is_image_name
 from pixelrnn.data.pixels import AbstractPixels, Concatenated, Dense
 from pixelrnn.data.split import split_folders
 from pixelrnn.errors import DataError
@@ -80,7 +80,8 @@ def _arrays(path: Path) -> ArraySource | None:
 def holds_files(source: str) -> bool:
     """Whether a source is a collection of image files, as far as its name tells."""
     path = Path(source)
-    return source.startswith("hf:") or path.is_dir() or path.suffix.lower() == ".zip" or _is_tar(path)
+    is_archive = path.suffix.lower() == ".zip" or _is_tar(path)
+    return source.startswith("hf:") or path.is_dir() or is_archive or is_image_name(path.name)
 
 
 def _is_tar(path: Path) -> bool:
@@ -95,8 +96,10 @@ def _files(path: Path) -> AbstractFiles:
         return Zip(path)
     if _is_tar(path):
         return Tar(path)
+    if is_image_name(path.name):
+        return File(path)
     raise DataError(
-        f"{path}: not a kind of source that is known (folder, .zip, .tar[.gz|.xz], .npy, .npz, *-ubyte[.gz])"
+        f"{path}: not a kind of source that is known (folder, image, .zip, .tar[.gz|.xz], .npy, .npz, *-ubyte[.gz])"
     )
 
 

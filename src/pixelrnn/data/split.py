@@ -40,19 +40,15 @@ def split_folders(names: Sequence[str], where: str) -> tuple[list[str], dict[str
     return ["/".join(path[shared + 1 :]) for path in paths], splits
 
 
-def complete_splits(
-    found: dict[str, NDArray[np.int64]], config: DataConfig, where: str
-) -> dict[str, NDArray[np.int64]]:
-    """The three splits; missing ones are drawn from the training images."""
+def complete_splits(found: dict[str, NDArray[np.int64]], config: DataConfig) -> dict[str, NDArray[np.int64]]:
+    """The three splits; missing ones are drawn from the training images, if there are any."""
     splits = {name: positions for name, positions in found.items() if name != "all"}
-    rest = found.get("train", found.get("all"))
-    if rest is None:
-        raise DataError(f"{where}: holds no training images")
+    rest = found.get("train", found.get("all", np.zeros(0, np.int64)))
     rest = np.random.Generator(np.random.PCG64(config.split_seed)).permutation(rest)
     total = len(rest)
     for name, fraction in (("test", config.test_fraction), ("valid", config.valid_fraction)):
         if name not in splits:
-            count = max(1, round(fraction * total))
+            count = max(1, round(fraction * total)) if total else 0
             splits[name], rest = np.sort(rest[:count]), rest[count:]
     splits["train"] = np.sort(rest)
     return splits

@@ -29,6 +29,7 @@ from pixelrnn.model.condition import (
     planes_of_known,
     require_inside,
 )
+from pixelrnn.model.pictures import Pictures, as_tensor
 from pixelrnn.model.sampling import AbstractWalker
 from pixelrnn.progress import Callback, Reporter
 from pixelrnn.runs import files
@@ -51,7 +52,7 @@ class AbstractImageModel(nn.Module, abc.ABC):
     @abc.abstractmethod
     def log_prob_map(
         self,
-        x: Tensor,
+        x: Pictures,
         label: int | Tensor | None = None,
         context: Tensor | None = None,
         *,
@@ -60,7 +61,8 @@ class AbstractImageModel(nn.Module, abc.ABC):
         """Log probability of each sub-pixel given the earlier ones and the condition.
 
         Args:
-            x: `(N, C, H, W)` integers 0 .. levels-1 (checked), or finite floats for a continuous model.
+            x: `(N, C, H, W)` integers 0 .. levels-1 (checked), or finite floats for a continuous model; or images as
+                `pixelrnn.model.pictures.as_tensor` takes them: NumPy arrays of levels, PIL images.
             label: One of 0 .. classes-1 for all images, or `(N,)` of them; -1 or None for no label, if the model was
                 trained with `label_dropout`.
             context: `(N, Cc, Hc, Wc)` or one for all, `(Cc, Hc, Wc)`: integers 0 .. levels-1, or floats as the network
@@ -93,7 +95,7 @@ class AbstractImageModel(nn.Module, abc.ABC):
 
     def log_prob(
         self,
-        x: Tensor,
+        x: Pictures,
         label: int | Tensor | None = None,
         context: Tensor | None = None,
         *,
@@ -104,17 +106,17 @@ class AbstractImageModel(nn.Module, abc.ABC):
 
     def bits_per_dim(
         self,
-        x: Tensor,
+        x: Pictures,
         label: int | Tensor | None = None,
         context: Tensor | None = None,
         *,
         support: Supports | None = None,
     ) -> Tensor:
         """Code length of each image in bits per sub-pixel, `(N,)`: -log2 p(x) / (C H W)."""
-        nats = self.log_prob(x, label=label, context=context, support=support)
-        return -nats / (math.log(2) * math.prod(x.shape[1:]))
+        nats = self.log_prob_map(x, label=label, context=context, support=support)
+        return -nats.sum((1, 2, 3)) / (math.log(2) * math.prod(nats.shape[1:]))
 
-    def log_joint(self, x: Tensor, *, prior: Tensor | None = None, context: Tensor | None = None) -> Tensor:
+    def log_joint(self, x: Pictures, *, prior: Tensor | None = None, context: Tensor | None = None) -> Tensor:
         r"""Log of the joint probability :math:`p(x, y) = p(x \mid y) p(y)` with every label y.
 
         Args:
@@ -129,7 +131,7 @@ class AbstractImageModel(nn.Module, abc.ABC):
             ConfigError: If the model has no classes.
             DataError: If the prior is not `classes` numbers of 0 and above, not all 0.
         """
-        classes = self.config.classes
+        classes, x = self.config.classes, as_tensor(self.config, x)
         if classes == 0:
             raise ConfigError("the model has no classes; train it on labelled images with `labels`")
         prior = torch.ones(classes) if prior is None else torch.as_tensor(prior)
@@ -138,7 +140,7 @@ class AbstractImageModel(nn.Module, abc.ABC):
         log_prob = torch.stack([self.log_prob(x, label=label, context=context) for label in range(classes)], dim=1)
         return log_prob + (prior.to(log_prob) / prior.sum().to(log_prob)).log()
 
-    def classify(self, x: Tensor, *, prior: Tensor | None = None, context: Tensor | None = None) -> Tensor:
+    def classify(self, x: Pictures, *, prior: Tensor | None = None, context: Tensor | None = None) -> Tensor:
         r"""Log probability of every label, by Bayes' rule.
 
         .. math:: p(y \mid x) = \frac{p(x \mid y) p(y)}{\sum_{y'} p(x \mid y') p(y')}
@@ -215,7 +217,7 @@ class AbstractImageModel(nn.Module, abc.ABC):
 
     def complete(
         self,
-        x: Tensor,
+        x: Pictures,
         known: Tensor,
         *,
         label: int | Tensor | None = None,

@@ -14,13 +14,14 @@ from pixelrnn.colours.support import OUTSIDE, Support, Trie, build_trie, rows_of
 from pixelrnn.condition import Condition
 from pixelrnn.config import ModelConfig
 from pixelrnn.errors import ConfigError, DataError
+from pixelrnn.model.pictures import Pictures, as_tensor
 
 __all__ = [
     "Supports",
     "as_contexts",
+    "as_images",
     "as_partly_known",
     "check_condition",
-    "check_images",
     "planes_of_known",
     "require_inside",
     "scale",
@@ -45,23 +46,23 @@ def scale_context(config: ModelConfig, values: Tensor, dtype: torch.dtype) -> Te
     return values.to(dtype) if values.is_floating_point() else scale(config, values, dtype)
 
 
-def check_images(config: ModelConfig, x: Tensor) -> None:
-    """Check images.
+def as_images(config: ModelConfig, x: Pictures) -> Tensor:
+    """Images as a tensor `(N, C, H, W)` that fits the model.
 
     Raises:
-        DataError: If the shape, the type or a value of `x` does not fit the model.
+        DataError: If the shape, the type or a value of `x` does not fit.
     """
-    channels = config.shape[0]
-    _require_tensor(x)
+    channels, x = config.shape[0], as_tensor(config, x)
     if x.dim() != 4 or x.shape[1] != channels or 0 in x.shape:
         raise DataError(f"images have shape {tuple(x.shape)}; (N, {channels}, H, W) is needed, nothing empty")
     if config.levels == 0:
         if not x.is_floating_point() or not bool(x.isfinite().all()):
             raise DataError(f"a continuous model takes finite floats; these are {x.dtype}, or not finite")
-        return
+        return x
     if x.is_floating_point():
         raise DataError(f"images are {x.dtype}; integers 0 .. {config.levels - 1} are needed")
     _levels("images", x, config.levels)
+    return x
 
 
 def to_planes(config: ModelConfig, x: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -102,11 +103,6 @@ def to_colours(config: ModelConfig, x: Tensor) -> Tensor:
     )
 
 
-def _require_tensor(x: object) -> None:
-    if not isinstance(x, Tensor):
-        raise DataError(f"images are a {type(x).__name__}; a torch tensor is needed")
-
-
 def _levels(what: str, x: Tensor, levels: int) -> None:
     if x.is_complex() or x.dtype == torch.bool:
         raise DataError(f"{what} are {x.dtype}; integers 0 .. {levels - 1} are needed")
@@ -116,13 +112,13 @@ def _levels(what: str, x: Tensor, levels: int) -> None:
         raise DataError(f"{what} hold values {low} .. {high}; this model has {levels} levels, 0 .. {levels - 1}")
 
 
-def as_partly_known(config: ModelConfig, x: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+def as_partly_known(config: ModelConfig, x: Pictures, known: Tensor) -> tuple[Tensor, Tensor]:
     """Images whose unknown values are 0, and the mask `(N, C, H, W)` of what is known.
 
     Raises:
         DataError: If the images do not fit the model, or the mask is no mask of them.
     """
-    _require_tensor(x)
+    x = as_tensor(config, x)
     known = torch.as_tensor(known)
     if known.dtype != torch.bool:
         raise DataError(f"known is {known.dtype}; a mask of bool is needed")
@@ -134,8 +130,7 @@ def as_partly_known(config: ModelConfig, x: Tensor, known: Tensor) -> tuple[Tens
             "(H, W), (C, H, W), (N, 1, H, W) or (N, C, H, W) are allowed"
         ) from None
     x = torch.where(mask, x, torch.zeros((), dtype=x.dtype, device=x.device))
-    check_images(config, x)
-    return x, mask
+    return as_images(config, x), mask
 
 
 def check_condition(config: ModelConfig, given: Condition, n: int, size: tuple[int, int] | None = None) -> Condition:

@@ -26,12 +26,13 @@ from pixelrnn.model.architectures import architecture_of
 from pixelrnn.model.base import AbstractImageModel
 from pixelrnn.model.condition import (
     Supports,
+    as_images,
     check_condition,
-    check_images,
     scale,
     scale_context,
     to_planes,
 )
+from pixelrnn.model.pictures import Pictures
 from pixelrnn.model.programs import Programs, require_finite
 from pixelrnn.model.sampling import AbstractWalker, Array, Walks, uniform_numbers
 from pixelrnn.outputs.logistic import LogisticMixture
@@ -100,7 +101,7 @@ class ImageModel(AbstractImageModel):
 
     def log_prob_map(
         self,
-        x: Tensor,
+        x: Pictures,
         label: int | Tensor | None = None,
         context: Tensor | None = None,
         *,
@@ -111,7 +112,7 @@ class ImageModel(AbstractImageModel):
         Pixels that are copied from the context have probability one if they are equal to it, else zero. With `colours`
         the sub-pixels are those of the planes, and a colour that no planes give has probability zero.
         """
-        check_images(self.config, x)
+        x = as_images(self.config, x)
         planes, is_impossible = to_planes(self.config, x)
         given = check_condition(self.config, Condition(label, context, support), len(x), (x.shape[2], x.shape[3]))
         parameters, planes = self._parameters_of(planes, given), planes.to(self.device)

@@ -24,8 +24,9 @@ from pixelrnn.config import ModelConfig, Sampling
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.masks import COPIED
 from pixelrnn.model.base import AbstractImageModel
-from pixelrnn.model.condition import Supports, check_condition, check_images
+from pixelrnn.model.condition import Supports, as_images, check_condition
 from pixelrnn.model.image import ImageModel
+from pixelrnn.model.pictures import Pictures
 from pixelrnn.model.sampling import AbstractWalker, Walks, uniform_numbers
 from pixelrnn.progress import Reporter
 
@@ -84,7 +85,7 @@ class MultiScaleModel(AbstractImageModel):
 
     def log_prob_map(
         self,
-        x: Tensor,
+        x: Pictures,
         label: int | Tensor | None = None,
         context: Tensor | None = None,
         *,
@@ -94,7 +95,7 @@ class MultiScaleModel(AbstractImageModel):
 
         See `AbstractImageModel`. The pixels of the smallest image come first, then those that the next one adds.
         """
-        check_images(self.config, x)
+        x = as_images(self.config, x)
         given = check_condition(self.config, Condition(label, context, support), len(x))
         self.require_size((x.shape[2], x.shape[3]))
         steps = self.steps

@@ -51,6 +51,8 @@ class Run:
             RunError: If there is none, or its files are damaged.
         """
         folder = zoo.find(folder)
+        if not folder.exists():
+            raise RunError(zoo.unknown(folder))
         recorded = read_json(folder / CONFIG)
         if not isinstance(recorded, dict):
             raise RunError(f"{folder / CONFIG}: holds no 'model' configuration")

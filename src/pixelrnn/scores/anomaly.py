@@ -30,12 +30,13 @@ from torch import Tensor
 
 from pixelrnn.archive.ordinary import file_of, fits
 from pixelrnn.config import ModelConfig
+from pixelrnn.data.images import ImageSet
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.model.base import AbstractImageModel
 from pixelrnn.plots import MODES, to_image
 from pixelrnn.progress import Callback
 from pixelrnn.scores.entropy import bootstrap
-from pixelrnn.scores.score import Images, Scores, batches, score, share_below
+from pixelrnn.scores.score import Images, Scores, as_set_or_tensor, batches, score, share_below
 
 __all__ = [
     "METHODS",
@@ -66,7 +67,7 @@ class AbstractDetector(abc.ABC):
         self.usual_: Array | None = None
 
     @abc.abstractmethod
-    def _judge(self, lengths: Scores, images: Images, callback: Callback | None) -> Array:
+    def _judge(self, lengths: Scores, images: ImageSet | Tensor, callback: Callback | None) -> Array:
         """The score of images whose code lengths are known."""
 
     def fit(self, images: Images, *, lengths: Scores | None = None, callback: Callback | None = None) -> Self:
@@ -94,6 +95,7 @@ class AbstractDetector(abc.ABC):
             DataError: If there are no images, or they do not fit the model, or it gives one of them no number.
             ConfigError: If the score needs `fit` first.
         """
+        images = as_set_or_tensor(self.model, images)
         lengths = self._lengths(images, lengths, callback)
         if np.isnan(lengths.nats).any():
             raise DataError("the model produced NaN for an image: its training went wrong")
@@ -142,7 +144,7 @@ class AbstractDetector(abc.ABC):
 class Likelihood(AbstractDetector):
     """The likelihood itself: see the module; fails where unusual images are simpler than the usual ones."""
 
-    def _judge(self, lengths: Scores, images: Images, callback: Callback | None) -> Array:
+    def _judge(self, lengths: Scores, images: ImageSet | Tensor, callback: Callback | None) -> Array:
         return -lengths.bits_per_dim
 
 
@@ -168,7 +170,7 @@ class LikelihoodRatio(AbstractDetector):
             )
         self.background = background
 
-    def _judge(self, lengths: Scores, images: Images, callback: Callback | None) -> Array:
+    def _judge(self, lengths: Scores, images: ImageSet | Tensor, callback: Callback | None) -> Array:
         others = score(self.background, images, batch=self.batch, callback=callback)
         with np.errstate(invalid="ignore"):  # of two infinities, which `score_samples` sees to
             difference: Array = others.bits_per_dim - lengths.bits_per_dim
@@ -195,7 +197,7 @@ class InputComplexity(AbstractDetector):
         """Whether PNG and WebP have images as a model of this configuration takes them."""
         return 2 <= config.levels <= 256 and config.shape[0] in MODES
 
-    def _judge(self, lengths: Scores, images: Images, callback: Callback | None) -> Array:
+    def _judge(self, lengths: Scores, images: ImageSet | Tensor, callback: Callback | None) -> Array:
         coded = [coded_bits(examples.images, self.model.config.levels) for examples in batches(images, self.batch)]
         difference: Array = np.concatenate(coded) / lengths.dims - lengths.bits_per_dim
         return difference
@@ -218,7 +220,7 @@ class Typicality(AbstractDetector):
         self.usual_ = np.sort(-np.abs(usual - self.entropy_) * (len(usual) / max(1, len(usual) - 1)))
         return self
 
-    def _judge(self, lengths: Scores, images: Images, callback: Callback | None) -> Array:
+    def _judge(self, lengths: Scores, images: ImageSet | Tensor, callback: Callback | None) -> Array:
         self._fitted()
         return -np.abs(lengths.bits_per_dim - self.entropy_)
 

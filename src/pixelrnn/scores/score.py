@@ -15,16 +15,22 @@ from torch import Tensor
 from pixelrnn.data.images import Examples, ImageSet
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.model.base import AbstractImageModel
+from pixelrnn.model.pictures import Pictures, as_tensor
 from pixelrnn.progress import Callback, Reporter
 
-__all__ = ["Images", "Scores", "batches", "log_prob_map", "log_prob_maps", "score", "share_below"]
+__all__ = ["Images", "Scores", "as_set_or_tensor", "batches", "log_prob_map", "log_prob_maps", "score", "share_below"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 MOST_SUBPIXELS = 2**21  # of a batch: whole photographs take a gigabyte of memory then
 
-Images = ImageSet | Tensor
-"""A set of images, or images as a model takes them, `(N, C, H, W)`."""
+Images = ImageSet | Pictures
+"""A set of images, or images as a model takes them: tensors, arrays, PIL images."""
+
+
+def as_set_or_tensor(model: AbstractImageModel, images: Images) -> ImageSet | Tensor:
+    """Images whose number is known, and of which a part can be taken."""
+    return images if isinstance(images, ImageSet) else as_tensor(model.config, images)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +71,7 @@ def share_below(values: Array, reference: Array) -> Array:
     return shares
 
 
-def batches(images: Images, batch: int) -> Iterator[Examples]:
+def batches(images: ImageSet | Tensor, batch: int) -> Iterator[Examples]:
     """Images with their labels and contexts, those of one size that follow each other together.
 
     Raises:
@@ -115,6 +121,7 @@ def log_prob_maps(
         DataError: If there are no images, or they do not fit the model, or it gives one of them no number.
         ConfigError: If `batch` is not at least 1.
     """
+    images = as_set_or_tensor(model, images)
     if isinstance(images, ImageSet):
         images.require_levels(model.config.levels)
     done, report = 0, Reporter(callback)

@@ -11,7 +11,7 @@ from pathlib import Path
 from pixelrnn.config.names import CONFIG, MODEL
 from pixelrnn.zoo import hub
 
-__all__ = ["Card", "card", "find", "is_shipped", "names", "size"]
+__all__ = ["Card", "card", "find", "is_shipped", "names", "size", "unknown"]
 
 FOLDER = Path(__file__).parent
 CARD = "card.json"
@@ -70,6 +70,11 @@ def find(model: str | Path) -> Path:
     if not (folder / CONFIG).exists() and str(model) in names():
         return FOLDER / str(model)
     return folder
+
+
+def unknown(model: str | Path) -> str:
+    """What to say of a name that stands for no model."""
+    return f"{model} is neither a folder nor one of the shipped models {', '.join(names())} (nor hf:owner/name)"
 
 
 def size(name: str) -> int:
