@@ -17,6 +17,7 @@ from typing import Annotated, Any, Union
 
 import tyro
 
+from pixelrnn import __version__
 from pixelrnn.cli.bench import Bench
 from pixelrnn.cli.complete import Complete
 from pixelrnn.cli.compress import Compress
@@ -154,6 +155,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 0, 2 for what the user can mend, 130 after Ctrl-C."""
     arguments = sys.argv[1:] if arguments is None else arguments
     _prepare_output()
+    if list(arguments) == ["--version"]:
+        say(f"pixelrnn {__version__}")
+        return 0
     try:
         command = parse(arguments)
         if isinstance(command, Train):

@@ -72,7 +72,7 @@ def test_maps_of_an_earlier_run_do_not_stay(folder, new, tmp_path):
     (tmp_path / "least-100.png").touch()
     (tmp_path / "least-liked.png").touch()
     for most in (2, 1):
-        assert run("score", folder / "run", folder, "--maps", tmp_path, "--most", most) == 0
+        assert run("score", folder / "run", folder, "--maps", tmp_path, "--most", most, "--overwrite") == 0
         pictures = {path.name for path in tmp_path.glob("*.png")} - {"least-liked.png"}
         assert pictures == {f"{group}-{place:02d}.png" for group in ("least", "most") for place in range(1, most + 1)}
 
@@ -108,7 +108,7 @@ def test_usual_images_from_elsewhere(folder, new, capsys):
         (["--method", "typicality", "--against", "run"], "--against goes with --method ratio"),
         (["--most", "0"], "most is 0; at least 1 is needed"),
         (["--usual", "nowhere"], "nowhere"),
-        (["--maps", "background/config.json"], "is no folder; --maps names one"),
+        (["--maps", "background/config.json"], "config.json is no folder; choose another name with --maps"),
     ],
 )
 def test_what_is_refused(folder, options, message, capsys, monkeypatch):
@@ -123,7 +123,7 @@ def test_entropy(folder, tmp_path, capsys):
     for part in (" bits an image", "interval of the mean code length: ", "bootstrap draws with seed 0"):
         assert part in said
     assert f"{tmp_path / 'bits.png'} shows the bits of each position" in said
-    assert run("entropy", folder / "run", "--map", tmp_path / "bits.png", "--json") == 0
+    assert run("entropy", folder / "run", "--map", tmp_path / "bits.png", "--overwrite", "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert found["interval"][0] < found["bits"] < found["interval"][1]
     position = np.array(found["position"])
@@ -136,7 +136,7 @@ def test_entropy(folder, tmp_path, capsys):
     nats = json.loads(capsys.readouterr().out)["nats"]
     assert found["bits"] == pytest.approx(nats / np.log(2))
     assert run("entropy", folder / "run", "--map", tmp_path / "bits.jpg") == 2
-    assert "--map names a file that ends in .png" in capsys.readouterr().err
+    assert "it names a file that ends in .png" in capsys.readouterr().err
     assert run("entropy", folder / "run", "--confidence", 1) == 2
     assert "confidence is 1.0; it lies above 0 and below 1" in capsys.readouterr().err
 

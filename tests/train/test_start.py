@@ -53,7 +53,7 @@ def test_a_run_begins_with_the_weights_of_another(data, earlier, tmp_path):
     other = ImageModel(ModelConfig(**FIELDS), seed=2)
     fit(other, data, dataclasses.replace(settings, steps=4), folder=tmp_path / "run", resume=True)
     assert evaluate(other, images).nats == pytest.approx(reached, abs=1e-4)
-    with pytest.raises(RunError, match=r"earlier: no config\.json here"):
+    with pytest.raises(RunError, match="earlier is neither a folder nor one of the shipped models"):
         fit(model, data, settings)
 
 

@@ -162,8 +162,8 @@ def test_what_is_pushed_can_be_fetched(trained, hub, tmp_path):
     assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors"]
     # What is made with it is kept in the working folder, not in the cache of the library.
     assert command("sample", f"hf:me/digits@{COMMIT}", "-n", 2).returncode == 0
-    assert (tmp_path / "me--digits" / "samples-0" / "grid.png").exists()
-    assert home(folder).name == "me--digits"
+    assert (tmp_path / "runs" / "me--digits" / "samples-0" / "grid.png").exists()
+    assert home(folder).as_posix() == "runs/me--digits"
     # Where the images were is not where they would be here.
     assert json.loads(files["config.json"])["source"] is None
     said = command("evaluate", "hf:me/digits")

@@ -67,7 +67,7 @@ def test_the_figure_is_true(name, source, count, tmp_path):
 def test_names_stand_for_folders(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert run("sample", "mnist-row-lstm", "-n", "2") == 0
-    assert (tmp_path / "mnist-row-lstm" / "samples-0" / "grid.png").exists()
+    assert (tmp_path / "runs" / "mnist-row-lstm" / "samples-0" / "grid.png").exists()
     # Still the shipped one: there is no model in the folder that has its name.
     assert run("info", "mnist-row-lstm") == 0
     assert "row-lstm, 12 layers" in capsys.readouterr().out

@@ -52,9 +52,6 @@ def save_maps(
     folder.mkdir(parents=True, exist_ok=True)
     parts = []
     for group, items in groups.items():
-        for earlier in folder.glob(f"{group.lower()}-*.png"):
-            if earlier.stem.rpartition("-")[2].isdecimal():  # ours: there may be fewer now
-                earlier.unlink()
         parts.append(f"<h2>{group} usual</h2>")
         for place, item in enumerate(items, start=1):
             row, file = rows[item], f"{group.lower()}-{place:02d}.png"

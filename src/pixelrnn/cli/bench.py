@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pixelrnn.cli.console import progress, say, show_json
 from pixelrnn.cli.machine import Processor
+from pixelrnn.cli.output import require_file
 from pixelrnn.config import ModelConfig, to_json
 from pixelrnn.config.architectures import ARCHITECTURES
 from pixelrnn.errors import ConfigError
@@ -66,6 +67,9 @@ class Bench:
     """Also measure how the speed of the first network falls as side, layers, h and batch grow, and draw it into this
     PNG (some minutes)."""
 
+    overwrite: bool = False
+    """Replace the file of --growth."""
+
     json: bool = False
     """Print JSON: all times in seconds."""
 
@@ -76,6 +80,7 @@ class Bench:
         for option, value in (("--batch", self.batch), ("--runs", self.runs)):
             if value < 1:
                 raise ConfigError(f"{option} is {value}; at least 1 is needed")
+        require_file("--growth", self.growth, ".png", overwrite=self.overwrite)
         self._model(self._architectures[0])
 
     def run(self) -> int:

@@ -11,17 +11,20 @@ from pixelrnn.app.regions import Region
 from pixelrnn.cli.console import progress, say, show_json
 from pixelrnn.cli.machine import Processor
 from pixelrnn.cli.model_folder import ModelFolder, home, open_model, open_run, require_model
+from pixelrnn.cli.output import OutputFolder
 from pixelrnn.cli.sources import load_as_trained
 from pixelrnn.config import IMAGE_SUFFIXES, Sampling, require_source
 from pixelrnn.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
     from torch import Tensor
 
     from pixelrnn.model.base import AbstractImageModel
-    from pixelrnn.model.completion import Completion
 
 __all__ = ["Complete"]
+
+FILES = r"image-\d+-\d+\.png|completions\.png"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -71,7 +74,10 @@ class Complete:
     """Context of all images, if the model needs one; those of the source if not given."""
 
     out: Path | None = None
-    """Folder for the pictures; RUN/completions-SEED if not given."""
+    """Folder for the pictures; RUN/completions-SEED if not given, of a shipped model runs/NAME/completions-SEED."""
+
+    overwrite: bool = False
+    """Replace pictures of an earlier call that are in the folder."""
 
     skip_bad: bool = False
     """Skip, count and list files of a source that cannot be read."""
@@ -115,6 +121,10 @@ class Complete:
 
     def run(self) -> int:
         """Complete, write, and say where."""
+        from pixelrnn import plots
+
+        usual = home(self.run_folder) / f"completions-{self.sampling.seed}"
+        folder = OutputFolder.choose(self.out, usual, FILES, overwrite=self.overwrite)
         self.processor.prepare()
         model = open_model(self.run_folder)
         images, known, given, is_original = self._read_file(model) if self._is_file else self._read_source(model)
@@ -131,7 +141,10 @@ class Complete:
                 batch=self.batch,
                 callback=report,
             )
-        return self._write(model, images, known, result, is_original=is_original)
+        levels = model.config.levels
+        pictures, guesses = ([plots.to_image(x, levels) for x in each] for each in (images, result.images))
+        strip = plots.completions(pictures, known.numpy(), guesses, has_originals=is_original)
+        return self._write(folder.clear(), guesses, strip, result.log_known, is_original=is_original)
 
     def _read_file(self, model: "AbstractImageModel") -> tuple["Tensor", "Tensor", dict[str, Any], bool]:
         """The image, what is known of it, its condition, and whether the file shows what is missing."""
@@ -190,32 +203,28 @@ class Complete:
         return None
 
     def _write(
-        self,
-        model: "AbstractImageModel",
-        images: "Tensor",
-        known: "Tensor",
-        result: "Completion",
-        *,
-        is_original: bool,
+        self, out: Path, guesses: "list[Image]", strip: "Image", log_known: "Tensor", *, is_original: bool
     ) -> int:
         """A strip for each image: occluded, its completions, the original if that is known; and every completion."""
         from pixelrnn import plots
 
-        levels, out = model.config.levels, self.out or home(self.run_folder) / f"completions-{self.sampling.seed}"
-        pictures, guesses = ([plots.to_image(x, levels) for x in each] for each in (images, result.images))
         files = []
         for place, guess in enumerate(guesses):
             files.append(out / f"image-{place // self.number:04d}-{place % self.number:03d}.png")
             plots.save_image(files[-1], guess)
-        strip = out / "completions.png"
-        shown = plots.completions(pictures, known.numpy(), guesses, has_originals=is_original)
-        plots.save_image(strip, shown)
-        estimates = result.log_known.view(-1, self.number).logsumexp(1) - math.log(self.number)
+        plots.save_image(out / "completions.png", strip)
+        estimates = log_known.view(-1, self.number).logsumexp(1) - math.log(self.number)
         if self.json:
-            show_json({"strip": str(strip), "images": list(map(str, files)), "log_known": estimates.tolist()})
+            show_json(
+                {
+                    "strip": str(out / "completions.png"),
+                    "images": list(map(str, files)),
+                    "log_known": estimates.tolist(),
+                }
+            )
             return 0
         count = "1 completion" if self.number == 1 else f"{self.number} completions"
-        say(f"{strip}: occluded, {count}{', original' if is_original else ''}")
+        say(f"{out / 'completions.png'}: occluded, {count}{', original' if is_original else ''}")
         for index, nats in enumerate(estimates.tolist()):
             say(f"  image {index}: log p(known) = {nats:.2f} nats")
         return 0

@@ -8,9 +8,9 @@ from typing import Annotated
 import tyro
 
 from pixelrnn.cli.console import say, show_json
+from pixelrnn.cli.output import require_file
 from pixelrnn.cli.sources import load
 from pixelrnn.config import DataConfig, require_source
-from pixelrnn.errors import ConfigError
 
 __all__ = ["DataCommand"]
 
@@ -72,6 +72,9 @@ class Binarize:
     out: Path = Path("mnist_binarized.npz")
     """File to write."""
 
+    overwrite: bool = False
+    """Replace the file if it is there."""
+
     seed: int = 20160125
     """Seed of the draw."""
 
@@ -84,8 +87,7 @@ class Binarize:
     def __post_init__(self) -> None:
         """Check what can be checked without torch."""
         require_source(self.source)
-        if self.out.suffix != ".npz":
-            raise ConfigError(f"out is {self.out}; its name must end in .npz")
+        require_file("--out", self.out, ".npz", overwrite=self.overwrite)
 
     def run(self) -> int:
         """Draw, pack and write."""

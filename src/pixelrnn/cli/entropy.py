@@ -10,8 +10,8 @@ from pixelrnn.cli.choice import Choice
 from pixelrnn.cli.console import progress, say, show_json
 from pixelrnn.cli.machine import Machine
 from pixelrnn.cli.model_folder import ModelFolder, open_model, open_run, require_model
+from pixelrnn.cli.output import require_file
 from pixelrnn.config import require_draws, require_seed, require_source
-from pixelrnn.errors import ConfigError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,6 +51,9 @@ class Entropy:
     map: Path | None = None
     """PNG for a picture of the bits that each position of the image takes."""
 
+    overwrite: bool = False
+    """Replace the file of --map."""
+
     json: bool = False
     """Print JSON, with the bits of each position."""
 
@@ -65,8 +68,7 @@ class Entropy:
             require_source(self.source)
         require_draws(self.confidence, self.draws)
         require_seed("seed", self.seed)
-        if self.map is not None and (self.map.suffix.lower() != ".png" or self.map.is_dir()):
-            raise ConfigError(f"map is {self.map}; --map names a file that ends in .png")
+        require_file("--map", self.map, ".png", overwrite=self.overwrite)
 
     def run(self) -> int:
         """Estimate, and show."""

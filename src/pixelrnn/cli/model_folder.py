@@ -9,6 +9,7 @@ import tyro
 from pixelrnn import zoo
 from pixelrnn.cli.console import is_first_process, say
 from pixelrnn.config import require_run
+from pixelrnn.config.names import RUNS
 from pixelrnn.errors import RunError
 from pixelrnn.zoo import hub
 
@@ -63,10 +64,14 @@ def fetched(command: Command) -> Command:
 
 
 def home(model: Path) -> Path:
-    """Where what a command makes with a model is kept: with a run; in the working folder if it is from elsewhere."""
+    """Where what a command makes with a model is kept: with a run; among the runs if it is from elsewhere.
+
+    Not in a folder of the model's name, which may be one of pictures.
+    """
     from pixelrnn.runs.run import name_of
 
-    return Path(name_of(model))
+    name = name_of(model)
+    return model if name == str(model) else Path(RUNS) / name
 
 
 def open_run(run_folder: str | Path) -> "Run":

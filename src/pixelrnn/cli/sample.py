@@ -9,6 +9,7 @@ import tyro
 from pixelrnn.cli.console import progress, say, show_json
 from pixelrnn.cli.machine import Processor
 from pixelrnn.cli.model_folder import ModelFolder, home, open_model, open_run, require_model
+from pixelrnn.cli.output import OutputFolder
 from pixelrnn.config import Sampling
 from pixelrnn.errors import ConfigError
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from pixelrnn.config import ModelConfig
 
 __all__ = ["Sample"]
+
+FILES = r"seed-\d+-\d+\.png|grid\.png"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -50,7 +53,10 @@ class Sample:
     """Height and width, if not those of the training images."""
 
     out: Path | None = None
-    """Folder for the pictures; RUN/samples-SEED if not given."""
+    """Folder for the pictures; RUN/samples-SEED if not given, of a shipped model runs/NAME/samples-SEED."""
+
+    overwrite: bool = False
+    """Replace pictures of an earlier call that are in the folder."""
 
     json: bool = False
     """Print JSON: the files written."""
@@ -72,6 +78,8 @@ class Sample:
         """Draw, write, and say where."""
         from pixelrnn import plots
 
+        usual = home(self.run_folder) / f"samples-{self.sampling.seed}"
+        folder = OutputFolder.choose(self.out, usual, FILES, overwrite=self.overwrite)
         self.processor.prepare()
         model = open_model(self.run_folder)
         label, contexts, total = self._conditions(model.config)
@@ -85,7 +93,7 @@ class Sample:
                 batch=self.batch,
                 callback=report,
             )
-        out, levels = self.out or home(self.run_folder) / f"samples-{self.sampling.seed}", model.config.levels
+        out, levels = folder.clear(), model.config.levels
         paths = [out / f"seed-{self.sampling.seed}-{index:06d}.png" for index in range(total)]
         for path, image in zip(paths, images, strict=True):
             plots.save_image(path, plots.to_image(image, levels))
@@ -94,9 +102,6 @@ class Sample:
         else:
             grid = plots.grid_with_contexts(images, levels, contexts, each=self.number)
         plots.save_image(out / "grid.png", grid)
-        others = set(out.glob("*.png")) - {*paths, out / "grid.png"}
-        if others:
-            say(f"warning: {out} also holds PNG files of earlier calls, or your own: {len(others):,}", is_aside=True)
         if self.json:
             show_json({"images": list(map(str, paths)), "grid": str(out / "grid.png")})
         else:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
-from pixelrnn.app.images import is_own
 from pixelrnn.app.maps import save_maps
 from pixelrnn.cli.choice import Choice
 from pixelrnn.cli.console import progress, say, show_json
 from pixelrnn.cli.machine import Machine
 from pixelrnn.cli.model_folder import ModelFolder, open_model, open_run, require_model
+from pixelrnn.cli.output import OutputFolder, require_file
 from pixelrnn.config import require_source
 from pixelrnn.errors import ConfigError
 
@@ -26,6 +26,7 @@ __all__ = ["Score"]
 
 Method = Literal["auto", "likelihood", "ratio", "complexity", "typicality"]
 COLUMNS = ("name", "score", "p_value", "rank", "nats", "bits_per_dim")
+MAPS = r"(least|most)-\d+\.png|index\.html"
 ALPHA = 0.05
 
 
@@ -68,10 +69,13 @@ class Score:
     """How many of the least usual images are shown, and drawn with --maps, and as many of the most usual ones."""
 
     maps: Path | None = None
-    """Folder for pictures of where in an image its bits are, and a page that shows them; those there are replaced."""
+    """Folder for pictures of where in an image its bits are, and a page that shows them."""
 
     csv: Path | None = None
-    """File for the numbers of all images; one that is there is replaced."""
+    """CSV file for the numbers of all images."""
+
+    overwrite: bool = False
+    """Replace the file of --csv, and what an earlier call wrote into the folder of --maps."""
 
     json: bool = False
     """Print JSON: the numbers of all images."""
@@ -94,10 +98,9 @@ class Score:
             raise ConfigError("--method ratio needs --against, a run trained with --perturb")
         if self.against is not None and self.method not in ("auto", "ratio"):
             raise ConfigError(f"--against goes with --method ratio; --method {self.method} has no background")
-        if self.maps is not None and self.maps.exists() and not self.maps.is_dir():
-            raise ConfigError(f"{self.maps} is no folder; --maps names one")
-        if self.csv is not None and self.csv.is_dir():
-            raise ConfigError(f"{self.csv} is a folder; --csv names a file")
+        require_file("--csv", self.csv, ".csv", overwrite=self.overwrite)
+        if self.maps is not None:
+            OutputFolder.choose(self.maps, self.maps, MAPS, option="--maps", overwrite=self.overwrite)
 
     def run(self) -> int:
         """Score, and show."""
@@ -136,7 +139,8 @@ class Score:
             self._write(rows)
         if self.maps is not None:
             least, most = order[: self.most], order[self.most :][: -self.most - 1 : -1]
-            page = save_maps(self.maps, self.run_folder.name, model, images, rows, {"Least": least, "Most": most})
+            folder = OutputFolder.choose(self.maps, self.maps, MAPS, option="--maps", overwrite=self.overwrite).clear()
+            page = save_maps(folder, self.run_folder.name, model, images, rows, {"Least": least, "Most": most})
             say(f"{page} shows the least and the most usual images", is_aside=self.json)
         return 0
 
@@ -151,6 +155,8 @@ class Score:
 
     def _usual(self, model: "AbstractImageModel", data: "Data") -> "ImageSet":
         """Images that scores are compared with."""
+        from pixelrnn.app.images import is_own
+
         if self.usual is not None:
             choice, run = dataclasses.replace(self.choice, split="all", limit=None), open_run(self.run_folder)
             found, _, images = choice.load(run, self.usual, are_whole=True)

@@ -14,6 +14,7 @@ from pixelrnn.cli.machine import Machine
 from pixelrnn.cli.model_folder import open_run, require_model, warn_if_untrained
 from pixelrnn.cli.sources import load
 from pixelrnn.config import DataConfig, ModelConfig, TrainConfig, require_run, require_source
+from pixelrnn.config.names import RUNS
 from pixelrnn.errors import ConfigError, RunExistsError
 from pixelrnn.progress import Progress
 
@@ -253,7 +254,7 @@ def train_with_progress(
 def _free_folder(source: str, architecture: str) -> Path:
     path = Path(source).resolve() if Path(source).exists() else Path(source)
     name = path.name.split(".")[0] or "images"
-    first = Path("runs") / f"{name}-{architecture}"
+    first = Path(RUNS) / f"{name}-{architecture}"
     return next(
         path
         for n in range(1, 10**6)

@@ -9,10 +9,13 @@ import tyro
 from pixelrnn.cli.console import progress, say, show_json
 from pixelrnn.cli.machine import Processor
 from pixelrnn.cli.model_folder import ModelFolder, home, open_model, open_run, require_model
+from pixelrnn.cli.output import OutputFolder
 from pixelrnn.config import Sampling
 from pixelrnn.errors import ConfigError
 
 __all__ = ["Upscale"]
+
+FILES = r"seed-\d+-\d+\.png|grid\.png"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -43,7 +46,10 @@ class Upscale:
     """Number or name of the image's label, if the model knows labels."""
 
     out: Path | None = None
-    """Folder for the pictures; RUN/upscaled-SEED if not given."""
+    """Folder for the pictures; RUN/upscaled-SEED if not given, of a shipped model runs/NAME/upscaled-SEED."""
+
+    overwrite: bool = False
+    """Replace pictures of an earlier call that are in the folder."""
 
     json: bool = False
     """Print JSON: the files written."""
@@ -68,6 +74,8 @@ class Upscale:
         from pixelrnn.data.single import read_image, whole_image
         from pixelrnn.model.upscale import upscale
 
+        usual = home(self.run_folder) / f"upscaled-{self.sampling.seed}"
+        folder = OutputFolder.choose(self.out, usual, FILES, overwrite=self.overwrite)
         self.processor.prepare()
         model = open_model(self.run_folder)
         trained = open_run(self.run_folder)
@@ -84,7 +92,7 @@ class Upscale:
                 batch=self.batch,
                 callback=report,
             )
-        out = self.out or home(self.run_folder) / f"upscaled-{self.sampling.seed}"
+        out = folder.clear()
         paths = [out / f"seed-{self.sampling.seed}-{index:06d}.png" for index in range(self.number)]
         pictures = [plots.to_image(image, levels) for image in images]
         for path, picture in zip(paths, pictures, strict=True):

@@ -5,7 +5,7 @@ below a count, on as many threads as `torch.set_num_threads` allows; a thread th
 torch's OpenMP library can be found, its threads are used: threads of our own would share the processor with its threads
 that wait for torch's next operation, which halved the speed. Otherwise Python's are.
 
-As with torch itself, a process that has forked after such a run must not run tasks in the child.
+A child that was forked after such a run has no threads but its own, which `pixelrnn.model.base` sees to.
 """
 
 import ctypes

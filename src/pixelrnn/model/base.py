@@ -8,6 +8,7 @@ Shapes: N images, C channels, H rows, W columns. Logarithms are natural (nats).
 
 import abc
 import math
+import os
 import tempfile
 from pathlib import Path
 from typing import Any, Self
@@ -37,6 +38,10 @@ from pixelrnn.runs.card import push_to_hub
 from pixelrnn.runs.run import Run, describe
 
 __all__ = ["AbstractImageModel"]
+
+if hasattr(os, "register_at_fork"):
+    # A child has none of its parent's threads, and would wait for them for ever: it has to do with one.
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 
 class AbstractImageModel(nn.Module, abc.ABC):

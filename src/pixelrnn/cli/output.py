@@ -1,0 +1,77 @@
+"""Where a command writes: nothing of others is replaced, and nothing of an earlier call is left beside what is new."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+from pixelrnn.errors import ConfigError
+
+__all__ = ["OutputFolder", "require_file"]
+
+
+@dataclasses.dataclass(frozen=True)
+class OutputFolder:
+    """A folder for the files of a command.
+
+    Attributes:
+        path: Where it is.
+        pattern: Regular expression of the names that the command gives its files.
+        may_replace: Whether files of earlier calls may be replaced: in a folder that the command has for itself, or if
+            the user says so.
+    """
+
+    path: Path
+    pattern: str
+    may_replace: bool
+
+    @classmethod
+    def choose(
+        cls, given: Path | None, usual: Path, pattern: str, *, overwrite: bool, option: str = "--out"
+    ) -> "OutputFolder":
+        """The folder that is given by an option, or else the usual one; to be called before the work.
+
+        Raises:
+            ConfigError: If it is no folder, or holds something that would be replaced, or mixed with what is new.
+        """
+        folder = cls(given or usual, pattern, overwrite or given is None)
+        if folder.path.exists() and not folder.path.is_dir():
+            raise ConfigError(f"{folder.path} is no folder; choose another name with {option}")
+        earlier, others = folder._content()
+        if others and not overwrite:
+            raise ConfigError(
+                f"{folder.path} holds files of others ({others[0].name}); choose another folder with {option}, or give "
+                "--overwrite, which leaves them there"
+            )
+        if earlier and not folder.may_replace:
+            raise ConfigError(
+                f"{folder.path} holds what an earlier call wrote ({earlier[0].name}); choose another folder with "
+                f"{option}, or give --overwrite"
+            )
+        return folder
+
+    def clear(self) -> Path:
+        """Remove what an earlier call wrote; returns the path."""
+        for path in self._content()[0] if self.may_replace else ():
+            path.unlink()
+        return self.path
+
+    def _content(self) -> tuple[list[Path], list[Path]]:
+        """Files with names as the command gives them, and all others."""
+        entries = sorted(self.path.iterdir()) if self.path.is_dir() else []
+        is_ours = [entry.is_file() and bool(re.fullmatch(self.pattern, entry.name)) for entry in entries]
+        earlier = [entry for entry, ours in zip(entries, is_ours, strict=True) if ours]
+        return earlier, [entry for entry, ours in zip(entries, is_ours, strict=True) if not ours]
+
+
+def require_file(option: str, path: Path | None, suffix: str, *, overwrite: bool) -> None:
+    """Check the name of a file that a command writes.
+
+    Raises:
+        ConfigError: If it does not end as such files do, or is there and may not be replaced.
+    """
+    if path is None:
+        return
+    if path.suffix.lower() != suffix or path.is_dir():
+        raise ConfigError(f"{option} is {path}; it names a file that ends in {suffix}")
+    if path.exists() and not overwrite:
+        raise ConfigError(f"{path} exists; choose another name with {option}, or give --overwrite")
