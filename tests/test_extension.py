@@ -59,17 +59,18 @@ def test_the_example_is_a_program(tmp_path):
 
 
 def test_every_verb(folder, tmp_path, capsys):
-    out = ["--out", tmp_path]
     assert run("info", folder) == 0
     assert "gated-conv" in capsys.readouterr().out
     assert run("evaluate", folder, "--limit", 4) == 0
     assert "nats per image" in capsys.readouterr().out
-    assert run("sample", folder, "-n", 2, *out) == 0
-    assert run("complete", folder, "--keep", "top", "--limit", 1, "-n", 2, "--particles", 2, *out) == 0
+    assert run("sample", folder, "-n", 2, "--out", tmp_path / "samples") == 0
+    assert (
+        run("complete", folder, "--keep", "top", "--limit", 1, "-n", 2, "--particles", 2, "--out", tmp_path / "a") == 0
+    )
     assert run("score", folder, "--limit", 6, "--json") == 0
     assert run("entropy", folder, "--limit", 6, "--json") == 0
     capsys.readouterr()
-    assert run("compress", folder, tmp_path, "--out", tmp_path / "a.pxr") == 2
+    assert run("compress", folder, tmp_path / "samples", "--out", tmp_path / "a.pxr") == 2
     assert "has no compiled walk, whose bits would be the same on every machine" in capsys.readouterr().err
 
 

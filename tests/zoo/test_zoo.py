@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pixelrnn import DataConfig, ImageModel, RunError, load_data, load_model, zoo
+from pixelrnn.codec.fingerprint import fingerprint
 from pixelrnn.runs.run import Run
 from pixelrnn.train import evaluate
 from tests.cli.test_cli import run
@@ -96,3 +97,10 @@ def test_an_unknown_name_is_told_what_there_is(capsys):
     assert f"mnist-rwo-lstm is neither a folder nor one of the shipped models {names}" in capsys.readouterr().err
     with pytest.raises(RunError, match=rf"mnist-rwo-lstm is neither a folder nor one of the shipped models {names}"):
         load_model("mnist-rwo-lstm")
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_the_fingerprint_is_true(name):
+    assert zoo.card(name).fingerprint == fingerprint(load_model(name)).hex()
+    assert zoo.with_fingerprint(bytes.fromhex(zoo.card(name).fingerprint)) == name
+    assert zoo.with_fingerprint(bytes(8)) is None

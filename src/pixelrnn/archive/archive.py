@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from pixelrnn import zoo
 from pixelrnn.archive.examine import opened
 from pixelrnn.archive.pictures import FORMS, Planes, checksum, info, to_picture
 from pixelrnn.archive.pieces import Pieces
@@ -21,6 +22,7 @@ from pixelrnn.colours.support import Support
 from pixelrnn.config import ModelConfig
 from pixelrnn.errors import ArchiveError
 from pixelrnn.model.base import AbstractImageModel
+from pixelrnn.model.loading import load_model
 from pixelrnn.progress import Callback, Reporter
 
 __all__ = ["Archive", "Line"]
@@ -100,9 +102,10 @@ class Archive(Pieces):
         return lines
 
     def model(self) -> AbstractImageModel | None:
-        """The model that the archive holds, if it holds one."""
+        """The model that the archive holds, or the shipped one that it names; None if it needs another."""
         if not self.index.has_model:
-            return None
+            name = zoo.with_fingerprint(self.index.fingerprint)
+            return None if name is None else load_model(name)
         try:
             return unpack_model(self.piece(0))
         except ArchiveError as error:
@@ -119,7 +122,7 @@ class Archive(Pieces):
         """Restore members.
 
         Args:
-            model: The one that they were compressed with, if the archive does not hold it.
+            model: The one that they were compressed with, if the archive does not hold it and it is no shipped one.
             wanted: Their numbers; all if not given.
             damaged: Called with the number of each member that is damaged, and the reason; if it is not given, the
                 first of them is an error.
@@ -174,6 +177,8 @@ class Archive(Pieces):
 
     def _coder(self, model: AbstractImageModel | None, coded: Collection[int], damaged: Damaged) -> Coder | None:
         """What decodes; a model that is not the one is refused, before anything is restored."""
+        if model is None and not self.index.has_model:
+            model = self.model()
         if model is None and not self.index.has_model:
             raise ArchiveError(
                 f"{self.path}: the model with fingerprint {self.index.fingerprint.hex()} is needed (`model`)"

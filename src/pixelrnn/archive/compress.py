@@ -87,7 +87,7 @@ def compress(
     listing = find(source, without=out, skip_bad=writing.skip_bad)
     require_place(out, overwrite=writing.overwrite)
     with staging_for(out) as staging:
-        ingest = Ingest(listing, staging, skip_bad=writing.skip_bad)
+        ingest = Ingest(listing, staging, writing=writing)
         return write_archive(ingest, codec, out, packed=packed, writing=writing, report=Reporter(callback))
 
 

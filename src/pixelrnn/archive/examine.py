@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from PIL import Image, UnidentifiedImageError
 
+from pixelrnn.archive.metadata import end_of_jpeg, end_of_png, reason_to_keep
 from pixelrnn.archive.pictures import FORMS, as_png
 from pixelrnn.codec.container import MOST_PIXELS
 
@@ -61,7 +62,8 @@ def examine(content: bytes) -> Image.Image | str:
         return f"mode {picture.mode}"
     if (size := ENDS[picture.format or "TIFF"](content)) is not None and size != len(content):
         return "data behind the image"
-    if picture.format == "TIFF" and (reason := _tiff(picture)):
+    reason = _tiff(picture) if picture.format == "TIFF" else reason_to_keep(content, picture.format or "")
+    if reason:
         return reason
     try:
         has_other_exif = picture.format != "TIFF" and not picture.info.get("exif") and len(picture.getexif()) > 0
@@ -84,25 +86,6 @@ def _tiff(picture: Image.Image) -> str:
     return "" if is_plain else "tags of a TIFF that PNG does not keep"
 
 
-def _end_of_png(content: bytes) -> int:
-    at = 8
-    while at + 8 <= len(content):
-        name, at = content[at + 4 : at + 8], at + 12 + int.from_bytes(content[at : at + 4], "big")
-        if name == b"IEND":
-            return at
-    return -1
-
-
-def _end_of_jpeg(content: bytes) -> int:
-    at = 2
-    while at + 4 <= len(content) and content[at] == 0xFF:
-        marker, length = content[at + 1], int.from_bytes(content[at + 2 : at + 4], "big")
-        if marker == 0xDA:  # what follows is coded so that no marker stands in it
-            return content.find(b"\xff\xd9", at) + 2
-        at += 1 if marker == 0xFF else 2 + length
-    return -1
-
-
 def _end_of_ppm(content: bytes) -> int:
     head = re.match(rb"P[56]\s(\d{1,9})\s(\d{1,9})\s255\s", content)
     if head is None:
@@ -112,8 +95,8 @@ def _end_of_ppm(content: bytes) -> int:
 
 # How long a file says that it is; None where nothing says it, -1 where it is not what is expected.
 ENDS: dict[str, Callable[[bytes], int | None]] = {
-    "PNG": _end_of_png,
-    "JPEG": _end_of_jpeg,
+    "PNG": end_of_png,
+    "JPEG": end_of_jpeg,
     "BMP": lambda content: int.from_bytes(content[2:6], "little"),
     "GIF": lambda content: len(content) if content.endswith(b";") else -1,
     "WEBP": lambda content: 8 + int.from_bytes(content[4:8], "little"),

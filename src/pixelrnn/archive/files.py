@@ -65,8 +65,8 @@ def find(source: Path, *, without: Path, skip_bad: bool) -> Listing:
         raise ArchiveError(f"{source}: no such file or folder")
     skipped, links = [], 0
 
-    def refuse(what: str) -> None:
-        if not skip_bad:
+    def refuse(what: str, *, is_whole: bool = False) -> None:
+        if not skip_bad and not is_whole:
             raise ArchiveError(f"{what}; `skip_bad` leaves it out")
         skipped.append(what)
 
@@ -79,7 +79,9 @@ def find(source: Path, *, without: Path, skip_bad: bool) -> Listing:
             state = path.stat()
             reason = _left_out(path, state, without)
         except OSError as error:
-            refuse(f"{path}: {error.strerror}")
+            # What is there is whole without a link to nothing.
+            is_whole = isinstance(error, FileNotFoundError) and path.is_symlink()
+            refuse(f"{path}: {'a link to nothing' if is_whole else error.strerror}", is_whole=is_whole)
             continue
         if reason is not None:
             skipped += [f"{path}: {reason}"] if reason else []

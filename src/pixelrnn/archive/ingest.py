@@ -14,14 +14,19 @@ from PIL import Image
 
 from pixelrnn.archive.examine import FORMATS, examine, opened
 from pixelrnn.archive.files import Found, Listing
+from pixelrnn.archive.metadata import parts
 from pixelrnn.archive.ordinary import Ordinary
 from pixelrnn.archive.pictures import not_kept
 from pixelrnn.codec.container import Kind, Piece
 from pixelrnn.codec.palettes import BITS_OF_A_VALUE
 from pixelrnn.colours.support import Support
+from pixelrnn.config.writing import Writing
 from pixelrnn.errors import ArchiveError
 
 __all__ = ["Coded", "Entry", "Ingest", "Staged"]
+
+DEFAULT = Writing()
+METADATA = "metadata that would be lost"
 
 
 class Staged(NamedTuple):
@@ -99,7 +104,7 @@ class Ingest:
     Args:
         listing: What there is.
         staging: A file for the bytes.
-        skip_bad: Leave out files that cannot be read.
+        writing: Whether files that cannot be read are left out, and metadata kept at any price.
         held: Sub-pixels of decoded pictures that stay in memory for later passes; others are decoded again.
         compared: Names of `ordinary.FORMATS` whose sizes are taken of every picture.
     """
@@ -109,7 +114,7 @@ class Ingest:
         listing: Listing,
         staging: IO[bytes],
         *,
-        skip_bad: bool = False,
+        writing: Writing = DEFAULT,
         held: int = 0,
         compared: Sequence[str] = (),
     ) -> None:
@@ -118,7 +123,7 @@ class Ingest:
         self.skipped: list[str] = []
         self.size = sum(file.size for file in listing.files)  # bytes of all files
         self.done = 0  # of them, those of the files that the pass under way has come to
-        self._staging, self._skip_bad, self._room = staging, skip_bad, held
+        self._staging, self._writing, self._room = staging, writing, held
         self._known: dict[bytes, int] = {}
         self._held: dict[int, Image.Image] = {}
         self._is_read = False
@@ -154,7 +159,7 @@ class Ingest:
             try:
                 content = file.read()
             except ArchiveError as error:
-                if not self._skip_bad:
+                if not self._writing.skip_bad:
                     raise
                 self.skipped.append(str(error))
                 self.done += file.size
@@ -175,7 +180,10 @@ class Ingest:
             first = self.entries[same]
             self.entries.append(Entry(file, Kind.SAME, same_as=same, lost=first.lost, compared=first.compared))
             return None
-        picture = examine(content)
+        picture, lost = examine(content), tuple[str, ...]()
+        if not isinstance(picture, str):
+            lost = (*not_kept(picture), *parts(content, picture.format or ""))
+            picture = METADATA if lost and self._writing.keep_metadata else picture
         if isinstance(picture, str):
             sizes = dict.fromkeys(self.compared, len(content))
             self.entries.append(Entry(file, Kind.FILE, self.stage(content), reason=picture, compared=sizes))
@@ -184,7 +192,7 @@ class Ingest:
         best, sizes = ordinary.smallest(), {name: ordinary.size(name) for name in self.compared}
         kind = Kind.FILE if best is content else Kind.IMAGE
         staged = self.stage(best)
-        self.entries.append(Entry(file, kind, staged, is_picture=True, lost=not_kept(picture), compared=sizes))
+        self.entries.append(Entry(file, kind, staged, is_picture=True, lost=lost, compared=sizes))
         return picture
 
     def _again(self) -> Iterator[tuple[int, Image.Image | None]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from pixelrnn import zoo
 from pixelrnn.cli.archives import plural, rate, size_text
 from pixelrnn.cli.console import say, show_json
 from pixelrnn.cli.machine import Processor
@@ -40,7 +41,7 @@ class Decompress:
 
     model: ModelFolder | None = None
     """Run or model folder, name of a shipped model, or hf:owner/name, that it was compressed with; not needed if the
-    archive holds its model."""
+    archive holds its model, or needs a shipped one."""
 
     out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
     """Folder to write into; the archive's name without .pxr, in the current folder, if not given."""
@@ -146,7 +147,9 @@ class Decompress:
             say(text.replace("\n", "\\n"))  # a name may have several lines
         index = archive.index
         model = "no model" if index.fingerprint == NO_MODEL else f"model {index.fingerprint.hex()}"
-        say(f"{plural(len(lines), 'member')}; {model}{' (in the archive)' if index.has_model else ''}")
+        shipped = zoo.with_fingerprint(index.fingerprint)
+        where = "in the archive" if index.has_model else f"shipped: {shipped}" if shipped else ""
+        say(f"{plural(len(lines), 'member')}; {model}{f' ({where})' if where else ''}")
 
 
 def _told(damaged: Sequence[str]) -> int:

@@ -15,5 +15,8 @@ class Writing:
     skip_bad: bool = False
     """Leave out and list files that cannot be read, instead of stopping at the first."""
 
+    keep_metadata: bool = False
+    """Keep a file as it is wherever anything beside its pixels would be lost."""
+
     overwrite: bool = False
     """Replace an archive that exists, and what is drawn beside it."""

@@ -104,7 +104,7 @@ def pack(
     require_place(out, overwrite=writing.overwrite)
     compared = COMPARED if compare else ()
     with _reserved(out), staging_for(out) as staging:
-        ingest = Ingest(listing, staging, skip_bad=writing.skip_bad, held=MOST_HELD, compared=compared)
+        ingest = Ingest(listing, staging, writing=writing, held=MOST_HELD, compared=compared)
         corpus = gather(ingest, _part(report, "reading pictures"))
         training = Training(
             measured_in(corpus, minutes),

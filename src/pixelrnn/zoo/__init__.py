@@ -11,7 +11,7 @@ from pathlib import Path
 from pixelrnn.config.names import CONFIG, MODEL
 from pixelrnn.zoo import hub
 
-__all__ = ["Card", "card", "find", "is_shipped", "names", "size", "unknown"]
+__all__ = ["Card", "card", "find", "is_shipped", "names", "size", "unknown", "with_fingerprint"]
 
 FOLDER = Path(__file__).parent
 CARD = "card.json"
@@ -29,6 +29,7 @@ class Card:
         licence: Licence of the weights.
         command: What made it.
         made: Where and when.
+        fingerprint: What archives that need it name it by.
     """
 
     what: str
@@ -38,6 +39,7 @@ class Card:
     licence: str
     command: str
     made: str
+    fingerprint: str
 
     def lines(self) -> list[str]:
         """All but what it is and its figure, a line each."""
@@ -57,6 +59,11 @@ def card(name: str) -> Card:
         'binarised MNIST, Diagonal BiLSTM'
     """
     return Card(**json.loads((FOLDER / name / CARD).read_text(encoding="utf-8")))
+
+
+def with_fingerprint(fingerprint: bytes) -> str | None:
+    """The name of the shipped model that an archive needs, if it is one."""
+    return next((name for name in names() if card(name).fingerprint == fingerprint.hex()), None)
 
 
 def find(model: str | Path) -> Path:
