@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from pixelrnn import DataError, RunError, fit, load_data, load_model, zoo
+from pixelrnn.cli.train import _Overfitting
 from tests.cli.test_cli import run
 from tests.conftest import build
 
@@ -79,3 +80,31 @@ def test_p_values_are_never_from_images_that_were_trained_on(digits, tmp_path, c
     for path in digits.iterdir():
         (other / path.name).write_bytes(path.read_bytes())
     assert nats(capsys, "score", tmp_path / "run", digits, "--usual", other)["usual_images"] == 6
+
+
+def test_sizes_are_told_where_they_differ(tmp_path, capsys):
+    for number, side in enumerate([8] * 5 + [9] * 3 + list(range(20, 32))):
+        Image.new("L", (side, 8)).save(tmp_path / f"{number:02d}.png")
+    assert run("data", "show", tmp_path) == 0
+    said = capsys.readouterr().out
+    assert "5 of 8x8 pixels, 3 of 9x8 pixels" in said
+    assert "... and 4 other sizes" in said
+    assert "give --size, to which all are brought, or --crop random for patches" in said
+    found = nats(capsys, "data", "show", tmp_path)
+    assert found["sizes"]["8x8"] == 5
+    assert len(found["sizes"]) == 14
+
+
+def test_learning_by_heart_is_said_once():
+    watch = _Overfitting()
+
+    def line(step, valid, train):
+        return {"step": step, "valid_bits_per_dim": valid, "train_bits_per_dim": train}
+
+    assert watch.warning(line(0, 4.0, 4.0)) == ""
+    assert watch.warning(line(10, 2.0, 2.0)) == ""
+    assert watch.warning(line(20, 2.01, 1.9)) == "", "not yet more than noise"
+    assert watch.warning(line(30, 2.1, 2.2)) == "", "training has risen too"
+    assert "validation has risen since step 10 while training still falls" in watch.warning(line(40, 2.1, 1.5))
+    assert watch.warning(line(50, 2.4, 1.1)) == ""
+    assert _Overfitting().warning({"step": 0, "valid_bits_per_dim": 3.0}) == ""

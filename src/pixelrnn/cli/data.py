@@ -1,5 +1,6 @@
 """`pixelrnn data`: look at a source, and remake the fixed binarisation."""
 
+import collections
 import dataclasses
 import inspect
 from pathlib import Path
@@ -11,8 +12,11 @@ from pixelrnn.cli.console import say, show_json
 from pixelrnn.cli.output import require_file
 from pixelrnn.cli.sources import load
 from pixelrnn.config import DataConfig, require_source
+from pixelrnn.errors import SizesError
 
 __all__ = ["DataCommand"]
+
+MOST_SIZES = 10  # that are listed
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,8 +40,11 @@ class Show:
         require_source(self.source)
 
     def run(self) -> int:
-        """Load and print."""
-        data = load(self.source, self.data, is_silent=self.json)
+        """Load and print; of images that differ in size, the sizes."""
+        try:
+            data = load(self.source, self.data, is_silent=self.json)
+        except SizesError as error:
+            return self._show_sizes(error)
         if self.json:
             facts = {
                 "summary": data.summary,
@@ -51,6 +58,23 @@ class Show:
         say(f"{'x'.join(map(str, data.shape))} (channels x height x width), {data.protocol}")
         if data.label_names:
             say(f"{len(data.label_names)} labels: {', '.join(data.label_names[:20])}")
+        return 0
+
+    def _show_sizes(self, error: SizesError) -> int:
+        from pixelrnn.data.sources import find
+
+        found = find(self.source, self.data, None)
+        sizes = collections.Counter(found.pixels.shape(number)[1:] for number in range(len(found.pixels)))
+        names = {f"{width}x{height}": count for (height, width), count in sizes.most_common()}
+        if self.json:
+            show_json({"summary": found.summary, "skipped": found.skipped, "sizes": names})
+            return 0
+        say(found.summary)
+        shown = dict(list(names.items())[:MOST_SIZES])
+        say(", ".join(f"{count:,} of {name} pixels" for name, count in shown.items()))
+        if left := len(names) - len(shown):
+            say(f"... and {left:,} other sizes")
+        say(f"to train on them, {error.advice.replace('`size`', '--size')}, or --crop random for patches")
         return 0
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -205,6 +206,33 @@ def _announce(model: "AbstractImageModel", data: "Data", device: object, *, is_a
     say(f"{counts} images; {data.protocol}", is_aside=is_aside)
 
 
+RISE = 1.02  # of the best validation, from which a model is said to learn by heart
+
+
+class _Overfitting:
+    """Sees, once, that validation has risen while training went on to fall."""
+
+    def __init__(self) -> None:
+        self._best: dict[str, Any] = {}
+        self._is_said = False
+
+    def warning(self, line: dict[str, Any]) -> str:
+        """What to say after a validation; empty if there is nothing to say."""
+        valid, train = line["valid_bits_per_dim"], line.get("train_bits_per_dim", math.inf)
+        if not self._best or valid < self._best["valid_bits_per_dim"]:
+            self._best = line
+        best = self._best["valid_bits_per_dim"]
+        has_risen = valid > best + (RISE - 1) * abs(best) and train < self._best.get("train_bits_per_dim", math.inf)
+        if self._is_said or not has_risen:
+            return ""
+        self._is_said = True
+        return (
+            f"validation has risen since step {self._best['step']:,} while training still falls: the model learns its "
+            "images by heart. The best weights are kept; for better ones train on more images, with --dropout 0.1 or "
+            "more --weight-decay, or a smaller network"
+        )
+
+
 def train_with_progress(
     model: "AbstractImageModel",
     data: "Data",
@@ -220,7 +248,7 @@ def train_with_progress(
     from pixelrnn.train.loop import fit
     from pixelrnn.train.scales import fit_scales
 
-    is_silent = not is_first_process()
+    is_silent, overfitting = not is_first_process(), _Overfitting()
     with progress("training", is_silent=is_silent) as show, stoppable() as should_stop:
 
         def callback(at: Progress) -> bool:
@@ -236,6 +264,8 @@ def train_with_progress(
                     f"({line['valid_nats']:.3f} nats)",
                     is_aside=is_aside,
                 )
+                if warning := overfitting.warning(line):
+                    say(warning, is_aside=True)
             return should_stop()
 
         options: dict[str, Any] = {"folder": folder, "resume": resume, "cuda_graph": cuda_graph, "callback": callback}

@@ -6,7 +6,7 @@ limit is left out. Memory holds the groups under way and what they became.
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -66,7 +66,8 @@ class Encoded:
 
     Attributes:
         streams: Streams, in the order of their tiles.
-        bits: Bits of each picture, by the probabilities that it was coded with.
+        bits: Bits of each picture, by the probabilities that it was coded with; of one that is left out, as far as it
+            was coded.
         left_out: Numbers of the pictures that cost more than their limits.
     """
 
@@ -103,6 +104,7 @@ class Encoder:
         self._open: dict[tuple[int, int], list[Job]] = {}
         self._held = 0  # sub-pixels in groups that are not full
         self._limits: dict[int, float] = {}
+        self._bits: dict[int, float] = {}  # of the streams that are finished
         self._streams: list[Stream] = []
 
     def __enter__(self) -> "Encoder":
@@ -113,12 +115,15 @@ class Encoder:
 
     def add(self, job: Job) -> None:
         """Take a picture; waits while enough others are under way."""
-        self._limits[job.number] = job.limit
+        self._limits[job.number], self._bits[job.number] = job.limit, 0.0
         size = job.values.shape[1], job.values.shape[2]
         tiles = cut(job.number, size, self._tile)
         if len(tiles) > 1:
             for members in group(tiles):
-                self._submit([job] * len(members), members, is_shared=False)
+                if self._bits[job.number] > job.limit:  # however little the rest takes
+                    self._pool.skip(sum(job.values[:, *tile.place].size for tile in members))
+                else:
+                    self._submit([job] * len(members), members, is_shared=False)
             return
         self._open.setdefault(size, []).append(job)
         self._held += job.values.size
@@ -135,19 +140,15 @@ class Encoder:
         """Wait for everything."""
         for size in list(self._open):
             self._close(size)
-        self._streams += self._pool.rest()
-        bits = dict.fromkeys(self._limits, 0.0)
-        for stream in self._streams:
-            for tile, amount in zip(stream.tiles, stream.bits, strict=True):
-                bits[tile.picture] += amount
-        left_out = frozenset(number for number, amount in bits.items() if amount > self._limits[number])
+        self._take(self._pool.rest())
+        left_out = frozenset(number for number, amount in self._bits.items() if amount > self._limits[number])
         kept = []
         for stream in self._streams:
             # Shared groups were coded again without the pictures that are left out, and still tell their bits.
             tiles = tuple(tile for tile in stream.tiles if tile.picture not in left_out)
             if tiles:
                 kept.append(dataclasses.replace(stream, tiles=tiles))
-        return Encoded(tuple(sorted(kept, key=lambda stream: stream.tiles)), bits, left_out)
+        return Encoded(tuple(sorted(kept, key=lambda stream: stream.tiles)), self._bits, left_out)
 
     def _close(self, size: tuple[int, int]) -> None:
         jobs = self._open.pop(size)
@@ -155,7 +156,13 @@ class Encoder:
         self._submit(jobs, [cut(job.number, size, self._tile)[0] for job in jobs], is_shared=True)
 
     def _submit(self, jobs: list[Job], tiles: list[Tile], *, is_shared: bool) -> None:
-        self._streams += self._pool.submit(lambda tick: self._encode(jobs, tiles, is_shared, tick))
+        self._take(self._pool.submit(lambda tick: self._encode(jobs, tiles, is_shared, tick)))
+
+    def _take(self, streams: Iterable[Stream]) -> None:
+        for stream in streams:
+            self._streams.append(stream)
+            for tile, amount in zip(stream.tiles, stream.bits, strict=True):
+                self._bits[tile.picture] += amount
 
     def _encode(self, jobs: list[Job], tiles: list[Tile], is_shared: bool, tick: Callable[[float], None]) -> Stream:
         times = 2 if self._is_verified else 1

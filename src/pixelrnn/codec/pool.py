@@ -56,6 +56,10 @@ class Pool(Generic[Result]):
         self._waiting.append(self._pool.submit(work, tick))
         return self._results(2 * self._threads)
 
+    def skip(self, amount: float) -> None:
+        """Count ticks of work that turned out not to be needed."""
+        self._finished += amount
+
     def report(self) -> None:
         """Call the callback."""
         if self._callback is not None:

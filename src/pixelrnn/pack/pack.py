@@ -168,10 +168,10 @@ def _require_same(model: AbstractImageModel, corpus: Corpus) -> None:
 
 def _trained(training: Training, model: AbstractImageModel | None) -> tuple[bytes, int]:
     """A model with as many bits a weight as make the sum smallest; none if ordinary files are smaller than that."""
-    if model is None:
-        model = choose(training)
-    else:
+    if model is not None:
         _require_same(model, training.corpus)
+    elif (model := choose(training)) is None:
+        return b"", 0
     if not training.is_stopped:
         training.train(model, training.left, "training")
     contents = {}

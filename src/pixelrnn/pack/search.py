@@ -28,6 +28,7 @@ __all__ = ["Stage", "Training", "bytes_of_pictures", "choose", "least_weights", 
 
 # Shares of the time: for each kind; for each size, in two parts; for each of the two best sizes.
 KIND, SIZE, BEST = 0.025, (0.02, 0.04), 0.1
+HOPELESS, JUDGED = 2.0, 0.25  # times what ordinary files take, after so many minutes: no training gains as much
 LEAST_LAST = 0.25  # for the best in the end, even if measuring took long
 # Layers and features of networks that see far, and of others; the second size is that of the trials of kinds.
 SIZES = {True: ((2, 8), (4, 16), (7, 24)), False: ((1, 24), (2, 48), (3, 96))}
@@ -199,8 +200,11 @@ class Training:
         candidate.measured.append(_Measured(candidate.minutes + minutes, pictures))
 
 
-def choose(training: Training) -> AbstractImageModel:
-    """A model of the kind and size that trials found best, as far as its trials brought it."""
+def choose(training: Training) -> AbstractImageModel | None:
+    """A model of the kind and size that trials found best, as far as its trials brought it; None if all are hopeless.
+
+    Files that are JPEGs, for one, take less than their pixels do by any model.
+    """
 
     def new(config: ModelConfig) -> _Candidate:
         return _Candidate(config, training.seed, training.device)
@@ -211,10 +215,14 @@ def choose(training: Training) -> AbstractImageModel:
     found, sizes = training.trial(kinds, (KIND,), 1), list[_Candidate]()
     if not found:
         raise RunError("no model could be trained on the pictures: the loss of all that were tried became infinite")
+    best = found[0].measured[-1]
+    if best.minutes >= JUDGED and best.pictures > HOPELESS * training.corpus.ordinary:
+        training.report.tell(1.0, what="trying", text="no model can pay: the files are too small for their pixels")
+        return None
     if not training.is_stopped:
         # All begin anew: what is compared are courses through the same times.
-        best = found[0].model.config
-        sizes = [new(_sized(best, number)) for number in range(len(SIZES[best.traits.sees_far]))]
+        config = found[0].model.config
+        sizes = [new(_sized(config, number)) for number in range(len(SIZES[config.traits.sees_far]))]
         found = training.trial(training.trial(sizes, SIZE, 2, others=BEST), (BEST,), 1)
     if training.is_stopped or not found:  # what counts then is what they have come to, in whatever time
         reached = [candidate for candidate in (*kinds, *sizes) if candidate.measured]
