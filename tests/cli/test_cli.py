@@ -398,7 +398,7 @@ def test_demo(capsys, tmp_path, monkeypatch):
         assert image.width > 100
     assert (tmp_path / "demo" / "curve.png").exists()
     capsys.readouterr()
-    monkeypatch.setattr("pixelrnn.app.tour.CODED", 16)
+    monkeypatch.setattr("pixelrnn.cli.demo.tour", lambda *_: [])  # once is enough
     assert run("demo", "--minutes", 0.01, "--out", tmp_path / "demo", "--json") == 0, "a second demo replaces the first"
     assert set(json.loads(capsys.readouterr().out)) == {"page", "run", "bits_per_dim", "histogram_bits_per_dim"}
     (tmp_path / "mine" / "run").mkdir(parents=True)

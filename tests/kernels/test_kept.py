@@ -60,14 +60,14 @@ def test_code_is_kept_until_its_sources_change(ran, tmp_path):
     assert ran() == (ANEW, "")
 
 
-@pytest.mark.parametrize("suffix", ["nbi", "nbc"])
-def test_damaged_files_are_replaced(suffix, ran, tmp_path):
+def test_damaged_files_are_replaced(ran, tmp_path):
     ran()
-    damaged = list((tmp_path / "kept").rglob(f"*.{suffix}"))
-    assert len(damaged) == 2
-    for path in damaged:
-        path.write_bytes(path.read_bytes()[:10])
-    assert ran() == (ANEW, "")
+    for suffix in ("nbi", "nbc"):
+        damaged = list((tmp_path / "kept").rglob(f"*.{suffix}"))
+        assert len(damaged) == 2
+        for path in damaged:
+            path.write_bytes(path.read_bytes()[:10])
+        assert ran() == (ANEW, "")
     assert ran() == (FROM_BEFORE, "")
 
 

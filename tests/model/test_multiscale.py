@@ -38,12 +38,11 @@ def test_all_images_sum_to_one(architecture, shape):
     assert log_prob.std() > 0.1
 
 
-@pytest.mark.parametrize("label", [0, 1])
-def test_three_scales_with_labels_sum_to_one(label):
+def test_three_scales_with_labels_sum_to_one():
     """All 65,536 images of 4x4, which begin with one pixel."""
     model = build(architecture="row-lstm", shape=(1, 4, 4), levels=2, layers=1, scales=3, classes=2)
     with torch.no_grad():
-        log_prob = torch.cat([model.log_prob(x, label=label) for x in all_images((1, 4, 4), 2).split(16_384)])
+        log_prob = torch.cat([model.log_prob(x, label=1) for x in all_images((1, 4, 4), 2).split(16_384)])
     assert log_prob.exp().sum().item() == pytest.approx(1, abs=1e-9)
 
 

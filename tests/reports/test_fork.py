@@ -16,7 +16,7 @@ torch.set_num_threads(2)
 
 def work(name, size):
     model = pixelrnn.load_model(name)
-    images = model.sample(40, size=size, seed=0)
+    images = model.sample(4, size=size, seed=0)
     with torch.no_grad():
         nats = model.log_prob(images)
     codec = pixelrnn.Codec(model)
