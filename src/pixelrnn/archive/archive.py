@@ -177,9 +177,7 @@ class Archive(Pieces):
 
     def _coder(self, model: AbstractImageModel | None, coded: Collection[int], damaged: Damaged) -> Coder | None:
         """What decodes; a model that is not the one is refused, before anything is restored."""
-        if model is None and not self.index.has_model:
-            model = self.model()
-        if model is None and not self.index.has_model:
+        if model is None and not self.index.has_model and (model := self.model()) is None:
             raise ArchiveError(
                 f"{self.path}: the model with fingerprint {self.index.fingerprint.hex()} is needed (`model`)"
             )

@@ -21,7 +21,16 @@ import numpy as np
 from pixelrnn.config import DataConfig
 from pixelrnn.data.decode import Census, decode
 from pixelrnn.data.files import AbstractFiles, Opener
-from pixelrnn.data.picture import COUNT, Channels, Content, MissingError, UnreadableError, decoder_version, kind_of
+from pixelrnn.data.picture import (
+    COUNT,
+    Channels,
+    Content,
+    MissingError,
+    UnreadableError,
+    decoder_version,
+    kind_of,
+    reason_of,
+)
 from pixelrnn.data.pixels import Ragged
 from pixelrnn.errors import DataError
 from pixelrnn.progress import Callback, Reporter
@@ -168,7 +177,7 @@ def _content(opener: Opener) -> Content:
     except UnreadableError:
         raise
     except Exception as error:  # archives raise errors of many kinds for damaged data
-        raise UnreadableError(" ".join(str(error).split()) or type(error).__name__) from error
+        raise UnreadableError(reason_of(error)) from error
 
 
 def _refuse(where: str, error: UnreadableError, config: DataConfig, census: Census) -> None:

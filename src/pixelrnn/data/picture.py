@@ -17,7 +17,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 __all__ = [
     "CHANNELS", "COUNT", "FIRST", "Channels", "Content", "MissingError", "UnreadableError", "decoder_version",
-    "kind_of", "opened", "picture_of", "read", "with_channels",
+    "kind_of", "opened", "picture_of", "read", "reason_of", "with_channels",
 ]  # fmt: skip
 
 Content: TypeAlias = bytes | Image.Image
@@ -64,7 +64,7 @@ def read(path: Path) -> bytes:
     except OSError as error:
         if isinstance(error, FileNotFoundError) and path.is_symlink():
             raise MissingError("a link to nothing") from error
-        raise UnreadableError(_reason(error)) from error
+        raise UnreadableError(reason_of(error)) from error
 
 
 def opened(content: Content) -> Image.Image:
@@ -78,7 +78,7 @@ def opened(content: Content) -> Image.Image:
         image = content if isinstance(content, Image.Image) else Image.open(io.BytesIO(content))
         formats = _tag(image, SAMPLE_FORMAT)
     except Exception as error:  # decoders raise errors of many kinds for damaged data
-        raise UnreadableError(_reason(error)) from error
+        raise UnreadableError(reason_of(error)) from error
     if SIGNED in formats:
         raise UnreadableError("its values have a sign, and no 8-bit form")
     if image.mode in ("I", "F"):
@@ -105,7 +105,7 @@ def kind_of(content: Content) -> str:
     try:
         return kind + (FIRST if getattr(image, "is_animated", False) else "")
     except Exception as error:  # as above
-        raise UnreadableError(_reason(error)) from error
+        raise UnreadableError(reason_of(error)) from error
 
 
 def picture_of(content: Content) -> Image.Image:
@@ -139,7 +139,7 @@ def picture_of(content: Content) -> Image.Image:
     except UnreadableError:
         raise
     except Exception as error:  # as above
-        raise UnreadableError(_reason(error)) from error
+        raise UnreadableError(reason_of(error)) from error
     return found
 
 
@@ -186,7 +186,8 @@ def _tag(image: Image.Image, number: int) -> tuple[int, ...]:
     return found if isinstance(found, tuple) else (found,)
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """What an error of a decoder, or of reading, says, in one line."""
     text = "not an image that is known" if isinstance(error, UnidentifiedImageError) else str(error)
     if isinstance(error, OSError) and error.strerror:
         text = error.strerror

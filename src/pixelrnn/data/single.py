@@ -77,8 +77,10 @@ def read_mask(path: Path, image: Path, config: DataConfig) -> Tensor:
 def read_opacity(path: Path, config: DataConfig) -> Tensor | None:
     """Where an image is not transparent, `(H, W)` bool, sized and cut as the image; None if it has no transparency."""
     with _naming(path):
-        has_transparency = picture_of(read(path)).mode in ("LA", "RGBA")
-    return _bits(_decode(path, "rgba", config)[3], config) if has_transparency else None
+        picture = picture_of(read(path))
+        if picture.mode not in ("LA", "RGBA"):
+            return None
+        return _bits(decode(picture, "rgba", _whole(config))[3], config)
 
 
 def _bits(values: NDArray[np.uint8], config: DataConfig) -> Tensor:
@@ -87,10 +89,13 @@ def _bits(values: NDArray[np.uint8], config: DataConfig) -> Tensor:
 
 
 def _decode(path: Path, channels: Channels, config: DataConfig) -> NDArray[np.uint8]:
-    # The size of random patches is no size to bring an image to.
-    size = config.height_width if config.crop == "centre" else None
     with _naming(path):
-        return decode(read(path), channels, whole_image(config, size))
+        return decode(read(path), channels, _whole(config))
+
+
+def _whole(config: DataConfig) -> DataConfig:
+    # The size of random patches is no size to bring an image to.
+    return whole_image(config, config.height_width if config.crop == "centre" else None)
 
 
 @contextlib.contextmanager
