@@ -69,10 +69,9 @@ def _below(folder: Path, above: frozenset[str] = frozenset()) -> Iterator[Path]:
             yield Path(entry.path)
 
 
-def _may_be_meant(name: str, *, leads_nowhere: bool) -> bool:
-    """Whether a file is for us to read: an image, or a link that may have led to a folder of them."""
-    path = PurePosixPath(name)
-    return is_image_name(name) or (leads_nowhere and not path.suffix and is_image_name(f"{name}.png"))
+def _may_be_folder(name: str) -> bool:
+    """Whether a link to nothing may have led to a folder of images, by its name."""
+    return not PurePosixPath(name).suffix and is_image_name(f"{name}.png")
 
 
 class Folder:
@@ -80,10 +79,9 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        found = (file.relative_to(path).as_posix() for file in _below(path))
         self.names = sorted(
-            file.relative_to(path).as_posix()
-            for file in _below(path)
-            if _may_be_meant(file.relative_to(path).as_posix(), leads_nowhere=not file.exists())
+            name for name in found if is_image_name(name) or (_may_be_folder(name) and not (path / name).exists())
         )
 
     def walk(self) -> Iterator[tuple[str, Opener]]:
@@ -100,33 +98,14 @@ class Folder:
         return str(self.path / name)
 
 
-class File:
-    """One image file."""
+class _OnDisk:
+    """What an image file and archives of them share: one file on disk."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-
-    def walk(self) -> Iterator[tuple[str, Opener]]:
-        """The file."""
-        yield self.path.name, lambda: read(self.path)
 
     def stamp(self) -> list[str]:
         """Path of the file, and what changes with it."""
-        return [str(self.path.resolve()), _state(self.path)]
-
-    def where(self, name: str) -> str:
-        """The file's path."""
-        return str(self.path)
-
-
-class _Archive:
-    """What zip and tar share: one file on disk."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def stamp(self) -> list[str]:
-        """Path of the archive, and what changes with it."""
         return [str(self.path.resolve()), _state(self.path)]
 
     def where(self, name: str) -> str:
@@ -134,7 +113,19 @@ class _Archive:
         return f"{self.path}:{name}"
 
 
-class Zip(_Archive):
+class File(_OnDisk):
+    """One image file."""
+
+    def walk(self) -> Iterator[tuple[str, Opener]]:
+        """The file."""
+        yield self.path.name, lambda: read(self.path)
+
+    def where(self, name: str) -> str:
+        """The file's path."""
+        return str(self.path)
+
+
+class Zip(_OnDisk):
     """The images of a zip archive, sorted by name."""
 
     def walk(self) -> Iterator[tuple[str, Opener]]:
@@ -149,7 +140,7 @@ class Zip(_Archive):
             raise DataError(f"{self.path}: not readable ({error.strerror or error})") from error
 
 
-class Tar(_Archive):
+class Tar(_OnDisk):
     """The images of a tar archive, compressed or not, in the order of the archive, and those that its links lead to."""
 
     def walk(self) -> Iterator[tuple[str, Opener]]:
@@ -171,7 +162,7 @@ class Tar(_Archive):
                     if is_image_name(alias := link + name.removeprefix(target)):
                         yield alias, once
         for link in sorted(left):
-            if _may_be_meant(link, leads_nowhere=True):
+            if is_image_name(link) or _may_be_folder(link):
                 yield link, _nowhere(f"a link to {links[link]}, which is not in the archive")
 
     def _members(self) -> Iterator[tuple[tarfile.TarInfo, Opener]]:
