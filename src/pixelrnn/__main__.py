@@ -3,7 +3,6 @@
 Nothing here or in the verbs' heads imports torch: help and usage errors answer at once.
 """
 
-import contextlib
 import dataclasses
 import difflib
 import inspect
@@ -12,6 +11,7 @@ import os
 import re
 import shutil
 import sys
+import typing
 from collections.abc import Sequence
 from typing import Annotated, Any, Union
 
@@ -32,6 +32,7 @@ from pixelrnn.cli.interrupt import insistent
 from pixelrnn.cli.model_folder import fetched
 from pixelrnn.cli.models import Models
 from pixelrnn.cli.pack import Pack
+from pixelrnn.cli.parser import read_arguments
 from pixelrnn.cli.push import Push
 from pixelrnn.cli.sample import Sample
 from pixelrnn.cli.score import Score
@@ -88,49 +89,23 @@ VERBS: dict[str, type[Command]] = {
 }
 
 
-NO_NUMBER = r"Error parsing (--?[\w-]+)\S*: (invalid literal for int|could not convert string to float)[^']*'(.*?)'"
 LEAST_COLUMNS = 40  # the parser never ends to wrap its help where there are a few
 
 
 def parse(arguments: Sequence[str]) -> Command:
-    """The command that the arguments name.
-
-    Raises:
-        PixelRNNError: If a value is refused by one of our own checks. The parser would draw a box around its message
-            and name its own internals: what it prints is held back until it is known whether the error is ours.
-        SystemExit: After help (0), or after a usage error and the parser's suggestions (2).
-    """
-    printed = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(printed):
-            if arguments and arguments[0] in VERBS:
-                # The verb alone: faster to build, and its whole docstring, with the examples, is the help.
-                kind = VERBS[arguments[0]]
-                return _cli(kind, f"pixelrnn {arguments[0]}", inspect.getdoc(kind) or "", arguments[1:])
-            if arguments and not arguments[0].startswith("-"):
-                near = difflib.get_close_matches(arguments[0], VERBS, n=1)
-                hint = f"; did you mean {near[0]}?" if near else ""
-                raise ConfigError(f"{arguments[0]!r} is none of the commands {', '.join(VERBS)}{hint}")
-            verbs = [Annotated[kind, tyro.conf.subcommand(name)] for name, kind in VERBS.items()]
-            return _cli(Union[tuple(verbs)], "pixelrnn", DESCRIPTION, arguments)  # noqa: UP007 (made at run time)
-    except SystemExit as stop:
-        error: BaseException | None = stop
-        while error is not None:
-            if isinstance(error, PixelRNNError):
-                raise error from None
-            error = error.__context__
-        said = re.sub(r"\[/?bold\]", "", printed.getvalue())  # markup that the parser forgets to render
-        if (wrong := re.search(NO_NUMBER, " ".join(re.sub("[│|]", " ", said).split()))) is not None:
-            wanted = "a whole number" if wrong[2].startswith("invalid") else "a number"
-            raise ConfigError(f"{wrong[1]} is {wrong[3]!r}; {wanted} is needed") from None
-        sys.stderr.write(said)
-        raise
-
-
-def _cli(kind: Any, name: str, description: str, arguments: Sequence[str]) -> Command:
-    config = (tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes)
-    command: Command = tyro.cli(kind, prog=name, description=description, args=arguments, config=config)
-    return command
+    """The command that the arguments name; errors as for `read_arguments`."""
+    if arguments and arguments[0] in VERBS:
+        # The verb alone: faster to build, and its whole docstring, with the examples, is the help.
+        kind = VERBS[arguments[0]]
+        name, description = f"pixelrnn {arguments[0]}", inspect.getdoc(kind) or ""
+        return typing.cast(Command, read_arguments(kind, name, description, arguments[1:]))
+    if arguments and not arguments[0].startswith("-"):
+        near = difflib.get_close_matches(arguments[0], VERBS, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ConfigError(f"{arguments[0]!r} is none of the commands {', '.join(VERBS)}{hint}")
+    verbs = [Annotated[kind, tyro.conf.subcommand(name)] for name, kind in VERBS.items()]
+    union: Any = Union[tuple(verbs)]  # noqa: UP007 (made at run time)
+    return typing.cast(Command, read_arguments(union, "pixelrnn", DESCRIPTION, arguments))
 
 
 def _options(kind: Any) -> set[str]:

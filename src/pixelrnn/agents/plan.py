@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pixelrnn.brief import brief
 from pixelrnn.config import require_seed
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.model.base import AbstractImageModel
@@ -40,6 +41,10 @@ class Plan(NamedTuple):
 
     actions: Tensor
     value: float
+
+    def __repr__(self) -> str:
+        """In a few lines."""
+        return brief(self)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

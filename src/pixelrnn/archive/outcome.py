@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from pixelrnn.archive.ingest import Entry, Ingest
+from pixelrnn.brief import brief
 from pixelrnn.codec.container import Index, Kind
 from pixelrnn.codec.encoder import Encoded
 
@@ -45,6 +46,10 @@ class Compressed:
     coded_bits: float
     weights: int
     size: int
+
+    def __repr__(self) -> str:
+        """In a few lines."""
+        return brief(self)
 
 
 def outcome_of(ingest: Ingest, encoded: Encoded, index: Index, channels: int, size: int) -> Compressed:

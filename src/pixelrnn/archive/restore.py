@@ -11,6 +11,7 @@ from PIL import Image
 from pixelrnn.archive.archive import Archive
 from pixelrnn.archive.names import PNG
 from pixelrnn.archive.pictures import as_png
+from pixelrnn.brief import brief
 from pixelrnn.errors import ArchiveError
 from pixelrnn.model.base import AbstractImageModel
 from pixelrnn.progress import Callback
@@ -34,6 +35,10 @@ class Restored:
     size: int
     left: tuple[Path, ...]
     damaged: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        """In a few lines."""
+        return brief(self)
 
 
 def select(archive: Archive, names: Sequence[str]) -> set[int]:

@@ -12,6 +12,7 @@ from pixelrnn.cli.console import progress, say, show_json
 from pixelrnn.cli.machine import Processor
 from pixelrnn.cli.model_folder import ModelFolder, home, open_model, open_run, require_model
 from pixelrnn.cli.output import OutputFolder
+from pixelrnn.cli.parser import SOURCE
 from pixelrnn.cli.sources import load_as_trained
 from pixelrnn.config import IMAGE_SUFFIXES, Sampling, require_source
 from pixelrnn.errors import ConfigError, DataError
@@ -46,7 +47,7 @@ class Complete:
     run_folder: tyro.conf.Positional[ModelFolder]
     """Run or model folder, name of a shipped model, or hf:owner/name."""
 
-    source: tyro.conf.Positional[str | None] = None
+    source: Annotated[tyro.conf.Positional[str | None], SOURCE] = None
     """An image file, or a source as for train; test images of the run if not given."""
 
     keep: str | None = None

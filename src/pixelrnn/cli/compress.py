@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 
@@ -9,6 +10,7 @@ from pixelrnn.cli.archives import Writing, rate, say_compressed
 from pixelrnn.cli.console import show_json
 from pixelrnn.cli.machine import Processor
 from pixelrnn.cli.model_folder import ModelFolder, open_model, require_model
+from pixelrnn.cli.parser import SOURCE
 from pixelrnn.errors import ConfigError
 
 __all__ = ["Compress"]
@@ -31,7 +33,7 @@ class Compress:
     run_folder: tyro.conf.Positional[ModelFolder]
     """Run or model folder, name of a shipped model, or hf:owner/name."""
 
-    source: tyro.conf.Positional[Path]
+    source: Annotated[tyro.conf.Positional[Path], SOURCE]
     """A folder, with everything below it, or a file."""
 
     tile: tuple[int, int] | None = None

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -13,7 +13,7 @@ from rich.progress import Progress as Bar
 from pixelrnn.cli.interrupt import insist
 from pixelrnn.progress import Callback, Progress
 
-__all__ = ["is_first_process", "progress", "say", "show_json"]
+__all__ = ["is_first_process", "progress", "say", "show_json", "show_table"]
 
 _out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
 _err = Console(highlight=False, soft_wrap=True, markup=False, emoji=False, stderr=True)
@@ -43,6 +43,20 @@ def show_json(value: Any) -> None:
     from pixelrnn.runs.files import json_text
 
     _out.print(json_text(value, indent=2))
+
+
+def show_table(rows: Sequence[Sequence[str]]) -> None:
+    """Print rows of words in columns, the first row being their heads; columns of numbers to the right."""
+    columns = list(zip(*rows, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    are_numbers = [any(column[1:]) and not any(word[:1].isalpha() for word in column[1:]) for column in columns]
+    for row in rows:
+        words = zip(row, widths, are_numbers, strict=True)
+        say(
+            "  ".join(
+                word.rjust(width) if is_number else word.ljust(width) for word, width, is_number in words
+            ).rstrip()
+        )
 
 
 @contextlib.contextmanager

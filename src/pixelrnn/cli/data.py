@@ -10,6 +10,7 @@ import tyro
 
 from pixelrnn.cli.console import say, show_json
 from pixelrnn.cli.output import require_file
+from pixelrnn.cli.parser import SOURCE
 from pixelrnn.cli.sources import load
 from pixelrnn.config import DataConfig, require_source
 from pixelrnn.errors import SizesError
@@ -27,7 +28,7 @@ class Show:
         pixelrnn data show photos/ --size 32 --skip-bad
     """
 
-    source: tyro.conf.Positional[str]
+    source: Annotated[tyro.conf.Positional[str], SOURCE]
     """As for train."""
 
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
@@ -41,12 +42,16 @@ class Show:
 
     def run(self) -> int:
         """Load and print; of images that differ in size, the sizes."""
+        from pixelrnn.data.advice import advise
+
         try:
             data = load(self.source, self.data, is_silent=self.json)
         except SizesError as error:
             return self._show_sizes(error)
         if self.json:
+            advice = advise(data)
             facts = {
+                "advice": advice and advice._asdict(),
                 "summary": data.summary,
                 "skipped": data.skipped,
                 "labels": data.label_names,
@@ -90,7 +95,7 @@ class Binarize:
         pixelrnn data binarize mnist/ --out mnist_binarized.npz
     """
 
-    source: tyro.conf.Positional[str]
+    source: Annotated[tyro.conf.Positional[str], SOURCE]
     """Folder with the four MNIST files (IDX, .gz or not), or an .npz with train and test."""
 
     out: Path = Path("mnist_binarized.npz")

@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
@@ -11,6 +11,7 @@ from pixelrnn.cli.console import progress, say, show_json
 from pixelrnn.cli.machine import Machine
 from pixelrnn.cli.model_folder import ModelFolder, open_model, open_run, require_model
 from pixelrnn.cli.output import require_file
+from pixelrnn.cli.parser import SOURCE
 from pixelrnn.config import require_draws, require_seed, require_source
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Entropy:
     run_folder: tyro.conf.Positional[ModelFolder]
     """Run or model folder, name of a shipped model, or hf:owner/name."""
 
-    source: tyro.conf.Positional[str | None] = None
+    source: Annotated[tyro.conf.Positional[str | None], SOURCE] = None
     """Images to measure; those of the run if not given."""
 
     confidence: float = 0.95

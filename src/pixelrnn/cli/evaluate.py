@@ -2,37 +2,46 @@
 
 import dataclasses
 import math
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 from pixelrnn.cli.choice import Choice
-from pixelrnn.cli.console import is_first_process, progress, say, show_json
+from pixelrnn.cli.console import is_first_process, progress, say, show_json, show_table
 from pixelrnn.cli.machine import Machine
-from pixelrnn.cli.model_folder import ModelFolder, open_model, open_run, require_model
+from pixelrnn.cli.model_folder import ModelFolder, is_model, open_model, open_run, require_model
+from pixelrnn.cli.parser import SOURCE
 from pixelrnn.config import require_source
 from pixelrnn.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from pixelrnn.train.evaluation import Classification, Evaluation
 
 __all__ = ["Evaluate"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evaluate:
-    """Measure the likelihood of images under a trained model: nats per image and bits/dim.
+    """Measure the likelihood of images under trained models: nats per image and bits/dim.
 
     Examples:
         pixelrnn evaluate runs/digits-diagonal-bilstm
         pixelrnn evaluate runs/photos other-photos/ --json
+        pixelrnn evaluate runs/first runs/second          # compared on the images of the first
         pixelrnn evaluate runs/letters --classify
         torchrun --nproc-per-node 2 -m pixelrnn evaluate runs/mnist
 
-    Images are read with the options that the model was trained with.
+    Images are read with the options that the (first) model was trained with.
     """
 
     run_folder: tyro.conf.Positional[ModelFolder]
     """Run or model folder, name of a shipped model, or hf:owner/name."""
 
-    source: tyro.conf.Positional[str | None] = None
-    """Images to measure; those of the run if not given."""
+    other: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="MODEL|SOURCE")] = None
+    """Another model, to be compared with the first on the same images; or the images."""
+
+    source: Annotated[tyro.conf.Positional[str | None], SOURCE] = None
+    """Images to measure; those of the (first) run if not given."""
 
     classify: bool = False
     """Also find the labels of the images by Bayes' rule, with a likelihood for each label."""
@@ -47,42 +56,84 @@ class Evaluate:
     def __post_init__(self) -> None:
         """Check what can be checked without torch."""
         require_model(self.run_folder)
-        if self.source is not None:
-            require_source(self.source)
+        model, source = self._named()
+        if model is not None:
+            require_model(model)
+        if source is not None:
+            require_source(source)
         if self.classify and self.choice.without_labels:
             raise ConfigError("--classify compares with the labels; leave out --without-labels")
 
+    def _named(self) -> tuple[str | None, str | None]:
+        """The other model, and the source."""
+        if self.source is None and self.other is not None and not is_model(self.other):
+            return None, self.other
+        return self.other, self.source
+
     def run(self) -> int:
         """Measure and print."""
+        from pixelrnn import zoo
+        from pixelrnn.runs.run import name_of
         from pixelrnn.train import distributed
-        from pixelrnn.train.evaluation import classify, evaluate
+        from pixelrnn.train.evaluation import classify, compare
 
         device = self.machine.prepare()
         is_silent = not is_first_process()
+        other, source = self._named()
+        folders = {name_of(self.run_folder): self.run_folder} | ({other: zoo.find(other)} if other else {})
         with distributed.joined(device):
-            model = open_model(self.run_folder, device)
+            models = {name: open_model(folder, device) for name, folder in folders.items()}
             trained = open_run(self.run_folder)
-            data, name, images = self.choice.load(trained, self.source)
+            data, split, images = self.choice.load(trained, source)
             with progress("evaluating", is_silent=is_silent) as report:
-                result = evaluate(model, images, batch=self.choice.batch, callback=report)
-            found = None
-            if self.classify:
+                results = compare([*models.values()], images, batch=self.choice.batch, callback=report)
+            found: list[Classification] = []
+            for model in models.values() if self.classify else ():
                 with progress("classifying", is_silent=is_silent) as report:
-                    found = classify(model, images, batch=self.choice.batch, callback=report)
-        if math.isnan(result.nats):
-            raise DataError("the model produced NaN for an image: its training went wrong")
-        protocol = f"{name} images of {self.source or trained.source}; {data.protocol}"
+                    found.append(classify(model, images, batch=self.choice.batch, callback=report))
+        if wrong := [name for name, result in zip(models, results, strict=True) if math.isnan(result.nats)]:
+            raise DataError(f"{wrong[0]} produced NaN for an image: its training went wrong")
         if is_silent:
             return 0
+        protocol = f"{split} images of {source or trained.source}; {data.protocol}"
         if self.json:
-            facts = dataclasses.asdict(result) | {"protocol": protocol, "model": str(self.run_folder)}
-            show_json(facts | ({"classification": dataclasses.asdict(found)} if found else {}))
+            facts = [
+                {"model": name} | _facts(result, found[number] if found else None)
+                for number, (name, result) in enumerate(zip(models, results, strict=True))
+            ]
+            show_json((facts[0] if len(facts) == 1 else {"models": facts}) | {"protocol": protocol})
+            return 0
+        if len(results) == 1:
+            _show(results[0])
         else:
-            say(f"{result.nats:.3f} +- {result.standard_error:.3f} nats per image (mean +- standard error)")
-            say(f"{result.bits_per_dim:.4f} bits/dim")
-            say(f"{result.images:,} images, {result.images_per_second:.0f} images/s")
-            if found is not None:
-                say(f"{found.accuracy:.2%} of the labels found by Bayes' rule, {found.nats:.3f} nats per label")
-                say(f"{found.marginal_nats:.3f} nats per image without its label, all labels being alike")
-            say(f"protocol: {protocol}")
+            _show_all([*models], results)
+        for name, each in zip(models, found, strict=False):
+            of = f"{name}: " if len(models) > 1 else ""
+            say(f"{of}{each.accuracy:.2%} of the labels found by Bayes' rule, {each.nats:.3f} nats per label")
+            say(f"{of}{each.marginal_nats:.3f} nats per image without its label, all labels being alike")
+        say(f"protocol: {protocol}")
         return 0
+
+
+def _facts(result: "Evaluation", found: "Classification | None") -> dict[str, Any]:
+    facts = dataclasses.asdict(result)
+    if result.difference is None:
+        del facts["difference"], facts["difference_error"]
+    return facts | ({"classification": dataclasses.asdict(found)} if found else {})
+
+
+def _show(result: "Evaluation") -> None:
+    say(f"{result.nats:.3f} +- {result.standard_error:.3f} nats per image (mean +- standard error)")
+    say(f"{result.bits_per_dim:.4f} bits/dim")
+    say(f"{result.images:,} images, {result.images_per_second:.0f} images/s")
+
+
+def _show_all(names: list[str], results: "list[Evaluation]") -> None:
+    """A line for each model; the differences are of the same images, so that much of their errors cancels."""
+    rows = [("", "nats per image", "bits/dim", "difference from the first", "images/s")]
+    for name, each in zip(names, results, strict=True):
+        difference = "" if each.difference is None else f"{each.difference:+.3f} +- {each.difference_error:.3f}"
+        nats = f"{each.nats:.3f} +- {each.standard_error:.3f}"
+        rows.append((name, nats, f"{each.bits_per_dim:.4f}", difference, f"{each.images_per_second:.0f}"))
+    show_table(rows)
+    say(f"{results[0].images:,} images; mean +- standard error")

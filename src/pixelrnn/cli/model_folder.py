@@ -9,7 +9,7 @@ import tyro
 from pixelrnn import zoo
 from pixelrnn.cli.console import is_first_process, say
 from pixelrnn.config import require_run
-from pixelrnn.config.names import RUNS
+from pixelrnn.config.names import CONFIG, RUNS
 from pixelrnn.errors import RunError
 from pixelrnn.zoo import hub
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pixelrnn.model.base import AbstractImageModel
     from pixelrnn.runs.run import Run
 
-__all__ = ["ModelFolder", "fetched", "home", "open_model", "open_run", "require_model", "warn_if_untrained"]
+__all__ = ["ModelFolder", "fetched", "home", "is_model", "open_model", "open_run", "require_model", "warn_if_untrained"]
 
 
 Command = TypeVar("Command")
@@ -52,6 +52,11 @@ def require_model(model: str | Path) -> None:
     if not folder.exists():
         raise RunError(zoo.unknown(folder))
     require_run(folder)
+
+
+def is_model(name: str) -> bool:
+    """Whether a word, which could name a source of images as well, names a model."""
+    return hub.is_there(name) or name in zoo.names() or (Path(name) / CONFIG).exists()
 
 
 def fetched(command: Command) -> Command:

@@ -3,14 +3,14 @@
 import dataclasses
 
 from pixelrnn import zoo
-from pixelrnn.cli.console import say, show_json
+from pixelrnn.cli.console import say, show_json, show_table
 
 __all__ = ["Models"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Models:
-    """List the trained models that are shipped: what each is, its figure, data, licence, and the command that made it.
+    """List the trained models that are shipped; of each its figure, data, licence, and the command that made it.
 
     Examples:
         pixelrnn models
@@ -29,8 +29,14 @@ class Models:
         if self.json:
             show_json({name: dataclasses.asdict(card) | {"bytes": zoo.size(name)} for name, card in cards.items()})
             return 0
+        show_table(
+            [
+                ("model", "MB", "what"),
+                *((name, f"{zoo.size(name) / 1e6:.1f}", card.what) for name, card in cards.items()),
+            ]
+        )
         for name, card in cards.items():
-            say(f"{name}: {card.what}, {card.figure}; {zoo.size(name) / 1e6:.1f} MB")
+            say(f"\n{name}: {card.figure}")
             for line in card.lines():
                 say(f"    {line}")
         return 0

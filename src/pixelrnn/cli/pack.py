@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
@@ -13,6 +13,7 @@ from pixelrnn.cli.console import progress, say, show_json
 from pixelrnn.cli.interrupt import stoppable
 from pixelrnn.cli.machine import Machine
 from pixelrnn.cli.model_folder import ModelFolder, open_model, require_model
+from pixelrnn.cli.parser import SOURCE
 from pixelrnn.config import require_seed
 from pixelrnn.errors import ArchiveError, ConfigError, PixelRNNError
 from pixelrnn.progress import Callback, Progress
@@ -41,7 +42,7 @@ class Pack:
     JPEG XL is not measured), and what was learned by then is used; a second one gives up.
     """
 
-    source: tyro.conf.Positional[Path]
+    source: Annotated[tyro.conf.Positional[Path], SOURCE]
     """A folder, with everything below it, or a file."""
 
     minutes: float = 20.0

@@ -5,7 +5,7 @@ import dataclasses
 import io
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -15,6 +15,7 @@ from pixelrnn.cli.console import progress, say, show_json
 from pixelrnn.cli.machine import Machine
 from pixelrnn.cli.model_folder import ModelFolder, open_model, open_run, require_model
 from pixelrnn.cli.output import OutputFolder, require_file
+from pixelrnn.cli.parser import SOURCE
 from pixelrnn.config import require_source
 from pixelrnn.errors import ConfigError
 
@@ -53,7 +54,7 @@ class Score:
     run_folder: tyro.conf.Positional[ModelFolder]
     """Run or model folder, name of a shipped model, or hf:owner/name."""
 
-    source: tyro.conf.Positional[str | None] = None
+    source: Annotated[tyro.conf.Positional[str | None], SOURCE] = None
     """Images to score, whole, of any size if the model takes any; those of the run if not given."""
 
     method: Method = "auto"

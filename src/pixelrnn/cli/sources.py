@@ -24,6 +24,7 @@ def load(source: str, config: DataConfig, *, is_silent: bool = False, **changes:
         data = load_data(source, dataclasses.replace(config, **changes), callback=report)
     if not is_silent:
         _say_found(source, data)
+        _advise(data)
     return data
 
 
@@ -47,3 +48,15 @@ def _say_found(source: str, data: "Data") -> None:
         say(f"  skipped {line}", is_aside=True)
     if len(data.skipped) > MOST_LISTED:
         say(f"  ... and {len(data.skipped) - MOST_LISTED:,} more", is_aside=True)
+
+
+def _advise(data: "Data") -> None:
+    from pixelrnn.data.advice import advise
+
+    if (advice := advise(data)) is not None:
+        option = f"--{advice.option.replace('_', '-')} {advice.levels}"
+        say(
+            f"of 256 values only {advice.values} occur; {option} makes {advice.levels} levels of them, or a model of "
+            "256 has to learn that",
+            is_aside=True,
+        )

@@ -5,7 +5,7 @@ import functools
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -13,6 +13,7 @@ from pixelrnn.cli.console import is_first_process, progress, say, show_json
 from pixelrnn.cli.interrupt import stoppable
 from pixelrnn.cli.machine import Machine
 from pixelrnn.cli.model_folder import open_run, require_model, warn_if_untrained
+from pixelrnn.cli.parser import SOURCE
 from pixelrnn.cli.sources import load
 from pixelrnn.config import DataConfig, ModelConfig, TrainConfig, require_run, require_source
 from pixelrnn.config.names import RUNS
@@ -53,7 +54,7 @@ class Train:
     --start-from begins a new run with the weights and the network of a model, on other images or with other options.
     """
 
-    source: tyro.conf.Positional[str | None] = None
+    source: Annotated[tyro.conf.Positional[str | None], SOURCE] = None
     """digits, a folder of images, a .zip or .tar of them, .npy, .npz, IDX files, or hf:owner/name."""
 
     out: Path | None = None

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pixelrnn.brief import brief
 from pixelrnn.condition import Condition
 from pixelrnn.config import Sampling
 from pixelrnn.errors import ConfigError
@@ -28,6 +29,10 @@ class Completion(NamedTuple):
 
     images: Tensor
     log_known: Tensor
+
+    def __repr__(self) -> str:
+        """In a few lines."""
+        return brief(self)
 
 
 @dataclasses.dataclass(frozen=True)

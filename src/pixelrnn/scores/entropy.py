@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from pixelrnn.brief import brief
 from pixelrnn.config import require_draws
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.model.base import AbstractImageModel
@@ -48,6 +49,10 @@ class Entropy:
     images: int
     position: Array
     position_error: Array
+
+    def __repr__(self) -> str:
+        """In a few lines."""
+        return brief(self)
 
 
 def bootstrap(

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pixelrnn.brief import brief
 from pixelrnn.data.images import Examples, ImageSet
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.model.base import AbstractImageModel
@@ -44,6 +45,10 @@ class Scores:
 
     nats: Array
     dims: Array
+
+    def __repr__(self) -> str:
+        """In a few lines."""
+        return brief(self)
 
     @property
     def bits_per_dim(self) -> Array:

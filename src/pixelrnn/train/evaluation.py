@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 
@@ -13,7 +13,7 @@ from pixelrnn.model.base import AbstractImageModel
 from pixelrnn.progress import Callback, Reporter
 from pixelrnn.train import distributed
 
-__all__ = ["Classification", "Evaluation", "classify", "evaluate"]
+__all__ = ["Classification", "Evaluation", "classify", "compare", "evaluate"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +26,9 @@ class Evaluation:
         bits_per_dim: The same mean in bits per sub-pixel.
         images: Number of images.
         images_per_second: Speed.
+        difference: Mean of the nats of an image less those by the first of several models that are compared; None for
+            that one.
+        difference_error: Standard error of that mean; None for the first.
     """
 
     nats: float
@@ -33,6 +36,8 @@ class Evaluation:
     bits_per_dim: float
     images: int
     images_per_second: float
+    difference: float | None = None
+    difference_error: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +57,6 @@ class Classification:
     images: int
 
 
-@torch.no_grad()
 def evaluate(
     model: AbstractImageModel, images: ImageSet, *, batch: int = 64, callback: Callback | None = None
 ) -> Evaluation:
@@ -69,17 +73,46 @@ def evaluate(
     Raises:
         DataError: If there are no images, or they do not fit the model.
     """
-    start = time.perf_counter()
-    sums = torch.zeros(3, dtype=torch.float64)  # of nats, of their squares, of sub-pixels
-    for examples in _batches(model, images, batch, Reporter(callback)):
-        x = examples.images
-        nats = -model.log_prob(x, **examples.given(model.config)).cpu().double()
-        sums += torch.stack([nats.sum(), nats.square().sum(), torch.tensor(float(x.numel()), dtype=torch.float64)])
-    total, squares, dims = distributed.sum_over_processes(sums, model.device).tolist()
-    count = len(images)
-    variance = max(0.0, squares - total**2 / count) / max(1, count - 1)
-    seconds = time.perf_counter() - start
-    return Evaluation(total / count, math.sqrt(variance / count), total / dims / math.log(2), count, count / seconds)
+    return compare([model], images, batch=batch, callback=callback)[0]
+
+
+@torch.no_grad()
+def compare(
+    models: Sequence[AbstractImageModel], images: ImageSet, *, batch: int = 64, callback: Callback | None = None
+) -> list[Evaluation]:
+    """Evaluate models on the same images, and the differences of their nats: the images' own scatter cancels in these.
+
+    Args:
+        models: One or more; each is given the labels and contexts that it takes.
+        images: Images, as for `evaluate`, like the other arguments and the errors.
+        batch: Images computed at once.
+        callback: Callback that is told the progress; see `pixelrnn.progress.Callback`.
+    """
+    sums = torch.zeros(len(models), 6, dtype=torch.float64)  # see below; of all images of this process
+    for examples in _batches(models, images, batch, Reporter(callback)):
+        x, first = examples.images, None
+        for number, model in enumerate(models):
+            start = time.perf_counter()
+            nats = -model.log_prob(x, **examples.given(model.config)).cpu().double()
+            seconds = time.perf_counter() - start
+            first = nats if first is None else first
+            of_all = [nats, nats.square(), nats - first, (nats - first).square()]
+            sums[number] += torch.tensor([*(float(each.sum()) for each in of_all), x.numel(), seconds])
+    sums = distributed.sum_over_processes(sums, models[0].device)
+    count, results = len(images), list[Evaluation]()
+    for total, squares, difference, difference_squares, dims, seconds in sums.tolist():
+        error, difference_error = _error(total, squares, count), _error(difference, difference_squares, count)
+        speed = count * distributed.world() / seconds
+        result = Evaluation(total / count, error, total / dims / math.log(2), count, speed)
+        if results:
+            result = dataclasses.replace(result, difference=difference / count, difference_error=difference_error)
+        results.append(result)
+    return results
+
+
+def _error(total: float, squares: float, count: int) -> float:
+    """Standard error of a mean, from the sum and the sum of squares of so many values."""
+    return math.sqrt(max(0.0, squares - total**2 / count) / max(1, count - 1) / count)
 
 
 @torch.no_grad()
@@ -97,7 +130,7 @@ def classify(
     if images.labels is None:
         raise DataError("the images have no labels to compare with")
     sums = torch.zeros(3, dtype=torch.float64)  # of hits, of nats of the label, of nats of the image
-    for x, (label, context, _) in _batches(model, images, batch, Reporter(callback)):
+    for x, (label, context, _) in _batches([model], images, batch, Reporter(callback)):
         assert label is not None
         joint = model.log_joint(x, context=context).cpu().double()
         marginal = joint.logsumexp(1)
@@ -107,11 +140,14 @@ def classify(
     return Classification(hits, nats, marginal_nats, len(images))
 
 
-def _batches(model: AbstractImageModel, images: ImageSet, batch: int, report: Reporter) -> Iterator[Examples]:
-    """The images that are this process's to compute, after a check that they fit the model."""
+def _batches(
+    models: Sequence[AbstractImageModel], images: ImageSet, batch: int, report: Reporter
+) -> Iterator[Examples]:
+    """The images that are this process's to compute, after a check that they fit the models."""
     if len(images) == 0:
         raise DataError("there are no images to evaluate")
-    images.require_levels(model.config.levels)
+    for model in models:
+        images.require_levels(model.config.levels)
     if batch < 1:
         raise ConfigError(f"batch is {batch}; at least 1 is needed")
     mine = range(distributed.rank(), len(images), distributed.world())
