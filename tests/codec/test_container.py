@@ -48,9 +48,13 @@ def indices(draw):
     pieces = [Piece(draw(st.integers(0, 2**40)), draw(st.integers(0, 2**32 - 1))) for _ in range(len(members) + 2)]
     shared = tuple(draw(st.lists(st.integers(0, 64), max_size=3)))
     tile = (draw(size), draw(size))
-    return Index(
-        draw(st.binary(min_size=8, max_size=8)), tile, draw(st.booleans()), tuple(members), shared, tuple(pieces)
+    model = draw(
+        st.text(max_size=9)
+        .filter(lambda name: "\ufffd" not in name)
+        .map(lambda name: name.encode("utf-8", "replace").decode())
     )
+    fingerprint, has_model = draw(st.binary(min_size=8, max_size=8)), draw(st.booleans())
+    return Index(fingerprint, tile, has_model, tuple(members), shared, tuple(pieces), model)
 
 
 @given(indices())

@@ -2,7 +2,9 @@
 
 import os
 import signal
+import stat
 import tarfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -92,32 +94,52 @@ def test_a_pipe_as_a_picture(option, tmp_path, capsys):
     assert "x.png cannot be used: neither a file nor a folder" in " ".join(capsys.readouterr().err.split())
 
 
-@pytest.mark.parametrize("form", ["", ":gz"])
-def test_links_in_tar_archives(form, tmp_path):
+LINKS = {
+    "dog": "cat",
+    "ape": "dog",
+    "fox/0.png": "../cat/0.png",
+    "fox/9.png": "gone.png",
+    "bird": "nowhere",
+    "readme": "nowhere.txt",
+    "round": "about",
+    "about": "round",
+}
+
+
+def _tar(path: Path, form: str) -> None:
+    with tarfile.open(path, f"w{form}") as archive:
+        for name, target in {**LINKS, "fox/1.png": "cat/1.png"}.items():
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = tarfile.LNKTYPE if name == "fox/1.png" else tarfile.SYMTYPE, target
+            archive.addfile(member)
+        archive.add(path.parent / "cat", "cat")
+
+
+def _zip(path: Path, form: str) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, target in {**LINKS, "fox/1.png": "../cat/1.png"}.items():
+            member = zipfile.ZipInfo(name)
+            member.create_system, member.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+            archive.writestr(member, target)
+        for file in sorted((path.parent / "cat").iterdir()):
+            archive.write(file, f"cat/{file.name}")
+
+
+@pytest.mark.parametrize(("write", "name", "form"), [(_tar, "a.tar", ""), (_tar, "a.tar", ":gz"), (_zip, "a.zip", "")])
+def test_links_in_archives(write, name, form, tmp_path):
     for number in range(4):
         path = tmp_path / "cat" / f"{number}.png"
         path.parent.mkdir(exist_ok=True)
         picture(seed=number).save(path)
-    with tarfile.open(tmp_path / "a.tar", f"w{form}") as archive:
-        for name, target, kind in (
-            ("dog", "cat", tarfile.SYMTYPE),
-            ("fox/0.png", "../cat/0.png", tarfile.SYMTYPE),
-            ("fox/1.png", "cat/1.png", tarfile.LNKTYPE),
-            ("fox/9.png", "gone.png", tarfile.SYMTYPE),
-            ("bird", "nowhere", tarfile.SYMTYPE),
-            ("readme", "nowhere.txt", tarfile.SYMTYPE),
-        ):
-            member = tarfile.TarInfo(name)
-            member.type, member.linkname = kind, target
-            archive.addfile(member)
-        archive.add(tmp_path / "cat", "cat")
-    data = load_data(tmp_path / "a.tar", labels=True)
-    assert data.label_names == ("cat", "dog", "fox")
-    assert len(data.whole) == 4 + 4 + 2
+    write(tmp_path / name, form)
+    data = load_data(tmp_path / name, labels=True)
+    assert data.label_names == ("ape", "cat", "dog", "fox")
+    assert len(data.whole) == 4 + 4 + 4 + 2
     images = {name: data.whole.batch([number])[0] for number, name in enumerate(data.names)}
     assert np.array_equal(images["fox/1.png"], images["cat/1.png"])
     assert np.array_equal(images["dog/3.png"], images["cat/3.png"])
-    assert sorted(line.split(":")[1] for line in data.skipped) == ["bird", "fox/9.png", "readme"]
+    assert np.array_equal(images["ape/2.png"], images["cat/2.png"])
+    assert sorted(line.split(":")[1] for line in data.skipped) == ["about", "bird", "fox/9.png", "readme", "round"]
     assert "a link to fox/gone.png, which is not in the archive" in " ".join(data.skipped)
 
 

@@ -1,12 +1,14 @@
-"""An archive that a shipped model made is restored without being told which."""
+"""An archive that a shipped model made, or one of the hub, is restored without being told which."""
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import pixelrnn.pillow  # noqa: F401  (opens archives)
-from pixelrnn import ArchiveError, load_model
+from pixelrnn import ArchiveError, Codec, TrainConfig, fit, load_data, load_model
 from pixelrnn.archive.archive import Archive
+from pixelrnn.zoo import hub
 from tests.cli.test_cli import run
 from tests.conftest import build
 
@@ -33,6 +35,57 @@ def test_it_is_recognised_and_used(folder, capsys):
         assert opened.convert("L").tobytes() == first.tobytes()
     with Archive(folder / "a.pxr") as archive:
         assert len(dict(archive.extract(None))) == 4
+
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture
+def on_the_hub(tmp_path, monkeypatch):
+    """The folder of a model that was fetched; a fetch gives it, and is counted."""
+    fetched = tmp_path / "models--me--model" / "snapshots" / COMMIT
+    model = load_model("mnist-pixelcnn")
+    with torch.no_grad():
+        next(model.parameters()).mul_(1.001)  # another than the shipped one
+    model.save_pretrained(fetched)
+    names: list[str] = []
+
+    def fetch(name):
+        names.append(str(name))
+        return fetched
+
+    monkeypatch.setattr(hub, "fetch", fetch)
+    return names
+
+
+def test_one_of_the_hub_is_named_and_fetched(folder, on_the_hub, capsys):
+    assert run("compress", "hf:me/model", folder / "in", "--out", folder / "a.pxr") == 0
+    assert on_the_hub == ["hf:me/model"]
+    capsys.readouterr()
+    assert run("decompress", folder / "a.pxr", "--list") == 0
+    assert capsys.readouterr().out.rstrip().endswith(f"(hf:me/model@{COMMIT})")
+    assert run("decompress", folder / "a.pxr", "--check") == 0
+    assert on_the_hub[1:] == [f"hf:me/model@{COMMIT}"]  # the version that it was, whatever comes after it
+
+
+def test_a_model_that_was_trained_further_is_no_longer_that_of_the_name(tmp_path):
+    model = load_model("mnist-row-lstm")
+    assert model.origin == "mnist-row-lstm"
+    np.save(tmp_path / "x.npy", model.sample(20, seed=0).numpy())
+    fit(model, load_data(tmp_path / "x.npy", source_levels=2), TrainConfig(steps=1, batch=2, samples=0))
+    assert model.origin == ""
+
+
+def test_a_name_that_is_none_is_told_and_not_opened(folder):
+    """A path in the place of the name: it leads to no model, wherever it leads."""
+    model = build(architecture="pixelcnn", shape=(1, 28, 28), levels=2, layers=1).float()
+    model.save_pretrained(folder / "model")
+    model.origin = str(folder / "model")
+    images = load_model("mnist-pixelcnn").sample(2, seed=0)
+    (folder / "a.pxr").write_bytes(Codec(model).encode(images))
+    with Archive(folder / "a.pxr") as archive:
+        assert archive.model() is None
+        assert archive.named_model == str(folder / "model")
 
 
 def test_another_is_still_asked_for(folder):

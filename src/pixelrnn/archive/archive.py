@@ -53,6 +53,11 @@ class Archive(Pieces):
         """What is in it, in order."""
         return self.index.members
 
+    @property
+    def named_model(self) -> str:
+        """The name of the model that is needed, as far as it is known: a shipped one, or `hf:owner/name@revision`."""
+        return zoo.with_fingerprint(self.index.fingerprint) or self.index.model
+
     def shape(self, number: int) -> tuple[str, tuple[int, int]]:
         """Mode, and width and height, of a picture that is coded, without decoding it."""
         member = self.members[number]
@@ -102,10 +107,13 @@ class Archive(Pieces):
         return lines
 
     def model(self) -> AbstractImageModel | None:
-        """The model that the archive holds, or the shipped one that it names; None if it needs another."""
+        """The model that the archive holds, or the one that it names: shipped, or fetched from the hub.
+
+        None if it needs another; raises `RunError` if it cannot be fetched.
+        """
         if not self.index.has_model:
-            name = zoo.with_fingerprint(self.index.fingerprint)
-            return None if name is None else load_model(name)
+            name = self.named_model
+            return load_model(name) if name and zoo.is_had(name) else None
         try:
             return unpack_model(self.piece(0))
         except ArchiveError as error:
@@ -178,8 +186,9 @@ class Archive(Pieces):
     def _coder(self, model: AbstractImageModel | None, coded: Collection[int], damaged: Damaged) -> Coder | None:
         """What decodes; a model that is not the one is refused, before anything is restored."""
         if model is None and not self.index.has_model and (model := self.model()) is None:
+            name = f"{self.index.model} " if self.index.model else ""
             raise ArchiveError(
-                f"{self.path}: the model with fingerprint {self.index.fingerprint.hex()} is needed (`model`)"
+                f"{self.path}: the model {name}with fingerprint {self.index.fingerprint.hex()} is needed (`model`)"
             )
         if model is None:
             try:

@@ -168,7 +168,8 @@ def _index(ingest: Ingest, encoded: Encoded, common: Sequence[bytes], codec: Cod
     pieces += [entry.piece.piece for entry in entries if entry.piece is not None]
     pieces += [Piece.of(stream.content) for stream in encoded.streams]
     fingerprint, tile = (NO_MODEL, (1, 1)) if codec is None else (codec.fingerprint, codec.tile)
-    return Index(fingerprint, tile, has_model, members, tuple(encoded.shared), tuple(pieces))
+    name = "" if codec is None or has_model else codec.coder.model.origin
+    return Index(fingerprint, tile, has_model, members, tuple(encoded.shared), tuple(pieces), name)
 
 
 def _member(name: str, entry: Entry) -> Member:

@@ -41,7 +41,7 @@ class Decompress:
 
     model: ModelFolder | None = None
     """Run or model folder, name of a shipped model, or hf:owner/name, that it was compressed with; not needed if the
-    archive holds its model, or needs a shipped one."""
+    archive holds its model, or names a shipped one or one of the hub."""
 
     out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
     """Folder to write into; the archive's name without .pxr, in the current folder, if not given."""
@@ -147,8 +147,9 @@ class Decompress:
             say(text.replace("\n", "\\n"))  # a name may have several lines
         index = archive.index
         model = "no model" if index.fingerprint == NO_MODEL else f"model {index.fingerprint.hex()}"
-        shipped = zoo.with_fingerprint(index.fingerprint)
-        where = "in the archive" if index.has_model else f"shipped: {shipped}" if shipped else ""
+        name = archive.named_model
+        kind = f"shipped: {name}" if name in zoo.names() else name
+        where = "in the archive" if index.has_model else kind
         say(f"{plural(len(lines), 'member')}; {model}{f' ({where})' if where else ''}")
 
 

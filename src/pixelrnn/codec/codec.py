@@ -139,7 +139,7 @@ class Codec:
         ]
         contents = [*([common] if common else []), *(stream.content for stream in encoded.streams)]
         pieces = tuple(Piece.of(content) for content in contents)
-        index = Index(self.fingerprint, tile, False, tuple(members), tuple(encoded.shared), pieces)
+        index = Index(self.fingerprint, tile, False, tuple(members), tuple(encoded.shared), pieces, model.origin)
         return b"".join([pack_index(index), *contents])
 
     def decode(self, data: bytes, *, context: Tensor | None = None, callback: Callback | None = None) -> Tensor:

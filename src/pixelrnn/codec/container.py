@@ -15,7 +15,9 @@ A varint is a number as `varints.py` writes it. The index holds
     fingerprint of the model           8 bytes; zeros if no member is coded by one
     tile        height, width          2 varints
     flags       the sum of 1: the first piece is the model, which comes from elsewhere else; 2: a piece holds the
-                colours of some pictures; 4: a piece holds the orders of some palettes     1 byte
+                colours of some pictures; 4: a piece holds the orders of some palettes; 8: the model has a name
+                under which others can get it     1 byte
+    name        its number of bytes, UTF-8    varint and bytes; only with flag 8
     members     their number N         varint; then for each of the following N values
     names       shared, own, bytes     2 varints and UTF-8: so many bytes of the name before, then so many own ones
     kinds       0 coded by the model, 1 an image file, 2 another file, 3 equal to an earlier member     1 byte each
@@ -145,6 +147,7 @@ class Index:
         members: Members, in order.
         shared: Number of pictures of each group that pictures of one tile share.
         pieces: Pieces, in order.
+        model: Name by which the model can be had: of a shipped one, or `hf:owner/name@revision`; empty if it has none.
     """
 
     fingerprint: bytes
@@ -153,6 +156,7 @@ class Index:
     members: tuple[Member, ...]
     shared: tuple[int, ...]
     pieces: tuple[Piece, ...]
+    model: str = ""
 
     @property
     def with_colours(self) -> list[int]:
@@ -183,7 +187,13 @@ def pack_index(index: Index) -> bytes:
     members, coded = index.members, [index.members[number] for number in index.coded]
     writer.bytes += index.fingerprint
     has_colours, has_orders = bool(index.with_colours), bool(index.with_order)
-    writer.varints((*index.tile, index.has_model + 2 * has_colours + 4 * has_orders, len(members)))
+    flags = index.has_model + 2 * has_colours + 4 * has_orders + 8 * bool(index.model)
+    writer.varints((*index.tile, flags))
+    if index.model:
+        model = index.model.encode()
+        writer.varints([len(model)])
+        writer.bytes += model
+    writer.varints([len(members)])
     before = b""
     for member in members:
         name = member.name.encode("utf-8", "surrogateescape")
@@ -282,7 +292,9 @@ def unpack_index(head: bytes, size: int) -> Index:
 def _read_index(reader: Reader) -> Index:
     fingerprint = reader.take(FINGERPRINT)
     tile = (reader.varint(MOST_PIXELS), reader.varint(MOST_PIXELS))
-    flags, count = reader.varint(7), reader.varint(MOST_INDEX)
+    flags = reader.varint(15)
+    model = _read_model(reader) if flags & 8 else ""
+    count = reader.varint(MOST_INDEX)
     if min(tile) < 1:
         raise ArchiveError("its tiles have no pixels")
     names = _read_names(reader, count)
@@ -327,10 +339,17 @@ def _read_index(reader: Reader) -> Index:
     shared = reader.varints(reader.varint(MOST_INDEX))
     lengths = reader.varints(reader.varint(MOST_INDEX))
     pieces = tuple(map(Piece, lengths, reader.words(len(lengths))))
-    index = Index(fingerprint, tile, bool(flags & 1), tuple(members), tuple(shared), pieces)
+    index = Index(fingerprint, tile, bool(flags & 1), tuple(members), tuple(shared), pieces, model)
     if piece_of(index)[1] > len(pieces):
         raise ArchiveError("it has fewer pieces than its members need")
     return index
+
+
+def _read_model(reader: Reader) -> str:
+    name = reader.take(reader.varint(MOST_NAME)).decode("utf-8", "replace")
+    if not name:
+        raise ArchiveError("it says that its model has a name, and gives none")
+    return name
 
 
 def _read_names(reader: Reader, count: int) -> list[str]:

@@ -7,6 +7,7 @@ of sizes, channels or levels. Links are followed, to files and to folders; what 
 import functools
 import os
 import posixpath
+import stat
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
@@ -125,19 +126,69 @@ class File(_OnDisk):
         return str(self.path)
 
 
+class _Links:
+    """The links within an archive: under which other names its members are there."""
+
+    def __init__(self) -> None:
+        self._targets: dict[str, str] = {}
+        self._found: set[str] = set()
+
+    def add(self, name: str, target: str, folder: str) -> None:
+        """Take a link, whose target is relative to a folder of the archive."""
+        self._targets[posixpath.normpath(name)] = posixpath.normpath(posixpath.join(folder, target))
+
+    def names(self, member: str) -> Iterator[str]:
+        """Names of images that links give a file of the archive."""
+        name = posixpath.normpath(member)
+        for link in self._targets:
+            target = self._end(link)
+            if name == target or name.startswith(f"{target}/"):
+                self._found.add(link)
+                if is_image_name(alias := link + name.removeprefix(target)):
+                    yield alias
+
+    def _end(self, link: str) -> str:
+        """Where a link leads to over others; itself if these go round in a circle."""
+        target = link
+        for _ in self._targets:
+            target = self._targets.get(target, target)
+        return link if target in self._targets else target
+
+    def nowhere(self) -> Iterator[tuple[str, Opener]]:
+        """The links that may be of images, and by which no file was found."""
+        for link in sorted(set(self._targets) - self._found):
+            if is_image_name(link) or _may_be_folder(link):
+                yield link, _refusing(f"a link to {self._targets[link]}, which is not in the archive")
+
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._targets)
+
+
 class Zip(_OnDisk):
-    """The images of a zip archive, sorted by name."""
+    """The images of a zip archive, and those that its links lead to, sorted by name."""
 
     def walk(self) -> Iterator[tuple[str, Opener]]:
         """Each member, read from the archive."""
         try:
             with zipfile.ZipFile(self.path) as archive:
-                for name in sorted(name for name in archive.namelist() if is_image_name(name)):
-                    yield name, lambda name=name: archive.read(name)  # type: ignore[misc]
+                yield from sorted(self._found(archive), key=lambda member: member[0])
         except zipfile.BadZipFile as error:
             raise DataError(f"{self.path}: damaged zip archive ({error})") from error
         except OSError as error:
             raise DataError(f"{self.path}: not readable ({error.strerror or error})") from error
+
+    def _found(self, archive: zipfile.ZipFile) -> Iterator[tuple[str, Opener]]:
+        files, links = [], _Links()
+        for member in archive.infolist():
+            if stat.S_ISLNK(member.external_attr >> 16):  # its content is where it leads to
+                links.add(member.filename, os.fsdecode(archive.read(member)), posixpath.dirname(member.filename))
+            elif not member.is_dir():
+                files.append(member)
+        for member in files:
+            for name in (*([member.filename] if is_image_name(member.filename) else ()), *links.names(member.filename)):
+                yield name, lambda member=member: archive.read(member)  # type: ignore[misc]
+        yield from links.nowhere()
 
 
 class Tar(_OnDisk):
@@ -145,25 +196,17 @@ class Tar(_OnDisk):
 
     def walk(self) -> Iterator[tuple[str, Opener]]:
         """Each member, read from the stream; then links, for which the stream is read again."""
-        links: dict[str, str] = {}
+        links = _Links()
         for member, content in self._members():
             if member.issym() or member.islnk():
-                folder = posixpath.dirname(member.name) if member.issym() else ""
-                links[posixpath.normpath(member.name)] = posixpath.normpath(posixpath.join(folder, member.linkname))
+                links.add(member.name, member.linkname, posixpath.dirname(member.name) if member.issym() else "")
             elif is_image_name(member.name):
                 yield member.name, content
-        left = set(links)
         for member, content in self._members() if links else ():
-            name, once = posixpath.normpath(member.name), functools.cache(content)  # a stream gives it once
-            for link, target in links.items():
-                target = links.get(target, target)
-                if member.isfile() and (name == target or name.startswith(f"{target}/")):
-                    left.discard(link)
-                    if is_image_name(alias := link + name.removeprefix(target)):
-                        yield alias, once
-        for link in sorted(left):
-            if is_image_name(link) or _may_be_folder(link):
-                yield link, _nowhere(f"a link to {links[link]}, which is not in the archive")
+            once = functools.cache(content)  # a stream gives it once
+            for name in links.names(member.name) if member.isfile() else ():
+                yield name, once
+        yield from links.nowhere()
 
     def _members(self) -> Iterator[tuple[tarfile.TarInfo, Opener]]:
         try:
@@ -181,7 +224,7 @@ def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     return file.read()
 
 
-def _nowhere(reason: str) -> Opener:
+def _refusing(reason: str) -> Opener:
     def refuse() -> Content:
         raise MissingError(reason)
 

@@ -48,6 +48,7 @@ class AbstractImageModel(nn.Module, abc.ABC):
     """A model of images with exact probability."""
 
     config: ModelConfig
+    origin: str = ""  # name by which others can have it as it is: see `pixelrnn.zoo.origin`
 
     @abc.abstractmethod
     def __init__(self, config: ModelConfig, *, seed: int | None = None) -> None:

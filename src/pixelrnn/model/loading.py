@@ -35,4 +35,6 @@ def load_model(folder: str | Path) -> AbstractImageModel:
     """
     folder = zoo.find(folder)
     kind = ImageModel if Run.open(folder).model.scales == 1 else MultiScaleModel
-    return kind.from_pretrained(folder)
+    model = kind.from_pretrained(folder)
+    model.origin = zoo.origin(folder)
+    return model

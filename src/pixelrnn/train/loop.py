@@ -103,6 +103,7 @@ class _Training:
         self, model: AbstractImageModel, data: Data, config: TrainConfig, folder: Path | None, *, cuda_graph: bool
     ) -> None:
         self.model, self.data, self.config, self.cuda_graph = model, data, config, cuda_graph
+        model.origin = ""  # it becomes another than the one that is to be had by this name
         self.writable = folder if distributed.rank() == 0 else None
         self.average = copy.deepcopy(model).requires_grad_(False).eval()
         self.optimiser = rules.build(model, config)

@@ -64,8 +64,7 @@ def fit_scales(
     model.require_size((data.shape[1], data.shape[2]))
     if config.start_from is not None and not resume:
         take_weights(model, load_model(config.start_from), config.start_from)
-    runs: list[Run] = []
-    report = Reporter(callback)
+    model.origin, runs, report = "", list[Run](), Reporter(callback)
     with contextlib.ExitStack() as stack:
         if folder is not None:
             whole = RunFolder(folder, model, data, config, has_state=False)

@@ -11,7 +11,7 @@ from pathlib import Path
 from pixelrnn.config.names import CONFIG, MODEL
 from pixelrnn.zoo import hub
 
-__all__ = ["Card", "card", "find", "is_shipped", "names", "size", "unknown", "with_fingerprint"]
+__all__ = ["Card", "card", "find", "is_had", "is_shipped", "names", "origin", "size", "unknown", "with_fingerprint"]
 
 FOLDER = Path(__file__).parent
 CARD = "card.json"
@@ -77,6 +77,16 @@ def find(model: str | Path) -> Path:
     if not (folder / CONFIG).exists() and str(model) in names():
         return FOLDER / str(model)
     return folder
+
+
+def origin(folder: Path) -> str:
+    """The name by which others can have the model of a folder as it is: shipped, or a version of one of the hub."""
+    return folder.name if is_shipped(folder) else hub.origin(folder)
+
+
+def is_had(name: str) -> bool:
+    """Whether a name, as `origin` gives it, stands for a model that can be had here."""
+    return name in names() or hub.is_there(name)
 
 
 def unknown(model: str | Path) -> str:

@@ -8,7 +8,7 @@ from types import ModuleType
 from pixelrnn.config.names import CONFIG, MODEL
 from pixelrnn.errors import RunError
 
-__all__ = ["PREFIX", "card_head", "fetch", "is_there", "name_of", "require_name", "split", "upload"]
+__all__ = ["PREFIX", "card_head", "fetch", "is_there", "name_of", "origin", "require_name", "split", "upload"]
 
 PREFIX = "hf:"
 NAME = re.compile(r"[\w.-]+/[\w.-]+")
@@ -58,6 +58,12 @@ def name_of(folder: Path) -> str | None:
     kept = folder.parent.parent.name
     is_fetched = folder.parent.name == "snapshots" and kept.startswith("models--")
     return kept.removeprefix("models--") if is_fetched else None
+
+
+def origin(folder: Path) -> str:
+    """`hf:owner/name@commit` of the model that was fetched into a folder; empty for any other folder."""
+    name = name_of(folder)
+    return "" if name is None else f"{PREFIX}{name.replace('--', '/', 1)}@{folder.name}"
 
 
 def upload(folder: Path, name: str, *, private: bool) -> str:
