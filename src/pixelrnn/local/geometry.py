@@ -3,6 +3,7 @@
 __all__ = [
     "CANDIDATES",
     "FITTED_LAG",
+    "FITTED_ROWS",
     "LAG",
     "NEIGHBOURS",
     "OF_A_FIT",
@@ -42,6 +43,9 @@ of all windows that it is in.
 
 WINDOW = WINDOWS[-1][0]
 """Rows above, and columns to both sides, of the largest window."""
+
+FITTED_ROWS = WINDOW + 2
+"""Rows above that are fitted: those of the largest window, and those that the differences of its pixels are with."""
 
 FITTED_LAG = WINDOW + 1
 """As `LAG`, of adaptive networks; even as well."""

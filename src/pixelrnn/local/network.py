@@ -34,7 +34,7 @@ from torch import Tensor, nn
 from pixelrnn.condition import Condition
 from pixelrnn.config.model import ModelConfig
 from pixelrnn.kernels.lazy import compiled_module
-from pixelrnn.local.geometry import CANDIDATES, NEIGHBOURS, OF_A_FIT, RADIUS, candidate_pairs
+from pixelrnn.local.geometry import CANDIDATES, FITTED_ROWS, NEIGHBOURS, OF_A_FIT, RADIUS, candidate_pairs
 from pixelrnn.nn.conv import free_weight
 
 __all__ = ["LocalHead", "LocalNetwork", "padded"]
@@ -130,6 +130,10 @@ class LocalNetwork(nn.Module):
                 match & (each[..., channel] == x[..., channel]) for match, each in zip(matches, copied, strict=True)
             ]
         return torch.stack(found, dim=1).movedim(4, 2)
+
+    def rows_above(self) -> int:
+        """How many rows above it a pixel sees."""
+        return FITTED_ROWS if self.is_adaptive else RADIUS + 1
 
     def hidden_matrices(self) -> list[nn.Parameter]:
         """The weights that map features to features, which Muon's steps suit."""

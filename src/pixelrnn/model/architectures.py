@@ -74,6 +74,7 @@ def register_architecture(
     - `lower(size)`: a `pixelrnn.walk.program.Program`; then samples are fast and archives possible;
     - `hidden_matrices()`: the parameters that Muon's steps suit (AdamW takes all others);
     - `multiplications()`: weights multiplied for every pixel, which `pixelrnn bench` counts;
+    - `rows_above()`: how many rows above it a pixel sees, if not all; then images of any height are computed in bands;
     - layers `torch.nn.Dropout`: `TrainConfig.dropout` sets their rate.
 
     Args:

@@ -22,6 +22,7 @@ from pixelrnn.config import ModelConfig, Sampling, require_seed
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.kernels.lazy import compiled_module
 from pixelrnn.masks import COPIED
+from pixelrnn.model import large
 from pixelrnn.model.architectures import architecture_of
 from pixelrnn.model.base import AbstractImageModel
 from pixelrnn.model.condition import (
@@ -115,12 +116,7 @@ class ImageModel(AbstractImageModel):
         x = as_images(self.config, x)
         planes, is_impossible = to_planes(self.config, x)
         given = check_condition(self.config, Condition(label, context, support), len(x), (x.shape[2], x.shape[3]))
-        parameters, planes = self._parameters_of(planes, given), planes.to(self.device)
-        if given.support is None:
-            nats = self.output.log_prob(parameters, planes)
-        else:
-            assert isinstance(self.output, LogisticMixture)
-            nats = log_prob_restricted(self.output, parameters, planes, given.support)
+        nats = self._nats(planes, given)
         if is_impossible is not None:
             nats = nats.masked_fill(is_impossible.to(nats.device)[:, None], -math.inf)
         if self.config.copies_context and context is not None:
@@ -129,6 +125,39 @@ class ImageModel(AbstractImageModel):
             nats = nats.clone()
             nats[COPIED] = torch.where(is_equal, 0.0, -math.inf)
         return nats
+
+    def _nats(self, planes: Tensor, given: Condition) -> Tensor:
+        """Log probabilities of planes, of a large image part by part where no gradient is wanted."""
+        if torch.is_grad_enabled() or planes[0].numel() <= large.AT_ONCE:
+            return self._nats_by(self._parameters_of(planes, given), planes, given)
+        height, width = planes.shape[2], planes[:, :, 0].numel()
+        above = large.rows_above(self.network)
+        if above is not None:
+
+            def of_rows(rows: slice) -> Tensor:
+                part = planes[:, :, rows]
+                return self._nats_by(self._parameters_of(part, given), part, given)
+
+            return large.in_bands(height, width, above, of_rows)
+        self.require_memory((height, planes.shape[3]))
+        parameters = self._parameters_of(planes, given)
+        return large.in_bands(
+            height, width, 0, lambda rows: self._nats_by(parameters[..., rows, :], planes[:, :, rows], given)
+        )
+
+    def require_memory(self, size: tuple[int, int]) -> None:
+        """Refuse an image of a height and width that there is no memory for; raises `DataError`."""
+        is_large = self.config.shape[0] * math.prod(size) > large.AT_ONCE
+        if is_large and large.rows_above(self.network) is None:
+            large.require_memory(self.config, self.output.parameters, size)
+
+    def _nats_by(self, parameters: Tensor, planes: Tensor, given: Condition) -> Tensor:
+        """Log probabilities of planes by the parameters of their distributions."""
+        planes = planes.to(self.device)
+        if given.support is None:
+            return self.output.log_prob(parameters, planes)
+        assert isinstance(self.output, LogisticMixture)
+        return log_prob_restricted(self.output, parameters, planes, given.support)
 
     @property
     def stages(self) -> list[tuple["ImageModel", int]]:

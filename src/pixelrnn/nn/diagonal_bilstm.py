@@ -55,6 +55,9 @@ class DiagonalBiLSTM(nn.Module):
     reach = (1, 0)
     """Rows and columns to the left of its features that the walk keeps: a whole row, for the second direction."""
 
+    rows_above = None
+    """A recurrence sees all rows above."""
+
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         channels, hidden = config.shape[0], config.hidden

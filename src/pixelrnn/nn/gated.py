@@ -149,6 +149,10 @@ class GatedStack(nn.Module):
             horizontal = out
         return first, end_skips(writer, horizontal, skips)
 
+    def rows_above(self) -> int:
+        """How many rows above it a pixel sees."""
+        return sum(layer.vertical.padding[0] for layer in self.blocks)
+
     @property
     def blocks(self) -> list[GatedLayer]:
         """The layers in order."""

@@ -82,6 +82,11 @@ class Network(nn.Module):
         conv(writer, self.last, head, parameters)
         return writer.finish(first, image, parameters)
 
+    def rows_above(self) -> int | None:
+        """How many rows above it a pixel sees; None if all."""
+        rows: int | None = self.stack.rows_above() if self.context is None else None
+        return rows
+
     def hidden_matrices(self) -> list[nn.Parameter]:
         """The weights that map features to features, which Muon's steps suit.
 

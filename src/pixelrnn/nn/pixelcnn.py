@@ -41,6 +41,9 @@ class PixelCNNLayer(nn.Module):
     reach = (0, 0)
     """Rows and columns to the left of its features that the walk keeps: the pixel alone."""
 
+    rows_above = 1
+    """Rows above a pixel that it sees the features of."""
+
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         channels, hidden = config.shape[0], config.hidden

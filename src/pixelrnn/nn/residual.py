@@ -86,6 +86,11 @@ class ResidualStack(nn.Module):
         dropped: Tensor = self.dropout(after if before is None else after - before)
         return dropped if before is None else before + dropped
 
+    def rows_above(self) -> int | None:
+        """How many rows above it a pixel sees; None if all."""
+        rows = [block.layer.rows_above for block in self.blocks]
+        return None if None in rows else sum(rows, self.first.padding[0])
+
     @property
     def blocks(self) -> list[ResidualBlock]:
         """The layers in order."""

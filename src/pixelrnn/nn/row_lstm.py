@@ -49,6 +49,9 @@ class RowLSTM(nn.Module):
     reach = (1, 1)
     """Rows and columns to the left of its features that the walk keeps: the pixel and its left neighbour."""
 
+    rows_above = None
+    """A recurrence sees all rows above."""
+
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         channels, hidden = config.shape[0], config.hidden

@@ -16,14 +16,13 @@ from pixelrnn.brief import brief
 from pixelrnn.data.images import Examples, ImageSet
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.model.base import AbstractImageModel
+from pixelrnn.model.large import AT_ONCE
 from pixelrnn.model.pictures import Pictures, as_tensor
 from pixelrnn.progress import Callback, Reporter
 
 __all__ = ["Images", "Scores", "as_set_or_tensor", "batches", "log_prob_map", "log_prob_maps", "score", "share_below"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
-
-MOST_SUBPIXELS = 2**21  # of a batch: whole photographs take a gigabyte of memory then
 
 Images = ImageSet | Pictures
 """A set of images, or images as a model takes them: tensors, arrays, PIL images."""
@@ -102,7 +101,7 @@ def batches(images: ImageSet | Tensor, batch: int) -> Iterator[Examples]:
 
 
 def _at_once(shape: tuple[int, int, int], batch: int) -> int:
-    return max(1, min(batch, MOST_SUBPIXELS // math.prod(shape)))
+    return max(1, min(batch, AT_ONCE // math.prod(shape)))
 
 
 @torch.no_grad()
@@ -129,6 +128,7 @@ def log_prob_maps(
     images = as_set_or_tensor(model, images)
     if isinstance(images, ImageSet):
         images.require_levels(model.config.levels)
+    _require_memory(model, images)
     done, report = 0, Reporter(callback)
     for examples in batches(images, batch):
         found = log_prob_map(model, examples)
@@ -137,6 +137,14 @@ def log_prob_maps(
         yield found
         done += len(examples.images)
         report.amount(done, len(images))
+
+
+def _require_memory(model: AbstractImageModel, images: ImageSet | Tensor) -> None:
+    """Refuse images of which one is too large for the memory, before the first is computed."""
+    shapes = {images.shape(item) for item in range(len(images))} if isinstance(images, ImageSet) else {images.shape[1:]}
+    _, height, width = max(shapes, key=math.prod, default=(0, 0, 0))
+    for stage, step in model.stages:
+        stage.require_memory((height // step, width // step))
 
 
 def score(model: AbstractImageModel, images: Images, *, batch: int = 64, callback: Callback | None = None) -> Scores:

@@ -1,0 +1,94 @@
+"""Likelihoods of images that are too large for all of a network's features at once.
+
+Where a pixel sees so many rows above it and no more, they are computed in bands of rows, each with what it sees of the
+one above: exactly the same. A recurrence sees everything, and needs all of the image: whether there is memory for that
+is found out beforehand.
+"""
+
+import contextlib
+import math
+import re
+import resource
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from pixelrnn.config import ModelConfig
+from pixelrnn.errors import DataError
+
+__all__ = ["AT_ONCE", "free_memory", "in_bands", "needed_memory", "require_memory", "rows_above"]
+
+AT_ONCE = 2**21  # sub-pixels of an image that is computed at once: a gigabyte or two
+ALIGN = 8  # rows that bands begin at multiples of: what depends on places has periods of 1, 2 or 8
+PER_FEATURE = (
+    12  # floats for each pixel and feature h at the peak, measured: of recurrent layers, whatever their number
+)
+
+
+def rows_above(network: nn.Module) -> int | None:
+    """How many rows above it a pixel sees; None if all, or if the network does not tell."""
+    rows: int | None = network.rows_above() if hasattr(network, "rows_above") else None  # type: ignore[operator]
+    return rows
+
+
+def in_bands(height: int, width: int, above: int, compute: Callable[[slice], Tensor]) -> Tensor:
+    """What `compute` gives for rows of images `(N, C, H, W)`, from bands of about `AT_ONCE` pixels in all.
+
+    Args:
+        height: Number of rows H.
+        width: Sub-pixels in a row.
+        above: Number of rows above it that a pixel sees.
+        compute: Gives the result `(N, C, h, W)` for a slice of h rows as if there were none above.
+
+    Example:
+        >>> image = torch.arange(50.0).view(1, 1, 50, 1)
+        >>> bool((in_bands(50, AT_ONCE // 9, 0, lambda rows: image[:, :, rows] + 1) == image + 1).all())
+        True
+    """
+    above = -(-above // ALIGN) * ALIGN
+    step = max(1, (AT_ONCE // width - above) // ALIGN) * ALIGN
+    parts = [
+        compute(slice(max(0, start - above), start + step))[:, :, min(start, above) :]
+        for start in range(0, height, step)
+    ]
+    return torch.cat(parts, dim=2)
+
+
+def needed_memory(config: ModelConfig, parameters: int, size: tuple[int, int]) -> int:
+    """Bytes, about, that a recurrent network takes for an image of a height and width, with its P parameters."""
+    channels = config.shape[0]
+    return 4 * math.prod(size) * (PER_FEATURE * config.hidden + 2 * channels * parameters)
+
+
+def require_memory(config: ModelConfig, parameters: int, size: tuple[int, int]) -> None:
+    """Refuse an image that there is no memory for; raises `DataError`."""
+    needed, free = needed_memory(config, parameters, size), free_memory()
+    if needed > free:
+        raise DataError(
+            f"an image of {size[1]}x{size[0]} pixels takes about {needed / 2**30:.1f} GiB of memory with this model, "
+            f"which sees all of it at once, and {free / 2**30:.1f} GiB are free; pixelcnn, gated-pixelcnn and local "
+            "models take any size"
+        )
+
+
+def free_memory() -> float:
+    """Bytes that this process may still take, as far as the system tells."""
+    return max(0.0, min(_limits(), default=math.inf))
+
+
+def _limits() -> Iterator[float]:
+    """What the machine, the control group and the limits of the process leave."""
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        yield 1024 * int(re.findall(r"MemAvailable:\s*(\d+)", Path("/proc/meminfo").read_text(encoding="ascii"))[0])
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        group = Path("/sys/fs/cgroup")
+        most = int((group / "memory.max").read_text(encoding="ascii"))
+        cached = int(re.findall(r"inactive_file (\d+)", (group / "memory.stat").read_text(encoding="ascii"))[0])
+        yield most - int((group / "memory.current").read_text(encoding="ascii")) + cached
+    most, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if most != resource.RLIM_INFINITY:
+        with contextlib.suppress(OSError, ValueError):
+            pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+            yield most - pages * resource.getpagesize()
