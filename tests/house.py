@@ -12,7 +12,7 @@ from pathlib import Path
 SOURCE = Path(__file__).parent.parent / "src"
 
 FLOORS = (
-    ("errors", "progress", "condition", "masks"),
+    ("errors", "brief", "progress", "condition", "masks"),
     ("kernels", "colours"),
     ("config",),
     ("zoo",),

@@ -6,13 +6,13 @@ Public names are imported when they are first used, so that the command line sta
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from pixelrnn.config import DataConfig, ModelConfig, TrainConfig
 from pixelrnn.errors import ArchiveError, ConfigError, DataError, PixelRNNError, RunError
 from pixelrnn.progress import Progress
 
 if TYPE_CHECKING:
     from pixelrnn.codec import Codec
     from pixelrnn.colours.support import Support
+    from pixelrnn.config import DataConfig, ModelConfig, TrainConfig
     from pixelrnn.data import Data, ImageSet, load_data
     from pixelrnn.model.architectures import register_architecture
     from pixelrnn.model.base import AbstractImageModel
@@ -63,6 +63,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 _LAZY = {
+    **dict.fromkeys(("DataConfig", "ModelConfig", "TrainConfig"), "pixelrnn.config"),
     "AbstractImageModel": "pixelrnn.model.base",
     "Completion": "pixelrnn.model.completion",
     "ImageModel": "pixelrnn.model.image",

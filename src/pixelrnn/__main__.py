@@ -13,9 +13,7 @@ import shutil
 import sys
 import typing
 from collections.abc import Sequence
-from typing import Annotated, Any, Union
-
-import tyro
+from typing import Any
 
 from pixelrnn import __version__
 from pixelrnn.cli.bench import Bench
@@ -32,7 +30,7 @@ from pixelrnn.cli.interrupt import insistent
 from pixelrnn.cli.model_folder import fetched
 from pixelrnn.cli.models import Models
 from pixelrnn.cli.pack import Pack
-from pixelrnn.cli.parser import read_arguments
+from pixelrnn.cli.parser import one_of, read_arguments
 from pixelrnn.cli.push import Push
 from pixelrnn.cli.sample import Sample
 from pixelrnn.cli.score import Score
@@ -103,9 +101,7 @@ def parse(arguments: Sequence[str]) -> Command:
         near = difflib.get_close_matches(arguments[0], VERBS, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise ConfigError(f"{arguments[0]!r} is none of the commands {', '.join(VERBS)}{hint}")
-    verbs = [Annotated[kind, tyro.conf.subcommand(name)] for name, kind in VERBS.items()]
-    union: Any = Union[tuple(verbs)]  # noqa: UP007 (made at run time)
-    return typing.cast(Command, read_arguments(union, "pixelrnn", DESCRIPTION, arguments))
+    return typing.cast(Command, read_arguments(one_of(VERBS), "pixelrnn", DESCRIPTION, arguments))
 
 
 def _options(kind: Any) -> set[str]:

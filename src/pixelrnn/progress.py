@@ -18,6 +18,7 @@ class Progress:
         text: A word on it.
         done: Finished amount in the work's own unit: bytes of files, say; 0 if it has none.
         total: Whole amount in that unit.
+        subpixels: Number of sub-pixels that were coded, or decoded, of work that does so.
         step: Optimiser steps made, of a training.
         seconds: Training time so far.
         bits_per_dim: Loss of the step of a training; before the first one, validation of the model to start from.
@@ -30,6 +31,7 @@ class Progress:
     text: str = ""
     done: int = 0
     total: int = 0
+    subpixels: int = 0
     step: int = 0
     seconds: float = 0.0
     bits_per_dim: float = math.nan
@@ -85,10 +87,10 @@ class Reporter:
         whole = self.start + (self.end - self.start) * fraction
         return bool(self.callback(Progress(fraction=whole, **{"what": self.what, **fields})))
 
-    def amount(self, done: int, total: int, unit: str = "") -> None:
-        """Tell that so much of an amount is done; with a unit, in words too."""
+    def amount(self, done: int, total: int, unit: str = "", **fields: Any) -> None:
+        """Tell that so much of an amount is done; with a unit, in words too; with other fields of `Progress`."""
         text = f"{done:,} of {total:,} {unit}" if unit else ""
-        self(min(1.0, done / max(1, total)), text, done=done, total=total)
+        self(min(1.0, done / max(1, total)), text=fields.pop("text", text), done=done, total=total, **fields)
 
     def forward(self, at: Progress) -> bool:
         """A callback of this work as one piece, which tells of it as a part of the whole."""

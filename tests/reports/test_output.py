@@ -1,5 +1,6 @@
 """What is printed can be printed anywhere, errors are one line, and what is written others can read."""
 
+import contextlib
 import io
 import os
 import stat
@@ -84,6 +85,58 @@ def test_too_little_memory_is_said_in_one_line(capsys, monkeypatch):
     monkeypatch.setattr("pixelrnn.model.image.ImageModel.sample", lacking_bytes)
     assert run("sample", "mnist-row-lstm", "-n", "1") == 2
     assert capsys.readouterr().err == "pixelrnn: there is not enough memory for 8.0 GiB at once\n"
+
+
+@pytest.mark.parametrize("raised", ["raise KeyboardInterrupt", "class A:\n  x = B()"])
+def test_ctrl_c_while_the_program_is_read_is_a_line(raised):
+    """Within a class, Python makes another error of it."""
+    before = "class B:\n  def __set_name__(self, *_):\n    raise KeyboardInterrupt\n"
+    said = subprocess.run(
+        [sys.executable, "-c", f"import pixelrnn.cli\n{before}{raised}"], capture_output=True, text=True, check=False
+    )
+    assert said.returncode != 0
+    assert said.stderr == "pixelrnn: interrupted\n"
+
+
+def test_nothing_large_is_read_before_that():
+    code = (
+        "import pixelrnn.cli, sys; print([name for name in ('tyro', 'rich', 'numpy', 'torch') if name in sys.modules])"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout == "[]\n"
+
+
+HELP = ["-h"], ["train", "--help"], ["evaluate", "-h"], ["data", "show", "-h"]
+
+
+@pytest.mark.parametrize("arguments", HELP)
+def test_help_is_running_text_without_what_only_the_parser_knows(arguments, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    assert run(*arguments) == 0
+    said = capsys.readouterr().out
+    assert "None|" not in said
+    if "evaluate" in arguments:  # a sentence that the source breaks in two
+        assert "of likelihoods depend on it; samples and what comes out of archives do not." in said
+
+
+def test_no_colour_where_none_is_wanted(monkeypatch):
+    """On a terminal boxes have colours, but for those who do not want them."""
+    code = "import sys\nfrom pixelrnn.__main__ import main\nsys.exit(main(['train', '--sed', '3']))"
+    said = {}
+    for no_colour in ("", "1"):
+        main, terminal = os.openpty()
+        monkeypatch.setenv("NO_COLOR", no_colour)
+        monkeypatch.setenv("TERM", "xterm")
+        subprocess.run([sys.executable, "-c", code], stdout=terminal, stderr=terminal, check=False)
+        os.close(terminal)
+        said[no_colour] = b""
+        with contextlib.suppress(OSError):  # at its end
+            while part := os.read(main, 2**16):
+                said[no_colour] += part
+        os.close(main)
+    assert b"\x1b[" in said[""]
+    assert b"\x1b[" not in said["1"]
+    assert b"Unrecognized options" in said["1"]
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o077])

@@ -1,9 +1,14 @@
 """Work that cannot pay is not done to its end."""
 
+import re
+
 import numpy as np
+import pytest
 from PIL import Image
 
+from pixelrnn.archive import coding
 from pixelrnn.archive.compress import compress
+from pixelrnn.codec import pool
 from pixelrnn.codec.encoder import Encoder
 from pixelrnn.pack import search
 from pixelrnn.pack.pack import pack
@@ -34,6 +39,31 @@ def test_a_photograph_as_jpeg_is_given_up_once_it_has_cost_its_file(tmp_path, mo
     assert len(coded) < 200, "of 400 tiles, and the small picture"
     assert shares == sorted(shares)
     assert shares[-1] == 1
+
+
+def test_a_nearly_empty_picture_stays_as_it_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(Encoder, "_code", lambda *_: pytest.fail("it was coded"))
+    model = build(architecture="local", shape=(3, 32, 32), levels=256, layers=1, scale=1.0).float()
+    empty = Image.new("L", (3000, 2000), 255)
+    empty.putpixel((7, 9), 0)
+    empty.save(tmp_path / "empty.png")
+    done = compress(model, tmp_path / "empty.png", tmp_path / "a.pxr")
+    assert done.kept == {"next to nothing to save": ("empty.png",)}
+    assert done.size < 2 * done.original
+
+
+def test_a_large_picture_shows_its_rows_and_says_its_time_beforehand(tmp_path, monkeypatch):
+    monkeypatch.setattr(coding, "LARGE", 2**10)
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (256, 256), dtype=np.uint8)).save(tmp_path / "large.png")
+    model = build(architecture="local", shape=(1, 32, 32), levels=256, layers=1, scale=1.0).float()
+    monkeypatch.setattr(pool, "PATIENCE", 0.001)
+    said = []
+    compress(model, tmp_path / "large.png", tmp_path / "a.pxr", callback=said.append)
+    assert re.fullmatch(r"about \d+ s", next(at.text for at in said if at.text))
+    shares = sorted({at.fraction for at in said})
+    assert len([share for share in shares if 0 < share < 0.5]) > 5  # while it is coded
+    assert len([share for share in shares if 0.5 < share < 1]) > 5  # while it is verified
+    assert max(at.subpixels for at in said) == 256 * 256
 
 
 def test_pack_of_jpegs_does_not_train_to_the_end(tmp_path, monkeypatch):

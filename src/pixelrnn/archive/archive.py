@@ -222,7 +222,7 @@ class Archive(Pieces):
             coded,
             supports=supports,
             damaged=damaged,
-            tell=lambda done: report.amount(done, total),
+            tell=lambda done: report.amount(done, total, subpixels=done),
         ):
             try:
                 picture = self._picture(number, values, orders.get(number, b""), config)

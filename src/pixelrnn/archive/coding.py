@@ -1,12 +1,18 @@
 """The pictures of an ingest, coded by a model as they come."""
 
+import time
+
+import numpy as np
+import torch
 from PIL import Image
 
 from pixelrnn.archive.ingest import Coded, Ingest
 from pixelrnn.archive.pictures import checksum, from_picture, to_picture
 from pixelrnn.codec.codec import Codec
 from pixelrnn.codec.encoder import Encoded, Encoder, Job
+from pixelrnn.codec.groups import cut, group
 from pixelrnn.codec.supports import support_for
+from pixelrnn.colours.support import trie_of
 from pixelrnn.condition import Condition
 from pixelrnn.errors import ArchiveError
 from pixelrnn.progress import Reporter
@@ -15,6 +21,10 @@ __all__ = ["NOTHING", "WITHOUT", "code"]
 
 NOTHING = Encoded((), {}, frozenset())
 WITHOUT = "smaller without a model"
+
+EMPTY = 64  # sub-pixels for a bit of a file that no model is tried for
+LARGE = 2**21  # sub-pixels of a first picture whose time is told beforehand
+MEASURED = 2**16  # sub-pixels by which it is
 
 
 def code(ingest: Ingest, codec: Codec | None, report: Reporter, *, is_verified: bool = True) -> Encoded:
@@ -40,6 +50,9 @@ def code(ingest: Ingest, codec: Codec | None, report: Reporter, *, is_verified: 
         for number, picture in ingest.pictures():
             job = None if picture is None else _job(ingest, number, picture, codec)
             if job is not None:
+                if not amount.subpixels and job.values.size >= LARGE:
+                    seconds = _forecast(codec, job) * (2 if is_verified else 1)
+                    amount.say(f"{_about(seconds * ingest.size / ingest.entries[number].file.size)}")
                 amount.subpixels += job.values.size
                 encoder.add(job)
             if number % 64 == 0:
@@ -53,6 +66,9 @@ def _job(ingest: Ingest, number: int, picture: Image.Image, codec: Codec) -> Job
     """A picture for the model; its ordinary file stays where it is, until the model has won."""
     entry, coder = ingest.entries[number], codec.coder
     config, multiple = coder.model.config, coder.multiple
+    if 8 * entry.limit * EMPTY < picture.width * picture.height * config.shape[0]:
+        entry.reason = "next to nothing to save"
+        return None
     planes = from_picture(picture, config.shape[0], config.levels, config.colours)
     if picture.height % multiple or picture.width % multiple:
         planes = f"sides that are no multiples of {multiple}"
@@ -69,6 +85,28 @@ def _job(ingest: Ingest, number: int, picture: Image.Image, codec: Codec) -> Job
     return Job(number, planes.values, Condition(label=-1, support=support), limit=8 * entry.limit)
 
 
+def _forecast(codec: Codec, job: Job) -> float:
+    """Seconds, about, that it takes to code a picture once: those of some rows of its first tiles tell."""
+    coder, (channels, height, width) = codec.coder, job.values.shape
+    groups = group(cut(job.number, (height, width), codec.tile))
+    tiles = groups[0]
+    rows = min(tiles[0].height, max(coder.multiple, MEASURED // (len(tiles) * channels * tiles[0].width)))
+    rows -= rows % coder.multiple
+    condition = Condition(np.full(len(tiles), job.condition.label), None, trie_of([job.condition.support] * len(tiles)))
+    seconds = 0.0
+    for count in (coder.multiple, rows):  # the first compiles what is needed
+        values = np.stack([job.values[:, *tile.place][:, :count] for tile in tiles])
+        begun = time.perf_counter()
+        coder.encode(values, condition, lambda _: None)
+        seconds = (time.perf_counter() - begun) / values.size
+    return seconds * job.values.size / min(len(groups), torch.get_num_threads())
+
+
+def _about(seconds: float) -> str:
+    """A time, in words."""
+    return f"about {seconds:.0f} s" if seconds < 100 else f"about {seconds / 60:.0f} minutes"
+
+
 class _Amount:
     """Of the bytes that were read, the share of their sub-pixels that is coded counts; it never goes back."""
 
@@ -82,4 +120,8 @@ class _Amount:
         if self.subpixels:
             done = round(done * finished / self.subpixels)
         self._shown = max(self._shown, done)
-        self._report.amount(self._shown, self._ingest.size, "bytes")
+        self._report.amount(self._shown, self._ingest.size, subpixels=finished)
+
+    def say(self, text: str) -> None:
+        """Report some words before anything is coded."""
+        self._report.amount(self._shown, self._ingest.size, text=text)

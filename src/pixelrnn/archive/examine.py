@@ -67,7 +67,7 @@ def examine(content: bytes) -> Image.Image | str:
         return reason
     try:
         has_other_exif = picture.format != "TIFF" and not picture.info.get("exif") and len(picture.getexif()) > 0
-        as_png(picture)
+        as_png(picture, compress_level=1)  # whether it can be
     except Exception:  # Pillow's readers and writers raise errors of many kinds for odd metadata
         return "something that PNG does not keep"
     return "EXIF data in another place" if has_other_exif else picture

@@ -166,13 +166,13 @@ def _from_order(order: bytes, colours: Array) -> dict[str, bytes]:
     return found
 
 
-def as_png(picture: Image.Image) -> bytes:
-    """A PNG file of a picture, which has everything that the checksum is of.
+def as_png(picture: Image.Image, **options: Any) -> bytes:
+    """A PNG file of a picture, by options of Pillow's, which has everything that the checksum is of.
 
     Raises:
         ArchiveError: If Pillow's PNG does not keep it: a palette shorter than its pixels need, for one.
     """
-    content = saved(picture, "PNG", **kept(picture))
+    content = saved(picture, "PNG", **kept(picture), **options)
     with Image.open(io.BytesIO(content), formats=["PNG"]) as again:
         again.load()
         if checksum(again) != checksum(picture):

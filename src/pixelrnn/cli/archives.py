@@ -1,4 +1,4 @@
-"""What the commands that make archives share: options, progress in megabytes, and what they say in the end."""
+"""What the commands that make archives share: options, progress, and what they say in the end."""
 
 import dataclasses
 import itertools
@@ -48,13 +48,23 @@ class Writing(config.Writing):
 
 @contextmanager
 def rate(title: str) -> Iterator[Callback]:
-    """Progress of bytes done and in all, with megabytes a second."""
-    begun = time.monotonic()
+    """Progress, with the sub-pixels a second since the first of them."""
+    begun: tuple[float, int] | None = None
+    told = ""
     with progress(title) as show:
 
         def show_rate(at: Progress) -> None:
-            speed = at.done / 1e6 / max(1e-3, time.monotonic() - begun)
-            show(dataclasses.replace(at, text=f"{speed:.3g} MB/s"))
+            nonlocal begun, told
+            if at.text and at.text != told:  # what is known before it begins
+                told = at.text
+                say(f"{title}: {told}", is_aside=True)
+            now = time.monotonic()
+            if at.subpixels and begun is None:  # what is compiled before them takes its time once
+                begun = now, at.subpixels
+            if begun is not None and now > begun[0]:
+                speed = (at.subpixels - begun[1]) / 1e6 / (now - begun[0])
+                at = dataclasses.replace(at, text=f"{speed:.3g} million sub-pixels/s")
+            show(at)
 
         yield show_rate
 

@@ -97,7 +97,8 @@ def _plain(title: str) -> Callback:
         nonlocal last, start
         insist()
         now, share = time.monotonic(), at.fraction
-        start = (now, share) if start is None else start
+        # Until the first share is done, things are compiled, which are not done again.
+        start = (now, share) if start is None or share == start[1] else start
         if now - last >= PLAIN_SECONDS:
             last = now
             # Of the first moments no time can be told: a start takes longer than what follows.

@@ -8,14 +8,14 @@ import re
 import sys
 import types
 import typing
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, Union
 
 import tyro
 
 from pixelrnn.errors import ConfigError, PixelRNNError
 
-__all__ = ["SOURCE", "read_arguments"]
+__all__ = ["SOURCE", "one_of", "read_arguments"]
 
 SOURCE = tyro.conf.arg(metavar="SOURCE")  # what a positional argument is called in the help
 
@@ -59,6 +59,12 @@ def read_arguments(kind: Any, name: str, description: str, arguments: Sequence[s
             raise ConfigError(f"{wrong[1]} is {wrong[3]!r}; {wanted} is needed") from None
         sys.stderr.write(said)
         raise
+
+
+def one_of(kinds: Mapping[str, type]) -> Any:
+    """The union of commands by their names, for `read_arguments`."""
+    verbs = [Annotated[kind, tyro.conf.subcommand(name)] for name, kind in kinds.items()]
+    return Union[tuple(verbs)]  # noqa: UP007 (made at run time)
 
 
 def _dataclasses(annotation: Any) -> Iterator[type]:

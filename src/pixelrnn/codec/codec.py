@@ -118,7 +118,9 @@ class Codec:
         labels, contexts, _ = as_arrays(given)
         numbers = [-1] * len(x) if labels is None else labels.tolist()
         report = Reporter(callback)
-        with Encoder(self.coder, tile, is_verified=verify, tell=lambda done: report.amount(done, x.numel())) as encoder:
+        with Encoder(
+            self.coder, tile, is_verified=verify, tell=lambda done: report.amount(done, x.numel(), subpixels=done)
+        ) as encoder:
             for number, image in enumerate(values):
                 of_image = Condition(numbers[number], None if contexts is None else contexts[number], supports[number])
                 encoder.add(Job(number, image, of_image))
@@ -182,7 +184,7 @@ class Codec:
             contexts=given,
             supports=supports_of(index, config, read, set(index.with_colours)),
             damaged=refuse,
-            tell=lambda done: report.amount(done, total),
+            tell=lambda done: report.amount(done, total, subpixels=done),
         ):
             if _checksum(image) != members[number].checksum:
                 raise ArchiveError(f"image {number} is not what was compressed: it is damaged")

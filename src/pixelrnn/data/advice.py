@@ -53,7 +53,7 @@ def advise(data: Data) -> Advice | None:
     if highest < FEW:
         # The values of image files are bytes by their format: dark ones are no levels.
         return None if data.names else Advice(text, "source_levels", highest + 1)
-    for levels in range(2, FEW + 1):
+    for levels in range(count, 2 * count + 1):
         if np.isin(values, np.round(np.arange(levels) * (BYTES - 1) / (levels - 1))).all():
             return Advice(text, "levels", levels)
     return None

@@ -149,7 +149,9 @@ def _part(report: Reporter, what: str, *, can_end: bool = False) -> Callback:
     """A callback of a part of the work, which goes on to its end if it cannot end before."""
 
     def tell(at: Progress) -> bool:
-        is_told = report.tell(at.fraction, what=what, text=at.text, done=at.done, total=at.total)
+        is_told = report.tell(
+            at.fraction, what=what, text=at.text, done=at.done, total=at.total, subpixels=at.subpixels
+        )
         return can_end and is_told
 
     return tell
