@@ -14,16 +14,21 @@ class Condition(NamedTuple):
         context: `(N, Cc, Hc, Wc)` context image of each image; inside of a network, its features at every pixel.
         support: The colours that can occur in each image: of a set of images a `Support` or None for each, of a model
             that has checked them the `Trie` of all.
+        augmentation: `(N, A)` floats: how images are changed in training; see `pixelrnn.train.augment`.
+        order: `(N,)` int64, on the CPU: the order in which each image is read in training, if there are several.
     """
 
     label: Any = None
     context: Any = None
     support: Any = None
+    augmentation: Any = None
+    order: Any = None
 
     def map(self, change: Callable[[Any], Any]) -> "Condition":
-        """The same with label and context changed, where they are given."""
-        label, context = (None if part is None else change(part) for part in (self.label, self.context))
-        return Condition(label, context, self.support)
+        """The same with label, context and augmentation changed, where they are given."""
+        parts = (self.label, self.context, self.augmentation)
+        label, context, augmentation = (None if part is None else change(part) for part in parts)
+        return Condition(label, context, self.support, augmentation, self.order)
 
     def of(self, images: Any) -> "Condition":
         """The same for some of the images, by an array of their numbers; its support is a `Trie`."""

@@ -14,7 +14,7 @@ from pixelrnn.archive.archive import Archive
 from pixelrnn.archive.compress import compress
 from pixelrnn.archive.restore import decompress
 from pixelrnn.codec.container import Index, Kind, Member, Piece
-from pixelrnn.codec.decoder import orders_of
+from pixelrnn.codec.decoder import palette_orders_of
 from pixelrnn.codec.decoder import supports_of as supports_of_file
 from pixelrnn.codec.palettes import least_bytes, pack_palettes, unpack_palettes
 from pixelrnn.codec.supports import support_for
@@ -217,7 +217,7 @@ def test_parts_of_an_archive_of_many_colours_come_back(needed):
     found = supports_of_file(index, small_model().config, pieces.__getitem__, needed)
     assert set(found) == set(range(max(needed) + 1))
     assert all((found[number].colours == supports[number].colours).all() for number in found)
-    palettes = orders_of(index, pieces.__getitem__, needed)
+    palettes = palette_orders_of(index, pieces.__getitem__, needed)
     assert all(palettes[number] == orders[number].astype(np.uint8).tobytes() for number in needed)
 
 

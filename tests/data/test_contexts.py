@@ -20,7 +20,7 @@ def colour(tmp_path):
 
 def test_grey_is_the_luma(colour):
     data = load_data(colour, context="grey", levels=16)
-    images, (label, context, _) = data.train.examples([3, 0, 3])
+    images, (label, context, *_) = data.train.examples([3, 0, 3])
     assert data.model_fields["context"] == (1, 6, 4)
     assert label is None
     wide = images.int()
@@ -39,7 +39,7 @@ def test_shrunk_is_the_mean_with_halves_up():
 
 def test_subsample_is_a_part_of_the_image(colour):
     data = load_data(colour, context="subsample", subsample=1)
-    images, (_, context, _) = data.test.examples(range(len(data.test)))
+    images, (_, context, *_) = data.test.examples(range(len(data.test)))
     assert torch.equal(context, images[..., ::2, ::2])
     assert data.model_fields["copies_context"]
     assert data.shape == (3, 6, 4)
@@ -68,7 +68,7 @@ def test_given_contexts(tmp_path):
     np.savez(tmp_path / "x.npz", **arrays, **contexts)
     data = load_data(tmp_path / "x.npz", context="given", levels=8)
     assert data.context_shape == (2, 2, 2)
-    _, (_, context, _) = data.test.examples([4, 1])
+    _, (_, context, *_) = data.test.examples([4, 1])
     assert torch.equal(context, torch.from_numpy(contexts["test_context"][[4, 1]] // 32))
     np.savez(tmp_path / "one.npz", images=arrays["train"], context=contexts["train_context"][:, 0])
     assert load_data(tmp_path / "one.npz", context="given").context_shape == (1, 2, 2)
@@ -117,7 +117,7 @@ def test_patches_have_contexts_and_labels_of_their_own(tmp_path):
     images = np.arange(20 * 64).reshape(20, 8, 8).astype(np.uint8)
     np.savez(tmp_path / "x.npz", train=images, train_labels=np.arange(20))
     data = load_data(tmp_path / "x.npz", labels=True, context="shrunk", crop="random", size=4, patches=3)
-    x, (label, context, _) = data.train.examples([0, 1, 2, 3], 5)
+    x, (label, context, *_) = data.train.examples([0, 1, 2, 3], 5)
     assert torch.equal(context, derive("shrunk", x))
     assert label[0] == label[1] == label[2] != label[3]
 

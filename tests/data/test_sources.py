@@ -342,7 +342,7 @@ def test_config_and_fields_are_one():
 
 def test_images_come_with_their_colours_if_asked():
     data = load_data("digits", levels=4, support=True)
-    images, (_, _, supports) = data.train.examples([3, 1, 3])
+    images, (_, _, supports, *_) = data.train.examples([3, 1, 3])
     assert [None if support is None else support.colours.tolist() for support in supports] == [
         np.unique(image).reshape(-1, 1).tolist() if len(np.unique(image)) < 4 else None for image in images
     ]

@@ -372,15 +372,15 @@ def test_withheld_labels(labelled, monkeypatch):
     given = []
     count = len(labelled.train)
 
-    def noted(self, x, *, label=None, context=None, support=None):
-        given.append(label)
-        return self.output.log_prob(self(x, label=label), x)
+    def noted(self, x, condition):
+        given.append(condition.label)
+        return self.output.log_prob(self(x, label=condition.label), x)
 
     for share in (0.25, 0.0):
         given.clear()
         conditional = model(classes=10, label_dropout=share)
         with monkeypatch.context() as patched:
-            patched.setattr(ImageModel, "log_prob_map", noted)
+            patched.setattr(ImageModel, "map_as_read", noted)
             fit(conditional, labelled, config(steps=2 * count // 64, batch=64, evaluations=1, valid_images=1))
         dropped = torch.cat(given[: 2 * count // 64]) < 0
         assert dropped.float().mean().item() == pytest.approx(share, abs=0.03)
@@ -419,7 +419,7 @@ def test_classification_counts_what_classify_says(labelled):
     conditional = model(classes=10, label_dropout=0.5)
     fit(conditional, labelled, config(steps=40))
     result = classify(conditional, labelled.test, batch=7)
-    images, (label, _, _) = labelled.test.examples(range(len(labelled.test)))
+    images, (label, *_) = labelled.test.examples(range(len(labelled.test)))
     with torch.no_grad():
         posterior = conditional.classify(images)
         joint = torch.stack([conditional.log_prob(images, label=y) for y in range(10)], 1) - math.log(10)

@@ -79,7 +79,7 @@ def test_names_stand_for_folders(tmp_path, monkeypatch, capsys):
 def test_they_are_listed(capsys):
     assert run("models") == 0
     said = capsys.readouterr().out
-    assert all(f"{name}: {zoo.card(name).what}" in said for name in zoo.names())
+    assert all(f"{name}: {zoo.card(name).figure}" in said for name in zoo.names())
 
 
 def test_what_is_known_of_one_is_told(capsys):

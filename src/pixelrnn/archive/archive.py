@@ -14,7 +14,7 @@ from pixelrnn.archive.pieces import Pieces
 from pixelrnn.codec.codec import require_model
 from pixelrnn.codec.coder import Coder
 from pixelrnn.codec.container import LEVELS, Kind, Member
-from pixelrnn.codec.decoder import Damaged, Streams, decode, groups_of, orders_of, refuse, supports_of
+from pixelrnn.codec.decoder import Damaged, Streams, decode, groups_of, palette_orders_of, refuse, supports_of
 from pixelrnn.codec.fingerprint import fingerprint
 from pixelrnn.codec.groups import Tile
 from pixelrnn.codec.weights import unpack_model
@@ -249,7 +249,7 @@ class Archive(Pieces):
                 damaged(number, error)
             left -= needed
         try:
-            orders = orders_of(self.index, self.piece, left)
+            orders = palette_orders_of(self.index, self.piece, left)
         except ArchiveError as error:
             for number in sorted(left.intersection(self.index.with_order)):
                 damaged(number, error)

@@ -185,6 +185,7 @@ def _member(name: str, entry: Entry) -> Member:
         has_extras=coded.extras is not None,
         colours=0 if coded.support is None else len(coded.support),
         order=len(coded.order),
+        reading=coded.reading,
         checksum=coded.checksum,
     )
 

@@ -43,7 +43,7 @@ class Staged(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Coded:
-    """What is known of a picture that the model codes; its support, and where its extras are, if it has them."""
+    """What is known of a picture that the model codes: its support, its extras, and the order that it is read in."""
 
     form: int
     height: int
@@ -52,6 +52,7 @@ class Coded:
     extras: Staged | None
     support: Support | None
     order: bytes
+    reading: int
 
 
 @dataclasses.dataclass

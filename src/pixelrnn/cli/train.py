@@ -31,6 +31,7 @@ INTERRUPTED = 130
 # The levels of a model are those of its images, an option of the data.
 MODEL_FIELDS = {field.name for field in dataclasses.fields(ModelConfig)}
 MODEL_FIELDS -= {field.name for field in dataclasses.fields(DataConfig)}
+MODEL_FIELDS -= {"orders"}  # more of them can be begun with
 MODEL_OPTIONS = [f"--{prefix}{name.replace('_', '-')}" for name in sorted(MODEL_FIELDS) for prefix in ("", "no-")]
 WITH_RESUME = ("--resume", "--minutes", "--steps", "--epochs", "--device", "--threads", "--cuda-graph", "--json")
 
@@ -191,13 +192,19 @@ class Train:
     def _model_config(self, data: "Data") -> ModelConfig:
         """The network as given, or that of the model to start from, for these images."""
         if self._before is None:
-            return dataclasses.replace(self.model, **data.model_fields)
+            return dataclasses.replace(self.model, **data.model_fields, augmented=self.train.augment > 0)
         warn_if_untrained(self._before)
         config = self._before.model
         self._check_model(config)
         # Only sizes may be others: whatever else is, the training refuses.
         context = data.context_shape if config.context else None
-        return dataclasses.replace(config, shape=(config.shape[0], *data.shape[1:]), context=context)
+        return dataclasses.replace(
+            config,
+            shape=(config.shape[0], *data.shape[1:]),
+            context=context,
+            orders=max(config.orders, self.model.orders),
+            augmented=config.augmented or self.train.augment > 0,
+        )
 
 
 def _announce(model: "AbstractImageModel", data: "Data", device: object, *, is_aside: bool) -> None:

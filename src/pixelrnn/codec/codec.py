@@ -24,12 +24,14 @@ from pixelrnn.codec.encoder import Encoder, Job
 from pixelrnn.codec.fingerprint import fingerprint
 from pixelrnn.codec.groups import default_tile
 from pixelrnn.codec.palettes import pack_palettes
+from pixelrnn.codec.reading import best_orders, rows_of
 from pixelrnn.codec.supports import support_for
 from pixelrnn.condition import Condition
 from pixelrnn.errors import ArchiveError, ConfigError, DataError
 from pixelrnn.model.base import AbstractImageModel
 from pixelrnn.model.completion import as_arrays
 from pixelrnn.model.condition import as_contexts, as_images, check_condition, to_colours, to_planes
+from pixelrnn.model.orders import turned
 from pixelrnn.model.pictures import Pictures
 from pixelrnn.progress import Callback, Reporter
 
@@ -109,21 +111,26 @@ class Codec:
             raise DataError(f"images are {size[0]}x{size[1]}; this model takes multiples of {multiple}")
         if size[0] * size[1] > MOST_PIXELS:
             raise DataError(f"images have {size[0] * size[1]:,} pixels; at most {MOST_PIXELS:,} are allowed")
-        tile = self.tile if given.context is None else size
+        # What has a context is one tile, and is so however it is turned.
+        alone = size if model.config.orders == 1 else (max(size), max(size))
+        tile = self.tile if given.context is None else alone
         planes, is_impossible = to_planes(model.config, x.detach().cpu())
         if is_impossible is not None and bool(is_impossible.any()):
             raise DataError(f"the images have colours that never come from {model.config.colours}")
         values = planes.numpy()
         supports = [support_for(model, image) for image in values]
-        labels, contexts, _ = as_arrays(given)
+        arrays = as_arrays(given)
+        labels, contexts = arrays.label, arrays.context
         numbers = [-1] * len(x) if labels is None else labels.tolist()
+        orders = best_orders(model, x, given)
+        rows = rows_of(model.config, numbers, orders).tolist()
         report = Reporter(callback)
         with Encoder(
             self.coder, tile, is_verified=verify, tell=lambda done: report.amount(done, x.numel(), subpixels=done)
         ) as encoder:
             for number, image in enumerate(values):
-                of_image = Condition(numbers[number], None if contexts is None else contexts[number], supports[number])
-                encoder.add(Job(number, image, of_image))
+                order, own = orders[number], None if contexts is None else turned(contexts[number], orders[number])
+                encoder.add(Job(number, turned(image, order), Condition(rows[number], own, supports[number])))
             encoded = encoder.finish()
         common = pack_palettes([support.colours for support in supports if support is not None])
         members = [
@@ -135,9 +142,10 @@ class Codec:
                 width=size[1],
                 label=of_label,
                 colours=0 if support is None else len(support),
+                reading=order,
                 checksum=_checksum(image),
             )
-            for image, of_label, support in zip(values, numbers, supports, strict=True)
+            for image, of_label, support, order in zip(values, numbers, supports, orders, strict=True)
         ]
         contents = [*([common] if common else []), *(stream.content for stream in encoded.streams)]
         pieces = tuple(Piece.of(content) for content in contents)

@@ -138,7 +138,7 @@ class Coder:
         is_known: bool,
     ) -> None:
         """Walk all stages of the model over the values, which change in place."""
-        label, context, trie = condition
+        context = condition.context
         for number, (model, step) in enumerate(self.model.stages):
             part = np.ascontiguousarray(values[..., ::step, ::step])
             given = None
@@ -156,7 +156,9 @@ class Coder:
             if (memory := face.memory(len(part))) > MOST_MEMORY:
                 raise ArchiveError(f"tiles of {part.shape[2]}x{part.shape[3]} need {memory:,} bytes of memory")
             own = Condition(
-                label if model.config.classes else None, context if model.config.context is not None else None, trie
+                condition.label if model.config.label_rows else None,
+                context if model.config.context is not None else None,
+                condition.support,
             )
             face.ask(self._batch(part, model.read_condition(own), is_known=given), answer, tick)
             values[..., ::step, ::step] = part

@@ -16,7 +16,7 @@ A varint is a number as `varints.py` writes it. The index holds
     tile        height, width          2 varints
     flags       the sum of 1: the first piece is the model, which comes from elsewhere else; 2: a piece holds the
                 colours of some pictures; 4: a piece holds the orders of some palettes; 8: the model has a name
-                under which others can get it     1 byte
+                under which others can get it; 16: some pictures are read in another order     1 byte
     name        its number of bytes, UTF-8    varint and bytes; only with flag 8
     members     their number N         varint; then for each of the following N values
     names       shared, own, bytes     2 varints and UTF-8: so many bytes of the name before, then so many own ones
@@ -25,6 +25,7 @@ A varint is a number as `varints.py` writes it. The index holds
                                        extras: 1 if it has a piece of its own, else 0
     of coded    colours of the support it was coded with, 0 for none    varint each; only with flag 2
     of coded    entries of its palette, if that is kept as an order, else 0    varint each; only with flag 4
+    of coded    order in which it is read: see `pixelrnn.model.orders`    varint each; only with flag 16
     of coded    CRC-32 of the picture  4 bytes each
     of equal    how many members ago   varint each
     shared      number of the groups that pictures of one tile share, and how many pictures each has    varints
@@ -73,6 +74,8 @@ MOST_NAME = 4096
 MOST_NAMES = 2**27  # bytes of all names together, shared ones counted each time
 MOST_PIXELS = 2**27  # of a picture
 MOST_ENTRIES = 256  # of a palette
+MOST_READING = 7  # number of an order
+TRANSPOSED = 4  # bit of an order
 LEVELS = 0  # form of an image that is no picture but levels, as `Codec.encode` takes them
 LEAST_HEAD = 64  # bytes after which `head_size` always has an answer
 
@@ -101,6 +104,7 @@ class Member:
         has_extras: Whether a coded picture has a piece of its own, with what the model does not code.
         colours: Number of colours in the support of a coded picture; 0 if it was coded without.
         order: Number of entries of the palette of a coded picture, if that is kept as an order; else 0.
+        reading: Order in which a coded picture is read.
         checksum: CRC-32 of a coded picture.
         same_as: Number of the member that it equals.
     """
@@ -114,8 +118,14 @@ class Member:
     has_extras: bool = False
     colours: int = 0
     order: int = 0
+    reading: int = 0
     checksum: int = 0
     same_as: int = -1
+
+    @property
+    def size_as_read(self) -> tuple[int, int]:
+        """Height and width of a coded picture as it is read: transposed, in some orders."""
+        return (self.width, self.height) if self.reading & TRANSPOSED else (self.height, self.width)
 
     @property
     def has_piece(self) -> bool:
@@ -169,6 +179,11 @@ class Index:
         return [number for number, member in enumerate(self.members) if member.order]
 
     @property
+    def is_turned(self) -> bool:
+        """Whether some members are read in another order than the first."""
+        return any(member.reading for member in self.members)
+
+    @property
     def coded(self) -> list[int]:
         """Numbers of the members that the model codes."""
         return [number for number, member in enumerate(self.members) if member.kind == Kind.CODED]
@@ -187,7 +202,7 @@ def pack_index(index: Index) -> bytes:
     members, coded = index.members, [index.members[number] for number in index.coded]
     writer.bytes += index.fingerprint
     has_colours, has_orders = bool(index.with_colours), bool(index.with_order)
-    flags = index.has_model + 2 * has_colours + 4 * has_orders + 8 * bool(index.model)
+    flags = index.has_model + 2 * has_colours + 4 * has_orders + 8 * bool(index.model) + 16 * index.is_turned
     writer.varints((*index.tile, flags))
     if index.model:
         model = index.model.encode()
@@ -211,6 +226,7 @@ def pack_index(index: Index) -> bytes:
         [member.has_extras for member in coded],
         [member.colours for member in coded] if has_colours else [],
         [member.order for member in coded] if has_orders else [],
+        [member.reading for member in coded] if index.is_turned else [],
     ):
         writer.varints(column)
     writer.words([member.checksum for member in coded])
@@ -292,7 +308,7 @@ def unpack_index(head: bytes, size: int) -> Index:
 def _read_index(reader: Reader) -> Index:
     fingerprint = reader.take(FINGERPRINT)
     tile = (reader.varint(MOST_PIXELS), reader.varint(MOST_PIXELS))
-    flags = reader.varint(15)
+    flags = reader.varint(31)
     model = _read_model(reader) if flags & 8 else ""
     count = reader.varint(MOST_INDEX)
     if min(tile) < 1:
@@ -304,16 +320,17 @@ def _read_index(reader: Reader) -> Index:
     labels, extras = reader.varints(coded, 2**31), reader.varints(coded, 1)
     colours = reader.varints(coded, MOST_COLOURS) if flags & 2 else [0] * coded
     orders = reader.varints(coded, MOST_ENTRIES) if flags & 4 else [0] * coded
+    readings = reader.varints(coded, MOST_READING) if flags & 16 else [0] * coded
     checksums = reader.words(coded)
     if any(height * width > MOST_PIXELS or not height * width for height, width in zip(heights, widths, strict=True)):
         raise ArchiveError(f"a picture in it has no pixels, or more than {MOST_PIXELS:,}")
-    if bool(flags & 2) != any(colours) or bool(flags & 4) != any(orders):
+    if any(bool(flags & bit) != any(column) for bit, column in ((2, colours), (4, orders), (16, readings))):
         raise ArchiveError("it says that it holds colours or orders, and has none")
-    columns = zip(forms, heights, widths, labels, extras, colours, orders, checksums, strict=True)
+    columns = zip(forms, heights, widths, labels, extras, colours, orders, readings, checksums, strict=True)
     members: list[Member] = []
     for number, (name, kind) in enumerate(zip(names, kinds, strict=True)):
         if kind == Kind.CODED:
-            form, height, width, label, has_extras, of_support, of_order, checksum = next(columns)
+            form, height, width, label, has_extras, of_support, of_order, reading, checksum = next(columns)
             members.append(
                 Member(
                     name=name,
@@ -325,6 +342,7 @@ def _read_index(reader: Reader) -> Index:
                     has_extras=bool(has_extras),
                     colours=of_support,
                     order=of_order,
+                    reading=reading,
                     checksum=checksum,
                 )
             )

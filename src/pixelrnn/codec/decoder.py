@@ -9,16 +9,18 @@ from typing import Any
 import numpy as np
 
 from pixelrnn.codec.coder import Coder, least_bytes
-from pixelrnn.codec.container import Index, piece_of
+from pixelrnn.codec.container import Index, Member, piece_of
 from pixelrnn.codec.groups import LANES, Tile, count, plan
 from pixelrnn.codec.palettes import unpack_palettes
 from pixelrnn.codec.pool import Pool
+from pixelrnn.codec.reading import rows_of
 from pixelrnn.colours.support import Support, trie_of
 from pixelrnn.condition import Condition
 from pixelrnn.config import ModelConfig
 from pixelrnn.errors import ArchiveError
+from pixelrnn.model.orders import orders_of, restored, turned
 
-__all__ = ["Damaged", "Streams", "decode", "groups_of", "orders_of", "refuse", "supports_of"]
+__all__ = ["Damaged", "Streams", "decode", "groups_of", "palette_orders_of", "refuse", "supports_of"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Damaged = Callable[[int, ArchiveError], None]
@@ -55,7 +57,7 @@ def supports_of(
     return dict(zip(numbers, supports, strict=True))
 
 
-def orders_of(index: Index, read: Callable[[int], bytes], needed: AbstractSet[int]) -> dict[int, bytes]:
+def palette_orders_of(index: Index, read: Callable[[int], bytes], needed: AbstractSet[int]) -> dict[int, bytes]:
     """The orders of the palettes of the needed members, and of those before them, that have one.
 
     Raises:
@@ -82,7 +84,7 @@ def groups_of(index: Index, channels: int) -> list[list[Tile]]:
         ArchiveError: If the streams cannot hold what the index says.
     """
     streams = index.pieces[piece_of(index)[1] :]
-    coded = [(number, (index.members[number].height, index.members[number].width)) for number in index.coded]
+    coded = [(number, index.members[number].size_as_read) for number in index.coded]
     if sum(count(size, index.tile) for _, size in coded) > LANES * len(streams):
         raise ArchiveError("it has too few streams for its pictures")
     groups = plan(coded, index.tile, index.shared)
@@ -138,15 +140,18 @@ def decode(
     """
     index, channels = streams.index, coder.model.config.shape[0]
     first = piece_of(index)[1]
-    labels = np.array([member.label for member in index.members], np.int64)
-    if ((labels < -1) | (labels >= max(1, coder.model.config.classes))).any():
+    config, members = coder.model.config, index.members
+    if any(not -1 <= member.label < max(1, config.classes) for member in members):
         raise ArchiveError("it holds a label that the model does not know")
+    if any(member.reading not in orders_of(config) for member in index.members):
+        raise ArchiveError("it is read in an order that the model does not know")
+    labels = rows_of(config, [member.label for member in members], [member.reading for member in members])
     pictures = _Pictures(index, wanted, channels, damaged)
     with Pool[tuple[list[Tile], Array | ArchiveError]](tell) as pool:
         for stream, tiles in enumerate(streams.groups):
             if not wanted.isdisjoint(tile.picture for tile in tiles):
                 numbers = [tile.picture for tile in tiles]
-                given = None if contexts is None else contexts[numbers]
+                given = None if contexts is None else as_read(contexts, tiles, members)
                 try:
                     content = streams.read(first + stream)
                 except ArchiveError as error:
@@ -157,6 +162,11 @@ def decode(
                     yield from pictures.finished(*result)
         for result in pool.rest():
             yield from pictures.finished(*result)
+
+
+def as_read(contexts: Array, tiles: Sequence[Tile], members: Sequence[Member]) -> Array:
+    """The contexts of the pictures of some tiles, each turned as its picture."""
+    return np.stack([turned(contexts[tile.picture], members[tile.picture].reading) for tile in tiles])
 
 
 class _Pictures:
@@ -184,12 +194,12 @@ class _Pictures:
             if number not in self._wanted:
                 continue
             if number not in self._begun:
-                self._begun[number] = np.empty((self._channels, member.height, member.width), part.dtype)
-                self._missing[number] = count((member.height, member.width), self._index.tile)
+                self._begun[number] = np.empty((self._channels, *member.size_as_read), part.dtype)
+                self._missing[number] = count(member.size_as_read, self._index.tile)
             self._begun[number][:, *tile.place] = part
             self._missing[number] -= 1
             if self._missing[number] == 0:
-                yield number, self._begun.pop(number)
+                yield number, restored(self._begun.pop(number), member.reading)
 
 
 def _work(

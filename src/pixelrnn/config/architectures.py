@@ -22,6 +22,7 @@ class ArchitectureTraits:
         has_connections: Whether residual and skip connections can be left out.
         has_recurrence: Whether `scan` computes it, which has a reference in plain torch.
         sees_far: Whether a pixel sees much of the image; else tiles of an archive can be large.
+        takes_orders: Whether it looks at labels by `pixelrnn.nn.condition`, and so can be told of orders as well.
         is_portable: Whether the walk gives the same bits on every machine, as archives need.
     """
 
@@ -34,6 +35,7 @@ class ArchitectureTraits:
     has_connections: bool = True
     has_recurrence: bool = False
     sees_far: bool = True
+    takes_orders: bool = False
     is_portable: bool = True
 
 
@@ -51,12 +53,13 @@ class OutputTraits:
 
 
 ARCHITECTURES: dict[str, ArchitectureTraits] = {
-    "diagonal-bilstm": ArchitectureTraits(has_recurrence=True),
-    "row-lstm": ArchitectureTraits(has_recurrence=True),
-    "pixelcnn": ArchitectureTraits(learning_rate=2e-3),  # its ReLUs die of more
-    "gated-pixelcnn": ArchitectureTraits(),
+    "diagonal-bilstm": ArchitectureTraits(has_recurrence=True, takes_orders=True),
+    "row-lstm": ArchitectureTraits(has_recurrence=True, takes_orders=True),
+    "pixelcnn": ArchitectureTraits(learning_rate=2e-3, takes_orders=True),  # its ReLUs die of more
+    "gated-pixelcnn": ArchitectureTraits(takes_orders=True),
     "local": ArchitectureTraits(
         takes_context=False,
+        takes_orders=True,
         takes_support=True,
         outputs=("logistic-mixture",),
         options=("copies", "grid", "adaptive"),

@@ -31,6 +31,7 @@ MAX_CHANNELS = 4
 MAX_SIDE = 2**24  # whose factors are found by trial
 MAX_COPIES = 8
 GRIDS = (1, 2, 8)
+ORDERS = (1, 2, 4, 8)
 MAX_FITTED = 256
 
 
@@ -86,6 +87,13 @@ class ModelConfig:
     classes: Annotated[int, tyro.conf.Suppress] = 0
     """Number of labels that an image can have, 0 .. classes-1; 0: the model knows no labels."""
 
+    orders: int = 1
+    """Orders in which images are read, 1, 2, 4 or 8: p(x) is the mean over them. 2: from the left or the right; 4: from
+    any corner; 8: from any corner along rows or along columns."""
+
+    augmented: Annotated[bool, tyro.conf.Suppress] = False
+    """The networks can be told how an image was changed, by the augmentations of a training."""
+
     label_dropout: float = 0.0
     """Share of the training images shown without their label; above 0, one model is both conditional and not."""
 
@@ -137,6 +145,7 @@ class ModelConfig:
         require(self.mixtures >= 1, f"mixtures is {self.mixtures}; at least 1 is needed")
         self._check_options()
         self._check_condition()
+        self._check_orders()
 
     @property
     def traits(self) -> ArchitectureTraits:
@@ -204,6 +213,34 @@ class ModelConfig:
             self.scales == 1 or self.context is None,
             f"scales is {self.scales}; a model of several scales makes its own contexts and takes none from outside",
         )
+
+    def _check_orders(self) -> None:
+        require(self.orders in ORDERS, f"orders is {self.orders}; one of {', '.join(map(str, ORDERS))} is allowed")
+        for name, wanted in (("orders", self.orders > 1), ("augmented", self.augmented)):
+            require(
+                not wanted or self.traits.takes_orders,
+                f"{name} is {getattr(self, name)}; architecture {self.architecture!r} cannot be told of it",
+            )
+        require(
+            self.orders == 1 or self.grid == 1,
+            f"orders is {self.orders}, and grid {self.grid}: places in a grid are others in mirror images; leave one 1",
+        )
+        if self.orders > 4 and self.context is not None:
+            rows, columns = self.context_ratio
+            require(
+                rows == columns,
+                f"orders is {self.orders}, so a context has as many rows as columns less than the image; "
+                f"{rows} and {columns} times fewer are given",
+            )
+
+    @property
+    def label_rows(self) -> int:
+        """How many biases the networks tell labels and orders apart by; 0 if there is nothing to tell.
+
+        Those of order k and label y are in row k (classes + 1) + y, no label being the last of an order; with one order
+        there is a row for each label.
+        """
+        return self.classes if self.orders == 1 else self.orders * (self.classes + 1)
 
     @property
     def scale_shapes(self) -> list[tuple[int, int, int]]:

@@ -51,6 +51,10 @@ class TrainConfig:
     dropout: float = 0.0
     """Share of the features that each layer adds which is dropped at random, for a model that overfits (not local)."""
 
+    augment: float = 0.0
+    """Share of the training images that are shifted, turned or resized a little, of which the network is told: what it
+    learns of them helps with the others, whose distribution stays its own."""
+
     warmup: float = 0.02
     """Share of the budget over which the learning rate rises from 0."""
 
@@ -107,6 +111,7 @@ class TrainConfig:
         rate = self.learning_rate
         require(rate is None or rate > 0, f"learning_rate is {rate}; it must be above 0")
         require(0 <= self.dropout < 1, f"dropout is {self.dropout}; it is a share of the features, 0 up to 1")
+        require(0 <= self.augment < 1, f"augment is {self.augment}; it is a share of the images, 0 up to 1")
         require(0 <= self.warmup < 1, f"warmup is {self.warmup}; it is a share of the budget, 0 up to 1")
         require(0 <= self.ema < 1, f"ema is {self.ema}; it lies between 0 and 1")
         for name in ("weight_decay", "clip", "samples", "checkpoint_minutes"):

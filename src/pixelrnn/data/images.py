@@ -40,11 +40,11 @@ class Examples(NamedTuple):
 
     def given(self, model: ModelConfig) -> dict[str, Any]:
         """What of the condition a model takes: arguments of its likelihoods."""
-        label, context, support = self.condition
+        given = self.condition
         return {
-            "label": label if model.classes else None,
-            "context": context,
-            "support": support if model.takes_support else None,
+            "label": given.label if model.classes else None,
+            "context": given.context,
+            "support": given.support if model.takes_support else None,
         }
 
     def to(self, device: torch.device) -> "Examples":
@@ -56,15 +56,15 @@ class Examples(NamedTuple):
     def joined(parts: "Sequence[Examples]") -> "Examples":
         """Several batches as one."""
         images, conditions = zip(*parts, strict=True)
-        label, context, support = zip(*conditions, strict=True)
-        return Examples(
-            torch.cat(images),
-            Condition(
-                None if label[0] is None else torch.cat(label),
-                None if context[0] is None else torch.cat(context),
-                None if support[0] is None else tuple(itertools.chain(*support)),
-            ),
-        )
+        first = conditions[0]
+        supports = None if first.support is None else tuple(itertools.chain(*(given.support for given in conditions)))
+
+        def every(name: str) -> Tensor | None:
+            parts = [getattr(given, name) for given in conditions]
+            return None if parts[0] is None else torch.cat(parts)
+
+        names = ("label", "context", "augmentation", "order")
+        return Examples(torch.cat(images), Condition(support=supports, **{name: every(name) for name in names}))
 
 
 @dataclasses.dataclass(frozen=True, repr=False)

@@ -17,7 +17,7 @@ def lower(network: LocalNetwork, size: tuple[int, int]) -> LocalProgram:
     """The program of a local network, for images of any size, whichever is given."""
     heads = network.by_channel
     parts: list[Tensor] = [torch.cat([network.first, *(head.linear for head in heads)], dim=1), network.level]
-    parts += [network.same, network.place, torch.zeros(0) if network.label is None else network.label]
+    parts += [network.same, network.place, torch.zeros(0) if network.biases is None else network.biases]
     parts.append(torch.cat([torch.cat([layer.weight.flatten(), layer.bias]) for layer in network.linears]))
     empty = torch.zeros(0)
     for head in heads:
@@ -46,5 +46,5 @@ def lower(network: LocalNetwork, size: tuple[int, int]) -> LocalProgram:
             neighbours=len(NEIGHBOURS),
             is_adaptive=int(network.is_adaptive),
         ),
-        classes=0 if network.label is None else len(network.label),
+        classes=0 if network.biases is None else len(network.biases),
     )

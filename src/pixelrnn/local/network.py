@@ -35,6 +35,7 @@ from pixelrnn.condition import Condition
 from pixelrnn.config.model import ModelConfig
 from pixelrnn.kernels.lazy import compiled_module
 from pixelrnn.local.geometry import CANDIDATES, FITTED_ROWS, NEIGHBOURS, OF_A_FIT, RADIUS, candidate_pairs
+from pixelrnn.nn.condition import AUGMENTATION, biases, chosen
 from pixelrnn.nn.conv import free_weight
 
 __all__ = ["LocalHead", "LocalNetwork", "padded"]
@@ -76,6 +77,8 @@ class LocalNetwork(nn.Module):
         self.same = nn.Parameter(torch.zeros(hidden, len(candidate_pairs(config.copies))))
         self.place = nn.Parameter(torch.zeros(config.grid, config.grid, hidden))
         self.label = nn.Parameter(torch.zeros(config.classes, hidden)) if config.classes else None
+        self.order = nn.Parameter(torch.zeros(config.orders, hidden)) if config.orders > 1 else None
+        self.augmentation = nn.Parameter(torch.zeros(AUGMENTATION, hidden)) if config.augmented else None
         self.layers = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(config.layers))
         self.heads = nn.ModuleList(LocalHead(config, channel) for channel in range(channels))
 
@@ -102,13 +105,19 @@ class LocalNetwork(nn.Module):
         if pairs := candidate_pairs(self.copies):
             same = torch.stack([(copied[i] == copied[j]).all(3) for i, j in pairs], dim=3)
             h = h + F.linear(same.to(x.dtype), self.same)
-        if self.label is not None and label is not None:
-            has_label = (label >= 0).to(x.dtype)[:, None]
-            h = h + (self.label[label.clamp(min=0)] * has_label)[:, None, None]
+        if label is not None:
+            h = h + chosen(self.biases, label)[:, None, None]
+        if self.augmentation is not None and condition.augmentation is not None:
+            h = h + (condition.augmentation.to(h) @ self.augmentation)[:, None, None]
         for layer in self.linears:
             h = h + layer(F.silu(h))
         seen = Seen(x, west, activity, fits)
         return self._by_channel(F.silu(h), sums[1:], seen, copied)
+
+    @property
+    def biases(self) -> Tensor | None:
+        """What labels and orders add to the features; see `GateCondition.biases`."""
+        return biases(self.label, self.order)
 
     def _fits(self, around: Tensor) -> Tensor:
         """Least-squares predictions and their deviations, `(N, H, W, C, 2)`, of images with their borders."""

@@ -22,16 +22,18 @@ from pixelrnn.condition import Condition
 from pixelrnn.config import ModelConfig, Sampling
 from pixelrnn.config.names import CONFIG, MODEL
 from pixelrnn.errors import ConfigError, DataError
-from pixelrnn.model.completion import Completion, Effort, fill
+from pixelrnn.model.completion import Completion, Effort, Order, PartlyKnown, complete_in_orders, fill_in_orders
 from pixelrnn.model.condition import (
     Supports,
+    as_images,
     as_partly_known,
     check_condition,
     planes_of_known,
     require_inside,
 )
+from pixelrnn.model.orders import each_restored, joined, mixed, orders_of, readings
 from pixelrnn.model.pictures import Pictures, as_tensor
-from pixelrnn.model.sampling import AbstractWalker
+from pixelrnn.model.sampling import AbstractWalker, uniform_numbers
 from pixelrnn.progress import Callback, Reporter
 from pixelrnn.runs import files
 from pixelrnn.runs.card import push_to_hub
@@ -56,6 +58,14 @@ class AbstractImageModel(nn.Module, abc.ABC):
         self.config = config
 
     @abc.abstractmethod
+    def map_as_read(self, x: Tensor, given: Condition) -> Tensor:
+        """Log probability of each sub-pixel of checked images, read in raster order: `log_prob_map` without its checks.
+
+        Args:
+            x: `(N, C, H, W)` as the networks read them: turned, if the model has several orders.
+            given: What they are given, checked; rows of biases for labels, see `ModelConfig.label_rows`.
+        """
+
     def log_prob_map(
         self,
         x: Pictures,
@@ -63,8 +73,13 @@ class AbstractImageModel(nn.Module, abc.ABC):
         context: Tensor | None = None,
         *,
         support: Supports | None = None,
+        order: int | Tensor | None = None,
     ) -> Tensor:
-        """Log probability of each sub-pixel given the earlier ones and the condition.
+        r"""Log probability of each sub-pixel given the earlier ones and the condition.
+
+        Of a model of several orders (`pixelrnn.model.orders`) the maps of all are summed, each weighted by the
+        posterior :math:`w_k = p_k(x) / \sum_j p_j(x)` of its order, and what is left of the logarithm of the mean,
+        :math:`-\sum_k w_k \ln w_k - \ln K`, is the same everywhere: so the sum of a map is `log_prob`.
 
         Args:
             x: `(N, C, H, W)` integers 0 .. levels-1 (checked), or finite floats for a continuous model; or images as
@@ -74,14 +89,44 @@ class AbstractImageModel(nn.Module, abc.ABC):
             context: `(N, Cc, Hc, Wc)` or one for all, `(Cc, Hc, Wc)`: integers 0 .. levels-1, or floats as the network
                 reads them (about -1 .. 1).
             support: The colours that can occur, in all images or in each; all if not given. For local models.
+            order: Number of the order in which all images are read, or `(N,)` of them, 0 .. orders-1; the mean over
+                all if not given.
 
         Returns:
             `(N, C, H, W)` nats; a log density for a continuous model.
 
         Raises:
             DataError: If the shape, the type or a value of `x`, `label` or `context` does not fit the model.
-            ConfigError: If a condition is missing, or given to a model that has none.
+            ConfigError: If a condition is missing, or given to a model that has none; if there is no such order.
         """
+        x, given = self.checked(x, Condition(label, context, support))
+        if order is None and len(orders_of(self.config)) > 1:
+            return mixed([self._map_in(x, given, self.orders(k, len(x))) for k in orders_of(self.config)])
+        return self._map_in(x, given, self.orders(order, len(x)))
+
+    def checked(self, x: Pictures, given: Condition) -> tuple[Tensor, Condition]:
+        """Images and what they are given as the model takes them; errors as for `log_prob_map`."""
+        x = as_images(self.config, x)
+        return x, check_condition(self.config, given, len(x), (x.shape[2], x.shape[3]))
+
+    def _map_in(self, x: Tensor, given: Condition, orders: Tensor) -> Tensor:
+        """`log_prob_map` of checked images, each read in an order of its own."""
+        if self.config.orders == 1:
+            return self.map_as_read(x, given)
+        parts = [
+            (members, each_restored(self.map_as_read(part, own), orders[members]))
+            for members, part, own in readings(self.config, x, given, orders)
+        ]
+        return joined(parts)
+
+    def orders(self, order: int | Tensor | None, n: int) -> Tensor:
+        """The order of each of n images, `(n,)`; the first if none is given."""
+        allowed = orders_of(self.config)
+        found = torch.as_tensor(allowed[0] if order is None else order).cpu()
+        is_whole = not (found.is_floating_point() or found.is_complex() or found.dtype == torch.bool)
+        if not is_whole or found.shape not in ((), (n,)) or not set(found.reshape(-1).tolist()) <= {*allowed}:
+            raise ConfigError(f"order is {order}; {', '.join(map(str, allowed))} are there, one for all images or each")
+        return found.long().expand(n)
 
     @property
     @abc.abstractmethod
@@ -106,9 +151,10 @@ class AbstractImageModel(nn.Module, abc.ABC):
         context: Tensor | None = None,
         *,
         support: Supports | None = None,
+        order: int | Tensor | None = None,
     ) -> Tensor:
         """Log probability of each image in nats, `(N,)`: the sum of `log_prob_map` over the sub-pixels."""
-        return self.log_prob_map(x, label=label, context=context, support=support).sum((1, 2, 3))
+        return self.log_prob_map(x, label=label, context=context, support=support, order=order).sum((1, 2, 3))
 
     def bits_per_dim(
         self,
@@ -175,6 +221,7 @@ class AbstractImageModel(nn.Module, abc.ABC):
         temperature: float = 1.0,
         top_k: int | None = None,
         top_p: float = 1.0,
+        order: int | Tensor | None = None,
         seed: int | None = None,
         batch: int = 256,
         callback: Callback | None = None,
@@ -194,6 +241,8 @@ class AbstractImageModel(nn.Module, abc.ABC):
                 its weights and each of its components are); below 1 gives likelier values.
             top_k: Draw from the k likeliest values of each conditional only.
             top_p: Draw from the likeliest values that together have this probability only, 0 < p <= 1.
+            order: Order in which all images are drawn, or each; if not given, each is drawn in one of its own, which is
+                drawn first.
             seed: Non-negative; if not given, one is drawn.
             batch: Images walked at once.
             callback: Callback that is told the progress after every row; see `pixelrnn.progress.Callback`.
@@ -219,7 +268,16 @@ class AbstractImageModel(nn.Module, abc.ABC):
         sampling = self._sampling(seed, temperature=temperature, top_k=top_k, top_p=top_p)
         x = torch.zeros(n, self.config.shape[0], height, width, dtype=torch.uint8)
         known = torch.zeros_like(x, dtype=torch.bool)
-        return fill(self, x, known, given, Effort(sampling, batch=batch), Reporter(callback)).images
+        orders = self._drawn(n, sampling.seed) if order is None else self.orders(order, n)
+        return fill_in_orders(
+            self, PartlyKnown(x, known, given), orders, Effort(sampling, batch=batch), Reporter(callback)
+        ).images
+
+    def _drawn(self, n: int, seed: int) -> Tensor:
+        """An order for each of n images."""
+        every = orders_of(self.config)
+        numbers = uniform_numbers(seed, range(n), 1, stream=(0, 0, 3))[:, 0] if len(every) > 1 else np.zeros(n)
+        return torch.tensor(every)[(torch.from_numpy(numbers) * len(every)).long()]
 
     def complete(
         self,
@@ -233,6 +291,7 @@ class AbstractImageModel(nn.Module, abc.ABC):
         temperature: float = 1.0,
         top_k: int | None = None,
         top_p: float = 1.0,
+        order: Order = None,
         seed: int | None = None,
         batch: int = 256,
         callback: Callback | None = None,
@@ -243,6 +302,10 @@ class AbstractImageModel(nn.Module, abc.ABC):
         walks of each image are drawn, weighted by the probability of the known values that they pass, and resampled
         (sequential Monte Carlo): as P grows the result comes from :math:`p(unknown \mid known)`. With one particle, and
         where nothing known comes after anything unknown, this is plain completion in raster order.
+
+        A model of several orders reads from where nothing known comes after anything unknown, if it can: one of these
+        orders is drawn by its p(known), and the completion is exact for their mean. Else it takes the order that has
+        least to come after, and particles.
 
         Args:
             x: `(N, C, H, W)` as for `log_prob_map`; values that are not known do not matter. Repeat an image to get
@@ -256,6 +319,8 @@ class AbstractImageModel(nn.Module, abc.ABC):
                 from.
             top_k: Top k, as for `sample`.
             top_p: Top p, as for `sample`.
+            order: Order in which images are completed; or `all`: P walks in each, of which one order is drawn by its
+                estimate of p(known), for the posterior of the mean over all of them.
             seed: Seed, as for `sample`: image i is a function of (seed, i).
             batch: Walks at once, but never less than the particles of one image; memory grows with it.
             callback: Callback, as for `sample`.
@@ -285,7 +350,11 @@ class AbstractImageModel(nn.Module, abc.ABC):
         if given.support is not None:
             require_inside(given.support, x, known)
         sampling = self._sampling(seed, temperature=temperature, top_k=top_k, top_p=top_p)
-        return fill(self, x, known, given, Effort(sampling, particles, batch), Reporter(callback))
+        if isinstance(order, str) and order != "all":
+            raise ConfigError(f"order is {order!r}; a number, 'all' or None is allowed")
+        return complete_in_orders(
+            self, PartlyKnown(x, known, given), order, Effort(sampling, particles, batch), Reporter(callback)
+        )
 
     def _sampling(self, seed: int | None, **restrictions: Any) -> Sampling:
         seed = int(np.random.SeedSequence().entropy) % 2**63 if seed is None else seed  # type: ignore[arg-type]
@@ -336,6 +405,8 @@ class AbstractImageModel(nn.Module, abc.ABC):
         given = [f"{config.classes} classes"] if config.classes else []
         if config.context:
             given.append(f"context {'x'.join(map(str, config.context))}")
+        if config.orders > 1:
+            given.append(f"{config.orders} orders")
         weights = sum(parameter.numel() for parameter in self.parameters())
         return ", ".join(
             [

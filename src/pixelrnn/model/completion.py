@@ -1,7 +1,9 @@
 """Filling in what is not known of images: samples and completions of any model, by its walker."""
 
 import dataclasses
-from typing import Any, NamedTuple
+import math
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -13,10 +15,11 @@ from pixelrnn.config import Sampling
 from pixelrnn.errors import ConfigError
 from pixelrnn.kernels.lazy import compiled_module
 from pixelrnn.model.condition import to_colours
+from pixelrnn.model.orders import each_restored, each_turned, joined, orders_of, readings, turned
 from pixelrnn.model.sampling import Array, Walks, uniform_numbers
 from pixelrnn.progress import Reporter
 
-__all__ = ["Completion", "Effort", "as_arrays", "fill"]
+__all__ = ["Completion", "Effort", "Order", "PartlyKnown", "as_arrays", "complete_in_orders", "fill_in_orders"]
 
 
 class Completion(NamedTuple):
@@ -43,16 +46,22 @@ class Effort:
         sampling: Way in which values are drawn.
         particles: Walks of each image.
         batch: Walks at once, but never less than the particles of one image.
+        numbers: Numbers of the images in the call, which choose their random numbers; 0, 1, ... if not given.
     """
 
     sampling: Sampling
     particles: int = 1
     batch: int = 256
+    numbers: Sequence[int] | None = None
 
     def __post_init__(self) -> None:
         """Check the batch."""
         if self.batch < 1:
             raise ConfigError(f"batch is {self.batch}; at least 1 is needed")
+
+
+Order: TypeAlias = int | Tensor | Literal["all"] | None
+"""In which order an image is completed: a number, those of all images, all, or, by what is known, the best."""
 
 
 def as_arrays(condition: Condition) -> Condition:
@@ -66,30 +75,111 @@ def as_arrays(condition: Condition) -> Condition:
     return condition.map(array)
 
 
-def fill(model: Any, x: Tensor, known: Tensor, condition: Condition, effort: Effort, report: Reporter) -> Completion:
-    """Fill in images, as planes, whose arguments were checked; see `AbstractImageModel.complete`."""
+def known_after(known: Tensor) -> Tensor:
+    """How many values of each image are known after unknown ones, by a mask `(N, D)` in the order of drawing."""
+    return (known & (~known).cummax(1).values).sum(1)
+
+
+class PartlyKnown(NamedTuple):
+    """Images to be filled in, as planes, whose arguments were checked.
+
+    Attributes:
+        x: `(N, C, H, W)`.
+        known: `(N, C, H, W)` bool.
+        given: Condition of the images.
+    """
+
+    x: Tensor
+    known: Tensor
+    given: Condition
+
+    def of(self, members: Tensor) -> "PartlyKnown":
+        """Some of the images."""
+        if len(members) == len(self.x):
+            return self
+        return PartlyKnown(self.x[members], self.known[members], self.given.of(members))
+
+
+def fill_in_orders(model: Any, what: PartlyKnown, orders: Tensor, effort: Effort, report: Reporter) -> Completion:
+    """Fill in images, each in an order of its own."""
+    if model.config.orders == 1:
+        return fill(model, what, effort, report)
+    count, images, log_known, done = len(what.x), [], [], 0
+    numbers = range(count) if effort.numbers is None else effort.numbers
+    for members, read, own in readings(model.config, what.x, what.given, orders):
+        of, part = orders[members], dataclasses.replace(effort, numbers=[numbers[i] for i in members.tolist()])
+        share = report.part(done / count, (done + len(members)) / count)
+        found = fill(model, PartlyKnown(read, each_turned(what.known[members], of), own), part, share)
+        images.append((members, each_restored(found.images, of)))
+        log_known.append((members, found.log_known))
+        done += len(members)
+    return Completion(joined(images), joined(log_known))
+
+
+def complete_in_orders(model: Any, what: PartlyKnown, order: Order, effort: Effort, report: Reporter) -> Completion:
+    """Complete images in the orders that suit what is known; see `AbstractImageModel.complete`."""
+    count, every = len(what.x), orders_of(model.config)
+    if isinstance(order, int | Tensor) or len(every) == 1:
+        return fill_in_orders(model, what, model.orders(None if order == "all" else order, count), effort, report)
+    used = _used(model, what.known, every) if order is None else torch.ones(count, len(every), dtype=torch.bool)
+    log_known = torch.full((count, len(every)), -math.inf, dtype=torch.float64)
+    found, walks, done = list[tuple[int, Tensor, Tensor]](), int(used.sum()), 0
+    for number, k in enumerate(every):
+        members = torch.nonzero(used[:, number])[:, 0]
+        if not len(members):
+            continue
+        part = dataclasses.replace(effort, numbers=members.tolist())
+        share = report.part(done / walks, (done + len(members)) / walks)
+        filled = fill_in_orders(model, what.of(members), torch.full((len(members),), k), part, share)
+        found.append((number, members, filled.images))
+        log_known[members, number] = filled.log_known
+        done += len(members)
+    total = log_known.logsumexp(1)
+    # One order for each image, by what it says of what is known: the posterior of the mean of these orders.
+    weights = (log_known - total.masked_fill(total.isinf(), 0)[:, None]).exp().cumsum(1)
+    places = torch.from_numpy(uniform_numbers(effort.sampling.seed, range(count), 1, stream=(0, 0, 3)))
+    chosen = (weights <= places * weights[:, -1:]).sum(1)
+    images = found[0][2].new_empty(what.x.shape)
+    for number, members, filled_images in found:
+        is_chosen = chosen[members] == number
+        images[members[is_chosen]] = filled_images[is_chosen]
+    return Completion(images, total - used.sum(1).double().log())
+
+
+def _used(model: Any, known: Tensor, every: Sequence[int]) -> Tensor:
+    """In which of the orders each image is completed, `(N, K)`: those that are exact, or the one that is nearly so."""
+    after = torch.stack([known_after(model.in_order(turned(known, k))) for k in every], dim=1).cpu()
+    is_exact = after == 0
+    best = torch.nn.functional.one_hot(after.argmin(1), len(every)).bool()
+    return torch.where(is_exact.any(1, keepdim=True), is_exact, best)
+
+
+def fill(model: Any, what: PartlyKnown, effort: Effort, report: Reporter) -> Completion:
+    """Fill in images in raster order; see `AbstractImageModel.complete`."""
+    x, known, condition = what
     n, particles, seed = len(x), effort.particles, effort.sampling.seed
+    numbers = range(n) if effort.numbers is None else effort.numbers
     condition = as_arrays(condition)
     module = compiled_module("pixelrnn.walk.particles", "the walk")
     walker = model.walker((x.shape[2], x.shape[3]), effort.sampling)
     order = model.in_order(known)
-    is_plain = ~(order & (~order).cummax(1).values).any(1).cpu().numpy()  # nothing known after anything unknown
+    is_plain = (known_after(order) == 0).cpu().numpy()
     particles = 1 if is_plain.all() else particles
     values, log_known = x.detach().cpu().to(torch.float32).contiguous().numpy(), np.zeros(n)
     filled = np.empty_like(values)
     at_once = max(1, effort.batch // particles)
     for start in range(0, n, at_once):
-        images = range(start, min(start + at_once, n))
-        group = slice(images.start, images.stop)
+        end = min(start + at_once, n)
+        group, images = slice(start, end), numbers[start:end]
         cloud = module.Particles.of(values[group], particles)
         of_walks = condition.of(np.repeat(np.arange(n)[group], particles))
         walks = Walks(images, known[group].cpu().numpy(), of_walks)
-        walker(cloud, walks, report.part(images.start / n, images.stop / n))
-        numbers = np.zeros(len(images))
+        walker(cloud, walks, report.part(start / n, end / n))
+        places = np.zeros(len(images))
         if particles > 1:
             # Where one particle is exact the first is taken, whatever the other images need.
-            numbers = np.where(is_plain[group], 0.0, uniform_numbers(seed, images, 1, stream=(0, 0, 1))[:, 0])
-        filled[group], log_known[group] = cloud.chosen(numbers)
+            places = np.where(is_plain[group], 0.0, uniform_numbers(seed, images, 1, stream=(0, 0, 1))[:, 0])
+        filled[group], log_known[group] = cloud.chosen(places)
     levels = model.config.levels
     dtype = torch.float32 if levels == 0 else torch.uint8 if levels <= 256 else torch.int64
     pictures = to_colours(model.config, torch.from_numpy(filled).to(dtype))

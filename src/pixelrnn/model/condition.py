@@ -151,8 +151,11 @@ def check_condition(config: ModelConfig, given: Condition, n: int, size: tuple[i
         ConfigError: If something is needed and not given, or given to a model that takes none.
         DataError: If something does not fit.
     """
-    label, context, support = given
-    return Condition(_as_labels(config, label, n), as_contexts(config, context, n, size), _as_trie(config, support, n))
+    return Condition(
+        _as_labels(config, given.label, n),
+        as_contexts(config, given.context, n, size),
+        _as_trie(config, given.support, n),
+    )
 
 
 def _as_labels(config: ModelConfig, given: int | Tensor | None, n: int) -> Tensor | None:

@@ -26,14 +26,12 @@ from pixelrnn.model import large
 from pixelrnn.model.architectures import architecture_of
 from pixelrnn.model.base import AbstractImageModel
 from pixelrnn.model.condition import (
-    Supports,
-    as_images,
     check_condition,
     scale,
     scale_context,
     to_planes,
 )
-from pixelrnn.model.pictures import Pictures
+from pixelrnn.model.orders import readings, restored
 from pixelrnn.model.programs import Programs, require_finite
 from pixelrnn.model.sampling import AbstractWalker, Array, Walks, uniform_numbers
 from pixelrnn.outputs.logistic import LogisticMixture
@@ -76,19 +74,25 @@ class ImageModel(AbstractImageModel):
             self.network = architecture_of(config).build(config, self.output.start())
         self._programs = Programs()
 
-    def forward(self, x: Tensor, label: int | Tensor | None = None, context: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, label: int | Tensor | None = None, context: Tensor | None = None, order: int = 0
+    ) -> Tensor:
         """Parameters of the distribution of every sub-pixel given the earlier ones and the condition.
 
         Args:
             x: `(N, C, H, W)` integers 0 .. levels-1, or floats for a continuous model.
             label: Label, as for `log_prob_map`.
             context: Context, as for `log_prob_map`.
+            order: Order in which the images are read.
 
         Returns:
             `(N, C, P, H, W)` floats; `model.output` says what they mean. Those of planes, if the model has `colours`.
         """
         given = check_condition(self.config, Condition(label, context), len(x), (x.shape[2], x.shape[3]))
-        return self._parameters_of(to_planes(self.config, x)[0], given)
+        if self.config.orders == 1:
+            return self._parameters_of(to_planes(self.config, x)[0], given)
+        ((_, read, own),) = readings(self.config, x, given, self.orders(order, len(x)))
+        return restored(self._parameters_of(to_planes(self.config, read)[0], own), order)
 
     def _parameters_of(self, x: Tensor, condition: Condition) -> Tensor:
         """As `forward`, of planes and a checked condition."""
@@ -100,28 +104,19 @@ class ImageModel(AbstractImageModel):
         # In mixed precision the network computes in half, the distributions never.
         return parameters.float() if parameters.dtype in (torch.bfloat16, torch.float16) else parameters
 
-    def log_prob_map(
-        self,
-        x: Pictures,
-        label: int | Tensor | None = None,
-        context: Tensor | None = None,
-        *,
-        support: Supports | None = None,
-    ) -> Tensor:
+    def map_as_read(self, x: Tensor, given: Condition) -> Tensor:
         """Log probability of each sub-pixel given the earlier ones and the condition; see `AbstractImageModel`.
 
         Pixels that are copied from the context have probability one if they are equal to it, else zero. With `colours`
         the sub-pixels are those of the planes, and a colour that no planes give has probability zero.
         """
-        x = as_images(self.config, x)
         planes, is_impossible = to_planes(self.config, x)
-        given = check_condition(self.config, Condition(label, context, support), len(x), (x.shape[2], x.shape[3]))
         nats = self._nats(planes, given)
         if is_impossible is not None:
             nats = nats.masked_fill(is_impossible.to(nats.device)[:, None], -math.inf)
-        if self.config.copies_context and context is not None:
+        if self.config.copies_context and given.context is not None:
             dtype = torch.int64 if self.config.levels else torch.float32  # in which samples hold their values
-            is_equal = x[COPIED].to(nats.device, dtype) == torch.as_tensor(context).to(nats.device, dtype)
+            is_equal = x[COPIED].to(nats.device, dtype) == given.context.to(nats.device, dtype)
             nats = nats.clone()
             nats[COPIED] = torch.where(is_equal, 0.0, -math.inf)
         return nats

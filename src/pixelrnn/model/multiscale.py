@@ -24,9 +24,7 @@ from pixelrnn.config import ModelConfig, Sampling
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.masks import COPIED
 from pixelrnn.model.base import AbstractImageModel
-from pixelrnn.model.condition import Supports, as_images, check_condition
 from pixelrnn.model.image import ImageModel
-from pixelrnn.model.pictures import Pictures
 from pixelrnn.model.sampling import AbstractWalker, Walks, uniform_numbers
 from pixelrnn.progress import Reporter
 
@@ -83,25 +81,17 @@ class MultiScaleModel(AbstractImageModel):
         """The model of each scale, the smallest first."""
         return [model for model in self.scales if isinstance(model, ImageModel)]
 
-    def log_prob_map(
-        self,
-        x: Pictures,
-        label: int | Tensor | None = None,
-        context: Tensor | None = None,
-        *,
-        support: Supports | None = None,
-    ) -> Tensor:
+    def map_as_read(self, x: Tensor, given: Condition) -> Tensor:
         """Log probability of each sub-pixel given all of the smaller images and the earlier ones of its own scale.
 
-        See `AbstractImageModel`. The pixels of the smallest image come first, then those that the next one adds.
+        See `AbstractImageModel`. The pixels of the smallest image come first, then those that the next one adds. An
+        order is one of all scales: each is read as the image is, and told it.
         """
-        x = as_images(self.config, x)
-        given = check_condition(self.config, Condition(label, context, support), len(x))
         self.require_size((x.shape[2], x.shape[3]))
         steps = self.steps
-        total = self.models[0].log_prob_map(x[..., :: steps[0], :: steps[0]], label=given.label)
+        total = self.models[0].map_as_read(x[..., :: steps[0], :: steps[0]], given)
         for model, above, step in zip(self.models[1:], steps, steps[1:], strict=False):
-            nats = model.log_prob_map(x[..., ::step, ::step], label=given.label, context=x[..., ::above, ::above])
+            nats = model.map_as_read(x[..., ::step, ::step], given._replace(context=x[..., ::above, ::above]))
             nats = nats.clone()
             nats[COPIED] = total
             total = nats

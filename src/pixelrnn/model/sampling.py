@@ -1,6 +1,7 @@
 """What the raster face draws of a model's images: random numbers, and the images that are drawn together."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,7 +14,7 @@ __all__ = ["AbstractWalker", "Array", "Walks", "uniform_numbers"]
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-def uniform_numbers(seed: int, images: range, count: int, *, stream: tuple[int, int, int] = (0, 0, 0)) -> Array:
+def uniform_numbers(seed: int, images: Sequence[int], count: int, *, stream: tuple[int, int, int] = (0, 0, 0)) -> Array:
     """Uniform numbers in [0, 1), `(n, count)`: each image has streams of its own, told apart by three integers.
 
     Example:
@@ -36,7 +37,7 @@ class Walks:
         condition: Arrays of the N P walks; the context `(N P, Cc, Hc, Wc)` is not scaled.
     """
 
-    images: range
+    images: Sequence[int]
     is_known: Array
     condition: Condition
 

@@ -17,7 +17,10 @@ from pixelrnn.config.model import ModelConfig
 from pixelrnn.nn.conv import free_weight
 from pixelrnn.walk.program import Map, Writer
 
-__all__ = ["ContextNetwork", "GateCondition"]
+__all__ = ["AUGMENTATION", "ContextNetwork", "GateCondition", "biases", "chosen"]
+
+AUGMENTATION = 8
+"""Numbers that say how an image was changed; see `pixelrnn.train.augment`."""
 
 
 class ContextNetwork(nn.Module):
@@ -77,9 +80,10 @@ class ContextNetwork(nn.Module):
 class GateCondition(nn.Module):
     r"""What the condition adds to the gates of one layer.
 
-    .. math:: gates_{r,c} \leftarrow gates_{r,c} + v_{label} + K^{context} e_{r,c}
+    .. math:: gates_{r,c} \leftarrow gates_{r,c} + v_{label} + u_{order} + K^{context} e_{r,c} + M a
 
-    with a learned bias v for each label, none for an image without a label, and the features e of the context image.
+    with a learned bias v for each label, none for an image without a label, one u for each order of reading, the
+    features e of the context image, and a matrix M for what was changed of an image in training, a = 0 being nothing.
 
     Args:
         config: Configuration of the model.
@@ -90,21 +94,48 @@ class GateCondition(nn.Module):
         super().__init__()
         # From zero on: before it has learned anything, a label makes no difference.
         self.label = nn.Parameter(torch.zeros(config.classes, gates)) if config.classes else None
+        self.order = nn.Parameter(torch.zeros(config.orders, gates)) if config.orders > 1 else None
         self.context = free_weight(gates, config.hidden, inputs=config.hidden) if config.context else None
+        self.augmentation = nn.Parameter(torch.zeros(AUGMENTATION, gates)) if config.augmented else None
+
+    @property
+    def biases(self) -> Tensor | None:
+        """What labels and orders add, `(R, G)` for the `label_rows` R of the configuration; None if there are none."""
+        return biases(self.label, self.order)
 
     def bias(self, bias: Tensor, condition: Condition) -> Tensor:
         """A bias of the gates `(G,)` with what the labels add, `(N, G)` if there are labels."""
-        return bias if condition.label is None else bias + self._of_label(condition.label)
+        told = self._told(condition)
+        return bias if told is None else bias + told
 
     def add(self, gates: Tensor, condition: Condition) -> Tensor:
         """Gates `(N, G, H, W)` with all that the condition adds."""
-        if condition.label is not None:
-            gates = gates + self._of_label(condition.label)[:, :, None, None]
+        if (told := self._told(condition)) is not None:
+            gates = gates + told[:, :, None, None]
         if condition.context is not None and self.context is not None:
             gates = gates + F.conv2d(condition.context, self.context[:, :, None, None])
         return gates
 
-    def _of_label(self, label: Tensor) -> Tensor:
-        assert self.label is not None
-        has_label = (label >= 0).to(self.label.dtype)
-        return self.label[label.clamp(min=0)] * has_label[:, None]
+    def _told(self, condition: Condition) -> Tensor | None:
+        """What label, order and augmentation add, `(N, G)`; None if none of them is given."""
+        told = None if condition.label is None else chosen(self.biases, condition.label)
+        if condition.augmentation is not None and self.augmentation is not None:
+            changed = condition.augmentation.to(self.augmentation) @ self.augmentation
+            told = changed if told is None else told + changed
+        return told
+
+
+def biases(label: Tensor | None, order: Tensor | None) -> Tensor | None:
+    """Biases `(R, G)` of the `ModelConfig.label_rows` R, from those of labels and of orders."""
+    if order is None:
+        return label
+    none = torch.zeros_like(order[:1])
+    labels = none if label is None else torch.cat([label, none])
+    return (order[:, None] + labels).flatten(0, 1)
+
+
+def chosen(table: Tensor | None, rows: Tensor) -> Tensor:
+    """The biases `(N, G)` of rows `(N,)`, none for -1."""
+    assert table is not None
+    is_any = (rows >= 0).to(table.dtype)
+    return table[rows.clamp(min=0)] * is_any[:, None]

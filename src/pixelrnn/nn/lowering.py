@@ -22,8 +22,9 @@ __all__ = [
 
 
 def labelled(writer: Writer, condition: GateCondition, of: Tensor, order: Tensor) -> Map | None:
-    """The map of the biases of gates of these groups that a label gives, if there are labels."""
-    return None if condition.label is None else writer.labelled(of[order], condition.label[:, order])
+    """The map of the biases of gates of these groups that label and order give, if there are any."""
+    table = condition.biases
+    return None if table is None else writer.labelled(of[order], table[:, order])
 
 
 def add_context(writer: Writer, condition: GateCondition, context: Map | None, gates: Map, order: Tensor) -> None:

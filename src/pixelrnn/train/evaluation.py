@@ -97,7 +97,8 @@ def compare(
             seconds = time.perf_counter() - start
             first = nats if first is None else first
             of_all = [nats, nats.square(), nats - first, (nats - first).square()]
-            sums[number] += torch.tensor([*(float(each.sum()) for each in of_all), x.numel(), seconds])
+            found = [*(float(each.sum()) for each in of_all), x.numel(), seconds]
+            sums[number] += torch.tensor(found, dtype=torch.float64)
     sums = distributed.sum_over_processes(sums, models[0].device)
     count, results = len(images), list[Evaluation]()
     for total, squares, difference, difference_squares, dims, seconds in sums.tolist():
@@ -130,12 +131,12 @@ def classify(
     if images.labels is None:
         raise DataError("the images have no labels to compare with")
     sums = torch.zeros(3, dtype=torch.float64)  # of hits, of nats of the label, of nats of the image
-    for x, (label, context, _) in _batches([model], images, batch, Reporter(callback)):
-        assert label is not None
-        joint = model.log_joint(x, context=context).cpu().double()
+    for x, given in _batches([model], images, batch, Reporter(callback)):
+        assert given.label is not None
+        joint = model.log_joint(x, context=given.context).cpu().double()
         marginal = joint.logsumexp(1)
-        own = joint.gather(1, label[:, None])[:, 0] - marginal
-        sums += torch.stack([(joint.argmax(1) == label).double().sum(), -own.sum(), -marginal.sum()])
+        own = joint.gather(1, given.label[:, None])[:, 0] - marginal
+        sums += torch.stack([(joint.argmax(1) == given.label).double().sum(), -own.sum(), -marginal.sum()])
     hits, nats, marginal_nats = (distributed.sum_over_processes(sums, model.device) / len(images)).tolist()
     return Classification(hits, nats, marginal_nats, len(images))
 

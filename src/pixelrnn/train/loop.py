@@ -7,7 +7,6 @@ dropped if dropout is wanted. It prints nothing: a callback is told every step.
 
 import contextlib
 import copy
-import functools
 import math
 import time
 from collections.abc import Iterator
@@ -32,6 +31,7 @@ from pixelrnn.scan.pool import Pool
 from pixelrnn.train import distributed, networks
 from pixelrnn.train import optimiser as rules
 from pixelrnn.train.checkpoint import Counters, load_state, save_state
+from pixelrnn.train.draws import examples_of, shown
 from pixelrnn.train.evaluation import evaluate
 from pixelrnn.train.folder import RunFolder, description
 from pixelrnn.train.journal import Journal
@@ -239,34 +239,22 @@ class _Training:
 
     def _parts(self) -> Iterator[Examples]:
         """The examples of this step that are this process's to compute, in as many parts as are accumulated."""
-        count, batch = len(self.data.train), self.config.batch
+        batch = self.config.batch
         numbers = range(self.at.step * batch, (self.at.step + 1) * batch)[distributed.rank() :: distributed.world()]
         size = -(-len(numbers) // self.config.accumulate)
         for start in range(0, len(numbers), size or 1):
-            part = numbers[start : start + size]
-            epochs = sorted({number // count for number in part})
-            places = {epoch: [number % count for number in part if number // count == epoch] for epoch in epochs}
-            yield Examples.joined([self._examples(epoch, places[epoch]) for epoch in epochs])
-
-    def _examples(self, epoch: int, places: list[int]) -> Examples:
-        """Those at some places in the order of an epoch; some of the labels are withheld, if that is wanted."""
-        order = _order(self.config.seed, epoch, len(self.data.train))
-        examples = self.data.train.examples(order[places].tolist(), epoch)
-        share = self.model.config.label_dropout
-        label = examples.condition.label
-        if label is None or not share:
-            return examples
-        is_dropped = torch.from_numpy(_chances(self.config.seed, epoch, len(self.data.train))[places] < share)
-        return examples._replace(condition=examples.condition._replace(label=label.masked_fill(is_dropped, -1)))
+            yield examples_of(self.model.config, self.config, self.data, numbers[start : start + size])
 
     def _nats(self, examples: Examples) -> Tensor:
         """Negative log-likelihood summed over a batch; the networks in reduced precision if wanted."""
         is_mixed = self.config.precision == "bfloat16"
         # A recording cannot keep the weights that autocast keeps in reduced precision.
         keeps = not self.cuda_graph
+        nats = torch.zeros((), device=self.model.device)
         with torch.autocast(self.model.device.type, torch.bfloat16, enabled=is_mixed, cache_enabled=keeps):
-            nats = self.model.log_prob_map(examples.images, **examples.given(self.model.config))
-        return -nats.sum()
+            for x, given in shown(self.model, examples):
+                nats = nats - self.model.map_as_read(x, given).sum()
+        return nats
 
     def _log(self) -> dict[str, Any] | None:
         """Write a journal line if one is due, with a validation if that is due as well."""
@@ -335,15 +323,3 @@ class _Training:
         self.saved, self.is_unsaved = time.perf_counter(), False
         if self.writable:
             save_state(self.writable, self.at, self.model, self.average, self.optimiser)
-
-
-@functools.lru_cache(maxsize=4)
-def _order(seed: int, epoch: int, count: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Order of the images in an epoch."""
-    return np.random.Generator(np.random.Philox(key=seed, counter=[2, 0, 0, epoch])).permutation(count)
-
-
-@functools.lru_cache(maxsize=4)
-def _chances(seed: int, epoch: int, count: int) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """A number in [0, 1) for each image of an epoch, which decides whether its label is withheld."""
-    return np.random.Generator(np.random.Philox(key=seed, counter=[0, 3, 0, epoch])).random(count)

@@ -17,12 +17,19 @@ from pixelrnn.nn.network import Network
 
 __all__ = ["check", "dropping", "recorded"]
 
+GIVEN = ("label", "context", "augmentation")  # of a condition, inside of a network
+
 
 def check(model: AbstractImageModel, config: TrainConfig, *, cuda_graph: bool) -> None:
     """Refuse dropout and CUDA graphs where they cannot be: `ConfigError`."""
     architecture, device = model.config.architecture, model.device
     if config.dropout and not _dropouts(model):
         raise ConfigError(f"dropout is {config.dropout}, which architecture {architecture!r} does not take")
+    if config.augment and (not model.config.augmented or model.config.context is not None):
+        what = "whose config is not `augmented`" if not model.config.augmented else "which has a context"
+        raise ConfigError(f"augment is {config.augment}, for a model {what}")
+    if config.separately and model.config.orders > 1:
+        raise ConfigError(f"separately is set, and orders is {model.config.orders}: an order is one of all scales")
     if not cuda_graph:
         return
     if not _networks(model):
@@ -89,12 +96,13 @@ class _Recording:
     def __call__(self, x: Tensor, condition: Condition) -> Tensor:
         if not (self.network.training and torch.is_grad_enabled()):
             return self.plain(x, condition)
-        label, context, _ = condition
-        kinds = tuple(None if tensor is None else (tensor.shape, tensor.dtype) for tensor in (x, label, context))
+        parts = {name: getattr(condition, name) for name in GIVEN}
+        every = (x, *parts.values())
+        kinds = tuple(None if tensor is None else (tensor.shape, tensor.dtype) for tensor in every)
         key = (kinds, torch.is_autocast_enabled("cuda"), torch.get_autocast_dtype("cuda"))
-        given = [tensor for tensor in (x, label, context) if tensor is not None]
+        given = [tensor for tensor in every if tensor is not None]
         if key not in self.replays:
-            plain = _Plain(self.network, self.plain, has_label=label is not None)
+            plain = _Plain(self.network, self.plain, [name for name in GIVEN if parts[name] is not None])
             samples = tuple(tensor.clone() for tensor in given)
             with torch.random.fork_rng([x.device]):  # so that the first pass draws what it would without
                 self.replays[key] = torch.cuda.make_graphed_callables(plain, samples, allow_unused_input=True)
@@ -105,11 +113,9 @@ class _Recording:
 class _Plain(nn.Module):
     """A network of as many arguments as are given: a recording takes no None."""
 
-    def __init__(self, network: Network, plain: Callable[..., Tensor], *, has_label: bool) -> None:
+    def __init__(self, network: Network, plain: Callable[..., Tensor], names: list[str]) -> None:
         super().__init__()
-        self.network, self.plain, self.has_label = network, plain, has_label
+        self.network, self.plain, self.names = network, plain, names
 
-    def forward(self, x: Tensor, *conditions: Tensor) -> Tensor:
-        label = conditions[0] if self.has_label else None
-        context = conditions[-1] if len(conditions) > self.has_label else None
-        return self.plain(x, Condition(label, context))
+    def forward(self, x: Tensor, *given: Tensor) -> Tensor:
+        return self.plain(x, Condition(**dict(zip(self.names, given, strict=True))))

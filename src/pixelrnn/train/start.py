@@ -2,6 +2,9 @@
 
 import dataclasses
 
+import torch
+from torch import Tensor
+
 from pixelrnn.config import ModelConfig
 from pixelrnn.data.images import Data
 from pixelrnn.errors import ConfigError, DataError
@@ -11,7 +14,13 @@ from pixelrnn.model.condition import to_planes
 __all__ = ["check", "take_weights"]
 
 COLOURS_SEEN = 64  # images whose colours are checked before a training
-OWN = ("shape", "context", "label_dropout")  # what a model need not have in common with the one it starts from
+OWN = (
+    "shape",
+    "context",
+    "label_dropout",
+    "orders",
+    "augmented",
+)  # what a model need not have in common with the one it starts from
 
 
 def check(model: AbstractImageModel, data: Data) -> None:
@@ -69,7 +78,8 @@ def take_weights(model: AbstractImageModel, other: AbstractImageModel, start_fro
     """Give a model the weights of another, which the messages call by the name that it was loaded by.
 
     Raises:
-        ConfigError: If it differs in more than the size of its images and the share of labels withheld.
+        ConfigError: If it differs in more than the size of its images, the share of labels withheld, and fewer orders
+            or no augmentations.
     """
     mine, its = model.config, other.config
     for name in (field.name for field in dataclasses.fields(ModelConfig) if field.name not in OWN):
@@ -80,4 +90,14 @@ def take_weights(model: AbstractImageModel, other: AbstractImageModel, start_fro
             f"images are {mine.shape} with context {mine.context}, "
             f"those of {start_from} {its.shape} with context {its.context}"
         )
-    model.load_state_dict(other.state_dict())
+    if mine.orders < its.orders or (its.augmented and not mine.augmented):
+        name = "orders" if mine.orders < its.orders else "augmented"
+        raise ConfigError(f"{name} is {getattr(mine, name)}, that of {start_from} {getattr(its, name)}: that is less")
+    own = model.state_dict()  # of orders and augmentations that are new, weights that make no difference yet
+    taken = {name: _grown(tensor, own[name]) for name, tensor in other.state_dict().items()}
+    model.load_state_dict(own | taken)
+
+
+def _grown(tensor: Tensor, own: Tensor) -> Tensor:
+    """A tensor of weights with the rows that it has not, those of orders that are new, from where they are."""
+    return tensor if tensor.shape == own.shape else torch.cat([tensor, own[len(tensor) :]])

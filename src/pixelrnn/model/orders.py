@@ -1,0 +1,145 @@
+r"""The orders in which an image is read: raster order in the image, its mirror images, and all of them transposed.
+
+Order k reads :math:`g_k(x)` in raster order: the image flipped left to right if k has the bit 1, upside down if it has
+the bit 2, and transposed after that if it has the bit 4. So a model of two orders begins at the upper left or the upper
+right corner, one of four at any corner, and one of eight goes along rows or columns from there. The network is told the
+order, by a bias as for a label, and
+
+.. math:: p(x) = \frac{1}{K} \sum_k p(g_k(x) \mid k)
+
+is a mean of K densities that are exact, and so exact itself.
+
+Shapes: N images, and anything `(..., H, W)` that is turned with them.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pixelrnn.condition import Condition
+from pixelrnn.config import ModelConfig
+
+__all__ = [
+    "TRANSPOSED", "each_restored", "each_turned", "joined", "mixed", "orders_of", "readings", "restored", "row_of",
+    "turned",
+]  # fmt: skip
+
+MIRRORED, UPSIDE_DOWN, TRANSPOSED = 1, 2, 4
+
+Either = TypeVar("Either", Tensor, np.ndarray)
+
+
+def turned(x: Either, order: int) -> Either:
+    """Images `(..., H, W)` as an order reads them: `(..., W, H)` if it is transposed.
+
+    Example:
+        >>> turned(torch.tensor([[1, 2, 3], [4, 5, 6]]), 5)
+        tensor([[3, 6],
+                [2, 5],
+                [1, 4]])
+    """
+    sides = [side for bit, side in ((MIRRORED, -1), (UPSIDE_DOWN, -2)) if order & bit]
+    if sides:
+        x = torch.flip(x, sides) if isinstance(x, Tensor) else np.flip(x, tuple(sides))
+    return x.swapaxes(-1, -2) if order & TRANSPOSED else x
+
+
+def restored(x: Either, order: int) -> Either:
+    """Images again from what `turned` gave.
+
+    Example:
+        >>> x = torch.arange(6).view(2, 3)
+        >>> all(bool((restored(turned(x, order), order) == x).all()) for order in range(8))
+        True
+    """
+    return turned(x.swapaxes(-1, -2), order & ~TRANSPOSED) if order & TRANSPOSED else turned(x, order)
+
+
+def orders_of(config: ModelConfig) -> list[int]:
+    """The orders of which p(x) is the mean.
+
+    Where the context is every second pixel of the image, mirror images would begin with others: those orders are for
+    all scales together.
+    """
+    every = range(config.orders)
+    return [k for k in every if k in (0, TRANSPOSED)] if config.copies_context else list(every)
+
+
+def row_of(config: ModelConfig, label: Tensor | None, orders: Tensor) -> Tensor | None:
+    """What the networks are told of labels and orders, `(N,)`: a row of `nn.condition.biases`; None if nothing."""
+    if config.orders == 1:
+        return label
+    none = config.classes
+    labels = torch.full_like(orders, none) if label is None else torch.where(label < 0, none, label)
+    return orders * (config.classes + 1) + labels
+
+
+def readings(
+    config: ModelConfig, x: Tensor, given: Condition, orders: Tensor
+) -> Iterator[tuple[Tensor, Tensor, Condition]]:
+    """Images as the networks read them, each in an order of its own; those of one shape together.
+
+    Args:
+        config: Configuration of the model.
+        x: `(N, C, H, W)`.
+        given: What they are given, checked.
+        orders: `(N,)` int64.
+
+    Yields:
+        The numbers of some images, these turned, and what they are given: the context turned, and rows for labels.
+    """
+    rows = row_of(config, None if given.label is None else given.label.cpu(), orders)
+    is_square = x.shape[-1] == x.shape[-2]
+    for transposed in (0,) if is_square else (0, TRANSPOSED):
+        members = torch.arange(len(x)) if is_square else torch.nonzero((orders & TRANSPOSED) == transposed)[:, 0]
+        if not len(members):
+            continue
+        own = given._replace(label=rows).of(members) if len(members) < len(x) else given._replace(label=rows)
+        of = orders[members]
+        context = None if own.context is None else each_turned(own.context, of)
+        yield members, each_turned(x[members], of), own._replace(context=context)
+
+
+def joined(parts: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+    """What was computed for some images and for others, with their numbers, in the order of these."""
+    if len(parts) == 1:
+        return parts[0][1]
+    members, values = zip(*parts, strict=True)
+    return torch.cat(values)[torch.cat(members).argsort()]
+
+
+def mixed(maps: Sequence[Tensor]) -> Tensor:
+    """The map of the mean over orders, from those of each, `(N, C, H, W)`; see `AbstractImageModel.log_prob_map`."""
+    every = torch.stack([*maps])
+    totals = every.sum((2, 3, 4))
+    whole = totals.logsumexp(0)
+    weights = (totals - whole.masked_fill(whole.isinf(), 0)).exp()
+    # Of an image that no order can give, or an order that cannot give it, there is nothing to weigh.
+    weighted = (weights[..., None, None, None] * every.masked_fill((weights == 0)[..., None, None, None], 0)).sum(0)
+    left = whole - math.log(len(maps)) - weighted.sum((1, 2, 3))
+    return weighted + (left / weighted[0].numel())[:, None, None, None]
+
+
+def each_turned(x: Tensor, orders: Tensor) -> Tensor:
+    """Images `(N, C, H, W)`, each as an order of its own reads it; either all or none change their shape."""
+    return _each(x, orders, turned)
+
+
+def each_restored(x: Tensor, orders: Tensor) -> Tensor:
+    """The same back again."""
+    return _each(x, orders, restored)
+
+
+def _each(x: Tensor, orders: Tensor, change: Callable[[Tensor, int], Tensor]) -> Tensor:
+    found = sorted(set(orders.tolist()))
+    if len(found) == 1:
+        return change(x, found[0])
+    out = torch.empty_like(change(x, found[0]), memory_format=torch.contiguous_format)
+    for order in found:
+        chosen = (orders == order).to(x.device)
+        out[chosen] = change(x[chosen], order)
+    return out
