@@ -184,3 +184,19 @@ def test_what_does_not_go_together(tmp_path):
         fit(given, grey, TrainConfig(steps=1, augment=0.5))
     with pytest.raises(ConfigError, match="augment is 1"):
         TrainConfig(augment=1)
+
+
+def test_the_command_line_takes_orders(tmp_path, capsys):
+    options = ["--steps", 2, "--batch", 8, "--samples", 0, "--limit", 40, "--layers", 1, "--hidden", 4]
+    folder = tmp_path / "run"
+    given = ["--architecture", "row-lstm", "--orders", 4, "--augment", 0.2, "--out", folder]
+    assert run("train", "digits", *options, *given) == 0
+    assert "4 orders" in capsys.readouterr().out
+    assert run("sample", folder, "-n", 3, "--order", 2) == 0
+    assert run("sample", folder, "-n", 3, "--order", 7, "--out", tmp_path / "x") == 2
+    assert "order is 7; 0, 1, 2, 3 are there" in capsys.readouterr().err
+    for order in ([], ["--order", "3"], ["--order", "all"]):
+        out = ["--keep", "bottom", "--limit", 1, "--particles", 4, "--overwrite", "--json"]
+        assert run("complete", folder, *out, *order) == 0
+    assert run("complete", folder, "--keep", "bottom", "--order", "best") == 2
+    assert "--order is 'best'; a number or all is allowed" in capsys.readouterr().err

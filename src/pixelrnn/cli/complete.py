@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -38,7 +38,8 @@ class Complete:
         pixelrnn complete runs/mnist --keep bottom --limit 4         # test images of the run
         pixelrnn complete runs/photos photos/ --drop box:8,8,16,16
 
-    What is known before a missing pixel, in raster order, conditions it exactly. What comes after it (below, to the
+    A model of several orders begins where nothing known comes after anything missing, if there is such a corner. What
+    is known before a missing pixel, in the order of reading, conditions it exactly. What comes after it (below, to the
     right) does so through many walks, the particles, that are weighted by how likely it is after them: the more
     particles, the better the completion fits. What is there is kept, in the levels that the model was trained with,
     and at its own size, unless the images of the training were brought to one (--size). The time goes with the pixels.
@@ -61,6 +62,10 @@ class Complete:
 
     number: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 4
     """Completions of each image."""
+
+    order: str | None = None
+    """Number of the order in which images are read, if the model has several; all: particles in each; the orders in
+    which nothing known comes after anything missing, or else the best one, if not given."""
 
     particles: int = 256
     """Walks of each completion, where something known comes after something missing."""
@@ -105,6 +110,8 @@ class Complete:
         ):
             if value < 1:
                 raise ConfigError(f"{option} is {value}; at least 1 is needed")
+        if self.order not in (None, "all") and not self.order.isdecimal():
+            raise ConfigError(f"--order is {self.order!r}; a number or all is allowed")
         given = [name for name in ("keep", "drop", "mask") if getattr(self, name) is not None]
         if len(given) > 1:
             raise ConfigError(f"--{given[0]} and --{given[1]} are both given; one says what is missing")
@@ -119,6 +126,12 @@ class Complete:
     @property
     def _is_file(self) -> bool:
         return self.source is not None and Path(self.source).suffix.lower() in IMAGE_SUFFIXES
+
+    @property
+    def _order(self) -> int | Literal["all"] | None:
+        if self.order is None or self.order == "all":
+            return self.order
+        return int(self.order)
 
     def run(self) -> int:
         """Complete, write, and say where."""
@@ -137,6 +150,7 @@ class Complete:
                 images.repeat_interleave(self.number, 0),
                 known,
                 **repeated,
+                order=self._order,
                 particles=self.particles,
                 **dataclasses.asdict(self.sampling),
                 batch=self.batch,

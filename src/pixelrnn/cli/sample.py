@@ -52,6 +52,9 @@ class Sample:
     size: tuple[int, int] | None = None
     """Height and width, if not those of the training images."""
 
+    order: int | None = None
+    """Order in which all images are drawn, if the model has several; each in one of its own if not given."""
+
     out: Path | None = None
     """Folder for the pictures; RUN/samples-SEED if not given, of a shipped model runs/NAME/samples-SEED."""
 
@@ -90,6 +93,7 @@ class Sample:
                 context=None if contexts is None else contexts.repeat_interleave(self.number, 0),
                 size=self.size,
                 **dataclasses.asdict(self.sampling),
+                order=self.order,
                 batch=self.batch,
                 callback=report,
             )
