@@ -67,7 +67,7 @@ def require_streams_as_committed(folder):
 
 
 def test_threads_and_batches(tmp_path):
-    settings = [(1, 64), (1, 1), (1, 5), (2, 64), (2, 5), (3, 1)]
+    settings = [(1, 64), (1, 1), (2, 5), (3, 1)]
     found, _ = computed(settings, tmp_path)
     for threads, batch in settings:
         assert found[f"{threads} {batch}"] == {**BITS, "archives": ARCHIVES}

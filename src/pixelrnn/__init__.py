@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pixelrnn.model.completion import Completion
     from pixelrnn.model.image import ImageModel
     from pixelrnn.model.loading import build_model, load_model
+    from pixelrnn.model.mean import mean_model
     from pixelrnn.model.multiscale import MultiScaleModel
     from pixelrnn.model.upscale import upscale
     from pixelrnn.outputs import register_output
@@ -54,6 +55,7 @@ __all__ = [
     "fit_scales",
     "load_data",
     "load_model",
+    "mean_model",
     "push_to_hub",
     "register_architecture",
     "register_output",
@@ -68,6 +70,7 @@ _LAZY = {
     "Completion": "pixelrnn.model.completion",
     "ImageModel": "pixelrnn.model.image",
     "MultiScaleModel": "pixelrnn.model.multiscale",
+    "mean_model": "pixelrnn.model.mean",
     "Codec": "pixelrnn.codec",
     **dict.fromkeys(("build_model", "load_model"), "pixelrnn.model.loading"),
     "register_architecture": "pixelrnn.model.architectures",

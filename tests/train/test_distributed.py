@@ -16,29 +16,45 @@ from pixelrnn import load_data, load_model
 from pixelrnn.runs.files import read_tensors
 from pixelrnn.train import evaluate
 from tests.cli.test_cli import run
+from tests.processes import Child, free_port
 
 TRAIN = ["train", "digits", "--architecture", "row-lstm", "--layers", "1", "--hidden", "4", "--threads", "1"]
 SETTINGS = ["--batch", "6", "--valid-images", "20", "--samples", "0", "--checkpoint-minutes", "0"]
 STEPS = 200  # of a run that is killed: more than it makes until a busy machine gets to that, three times
+ALONE = {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "default"}
 HANGS = 300  # seconds after which a process is taken not to end
 
 
-def start(*arguments, processes=1):
-    command = [sys.executable, "-m", "pixelrnn"]
-    if processes > 1:
-        command = [
-            sys.executable,
-            "-m",
-            "torch.distributed.run",
-            "--standalone",
-            f"--nproc-per-node={processes}",
-            "-m",
-            "pixelrnn",
-        ]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "default"}
+def start(*arguments):
+    """A child of this process, as a shell would start it."""
+    return Child(arguments, environment=ALONE)
+
+
+def start_both(*arguments):
+    """Two processes that find each other, without torchrun's own: each of its launches takes seconds to import."""
+    port = str(free_port())
+    ranks = [{"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(2)]
+    shared = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    return [Child(arguments, environment=ALONE | shared | rank) for rank in ranks]
+
+
+def launch(*arguments):
+    """Two processes under torchrun."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "pixelrnn"]
     return subprocess.Popen(
-        [*command, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        [*command, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | ALONE,
     )
+
+
+def finish_both(processes):
+    """What the first of two printed; the other one is silent."""
+    (out, _), (other, _) = [finish(process) for process in processes]
+    assert other == "", "one process speaks"
+    return out
 
 
 def finish(process, code=0):
@@ -93,8 +109,8 @@ def test_two_processes_train_and_evaluate_as_one(tmp_path):
     arguments = [*TRAIN, "--batch", "6", "--valid-images", "21", "--samples", "0", "--evaluations", "2"]
     arguments += ["--steps", "2", "--optimiser", "rmsprop", "--learning-rate", "1e-4"]
     assert run(*arguments, "--out", tmp_path / "one") == 0
-    out, _ = finish(start(*arguments, "--out", tmp_path / "two", processes=2))
-    assert out.count("best validation") == 1, "one process speaks"
+    out = finish_both(start_both(*arguments, "--out", tmp_path / "two"))
+    assert out.count("best validation") == 1
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
     for name in one:
         if name.startswith("optimiser"):
@@ -105,34 +121,30 @@ def test_two_processes_train_and_evaluate_as_one(tmp_path):
         for name in ("one", "two")
     ]
     assert journals[0][-1]["valid_nats"] == pytest.approx(journals[1][-1]["valid_nats"], rel=1e-5)
-    out, _ = finish(start("evaluate", tmp_path / "two", "--json", processes=2))
+    out = finish_both(start_both("evaluate", tmp_path / "two", "--json"))
     alone = evaluate(load_model(tmp_path / "two"), load_data("digits").test)
     assert json.loads(out)["nats"] == pytest.approx(alone.nats, rel=1e-6)
     assert json.loads(out)["images"] == alone.images == 180
 
 
 def test_two_processes_are_stopped_and_resumed_together(tmp_path):
-    """And a second run into the folder fails, which ends both of its processes with one line."""
+    """Under torchrun. And a second run into the folder fails in both of its processes, with one line."""
     folder = tmp_path / "run"
-    process = start(*TRAIN, *SETTINGS, "--steps", "6000", "--evaluations", "1", "--out", folder, processes=2)
+    process = launch(*TRAIN, *SETTINGS, "--steps", "6000", "--evaluations", "1", "--out", folder)
     wait_for_step(process, folder, 2)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=HANGS)
     assert "stopped and saved at step" in out, err
-    _, err = finish(start(*TRAIN, *SETTINGS, "--steps", "2", "--out", folder, processes=2), code=1)
+    both = start_both(*TRAIN, *SETTINGS, "--steps", "2", "--out", folder)
+    err = "".join(finish(process, code=2)[1] for process in both)
     assert err.count("exists; continue it with --resume") == 1
     assert "Connection closed" not in err
-    finish(start("train", "--resume", folder, "--steps", "3", processes=2))
+    finish_both(start_both("train", "--resume", folder, "--steps", "3"))
 
 
 def test_two_trainings_at_once_get_a_folder_each(tmp_path):
     arguments = [*TRAIN, *SETTINGS, "--steps", "3"]
-    command = [sys.executable, "-m", "pixelrnn", *arguments]
-    both = [
-        subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
-    for process in both:
+    for process in [Child(arguments, folder=tmp_path) for _ in range(2)]:
         finish(process)
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["digits-row-lstm", "digits-row-lstm-2"]
 
@@ -162,11 +174,10 @@ def test_gradients_and_evaluation_equal_one_process_s(tmp_path, monkeypatch):
     """Batch 7 and 37 images over 2 processes: shares of 4 and 3, 19 and 18."""
     script = tmp_path / "script.py"
     script.write_text(GRADIENTS)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     monkeypatch.setattr(sys, "argv", [str(script), str(tmp_path / "one.pt")])
     runpy.run_path(str(script))
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    subprocess.run([*launcher, script, tmp_path / "two.pt"], check=True, env=environment, timeout=HANGS)
+    subprocess.run([*launcher, script, tmp_path / "two.pt"], check=True, env=os.environ | ALONE, timeout=HANGS)
     one, two = (torch.load(tmp_path / f"{name}.pt", weights_only=True) for name in ("one", "two"))
     for name, gradient in one["gradients"].items():
         assert gradient.abs().max() > 0

@@ -7,7 +7,17 @@ import numpy as np
 import pytest
 import torch
 
-from pixelrnn import ConfigError, DataError, ModelConfig, TrainConfig, build_model, fit, load_data, load_model
+from pixelrnn import (
+    ConfigError,
+    DataError,
+    ModelConfig,
+    TrainConfig,
+    build_model,
+    fit,
+    fit_scales,
+    load_data,
+    load_model,
+)
 from pixelrnn.config.architectures import ARCHITECTURES as KNOWN
 from pixelrnn.nn.condition import AUGMENTATION
 from pixelrnn.train.augment import augmented, draw
@@ -171,6 +181,9 @@ def test_more_orders_begin_with_the_weights_of_fewer(tmp_path):
         torch.testing.assert_close(found.log_prob(images, order=0), before.log_prob(images))
     assert run("train", "digits", *options, "--start-from", tmp_path / "eight", "--out", tmp_path / "again") == 0
     assert load_model(tmp_path / "again").config.orders == 8
+    fewer = build_model(ModelConfig(**data.model_fields, **fields, orders=2, augmented=True), seed=0)
+    with pytest.raises(ConfigError, match=r"orders is 2, that of .*eight 8: that is less"):
+        fit(fewer, data, TrainConfig(steps=1, start_from=str(tmp_path / "eight")))
 
 
 def test_what_does_not_go_together(tmp_path):
@@ -182,7 +195,10 @@ def test_what_does_not_go_together(tmp_path):
     given = build(architecture="row-lstm", layers=1, augmented=True, **grey.model_fields).float()
     with pytest.raises((ConfigError, DataError), match=r"augment is 0\.5, for a model which has a context"):
         fit(given, grey, TrainConfig(steps=1, augment=0.5))
-    with pytest.raises(ConfigError, match="augment is 1"):
+    scales = build(architecture="row-lstm", layers=1, orders=2, scales=2, **data.model_fields).float()
+    with pytest.raises(ConfigError, match="separately is set, and orders is 2: an order is one of all scales"):
+        fit_scales(scales, data, TrainConfig(steps=1, separately=True))
+    with pytest.raises(ConfigError, match="augment is 1; it is a share of the images"):
         TrainConfig(augment=1)
 
 

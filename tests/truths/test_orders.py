@@ -248,7 +248,10 @@ def test_turning_and_turning_back():
     [
         ({"orders": 3}, "orders is 3; one of 1, 2, 4, 8 is allowed"),
         ({"orders": 2, "architecture": "gated-conv"}, "'gated-conv' cannot be told of it"),
-        ({"orders": 2, "architecture": "local", "grid": 8}, "orders is 2, and grid 8"),
+        (
+            {"orders": 2, "architecture": "local", "grid": 8},
+            "grid 8: places in a grid are others in mirror images; leave",
+        ),
         ({"orders": 8, "shape": (1, 4, 6), "context": (1, 2, 2)}, "as many rows as columns less"),
     ],
 )

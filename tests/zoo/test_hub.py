@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import json
-import os
 import re
 import subprocess
 import sys
@@ -27,6 +26,7 @@ from pixelrnn import (
 from pixelrnn.cli.model_folder import home
 from pixelrnn.runs.card import _with_places, model_card
 from tests.cli.test_cli import run
+from tests.processes import Child
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -111,7 +111,7 @@ def hub(tmp_path):
     files: dict[str, bytes] = {}
     server = Server(("127.0.0.1", 0), type("Handler", (Hub,), {"files": files}))
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    environment = os.environ | {
+    environment = {
         "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}",
         "HF_HOME": str(tmp_path / "hub"),
         "HF_TOKEN": "hf_none",
@@ -119,10 +119,9 @@ def hub(tmp_path):
     }
 
     def command(*arguments):
-        return subprocess.run(
-            [sys.executable, "-m", "pixelrnn", *map(str, arguments)],
-            env=environment, cwd=tmp_path, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        child = Child(arguments, environment=environment, folder=tmp_path, forgotten=("huggingface_hub",))
+        stdout, stderr = child.communicate(timeout=300)
+        return subprocess.CompletedProcess(arguments, child.returncode, stdout, stderr)
 
     yield server, files, command
     server.shutdown()

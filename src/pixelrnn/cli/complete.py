@@ -129,9 +129,9 @@ class Complete:
 
     @property
     def _order(self) -> int | Literal["all"] | None:
-        if self.order is None or self.order == "all":
-            return self.order
-        return int(self.order)
+        if self.order is None:
+            return None
+        return "all" if self.order == "all" else int(self.order)
 
     def run(self) -> int:
         """Complete, write, and say where."""

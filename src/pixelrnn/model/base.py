@@ -10,6 +10,7 @@ import abc
 import math
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,7 +23,7 @@ from pixelrnn.condition import Condition
 from pixelrnn.config import ModelConfig, Sampling
 from pixelrnn.config.names import CONFIG, MODEL
 from pixelrnn.errors import ConfigError, DataError
-from pixelrnn.model.completion import Completion, Effort, Order, PartlyKnown, complete_in_orders, fill_in_orders
+from pixelrnn.model.completion import Completion, Effort, Order, PartlyKnown, complete_in_orders, fill, fill_in_orders
 from pixelrnn.model.condition import (
     Supports,
     as_images,
@@ -143,6 +144,10 @@ class AbstractImageModel(nn.Module, abc.ABC):
     @abc.abstractmethod
     def in_order(self, mask: Tensor) -> Tensor:
         """A mask `(N, C, H, W)` of sub-pixels as `(N, D)`, in the order in which they are drawn."""
+
+    def fill(self, what: PartlyKnown, effort: Effort, report: Reporter) -> Completion:
+        """Fill in images, as the networks read them, in raster order; what `sample` and `complete` are made of."""
+        return fill(self, what, effort, report)
 
     def log_prob(
         self,
@@ -268,16 +273,18 @@ class AbstractImageModel(nn.Module, abc.ABC):
         sampling = self._sampling(seed, temperature=temperature, top_k=top_k, top_p=top_p)
         x = torch.zeros(n, self.config.shape[0], height, width, dtype=torch.uint8)
         known = torch.zeros_like(x, dtype=torch.bool)
-        orders = self._drawn(n, sampling.seed) if order is None else self.orders(order, n)
+        orders = self.drawn_orders(range(n), sampling.seed) if order is None else self.orders(order, n)
         return fill_in_orders(
             self, PartlyKnown(x, known, given), orders, Effort(sampling, batch=batch), Reporter(callback)
         ).images
 
-    def _drawn(self, n: int, seed: int) -> Tensor:
-        """An order for each of n images."""
+    def drawn_orders(self, images: Sequence[int], seed: int) -> Tensor:
+        """An order for each image, by its number."""
         every = orders_of(self.config)
-        numbers = uniform_numbers(seed, range(n), 1, stream=(0, 0, 3))[:, 0] if len(every) > 1 else np.zeros(n)
-        return torch.tensor(every)[(torch.from_numpy(numbers) * len(every)).long()]
+        if len(every) == 1:
+            return torch.full((len(images),), every[0])
+        places = torch.from_numpy(uniform_numbers(seed, images, 1, stream=(0, 0, 3))[:, 0])
+        return torch.tensor(every)[(places * len(every)).long()]
 
     def complete(
         self,

@@ -19,7 +19,17 @@ from pixelrnn.model.orders import each_restored, each_turned, joined, orders_of,
 from pixelrnn.model.sampling import Array, Walks, uniform_numbers
 from pixelrnn.progress import Reporter
 
-__all__ = ["Completion", "Effort", "Order", "PartlyKnown", "as_arrays", "complete_in_orders", "fill_in_orders"]
+__all__ = [
+    "Completion",
+    "Effort",
+    "Order",
+    "PartlyKnown",
+    "as_arrays",
+    "complete_in_orders",
+    "fill",
+    "fill_in_orders",
+    "taken",
+]
 
 
 class Completion(NamedTuple):
@@ -103,13 +113,14 @@ class PartlyKnown(NamedTuple):
 def fill_in_orders(model: Any, what: PartlyKnown, orders: Tensor, effort: Effort, report: Reporter) -> Completion:
     """Fill in images, each in an order of its own."""
     if model.config.orders == 1:
-        return fill(model, what, effort, report)
+        filled: Completion = model.fill(what, effort, report)
+        return filled
     count, images, log_known, done = len(what.x), [], [], 0
     numbers = range(count) if effort.numbers is None else effort.numbers
     for members, read, own in readings(model.config, what.x, what.given, orders):
         of, part = orders[members], dataclasses.replace(effort, numbers=[numbers[i] for i in members.tolist()])
         share = report.part(done / count, (done + len(members)) / count)
-        found = fill(model, PartlyKnown(read, each_turned(what.known[members], of), own), part, share)
+        found = model.fill(PartlyKnown(read, each_turned(what.known[members], of), own), part, share)
         images.append((members, each_restored(found.images, of)))
         log_known.append((members, found.log_known))
         done += len(members)
@@ -135,15 +146,29 @@ def complete_in_orders(model: Any, what: PartlyKnown, order: Order, effort: Effo
         log_known[members, number] = filled.log_known
         done += len(members)
     total = log_known.logsumexp(1)
-    # One order for each image, by what it says of what is known: the posterior of the mean of these orders.
-    weights = (log_known - total.masked_fill(total.isinf(), 0)[:, None]).exp().cumsum(1)
     places = torch.from_numpy(uniform_numbers(effort.sampling.seed, range(count), 1, stream=(0, 0, 3)))
+    return Completion(taken(found, log_known, places, what.x.shape), total - used.sum(1).double().log())
+
+
+def taken(
+    found: Sequence[tuple[int, Tensor, Tensor]], log_weights: Tensor, places: Tensor, shape: Sequence[int]
+) -> Tensor:
+    """One of several completions of each image, drawn by weight: so it comes from the posterior of their mean.
+
+    Args:
+        found: Numbers of completions, of images, and these `(n, C, H, W)`.
+        log_weights: `(N, K)` float64: of each completion of each image, -infinity where there is none.
+        places: `(N, 1)` in [0, 1), which draw.
+        shape: Shape `(N, C, H, W)` of all.
+    """
+    total = log_weights.logsumexp(1)
+    weights = (log_weights - total.masked_fill(total.isinf(), 0)[:, None]).exp().cumsum(1)
     chosen = (weights <= places * weights[:, -1:]).sum(1)
-    images = found[0][2].new_empty(what.x.shape)
-    for number, members, filled_images in found:
+    images = found[0][2].new_empty(shape)
+    for number, members, completed in found:
         is_chosen = chosen[members] == number
-        images[members[is_chosen]] = filled_images[is_chosen]
-    return Completion(images, total - used.sum(1).double().log())
+        images[members[is_chosen]] = completed[is_chosen]
+    return images
 
 
 def _used(model: Any, known: Tensor, every: Sequence[int]) -> Tensor:

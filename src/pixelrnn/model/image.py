@@ -170,7 +170,7 @@ class ImageModel(AbstractImageModel):
 
     def walker(self, size: tuple[int, int], sampling: Sampling, *, scale: int = 0) -> AbstractWalker:
         """The raster face for images of a size; each scale of a Multi-Scale model has random numbers of its own."""
-        return functools.partial(self._draw, self.face(size, sampling), sampling.seed, scale)
+        return functools.partial(self.draw, self.face(size, sampling), sampling.seed, scale)
 
     def face(self, size: tuple[int, int], sampling: Sampling | None = None) -> Any:
         """The raster face, a `pixelrnn.walk.protocol.AbstractFace`, for images of a height and a width.
@@ -202,7 +202,8 @@ class ImageModel(AbstractImageModel):
         has_lowering = hasattr(self.network, "lower") or architecture_of(self.config).face != "pixelrnn.walk.face"
         return bool(has_lowering and module.Distribution.takes(self.output))
 
-    def _draw(self, face: Any, seed: int, scale: int, particles: Any, walks: Walks, report: Reporter) -> None:
+    def draw(self, face: Any, seed: int, scale: int, particles: Any, walks: Walks, report: Reporter) -> None:
+        """Let particles draw what is not known, by a face of this model or of a mean of several like it."""
         module = compiled_module("pixelrnn.walk.particles", "the walk")
         count, channels, height, width = particles.values.shape[1:]
         is_known = weighs = walks.is_known

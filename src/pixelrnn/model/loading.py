@@ -6,6 +6,7 @@ from pixelrnn import zoo
 from pixelrnn.config import ModelConfig
 from pixelrnn.model.base import AbstractImageModel
 from pixelrnn.model.image import ImageModel
+from pixelrnn.model.mean import MeanModel
 from pixelrnn.model.multiscale import MultiScaleModel
 from pixelrnn.runs.run import Run
 
@@ -34,7 +35,8 @@ def load_model(folder: str | Path) -> AbstractImageModel:
             of the hub cannot be fetched.
     """
     folder = zoo.find(folder)
-    kind = ImageModel if Run.open(folder).model.scales == 1 else MultiScaleModel
-    model = kind.from_pretrained(folder)
+    run = Run.open(folder)
+    kind: type[AbstractImageModel] = ImageModel if run.model.scales == 1 else MultiScaleModel
+    model = (MeanModel if "mean" in run.recorded else kind).from_pretrained(folder)
     model.origin = zoo.origin(folder)
     return model

@@ -112,15 +112,19 @@ def joined(parts: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
     return torch.cat(values)[torch.cat(members).argsort()]
 
 
-def mixed(maps: Sequence[Tensor]) -> Tensor:
-    """The map of the mean over orders, from those of each, `(N, C, H, W)`; see `AbstractImageModel.log_prob_map`."""
+def mixed(maps: Sequence[Tensor], shares: Sequence[float] | None = None) -> Tensor:
+    """The map of a mean over orders or models, from those of each, `(N, C, H, W)`, and the shares that they have.
+
+    See `AbstractImageModel.log_prob_map`. All have the same share if none are given.
+    """
     every = torch.stack([*maps])
-    totals = every.sum((2, 3, 4))
+    logs = [math.log(share) for share in shares] if shares else [-math.log(len(maps))] * len(maps)
+    totals = every.sum((2, 3, 4)) + torch.tensor(logs, dtype=every.dtype, device=every.device)[:, None]
     whole = totals.logsumexp(0)
     weights = (totals - whole.masked_fill(whole.isinf(), 0)).exp()
     # Of an image that no order can give, or an order that cannot give it, there is nothing to weigh.
     weighted = (weights[..., None, None, None] * every.masked_fill((weights == 0)[..., None, None, None], 0)).sum(0)
-    left = whole - math.log(len(maps)) - weighted.sum((1, 2, 3))
+    left = whole - weighted.sum((1, 2, 3))
     return weighted + (left / weighted[0].numel())[:, None, None, None]
 
 

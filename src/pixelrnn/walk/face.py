@@ -75,15 +75,30 @@ class Face:
         self.require(dataclasses.replace(batch, is_known=np.ones(batch.values.shape, np.uint8)))
         values, (_, channels, rows, columns) = batch.values, batch.values.shape
         numbers, pmf = np.arange(len(values)), np.zeros((len(values), self.distribution.levels))
-        job = self._job(self.state(len(values)), dataclasses.replace(batch, is_known=None), 0, 0)
+        tell = self.telling(self.state(len(values)), batch)
         for visit in range(rows * columns * channels):
             row, column, channel = visit // channels // columns, visit // channels % columns, visit % channels
             is_asked = batch.is_known is None or not batch.is_known[0, channel, row, column]
-            job.first, job.pmf = visit, pmf if is_asked else None
-            threads.run(tabulate, padded(len(values)) // LANES, job.integers, is_alone=True)
+            tell(visit, pmf if is_asked else None)
             if is_asked:
                 values[:, channel, row, column] = answer(values[:, channel, row, column], pmf, numbers)
             report(len(values))
+
+    def telling(self, state: Array, batch: Batch) -> Callable[[int, Array | None], None]:
+        """What is to be called for each sub-pixel in turn: it takes up the values of the one before it.
+
+        It writes the pmf of the sub-pixel of that number into an array, float64 `(N, levels)`, if one is given.
+        """
+        job, blocks = (
+            self._job(state, dataclasses.replace(batch, is_known=None), 0, 0),
+            padded(len(batch.values)) // LANES,
+        )
+
+        def tell(visit: int, pmf: Array | None) -> None:
+            job.first, job.pmf = visit, pmf
+            threads.run(tabulate, blocks, job.integers, is_alone=True)
+
+        return tell
 
     def memory(self, images: int) -> int:
         """Of maps and a pmf for each image."""
