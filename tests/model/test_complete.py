@@ -58,6 +58,7 @@ def test_raster_completion_is_exact(architecture):
     """Known first: one particle is enough, the frequencies are those of the posterior, log p(known) is exact."""
     model = build(architecture=architecture, shape=(1, HEIGHT, WIDTH), levels=2).float()
     x, known, count = torch.tensor([[[1, 0, 1], [1, 0, 0], [0, 0, 0]]]), mask("xxx", "x..", "..."), 4_000
+    count = 1_500 if architecture == OWN else count  # which reruns its network for each sub-pixel
     posterior, evidence = exact(model, x, known)
     done = model.complete(x.expand(count, 1, 3, 3), known, seed=0, particles=64)
     assert done.log_known.numpy() == pytest.approx(evidence, abs=1e-4)
@@ -98,8 +99,8 @@ def test_particles_in_colour_with_a_label_and_a_context(resampling, monkeypatch)
     known[1, 0, 0] = known[0, 1, 1] = known[1, 1, 0] = True  # single colours of pixels
     x, given = torch.tensor([[[1, 0], [0, 1]], [[0, 1], [1, 0]]]), {"label": 1, "context": torch.tensor([[[1]]])}
     posterior, evidence = exact(model, x, known, **given)
-    done = model.complete(x.expand(3_000, 2, 2, 2), known, **given, seed=1, particles=64, batch=8192)
-    assert distance(posterior, frequencies(model, done.images)) < 1.6 * noise(posterior, 3_000)
+    done = model.complete(x.expand(2_000, 2, 2, 2), known, **given, seed=1, particles=64, batch=8192)
+    assert distance(posterior, frequencies(model, done.images)) < 1.6 * noise(posterior, 2_000)
     assert (done.log_known - evidence).exp().mean().item() == pytest.approx(1, abs=0.02)
 
 
@@ -113,11 +114,11 @@ def test_particles_over_several_scales(resampling, monkeypatch):
     posterior, evidence = exact(model, x, known)
     distances = []
     for particles in (1, 64):
-        done = model.complete(x.expand(3_000, 1, 2, 4), known, seed=1, particles=particles, batch=8192)
+        done = model.complete(x.expand(2_000, 1, 2, 4), known, seed=1, particles=particles, batch=8192)
         assert (done.images[:, :, known] == x[:, known]).all()
         distances.append(distance(posterior, frequencies(model, done.images)))
-    assert distances[1] < 1.6 * noise(posterior, 3_000)
-    assert distances[1] + noise(posterior, 3_000) / 2 < distances[0]
+    assert distances[1] < 1.6 * noise(posterior, 2_000)
+    assert distances[1] + noise(posterior, 2_000) / 2 < distances[0]
     assert (done.log_known - evidence).exp().mean().item() == pytest.approx(1, abs=0.02)
 
 

@@ -48,10 +48,10 @@ def thinned(source, folder):
     [
         ("mnist-diagonal-bilstm", "mnist_binarized.npz", 300),
         ("mnist-row-lstm", "mnist_binarized.npz", 300),
-        ("mnist-pixelcnn", "mnist_binarized.npz", 300),
+        ("mnist-pixelcnn", "mnist_binarized.npz", 200),
         ("mnist-classes", "mnist.npz", 300),
-        ("cifar-row-lstm", "cifar10-jpeg.tar.xz", 250),
-        ("emoji", "emoji.zip", 100),
+        ("cifar-row-lstm", "cifar10-jpeg.tar.xz", 120),
+        ("emoji", "emoji.zip", 50),
     ],
 )
 def test_the_figure_is_true(name, source, count, tmp_path):

@@ -8,7 +8,6 @@ import numpy as np
 
 from pixelrnn.config.model import ModelConfig
 from pixelrnn.model.base import AbstractImageModel
-from pixelrnn.model.mean import MeanModel
 
 __all__ = ["changed_fields", "fingerprint"]
 
@@ -23,7 +22,7 @@ def changed_fields(config: ModelConfig) -> str:
 def fingerprint(model: AbstractImageModel) -> bytes:
     """8 bytes that tell a model from all others: of its configuration and its weights in float32."""
     digest = hashlib.sha256(changed_fields(model.config).encode())
-    if isinstance(model, MeanModel):
+    if model.description:
         digest.update(json.dumps(model.description, sort_keys=True).encode())
     for name, tensor in model.state_dict().items():
         values = tensor.detach().cpu().float().numpy().astype(np.dtype("<f4"))

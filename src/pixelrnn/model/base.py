@@ -58,6 +58,11 @@ class AbstractImageModel(nn.Module, abc.ABC):
         super().__init__()
         self.config = config
 
+    @property
+    def description(self) -> dict[str, Any]:
+        """What it is beside its configuration; nothing but of a mean of models."""
+        return {}
+
     @abc.abstractmethod
     def map_as_read(self, x: Tensor, given: Condition) -> Tensor:
         """Log probability of each sub-pixel of checked images, read in raster order: `log_prob_map` without its checks.

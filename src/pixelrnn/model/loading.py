@@ -1,13 +1,18 @@
 """From a configuration, a folder, or a name (of a shipped model, of one of the hub), to a model of the right kind."""
 
 from pathlib import Path
+from typing import Any, get_args
 
 from pixelrnn import zoo
 from pixelrnn.config import ModelConfig
+from pixelrnn.config.fields import from_json
+from pixelrnn.config.names import CONFIG, MODEL
+from pixelrnn.errors import RunError
 from pixelrnn.model.base import AbstractImageModel
 from pixelrnn.model.image import ImageModel
-from pixelrnn.model.mean import MeanModel
+from pixelrnn.model.mean import MOST, MeanModel, Of
 from pixelrnn.model.multiscale import MultiScaleModel
+from pixelrnn.runs import files
 from pixelrnn.runs.run import Run
 
 __all__ = ["build_model", "load_model"]
@@ -37,6 +42,23 @@ def load_model(folder: str | Path) -> AbstractImageModel:
     folder = zoo.find(folder)
     run = Run.open(folder)
     kind: type[AbstractImageModel] = ImageModel if run.model.scales == 1 else MultiScaleModel
-    model = (MeanModel if "mean" in run.recorded else kind).from_pretrained(folder)
+    model = _mean(folder, run.recorded["mean"]) if "mean" in run.recorded else kind.from_pretrained(folder)
     model.origin = zoo.origin(folder)
     return model
+
+
+def _mean(folder: Path, described: Any) -> MeanModel:
+    """The mean that a folder holds."""
+    try:
+        of, weights = described["of"], tuple(float(weight) for weight in described["weights"])
+        configs = [from_json(ModelConfig, each, str(folder)) for each in described["models"]]
+        if of not in get_args(Of) or not 0 < len(configs) == len(weights) <= MOST:
+            raise ValueError(of)
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{folder / CONFIG}: what it is a mean of cannot be read ({error})") from error
+
+    def made() -> MeanModel:
+        return MeanModel([build_model(config, seed=0) for config in configs], weights, of)
+
+    largest = max(configs, key=lambda config: config.least_weights)
+    return files.load_tensors(folder / MODEL, made, largest).eval()

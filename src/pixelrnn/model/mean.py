@@ -18,19 +18,17 @@ from torch import Tensor, nn
 
 from pixelrnn.condition import Condition
 from pixelrnn.config import ModelConfig, Sampling
-from pixelrnn.config.fields import from_json, to_json
+from pixelrnn.config.fields import to_json
 from pixelrnn.config.names import CONFIG, MODEL
-from pixelrnn.errors import ConfigError, RunError
+from pixelrnn.errors import ConfigError
 from pixelrnn.kernels.lazy import compiled_module
 from pixelrnn.model.base import AbstractImageModel
 from pixelrnn.model.completion import Completion, Effort, PartlyKnown, complete_in_orders, fill_in_orders, taken
-from pixelrnn.model.image import ImageModel
-from pixelrnn.model.multiscale import MultiScaleModel
 from pixelrnn.model.orders import mixed
 from pixelrnn.model.sampling import AbstractWalker, uniform_numbers
 from pixelrnn.progress import Reporter
 from pixelrnn.runs import files
-from pixelrnn.runs.run import Run, describe
+from pixelrnn.runs.run import describe
 
 __all__ = ["MeanModel", "mean_model"]
 
@@ -118,8 +116,14 @@ class MeanModel(AbstractImageModel):
     def has_walk(self) -> bool:
         """Whether values are averaged, of models that have a walk sub-pixel by sub-pixel."""
         return self.of == "values" and all(
-            isinstance(model, ImageModel) and model.has_walk and model.config.traits.sees_far for model in self.models
+            len(model.stages) == 1 and not model.description and stage.has_walk and model.config.traits.sees_far
+            for model, stage in zip(self.models, self._singles, strict=True)
         )
+
+    @property
+    def _singles(self) -> list[Any]:
+        """The `ImageModel`s that the models are, if they are of one scale."""
+        return [model.stages[0][0] for model in self.models]
 
     def require_memory(self, size: tuple[int, int]) -> None:
         """See `ImageModel.require_memory`."""
@@ -134,22 +138,18 @@ class MeanModel(AbstractImageModel):
                 "a mean of values is drawn, and codes, if all of its models are of one scale, of levels, and have a "
                 "walk sub-pixel by sub-pixel, which local ones have not; give `of` 'images'"
             )
-        faces = tuple(model.face(size) for model in self.models if isinstance(model, ImageModel))
+        faces = tuple(model.face(size) for model in self._singles)
         module = compiled_module("pixelrnn.walk.mean", "the walk")
         return module.MeanFace(faces, self.weights, sampling or Sampling())
 
     def walker(self, size: tuple[int, int], sampling: Sampling) -> AbstractWalker:
         """The raster face for images of a size; what is drawn is as of a single model."""
-        first = self.models[0]
-        face = self.face(size, sampling)
-        assert isinstance(first, ImageModel)
-        return functools.partial(first.draw, face, sampling.seed, 0)
+        return functools.partial(self._singles[0].draw, self.face(size, sampling), sampling.seed, 0)
 
     def read_condition(self, condition: Condition) -> Condition:
         """See `ImageModel.read_condition`."""
-        first = self.models[0]
-        assert isinstance(first, ImageModel)
-        return first.read_condition(condition)
+        read: Condition = self._singles[0].read_condition(condition)
+        return read
 
     def extra_repr(self) -> str:
         """Of how many models it is a mean, of what, and what they are of."""
@@ -163,26 +163,6 @@ class MeanModel(AbstractImageModel):
         """Write `config.json` and `model.safetensors` into a folder, made if needed."""
         files.write_json(Path(folder) / CONFIG, describe(None, model=self.config) | {"mean": self.description})
         files.write_tensors(Path(folder) / MODEL, self.state_dict())
-
-    @classmethod
-    def from_pretrained(cls, folder: str | Path) -> "MeanModel":
-        """Read what `save_pretrained` wrote; errors as for `load_model`."""
-        folder = Path(folder)
-        run = Run.open(folder)
-        try:
-            described = run.recorded["mean"]
-            of, weights = described["of"], [float(weight) for weight in described["weights"]]
-            configs = [from_json(ModelConfig, each, str(folder)) for each in described["models"]]
-            if of not in get_args(Of) or not 0 < len(configs) == len(weights) <= MOST:
-                raise ValueError(of)
-        except (KeyError, TypeError, ValueError) as error:
-            raise RunError(f"{folder / CONFIG}: what it is a mean of cannot be read ({error})") from error
-
-        def made() -> MeanModel:
-            kinds = [ImageModel if config.scales == 1 else MultiScaleModel for config in configs]
-            return MeanModel([kind(config, seed=0) for kind, config in zip(kinds, configs, strict=True)], weights, of)
-
-        return files.load_tensors(folder / MODEL, made, max(configs, key=lambda config: config.least_weights)).eval()
 
 
 def _common(models: Sequence[AbstractImageModel], of: Of) -> ModelConfig:
@@ -233,6 +213,7 @@ def mean_model(
         ConfigError: If the models do not agree, or the weights are no shares.
 
     Example:
+        >>> from pixelrnn import ImageModel
         >>> models = [
         ...     ImageModel(ModelConfig(shape=(1, 3, 3), levels=2, layers=1, hidden=h), seed=0) for h in (2, 4)
         ... ]
