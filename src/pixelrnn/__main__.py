@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pixelrnn import __version__
+from pixelrnn.cli import let_go
 from pixelrnn.cli.bench import Bench
 from pixelrnn.cli.complete import Complete
 from pixelrnn.cli.compress import Compress
@@ -125,6 +126,7 @@ def _with_options(message: str, arguments: Sequence[str]) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 0, 2 for what the user can mend, 130 after Ctrl-C."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    let_go()
     _prepare_output()
     if list(arguments) == ["--version"]:
         say(f"pixelrnn {__version__}")

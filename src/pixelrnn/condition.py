@@ -33,4 +33,5 @@ class Condition(NamedTuple):
     def of(self, images: Any) -> "Condition":
         """The same for some of the images, by an array of their numbers; its support is a `Trie`."""
         picked = self.map(lambda part: part[images])
-        return picked if self.support is None else picked._replace(support=self.support.of(images))
+        order = None if self.order is None else self.order[images]
+        return picked._replace(support=None if self.support is None else self.support.of(images), order=order)

@@ -87,21 +87,21 @@ class PxrImageFile(ImageFile.ImageFile):
     def _decode(self, number: int) -> Image.Image:
         """A picture of a model; those that share its stream are decoded with it, and kept until others are."""
         if number not in self._decoded:
-            self._model = self._model or self._archive.model() or self._known()
+            self._model = self._model or _models.get(self._archive.index.fingerprint) or self._own()
             wanted = [n for n in self._archive.beside(number) if self._archive.members[n].kind == Kind.CODED]
             pictures = dict(self._archive.extract(self._model, wanted))
             self._decoded = {n: each for n, each in pictures.items() if isinstance(each, Image.Image)}
         return self._decoded[number]
 
-    def _known(self) -> AbstractImageModel:
-        """The model, from those that were named."""
-        wanted = self._archive.index.fingerprint
-        if wanted not in _models:
+    def _own(self) -> AbstractImageModel:
+        """The model in the archive, or a shipped one; opening a picture fetches nothing."""
+        model = self._archive.model(may_fetch=False)
+        if model is None:
             raise ArchiveError(
-                f"{self._archive.path}: it needs the model with fingerprint {wanted.hex()}; "
+                f"{self._archive.path}: it needs the model with fingerprint {self._archive.index.fingerprint.hex()}; "
                 "pixelrnn.pillow.use_model(model) makes one known"
             )
-        return _models[wanted]
+        return model
 
     def seek(self, frame: int) -> None:
         """Go to a picture."""

@@ -6,7 +6,19 @@ import numpy as np
 import pytest
 import torch
 
-from pixelrnn import Codec, ConfigError, RunError, load_model, mean_model
+from pixelrnn import (
+    Codec,
+    ConfigError,
+    DataError,
+    RunError,
+    Support,
+    TrainConfig,
+    fit,
+    load_data,
+    load_model,
+    mean_model,
+)
+from pixelrnn.model.mean import MeanModel
 from tests.conftest import all_images, build
 from tests.model.test_complete import distance, exact, frequencies, mask, noise
 
@@ -150,3 +162,44 @@ def test_what_has_no_mean():
     with pytest.raises(ConfigError, match="local ones have not"):
         local.sample(1)
     assert np.isfinite(mean_model(local.models, of="images").sample(3, seed=0).numpy()).all()
+
+
+@pytest.mark.parametrize("of", ["images", "values"])
+def test_a_support_is_that_of_each(of):
+    models = [build(architecture="local", shape=(3, 1, 2), levels=3, seed=seed) for seed in (1, 2)]
+    support = Support(np.array([[0, 1, 2], [2, 2, 0], [1, 0, 0]]))
+    colours = torch.from_numpy(support.colours)
+    images = torch.stack([torch.stack([a, b], 1)[:, None] for a in colours for b in colours])
+    with torch.no_grad():
+        assert mean_model(models, of=of).log_prob(images, support=support).exp().sum().item() == pytest.approx(
+            1, abs=1e-9
+        )
+
+
+def test_what_is_no_member_of_a_mean(tmp_path):
+    models = [model.float() for model in two()]
+    with pytest.raises(ConfigError, match="one of the models is a mean itself; give its models"):
+        mean_model([models[0], mean_model(models)])
+    with pytest.raises(ConfigError, match="numbers above 0 that sum to 1 are needed"):
+        MeanModel(models, [3, 5], "images")
+    fields = {"architecture": "row-lstm", "shape": (1, 4, 4), "levels": 3}
+    with pytest.raises(ConfigError, match="contexts of the models are other parts of an image"):
+        mean_model([build(context=(1, 2, 2), **fields), build(context=(1, 2, 2), **fields | {"shape": (1, 2, 2)})])
+    mean_model(models).save_pretrained(tmp_path / "mean")
+    with pytest.raises(RunError, match=r"pixelrnn.load_model reads a mean of models"):
+        MeanModel.from_pretrained(tmp_path / "mean")
+    data = load_data("digits", levels=3, limit=20)
+    own = [build(architecture="row-lstm", levels=3, shape=(1, 8, 8), seed=seed).float() for seed in (1, 2)]
+    with pytest.raises(DataError, match="a mean of models is not trained; train its models"):
+        fit(mean_model(own), data, TrainConfig(steps=1))
+    mean_model(own).save_pretrained(tmp_path / "digits")
+    with pytest.raises(ConfigError, match="is a mean of models, which has no weights of its own"):
+        fit(own[0], data, TrainConfig(steps=1, start_from=str(tmp_path / "digits")))
+
+
+def test_what_cannot_be_weighs_little():
+    """A known value that is left out by top k has a floor, as in the walk of a single model."""
+    mean = mean_model([model.float() for model in two(levels=3)], SHARES)
+    x, known = mean.sample(6, seed=0), mask("xxx", "..x")
+    done = mean.complete(x, known, top_k=1, particles=8, seed=0)
+    assert done.log_known.isfinite().all()

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from pixelrnn import DataError, load_data
+from pixelrnn.data.files import Zip
 from tests.cli.test_cli import run
 from tests.pictures import picture
 
@@ -150,3 +151,24 @@ def test_a_device_in_a_tar_archive_is_named(tmp_path):
         archive.addfile(member)
     with pytest.raises(DataError, match=r"a.tar:x.png cannot be used: neither a file nor a folder"):
         load_data(tmp_path / "a.tar")
+
+
+def test_many_links_take_no_time(tmp_path):
+    """A step for each link and each file, not for all pairs of them; and what a link leads to is a name."""
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for number in range(3000):
+            for name, target in ((f"l/{number}.png", f"../n/{number}.txt"), (f"m/{number}.png", f"../l/{number}.png")):
+                member = zipfile.ZipInfo(name)
+                member.create_system, member.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+                archive.writestr(member, target)
+            archive.writestr(f"n/{number}.txt", b"x")
+        large = zipfile.ZipInfo("large.png")
+        large.create_system, large.external_attr, large.compress_type = (
+            3,
+            (stat.S_IFLNK | 0o777) << 16,
+            zipfile.ZIP_DEFLATED,
+        )
+        archive.writestr(large, b"a" * 2**24)
+    names = [name for name, _ in Zip(tmp_path / "a.zip").walk()]
+    assert len(names) == 6001
+    assert "large.png" in names

@@ -3,6 +3,7 @@
 import json
 import pickle
 import re
+import shutil
 import zipfile
 
 import numpy as np
@@ -157,3 +158,42 @@ def test_models_begin_with_a_short_table(capsys):
     assert lines[0].split() == ["model", "MB", "what"]
     assert all(len(line) < 100 for line in lines)
     assert any(line.startswith("mnist-row-lstm") for line in lines)
+
+
+def test_advice_never_merges_values(tmp_path):
+    """Of evenly spaced values some share a level by floor quantisation: then there is nothing to advise."""
+    values = np.round(np.arange(28) * 255 / 27).astype(np.uint8)
+    np.save(tmp_path / "x.npy", np.resize(values, (30, 6, 6)))
+    found = advise(load_data(tmp_path / "x.npy"))
+    assert (
+        found is None or len(load_data(tmp_path / "x.npy", levels=found.levels).whole.batch(range(30)).unique()) == 28
+    )
+
+
+def test_other_numbers_of_labels_are_refused(tmp_path, capsys):
+    data = load_data("digits", labels=True, limit=60)
+    model = build(architecture="pixelcnn", layers=1, **data.model_fields).float()
+    fit(model, data, TrainConfig(steps=1, batch=4, samples=0), folder=tmp_path / "a")
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    config = json.loads((tmp_path / "b" / "config.json").read_text())
+    (tmp_path / "b" / "config.json").write_text(json.dumps(config | {"labels": config["labels"][::-1]}))
+    assert run("evaluate", tmp_path / "a", tmp_path / "b") == 2
+    assert "numbers the labels otherwise than" in capsys.readouterr().err
+    (tmp_path / "b" / "config.json").write_text(
+        json.dumps(config | {"fingerprints": dict.fromkeys(config["fingerprints"], "0")})
+    )
+    assert run("evaluate", tmp_path / "a", tmp_path / "b") == 0
+    assert "was trained on other images of digits, maybe on these" in capsys.readouterr().err
+
+
+def test_a_folder_of_pictures_stays_a_source(pair, tmp_path, monkeypatch, capsys):
+    first, *_ = pair
+    (tmp_path / "emoji").mkdir()  # the name of a shipped model
+    for number in range(3):
+        Image.fromarray(arrays([0, 15])[number][:4, :4].repeat(2, 0).repeat(2, 1)).save(
+            tmp_path / "emoji" / f"{number}.png"
+        )
+    (tmp_path / "emoji" / "config.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    assert run("evaluate", first, "emoji", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["images"] == 3

@@ -5,9 +5,9 @@ import pytest
 import torch
 from PIL import Image
 
-import pixelrnn.pillow  # noqa: F401  (opens archives)
 from pixelrnn import ArchiveError, Codec, TrainConfig, fit, load_data, load_model
 from pixelrnn.archive.archive import Archive
+from pixelrnn.pillow import use_model
 from pixelrnn.zoo import hub
 from tests.cli.test_cli import run
 from tests.conftest import build
@@ -66,6 +66,20 @@ def test_one_of_the_hub_is_named_and_fetched(folder, on_the_hub, capsys):
     assert capsys.readouterr().out.rstrip().endswith(f"(hf:me/model@{COMMIT})")
     assert run("decompress", folder / "a.pxr", "--check") == 0
     assert on_the_hub[1:] == [f"hf:me/model@{COMMIT}"]  # the version that it was, whatever comes after it
+
+
+def test_a_picture_is_opened_without_fetching(folder, on_the_hub):
+    assert run("compress", "hf:me/model", folder / "in", "--out", folder / "a.pxr") == 0
+    with (
+        Image.open(folder / "a.pxr") as opened,
+        pytest.raises(ArchiveError, match="it needs the model with fingerprint"),
+    ):
+        opened.load()
+    assert len(on_the_hub) == 1
+    use_model(load_model("hf:me/model"))
+    with Image.open(folder / "a.pxr") as opened:
+        opened.load()
+    assert len(on_the_hub) == 2
 
 
 def test_a_model_that_was_trained_further_is_no_longer_that_of_the_name(tmp_path):

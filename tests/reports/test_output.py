@@ -98,6 +98,16 @@ def test_ctrl_c_while_the_program_is_read_is_a_line(raised):
     assert said.stderr == "pixelrnn: interrupted\n"
 
 
+def test_other_errors_are_not_hidden():
+    """Also one that comes while an interrupt is handled; and later they are whose they were before."""
+    code = "try:\n  raise KeyboardInterrupt\nexcept KeyboardInterrupt:\n  raise RuntimeError('disk full')"
+    said = subprocess.run(
+        [sys.executable, "-c", f"import pixelrnn.cli\n{code}"], capture_output=True, text=True, check=False
+    )
+    assert "RuntimeError: disk full" in said.stderr
+    assert sys.excepthook is sys.__excepthook__ or "pixelrnn" not in sys.excepthook.__module__
+
+
 def test_nothing_large_is_read_before_that():
     code = (
         "import pixelrnn.cli, sys; print([name for name in ('tyro', 'rich', 'numpy', 'torch') if name in sys.modules])"

@@ -20,8 +20,8 @@ from pixelrnn import (
 )
 from pixelrnn.config.architectures import ARCHITECTURES as KNOWN
 from pixelrnn.nn.condition import AUGMENTATION
-from pixelrnn.train.augment import augmented, draw
-from pixelrnn.train.draws import examples_of, shown
+from pixelrnn.train.augment import augment, draw
+from pixelrnn.train.draws import OF_AUGMENTATIONS, OF_IMAGES, OF_LABELS, OF_ORDERS, _stream, draw_examples, prepare
 from tests.cli.test_cli import run
 from tests.conftest import build
 
@@ -44,7 +44,7 @@ def test_shifts_are_exact(levels):
     for right in (-2, -1, 0, 1, 2):
         for down in (-2, 0, 1):
             rows, columns = (torch.arange(7) - down).clamp(0, 6), (torch.arange(9) - right).clamp(0, 8)
-            found = augmented(config, x, told(2, right=right / 2, down=down / 2, shift=1))
+            found = augment(config, x, told(2, right=right / 2, down=down / 2, shift=1))
             torch.testing.assert_close(found, x[:, :, rows][..., columns], rtol=1e-6, atol=1e-6)
             assert found.dtype == x.dtype
 
@@ -53,7 +53,7 @@ def test_what_is_told_nothing_of_is_not_changed():
     config, x = ModelConfig(shape=(1, 6, 6), levels=256), torch.randint(0, 256, (3, 1, 6, 6), dtype=torch.uint8)
     changes = told(3)
     changes[1, 5], changes[1, 7] = 1, 1
-    found = augmented(config, x, changes)
+    found = augment(config, x, changes)
     assert torch.equal(found[[0, 2]], x[[0, 2]])
     assert not torch.equal(found[1], x[1])
 
@@ -61,13 +61,13 @@ def test_what_is_told_nothing_of_is_not_changed():
 def test_an_image_is_turned_about_its_centre():
     config, x = ModelConfig(shape=(1, 41, 41), levels=2), torch.zeros(1, 1, 41, 41, dtype=torch.uint8)
     x[..., 20, 20:] = 1  # a line from the centre to the right
-    (turned,) = augmented(config, x, told(1, angle=1, warp=1))[:, 0]
+    (turned,) = augment(config, x, told(1, angle=1, warp=1))[:, 0]
     rows, columns = torch.nonzero(turned, as_tuple=True)
     far = columns > 30
     found = torch.atan2((rows[far] - 20).float().mean(), (columns[far] - 20).float().mean())
     # Clockwise.
     assert math.degrees(found) == pytest.approx(10, abs=1.5)
-    larger = augmented(config, x, told(1, size=-1, warp=1))
+    larger = augment(config, x, told(1, size=-1, warp=1))
     assert larger[..., 20, 20:].sum() == pytest.approx(21, abs=1)  # the border repeats
 
 
@@ -117,20 +117,20 @@ def test_a_training_sees_each_order():
     data = load_data("digits")
     model = build(architecture="row-lstm", orders=8, augmented=True, **data.model_fields)
     config = TrainConfig(augment=0.5, seed=3)
-    examples = examples_of(model.config, config, data, range(400))
-    again = examples_of(model.config, config, data, range(100, 400))
+    examples = draw_examples(model.config, config, data, range(400))
+    again = draw_examples(model.config, config, data, range(100, 400))
     orders = examples.condition.order
     assert torch.equal(orders[100:], again.condition.order)
     assert torch.equal(examples.condition.augmentation[100:], again.condition.augmentation)
     assert orders.bincount(minlength=8).min() > 25
-    other = examples_of(model.config, dataclasses.replace(config, seed=4), data, range(400))
+    other = draw_examples(model.config, dataclasses.replace(config, seed=4), data, range(400))
     assert not torch.equal(other.condition.order, orders)
-    epochs = examples_of(model.config, config, data, range(len(data.train) - 2, len(data.train) + 2))
+    epochs = draw_examples(model.config, config, data, range(len(data.train) - 2, len(data.train) + 2))
     assert len(epochs.images) == 4
     # The loss is that of each image in its own order.
-    plain = examples_of(model.config, dataclasses.replace(config, augment=0.0), data, range(50))
+    plain = draw_examples(model.config, dataclasses.replace(config, augment=0.0), data, range(50))
     with torch.no_grad():
-        nats = sum(model.map_as_read(x, given).sum() for x, given in shown(model, plain))
+        nats = sum(model.map_as_read(x, given).sum() for x, given in prepare(model, plain))
         wanted = model.log_prob(plain.images, order=plain.condition.order).sum()
     torch.testing.assert_close(nats, wanted)
 
@@ -139,8 +139,8 @@ def test_orders_of_images_that_are_not_square(tmp_path):
     np.save(tmp_path / "x.npy", np.random.default_rng(0).integers(0, 2, (30, 4, 6), dtype=np.uint8))
     data = load_data(tmp_path / "x.npy", source_levels=2)
     model = build(architecture="pixelcnn", orders=8, **data.model_fields)
-    examples = examples_of(model.config, TrainConfig(), data, range(20))
-    parts = list(shown(model, examples))
+    examples = draw_examples(model.config, TrainConfig(), data, range(20))
+    parts = list(prepare(model, examples))
     assert [tuple(x.shape[2:]) for x, _ in parts] == [(4, 6), (6, 4)]
     fit(model.float(), data, TrainConfig(steps=2, batch=8, samples=0))
 
@@ -196,7 +196,7 @@ def test_what_does_not_go_together(tmp_path):
     with pytest.raises((ConfigError, DataError), match=r"augment is 0\.5, for a model which has a context"):
         fit(given, grey, TrainConfig(steps=1, augment=0.5))
     scales = build(architecture="row-lstm", layers=1, orders=2, scales=2, **data.model_fields).float()
-    with pytest.raises(ConfigError, match="separately is set, and orders is 2: an order is one of all scales"):
+    with pytest.raises(ConfigError, match="separately is set, and orders is 2: that is one of all scales"):
         fit_scales(scales, data, TrainConfig(steps=1, separately=True))
     with pytest.raises(ConfigError, match="augment is 1; it is a share of the images"):
         TrainConfig(augment=1)
@@ -216,3 +216,36 @@ def test_the_command_line_takes_orders(tmp_path, capsys):
         assert run("complete", folder, *out, *order) == 0
     assert run("complete", folder, "--keep", "bottom", "--order", "best") == 2
     assert "--order is 'best'; a number or all is allowed" in capsys.readouterr().err
+
+
+def test_copied_contexts_are_read_in_orders_that_keep_them():
+    data = load_data("digits", context="subsample", limit=60)
+    model = build(architecture="row-lstm", layers=1, orders=8, **data.model_fields).float()
+    assert set(draw_examples(model.config, TrainConfig(), data, range(60)).condition.order.tolist()) == {0, 4}
+    run = fit(model, data, TrainConfig(steps=2, batch=8, samples=0))
+    assert math.isfinite(run.best)
+
+
+def test_what_is_drawn_of_one_thing_says_nothing_of_another():
+    """Streams of random numbers that count upwards from starts close together would be one."""
+    streams = [
+        _stream(0, 0, of).bit_generator.random_raw(64) for of in (OF_IMAGES, OF_LABELS, OF_ORDERS, OF_AUGMENTATIONS)
+    ]
+    assert len(np.unique(np.concatenate(streams))) == 4 * 64
+
+
+def test_scales_one_after_the_other_are_not_augmented():
+    data = load_data("digits", limit=40)
+    scales = build(architecture="row-lstm", layers=1, augmented=True, scales=2, **data.model_fields).float()
+    with pytest.raises(ConfigError, match=r"separately is set, and augment is 0\.5: that is one of all scales"):
+        fit_scales(scales, data, TrainConfig(steps=1, separately=True, augment=0.5))
+
+
+def test_fewer_orders_than_there_are_are_refused(tmp_path, capsys):
+    data = load_data("digits", limit=40)
+    model = build(architecture="row-lstm", layers=1, orders=4, **data.model_fields).float()
+    model.save_pretrained(tmp_path / "four")
+    given = ["--start-from", tmp_path / "four", "--orders", 2, "--steps", 1, "--limit", 40, "--out", tmp_path / "x"]
+    assert run("train", "digits", *given) == 2
+    assert "--orders is 2" in (said := capsys.readouterr().err)
+    assert ", and keeps them" in " ".join(said.split())

@@ -11,7 +11,7 @@ from pixelrnn.archive.archive import Archive
 from pixelrnn.archive.compress import compress
 from pixelrnn.archive.ingest import Entry
 from pixelrnn.config.architectures import ARCHITECTURES as KNOWN
-from pixelrnn.model.orders import restored, turned
+from pixelrnn.model.orders import restore, turn
 from tests.conftest import WITH_CONTEXT, all_images, build
 from tests.model.test_complete import distance, exact, frequencies, mask, noise
 from tests.pictures import picture
@@ -70,7 +70,7 @@ def test_contexts_turn_along(architecture, context):
 def _by_hand(model, images, context, order):
     _, given = model.checked(images, model_condition(context=context))
     rows = torch.full((len(images),), order)
-    return turned(images, order), given._replace(label=rows, context=turned(given.context, order))
+    return turn(images, order), given._replace(label=rows, context=turn(given.context, order))
 
 
 def model_condition(**given):
@@ -238,9 +238,9 @@ def test_pictures_are_coded_in_their_best_order(tmp_path, monkeypatch):
 
 def test_turning_and_turning_back():
     x = torch.arange(24).view(2, 3, 4)
-    assert all(torch.equal(restored(turned(x, k), k), x) for k in range(8))
-    assert all(np.array_equal(restored(turned(x.numpy(), k), k), x.numpy()) for k in range(8))
-    assert len({tuple(turned(x, k).flatten().tolist()) for k in range(8)}) == 8
+    assert all(torch.equal(restore(turn(x, k), k), x) for k in range(8))
+    assert all(np.array_equal(restore(turn(x.numpy(), k), k), x.numpy()) for k in range(8))
+    assert len({tuple(turn(x, k).flatten().tolist()) for k in range(8)}) == 8
 
 
 @pytest.mark.parametrize(
@@ -258,3 +258,25 @@ def test_turning_and_turning_back():
 def test_what_orders_do_not_go_with(fields, message):
     with pytest.raises(ConfigError, match=message):
         build(**fields)
+
+
+def test_a_number_of_any_kind_is_an_order():
+    model = build(architecture="row-lstm", shape=(1, 2, 3), levels=2, orders=4).float()
+    x, known = model.sample(3, seed=0), torch.ones(2, 3, dtype=torch.bool)
+    wanted = [model.complete(x, known, order=order).log_known for order in (1, [0, 1, 2])]
+    for order, same in ((np.int64(1), wanted[0]), (torch.tensor([0, 1, 2]), wanted[1])):
+        assert torch.equal(model.complete(x, known, order=order).log_known, same)
+    with pytest.raises(ConfigError, match="order is"):
+        model.complete(x, known, order=1.5)
+
+
+def test_an_output_of_somebody_else_is_drawn_in_orders():
+    """By rerunning the network, which is told the order as by the walk."""
+    known = torch.ones(1, 2, 3, dtype=torch.bool)
+    model = build(architecture="pixelcnn", shape=(1, 2, 3), levels=3, orders=8).float()
+    images = model.sample(5, seed=0)
+    wanted = model.complete(images, known, order=3).log_known
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(type(model), "has_walk", False)
+        torch.testing.assert_close(model.complete(images, known, order=3).log_known, wanted, rtol=1e-4, atol=1e-4)
+        assert model.sample(4, seed=1).shape == (4, 1, 2, 3)

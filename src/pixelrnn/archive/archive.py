@@ -106,14 +106,16 @@ class Archive(Pieces):
             lines.append(Line(member.name or str(number), what, size))
         return lines
 
-    def model(self) -> AbstractImageModel | None:
+    def model(self, *, may_fetch: bool = True) -> AbstractImageModel | None:
         """The model that the archive holds, or the one that it names: shipped, or fetched from the hub.
 
-        None if it needs another; raises `RunError` if it cannot be fetched.
+        None if it needs another, or one that may not be fetched; raises `RunError` if it cannot be.
         """
         if not self.index.has_model:
-            name = self.named_model
-            return load_model(name) if name and zoo.is_had(name) else None
+            name = zoo.with_fingerprint(self.index.fingerprint) or ""
+            if not name and may_fetch and zoo.is_on_hub(self.index.model):
+                name = self.index.model
+            return load_model(name) if name else None
         try:
             return unpack_model(self.piece(0))
         except ArchiveError as error:

@@ -11,13 +11,13 @@ from pixelrnn.archive.pictures import checksum, from_picture, to_picture
 from pixelrnn.codec.codec import Codec
 from pixelrnn.codec.encoder import Encoded, Encoder, Job
 from pixelrnn.codec.groups import cut, group
-from pixelrnn.codec.reading import best_orders, rows_of
+from pixelrnn.codec.reading import find_orders, to_rows
 from pixelrnn.codec.supports import support_for
 from pixelrnn.colours.support import trie_of
 from pixelrnn.condition import Condition
 from pixelrnn.errors import ArchiveError
 from pixelrnn.model.condition import to_colours
-from pixelrnn.model.orders import turned
+from pixelrnn.model.orders import turn
 from pixelrnn.progress import Reporter
 
 __all__ = ["NOTHING", "WITHOUT", "code"]
@@ -87,10 +87,10 @@ def _job(ingest: Ingest, number: int, picture: Image.Image, codec: Codec) -> Job
     reading = 0
     if config.orders > 1:
         x = to_colours(config, torch.from_numpy(planes.values)[None]).to(coder.model.device)
-        (reading,) = best_orders(coder.model, x, Condition(support=support))
+        (reading,) = find_orders(coder.model, x, Condition(support=support))
     entry.coded = Coded(planes.form, height, width, check, extras, support, planes.order, reading)
-    (row,) = rows_of(config, [-1], [reading]).tolist()
-    return Job(number, turned(planes.values, reading), Condition(label=row, support=support), limit=8 * entry.limit)
+    (row,) = to_rows(config, [-1], [reading]).tolist()
+    return Job(number, turn(planes.values, reading), Condition(label=row, support=support), limit=8 * entry.limit)
 
 
 def _forecast(codec: Codec, job: Job) -> float:

@@ -15,6 +15,8 @@ from pixelrnn.config import require_source
 from pixelrnn.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
+    from pixelrnn.data import Data
+    from pixelrnn.runs.run import Run
     from pixelrnn.train.evaluation import Classification, Evaluation
 
 __all__ = ["Evaluate"]
@@ -70,6 +72,14 @@ class Evaluate:
             return None, self.other
         return self.other, self.source
 
+    def _check_other(self, run: "Run", first: "Run", data: "Data") -> None:
+        """Refuse a second model that numbers the labels otherwise; say so if it may have seen the images."""
+        if data.label_names and run.labels not in ([], first.labels):
+            raise ConfigError(f"{run.name} numbers the labels otherwise than {first.name}; evaluate them one by one")
+        is_seen = run.source == data.source and run.fingerprints not in (None, data.fingerprints)
+        if is_seen and is_first_process():
+            say(f"warning: {run.name} was trained on other images of {data.source}, maybe on these", is_aside=True)
+
     def run(self) -> int:
         """Measure and print."""
         from pixelrnn import zoo
@@ -85,6 +95,8 @@ class Evaluate:
             models = {name: open_model(folder, device) for name, folder in folders.items()}
             trained = open_run(self.run_folder)
             data, split, images = self.choice.load(trained, source)
+            for folder in [*folders.values()][1:]:
+                self._check_other(open_run(folder), trained, data)
             with progress("evaluating", is_silent=is_silent) as report:
                 results = compare([*models.values()], images, batch=self.choice.batch, callback=report)
             found: list[Classification] = []

@@ -9,7 +9,7 @@ import tyro
 from pixelrnn import zoo
 from pixelrnn.cli.console import is_first_process, say
 from pixelrnn.config import require_run
-from pixelrnn.config.names import CONFIG, RUNS
+from pixelrnn.config.names import CONFIG, MODEL, RUNS
 from pixelrnn.errors import RunError
 from pixelrnn.zoo import hub
 
@@ -56,7 +56,10 @@ def require_model(model: str | Path) -> None:
 
 def is_model(name: str) -> bool:
     """Whether a word, which could name a source of images as well, names a model."""
-    return hub.is_there(name) or name in zoo.names() or (Path(name) / CONFIG).exists()
+    folder = Path(name)
+    if folder.exists():
+        return all((folder / file).exists() for file in (CONFIG, MODEL))
+    return name in zoo.names()  # hf:owner/name is a data set where images are expected
 
 
 def fetched(command: Command) -> Command:

@@ -195,6 +195,10 @@ class Train:
             return dataclasses.replace(self.model, **data.model_fields, augmented=self.train.augment > 0)
         warn_if_untrained(self._before)
         config = self._before.model
+        if 1 < self.model.orders < config.orders:
+            raise ConfigError(
+                f"--orders is {self.model.orders}; {self.train.start_from} has {config.orders}, and keeps them"
+            )
         self._check_model(config)
         # Only sizes may be others: whatever else is, the training refuses.
         context = data.context_shape if config.context else None

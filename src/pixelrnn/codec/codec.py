@@ -24,14 +24,14 @@ from pixelrnn.codec.encoder import Encoder, Job
 from pixelrnn.codec.fingerprint import fingerprint
 from pixelrnn.codec.groups import default_tile
 from pixelrnn.codec.palettes import pack_palettes
-from pixelrnn.codec.reading import best_orders, rows_of
+from pixelrnn.codec.reading import find_orders, to_rows
 from pixelrnn.codec.supports import support_for
 from pixelrnn.condition import Condition
 from pixelrnn.errors import ArchiveError, ConfigError, DataError
 from pixelrnn.model.base import AbstractImageModel
 from pixelrnn.model.completion import as_arrays
 from pixelrnn.model.condition import as_contexts, as_images, check_condition, to_colours, to_planes
-from pixelrnn.model.orders import turned
+from pixelrnn.model.orders import turn
 from pixelrnn.model.pictures import Pictures
 from pixelrnn.progress import Callback, Reporter
 
@@ -122,15 +122,15 @@ class Codec:
         arrays = as_arrays(given)
         labels, contexts = arrays.label, arrays.context
         numbers = [-1] * len(x) if labels is None else labels.tolist()
-        orders = best_orders(model, x, given)
-        rows = rows_of(model.config, numbers, orders).tolist()
+        orders = find_orders(model, x, given._replace(support=supports if any(supports) else None))
+        rows = to_rows(model.config, numbers, orders).tolist()
         report = Reporter(callback)
         with Encoder(
             self.coder, tile, is_verified=verify, tell=lambda done: report.amount(done, x.numel(), subpixels=done)
         ) as encoder:
             for number, image in enumerate(values):
-                order, own = orders[number], None if contexts is None else turned(contexts[number], orders[number])
-                encoder.add(Job(number, turned(image, order), Condition(rows[number], own, supports[number])))
+                order, own = orders[number], None if contexts is None else turn(contexts[number], orders[number])
+                encoder.add(Job(number, turn(image, order), Condition(rows[number], own, supports[number])))
             encoded = encoder.finish()
         common = pack_palettes([support.colours for support in supports if support is not None])
         members = [

@@ -13,12 +13,12 @@ from pixelrnn.codec.container import Index, Member, piece_of
 from pixelrnn.codec.groups import LANES, Tile, count, plan
 from pixelrnn.codec.palettes import unpack_palettes
 from pixelrnn.codec.pool import Pool
-from pixelrnn.codec.reading import rows_of
+from pixelrnn.codec.reading import to_rows
 from pixelrnn.colours.support import Support, trie_of
 from pixelrnn.condition import Condition
 from pixelrnn.config import ModelConfig
 from pixelrnn.errors import ArchiveError
-from pixelrnn.model.orders import orders_of, restored, turned
+from pixelrnn.model.orders import list_orders, restore, turn
 
 __all__ = ["Damaged", "Streams", "decode", "groups_of", "palette_orders_of", "refuse", "supports_of"]
 
@@ -143,15 +143,15 @@ def decode(
     config, members = coder.model.config, index.members
     if any(not -1 <= member.label < max(1, config.classes) for member in members):
         raise ArchiveError("it holds a label that the model does not know")
-    if any(member.reading not in orders_of(config) for member in index.members):
+    if any(member.reading not in list_orders(config) for member in index.members):
         raise ArchiveError("it is read in an order that the model does not know")
-    labels = rows_of(config, [member.label for member in members], [member.reading for member in members])
+    labels = to_rows(config, [member.label for member in members], [member.reading for member in members])
     pictures = _Pictures(index, wanted, channels, damaged)
     with Pool[tuple[list[Tile], Array | ArchiveError]](tell) as pool:
         for stream, tiles in enumerate(streams.groups):
             if not wanted.isdisjoint(tile.picture for tile in tiles):
                 numbers = [tile.picture for tile in tiles]
-                given = None if contexts is None else as_read(contexts, tiles, members)
+                given = None if contexts is None else turn_contexts(contexts, tiles, members)
                 try:
                     content = streams.read(first + stream)
                 except ArchiveError as error:
@@ -164,9 +164,9 @@ def decode(
             yield from pictures.finished(*result)
 
 
-def as_read(contexts: Array, tiles: Sequence[Tile], members: Sequence[Member]) -> Array:
+def turn_contexts(contexts: Array, tiles: Sequence[Tile], members: Sequence[Member]) -> Array:
     """The contexts of the pictures of some tiles, each turned as its picture."""
-    return np.stack([turned(contexts[tile.picture], members[tile.picture].reading) for tile in tiles])
+    return np.stack([turn(contexts[tile.picture], members[tile.picture].reading) for tile in tiles])
 
 
 class _Pictures:
@@ -199,7 +199,7 @@ class _Pictures:
             self._begun[number][:, *tile.place] = part
             self._missing[number] -= 1
             if self._missing[number] == 0:
-                yield number, restored(self._begun.pop(number), member.reading)
+                yield number, restore(self._begun.pop(number), member.reading)
 
 
 def _work(

@@ -10,19 +10,20 @@ from torch import Tensor
 from pixelrnn.condition import Condition
 from pixelrnn.config import ModelConfig
 from pixelrnn.model.base import AbstractImageModel
-from pixelrnn.model.orders import orders_of, row_of
+from pixelrnn.model.orders import as_rows, list_orders
 
-__all__ = ["best_orders", "rows_of"]
+__all__ = ["find_orders", "to_rows"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+AT_ONCE = 64  # images
 MEASURED = 2**18  # sub-pixels of a picture by which its order is found
 
 
 @torch.no_grad()
-def best_orders(model: AbstractImageModel, x: Tensor, given: Condition) -> list[int]:
+def find_orders(model: AbstractImageModel, x: Tensor, given: Condition) -> list[int]:
     """The order of each image `(N, C, H, W)`, of large ones by the middle of them."""
-    every = orders_of(model.config)
+    every = list_orders(model.config)
     if len(every) == 1:
         return [every[0]] * len(x)
     part, step = x, model.stages[0][1]
@@ -31,15 +32,19 @@ def best_orders(model: AbstractImageModel, x: Tensor, given: Condition) -> list[
         height, width = (min(side, full) for full in x.shape[2:])
         top, left = ((full - own) // 2 // step * step for full, own in zip(x.shape[2:], (height, width), strict=True))
         part = x[:, :, top : top + height, left : left + width]
-    nats = [
-        model.log_prob(part, label=given.label, context=given.context, support=given.support, order=k) for k in every
-    ]
-    return [every[number] for number in torch.stack(nats).argmax(0).tolist()]
+    found = list[int]()
+    for start in range(0, len(x), AT_ONCE):
+        members = slice(start, start + AT_ONCE)
+        label, context = (None if each is None else each[members] for each in (given.label, given.context))
+        support = given.support[members] if isinstance(given.support, list) else given.support
+        nats = [model.log_prob(part[members], label, context, support=support, order=k) for k in every]
+        found += [every[number] for number in torch.stack(nats).argmax(0).tolist()]
+    return found
 
 
-def rows_of(config: ModelConfig, labels: Sequence[int], orders: Sequence[int]) -> Array:
+def to_rows(config: ModelConfig, labels: Sequence[int], orders: Sequence[int]) -> Array:
     """What the networks are told of labels, -1 for none, and orders; see `ModelConfig.label_rows`."""
-    found = row_of(config, torch.tensor(labels), torch.tensor(orders))
+    found = as_rows(config, torch.tensor(labels), torch.tensor(orders))
     assert found is not None
     rows: Array = found.numpy().astype(np.int64)
     return rows

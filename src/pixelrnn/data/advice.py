@@ -54,7 +54,8 @@ def advise(data: Data) -> Advice | None:
         # The values of image files are bytes by their format: dark ones are no levels.
         return None if data.names else Advice(text, "source_levels", highest + 1)
     for levels in range(count, 2 * count + 1):
-        if np.isin(values, np.round(np.arange(levels) * (BYTES - 1) / (levels - 1))).all():
+        are_there = np.isin(values, np.round(np.arange(levels) * (BYTES - 1) / (levels - 1))).all()
+        if are_there and len(np.unique(values * levels // BYTES)) == count:  # and stay apart
             return Advice(text, "levels", levels)
     return None
 

@@ -23,6 +23,8 @@ __all__ = ["AbstractFiles", "File", "Folder", "HubDataset", "Tar", "Zip", "is_im
 
 Opener = Callable[[], Content]
 
+MOST_HOPS, LONGEST_NAME = 40, 4096  # of links, as of most systems
+
 
 class AbstractFiles(Protocol):
     """Named images, always in the same order."""
@@ -137,22 +139,27 @@ class _Links:
         """Take a link, whose target is relative to a folder of the archive."""
         self._targets[posixpath.normpath(name)] = posixpath.normpath(posixpath.join(folder, target))
 
-    def names(self, member: str) -> Iterator[str]:
-        """Names of images that links give a file of the archive."""
-        name = posixpath.normpath(member)
+    @functools.cached_property
+    def _to(self) -> dict[str, list[str]]:
+        """The links that lead to each name, over others or not; those that go round in a circle lead nowhere."""
+        found: dict[str, list[str]] = {}
         for link in self._targets:
-            target = self._end(link)
-            if name == target or name.startswith(f"{target}/"):
-                self._found.add(link)
-                if is_image_name(alias := link + name.removeprefix(target)):
-                    yield alias
+            name, hops = link, 0
+            while name in self._targets and hops < MOST_HOPS:
+                name, hops = self._targets[name], hops + 1
+            if name not in self._targets:
+                found.setdefault(name, []).append(link)
+        return found
 
-    def _end(self, link: str) -> str:
-        """Where a link leads to over others; itself if these go round in a circle."""
-        target = link
-        for _ in self._targets:
-            target = self._targets.get(target, target)
-        return link if target in self._targets else target
+    def names(self, member: str) -> Iterator[str]:
+        """Names of images that links, all of which are known, give a file of the archive."""
+        name = posixpath.normpath(member)
+        for target in (name, *map(str, PurePosixPath(name).parents)):
+            for link in self._to.get(target, ()):
+                self._found.add(link)
+                rest = name if target == "." else name.removeprefix(target).lstrip("/")
+                if is_image_name(alias := posixpath.join(link, rest) if rest else link):
+                    yield alias
 
     def nowhere(self) -> Iterator[tuple[str, Opener]]:
         """The links that may be of images, and by which no file was found."""
@@ -182,7 +189,9 @@ class Zip(_OnDisk):
         files, links = [], _Links()
         for member in archive.infolist():
             if stat.S_ISLNK(member.external_attr >> 16):  # its content is where it leads to
-                links.add(member.filename, os.fsdecode(archive.read(member)), posixpath.dirname(member.filename))
+                with archive.open(member) as content:
+                    target = os.fsdecode(content.read(LONGEST_NAME)).replace("\0", "")
+                links.add(member.filename, target, posixpath.dirname(member.filename))
             elif not member.is_dir():
                 files.append(member)
         for member in files:

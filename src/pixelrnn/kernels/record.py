@@ -1,7 +1,7 @@
 """Records: what compiled code is told in names, integers and addresses of arrays, and how it is kept alive.
 
 A kind of record is a `NamedTuple` whose fields are integers. A field that holds the address of an array says of what
-type its elements are (`Float32`, `Float64`, `Int64`, `Byte`); a plain `int` is a number or the address of another
+type its elements are (`Float32`, `Int64`, `Byte`, ...); a plain `int` is a number or the address of another
 record. `Record` packs values for compiled code and keeps the arrays; `reader` gives the compiled function that reads
 one.
 """
@@ -17,13 +17,16 @@ from numba import types
 from numba.extending import intrinsic
 from torch import Tensor
 
-__all__ = ["Byte", "Float32", "Float64", "Int64", "Record", "reader"]
+__all__ = ["Byte", "Float32", "Float64", "Int64", "Record", "UInt16", "UInt32", "UInt64", "reader"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 Float32: TypeAlias = Annotated[int, np.float32]
 Float64: TypeAlias = Annotated[int, np.float64]
 Int64: TypeAlias = Annotated[int, np.int64]
+UInt64: TypeAlias = Annotated[int, np.uint64]
+UInt32: TypeAlias = Annotated[int, np.uint32]
+UInt16: TypeAlias = Annotated[int, np.uint16]
 Byte: TypeAlias = Annotated[int, np.uint8]
 
 TENSORS = {torch.float32: np.float32, torch.int64: np.int64}

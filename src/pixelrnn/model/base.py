@@ -32,7 +32,7 @@ from pixelrnn.model.condition import (
     planes_of_known,
     require_inside,
 )
-from pixelrnn.model.orders import each_restored, joined, mixed, orders_of, readings
+from pixelrnn.model.orders import join_parts, list_orders, mix_maps, read_in_orders, restore_each
 from pixelrnn.model.pictures import Pictures, as_tensor
 from pixelrnn.model.sampling import AbstractWalker, uniform_numbers
 from pixelrnn.progress import Callback, Reporter
@@ -105,9 +105,12 @@ class AbstractImageModel(nn.Module, abc.ABC):
             DataError: If the shape, the type or a value of `x`, `label` or `context` does not fit the model.
             ConfigError: If a condition is missing, or given to a model that has none; if there is no such order.
         """
-        x, given = self.checked(x, Condition(label, context, support))
-        if order is None and len(orders_of(self.config)) > 1:
-            return mixed([self._map_in(x, given, self.orders(k, len(x))) for k in orders_of(self.config)])
+        return self.map_of(*self.checked(x, Condition(label, context, support)), order)
+
+    def map_of(self, x: Tensor, given: Condition, order: int | Tensor | None = None) -> Tensor:
+        """`log_prob_map` of checked images."""
+        if order is None and len(list_orders(self.config)) > 1:
+            return mix_maps([self._map_in(x, given, self.orders(k, len(x))) for k in list_orders(self.config)])
         return self._map_in(x, given, self.orders(order, len(x)))
 
     def checked(self, x: Pictures, given: Condition) -> tuple[Tensor, Condition]:
@@ -120,14 +123,14 @@ class AbstractImageModel(nn.Module, abc.ABC):
         if self.config.orders == 1:
             return self.map_as_read(x, given)
         parts = [
-            (members, each_restored(self.map_as_read(part, own), orders[members]))
-            for members, part, own in readings(self.config, x, given, orders)
+            (members, restore_each(self.map_as_read(part, own), orders[members]))
+            for members, part, own in read_in_orders(self.config, x, given, orders)
         ]
-        return joined(parts)
+        return join_parts(parts)
 
     def orders(self, order: int | Tensor | None, n: int) -> Tensor:
         """The order of each of n images, `(n,)`; the first if none is given."""
-        allowed = orders_of(self.config)
+        allowed = list_orders(self.config)
         found = torch.as_tensor(allowed[0] if order is None else order).cpu()
         is_whole = not (found.is_floating_point() or found.is_complex() or found.dtype == torch.bool)
         if not is_whole or found.shape not in ((), (n,)) or not set(found.reshape(-1).tolist()) <= {*allowed}:
@@ -278,14 +281,14 @@ class AbstractImageModel(nn.Module, abc.ABC):
         sampling = self._sampling(seed, temperature=temperature, top_k=top_k, top_p=top_p)
         x = torch.zeros(n, self.config.shape[0], height, width, dtype=torch.uint8)
         known = torch.zeros_like(x, dtype=torch.bool)
-        orders = self.drawn_orders(range(n), sampling.seed) if order is None else self.orders(order, n)
+        orders = self.draw_orders(range(n), sampling.seed) if order is None else self.orders(order, n)
         return fill_in_orders(
             self, PartlyKnown(x, known, given), orders, Effort(sampling, batch=batch), Reporter(callback)
         ).images
 
-    def drawn_orders(self, images: Sequence[int], seed: int) -> Tensor:
+    def draw_orders(self, images: Sequence[int], seed: int) -> Tensor:
         """An order for each image, by its number."""
-        every = orders_of(self.config)
+        every = list_orders(self.config)
         if len(every) == 1:
             return torch.full((len(images),), every[0])
         places = torch.from_numpy(uniform_numbers(seed, images, 1, stream=(0, 0, 3))[:, 0])
@@ -339,7 +342,8 @@ class AbstractImageModel(nn.Module, abc.ABC):
 
         Returns:
             The images, and an estimate of the log probability of what is known, for each of them (on the CPU): its
-            exponential is without bias. It is exact in plain raster order, but for values of a logistic mixture, or
+            exponential is without bias; of a model of several orders for the mean of those that were used: all of them
+            with `all`. It is exact in plain raster order, but for values of a logistic mixture, or
             outside of `top_k` and `top_p`, less likely than e^-88, which count as that.
 
         Raises:
@@ -408,7 +412,9 @@ class AbstractImageModel(nn.Module, abc.ABC):
         """
         folder = zoo.find(folder)
         config = Run.open(folder).model
-        return files.load_tensors(folder / MODEL, lambda: cls(config, seed=0), config).eval()
+        model = files.load_tensors(folder / MODEL, lambda: cls(config, seed=0), config).eval()
+        model.origin = zoo.origin(folder)
+        return model
 
     def extra_repr(self) -> str:
         """What is modelled, and with how many weights."""

@@ -15,7 +15,7 @@ from pixelrnn.config import Sampling
 from pixelrnn.errors import ConfigError
 from pixelrnn.kernels.lazy import compiled_module
 from pixelrnn.model.condition import to_colours
-from pixelrnn.model.orders import each_restored, each_turned, joined, orders_of, readings, turned
+from pixelrnn.model.orders import join_parts, list_orders, read_in_orders, restore_each, turn, turn_each
 from pixelrnn.model.sampling import Array, Walks, uniform_numbers
 from pixelrnn.progress import Reporter
 
@@ -25,10 +25,10 @@ __all__ = [
     "Order",
     "PartlyKnown",
     "as_arrays",
+    "choose_one",
     "complete_in_orders",
     "fill",
     "fill_in_orders",
-    "taken",
 ]
 
 
@@ -85,7 +85,7 @@ def as_arrays(condition: Condition) -> Condition:
     return condition.map(array)
 
 
-def known_after(known: Tensor) -> Tensor:
+def count_after(known: Tensor) -> Tensor:
     """How many values of each image are known after unknown ones, by a mask `(N, D)` in the order of drawing."""
     return (known & (~known).cummax(1).values).sum(1)
 
@@ -117,40 +117,42 @@ def fill_in_orders(model: Any, what: PartlyKnown, orders: Tensor, effort: Effort
         return filled
     count, images, log_known, done = len(what.x), [], [], 0
     numbers = range(count) if effort.numbers is None else effort.numbers
-    for members, read, own in readings(model.config, what.x, what.given, orders):
+    for members, read, own in read_in_orders(model.config, what.x, what.given, orders):
         of, part = orders[members], dataclasses.replace(effort, numbers=[numbers[i] for i in members.tolist()])
         share = report.part(done / count, (done + len(members)) / count)
-        found = model.fill(PartlyKnown(read, each_turned(what.known[members], of), own), part, share)
-        images.append((members, each_restored(found.images, of)))
+        found = model.fill(PartlyKnown(read, turn_each(what.known[members], of), own), part, share)
+        images.append((members, restore_each(found.images, of)))
         log_known.append((members, found.log_known))
         done += len(members)
-    return Completion(joined(images), joined(log_known))
+    return Completion(join_parts(images), join_parts(log_known))
 
 
 def complete_in_orders(model: Any, what: PartlyKnown, order: Order, effort: Effort, report: Reporter) -> Completion:
     """Complete images in the orders that suit what is known; see `AbstractImageModel.complete`."""
-    count, every = len(what.x), orders_of(model.config)
-    if isinstance(order, int | Tensor) or len(every) == 1:
-        return fill_in_orders(model, what, model.orders(None if order == "all" else order, count), effort, report)
+    count, every = len(what.x), list_orders(model.config)
+    is_all = isinstance(order, str)
+    if len(every) == 1 or not (order is None or is_all):
+        return fill_in_orders(model, what, model.orders(None if is_all else order, count), effort, report)
     used = _used(model, what.known, every) if order is None else torch.ones(count, len(every), dtype=torch.bool)
     log_known = torch.full((count, len(every)), -math.inf, dtype=torch.float64)
+    numbers = range(count) if effort.numbers is None else effort.numbers
     found, walks, done = list[tuple[int, Tensor, Tensor]](), int(used.sum()), 0
     for number, k in enumerate(every):
         members = torch.nonzero(used[:, number])[:, 0]
         if not len(members):
             continue
-        part = dataclasses.replace(effort, numbers=members.tolist())
+        part = dataclasses.replace(effort, numbers=[numbers[i] for i in members.tolist()])
         share = report.part(done / walks, (done + len(members)) / walks)
         filled = fill_in_orders(model, what.of(members), torch.full((len(members),), k), part, share)
         found.append((number, members, filled.images))
         log_known[members, number] = filled.log_known
         done += len(members)
     total = log_known.logsumexp(1)
-    places = torch.from_numpy(uniform_numbers(effort.sampling.seed, range(count), 1, stream=(0, 0, 3)))
-    return Completion(taken(found, log_known, places, what.x.shape), total - used.sum(1).double().log())
+    places = torch.from_numpy(uniform_numbers(effort.sampling.seed, numbers, 1, stream=(0, 0, 3)))
+    return Completion(choose_one(found, log_known, places, what.x.shape), total - used.sum(1).double().log())
 
 
-def taken(
+def choose_one(
     found: Sequence[tuple[int, Tensor, Tensor]], log_weights: Tensor, places: Tensor, shape: Sequence[int]
 ) -> Tensor:
     """One of several completions of each image, drawn by weight: so it comes from the posterior of their mean.
@@ -173,7 +175,7 @@ def taken(
 
 def _used(model: Any, known: Tensor, every: Sequence[int]) -> Tensor:
     """In which of the orders each image is completed, `(N, K)`: those that are exact, or the one that is nearly so."""
-    after = torch.stack([known_after(model.in_order(turned(known, k))) for k in every], dim=1).cpu()
+    after = torch.stack([count_after(model.in_order(turn(known, k))) for k in every], dim=1).cpu()
     is_exact = after == 0
     best = torch.nn.functional.one_hot(after.argmin(1), len(every)).bool()
     return torch.where(is_exact.any(1, keepdim=True), is_exact, best)
@@ -188,7 +190,7 @@ def fill(model: Any, what: PartlyKnown, effort: Effort, report: Reporter) -> Com
     module = compiled_module("pixelrnn.walk.particles", "the walk")
     walker = model.walker((x.shape[2], x.shape[3]), effort.sampling)
     order = model.in_order(known)
-    is_plain = (known_after(order) == 0).cpu().numpy()
+    is_plain = (count_after(order) == 0).cpu().numpy()
     particles = 1 if is_plain.all() else particles
     values, log_known = x.detach().cpu().to(torch.float32).contiguous().numpy(), np.zeros(n)
     filled = np.empty_like(values)
@@ -202,7 +204,7 @@ def fill(model: Any, what: PartlyKnown, effort: Effort, report: Reporter) -> Com
         walker(cloud, walks, report.part(start / n, end / n))
         places = np.zeros(len(images))
         if particles > 1:
-            # Where one particle is exact the first is taken, whatever the other images need.
+            # Where one particle is exact the first is choose_one, whatever the other images need.
             places = np.where(is_plain[group], 0.0, uniform_numbers(seed, images, 1, stream=(0, 0, 1))[:, 0])
         filled[group], log_known[group] = cloud.chosen(places)
     levels = model.config.levels

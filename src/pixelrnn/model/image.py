@@ -31,7 +31,7 @@ from pixelrnn.model.condition import (
     scale_context,
     to_planes,
 )
-from pixelrnn.model.orders import readings, restored
+from pixelrnn.model.orders import read_in_orders, restore
 from pixelrnn.model.programs import Programs, require_finite
 from pixelrnn.model.sampling import AbstractWalker, Array, Walks, uniform_numbers
 from pixelrnn.outputs.logistic import LogisticMixture
@@ -91,8 +91,8 @@ class ImageModel(AbstractImageModel):
         given = check_condition(self.config, Condition(label, context), len(x), (x.shape[2], x.shape[3]))
         if self.config.orders == 1:
             return self._parameters_of(to_planes(self.config, x)[0], given)
-        ((_, read, own),) = readings(self.config, x, given, self.orders(order, len(x)))
-        return restored(self._parameters_of(to_planes(self.config, read)[0], own), order)
+        ((_, read, own),) = read_in_orders(self.config, x, given, self.orders(order, len(x)))
+        return restore(self._parameters_of(to_planes(self.config, read)[0], own), order)
 
     def _parameters_of(self, x: Tensor, condition: Condition) -> Tensor:
         """As `forward`, of planes and a checked condition."""

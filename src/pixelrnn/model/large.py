@@ -8,7 +8,6 @@ is found out beforehand.
 import contextlib
 import math
 import re
-import resource
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -68,8 +67,8 @@ def require_memory(config: ModelConfig, parameters: int, size: tuple[int, int]) 
     if needed > free:
         raise DataError(
             f"an image of {size[1]}x{size[0]} pixels takes about {needed / 2**30:.1f} GiB of memory with this model, "
-            f"which sees all of it at once, and {free / 2**30:.1f} GiB are free; pixelcnn, gated-pixelcnn and local "
-            "models take any size"
+            f"which sees all of it at once, and {free / 2**30:.1f} GiB are free; models that see a few "
+            "rows (pixelcnn, gated-pixelcnn, local; without contexts) take any size"
         )
 
 
@@ -87,8 +86,10 @@ def _limits() -> Iterator[float]:
         most = int((group / "memory.max").read_text(encoding="ascii"))
         cached = int(re.findall(r"inactive_file (\d+)", (group / "memory.stat").read_text(encoding="ascii"))[0])
         yield most - int((group / "memory.current").read_text(encoding="ascii")) + cached
-    most, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if most != resource.RLIM_INFINITY:
-        with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource  # which not every system has
+
+        most, _ = resource.getrlimit(resource.RLIMIT_AS)
+        if most != resource.RLIM_INFINITY:
             pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
             yield most - pages * resource.getpagesize()

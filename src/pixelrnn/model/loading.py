@@ -42,9 +42,7 @@ def load_model(folder: str | Path) -> AbstractImageModel:
     folder = zoo.find(folder)
     run = Run.open(folder)
     kind: type[AbstractImageModel] = ImageModel if run.model.scales == 1 else MultiScaleModel
-    model = _mean(folder, run.recorded["mean"]) if "mean" in run.recorded else kind.from_pretrained(folder)
-    model.origin = zoo.origin(folder)
-    return model
+    return _mean(folder, run.recorded["mean"]) if "mean" in run.recorded else kind.from_pretrained(folder)
 
 
 def _mean(folder: Path, described: Any) -> MeanModel:
@@ -61,4 +59,6 @@ def _mean(folder: Path, described: Any) -> MeanModel:
         return MeanModel([build_model(config, seed=0) for config in configs], weights, of)
 
     largest = max(configs, key=lambda config: config.least_weights)
-    return files.load_tensors(folder / MODEL, made, largest).eval()
+    model = files.load_tensors(folder / MODEL, made, largest).eval()
+    model.origin = zoo.origin(folder)
+    return model

@@ -11,7 +11,7 @@ import functools
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
 
 import torch
 from torch import Tensor, nn
@@ -20,11 +20,11 @@ from pixelrnn.condition import Condition
 from pixelrnn.config import ModelConfig, Sampling
 from pixelrnn.config.fields import to_json
 from pixelrnn.config.names import CONFIG, MODEL
-from pixelrnn.errors import ConfigError
+from pixelrnn.errors import ConfigError, RunError
 from pixelrnn.kernels.lazy import compiled_module
 from pixelrnn.model.base import AbstractImageModel
-from pixelrnn.model.completion import Completion, Effort, PartlyKnown, complete_in_orders, fill_in_orders, taken
-from pixelrnn.model.orders import mixed
+from pixelrnn.model.completion import Completion, Effort, PartlyKnown, choose_one, complete_in_orders, fill_in_orders
+from pixelrnn.model.orders import mix_maps
 from pixelrnn.model.sampling import AbstractWalker, uniform_numbers
 from pixelrnn.progress import Reporter
 from pixelrnn.runs import files
@@ -33,7 +33,7 @@ from pixelrnn.runs.run import describe
 __all__ = ["MeanModel", "mean_model"]
 
 Of = Literal["images", "values"]
-COMMON = ("levels", "classes", "context", "copies_context", "colours", "scales")
+COMMON = ("levels", "classes", "context", "copies_context", "colours", "scales", "takes_support")
 MOST = 64  # models
 
 
@@ -48,8 +48,11 @@ class MeanModel(AbstractImageModel):
 
     def __init__(self, models: Sequence[AbstractImageModel], weights: Sequence[float], of: Of) -> None:
         super().__init__(_common(models, of))
+        shares = tuple(map(float, weights))
+        if not all(0 < share <= 1 for share in shares) or not math.isclose(sum(shares), 1, rel_tol=1e-6):
+            raise ConfigError(f"the shares of the models are {shares}; numbers above 0 that sum to 1 are needed")
         self.each = nn.ModuleList(models)
-        self.weights, self.of = tuple(weights), of
+        self.weights, self.of = shares, of
 
     @property
     def models(self) -> list[AbstractImageModel]:
@@ -65,7 +68,7 @@ class MeanModel(AbstractImageModel):
     def map_as_read(self, x: Tensor, given: Condition) -> Tensor:
         """See `AbstractImageModel`; of whole images as of several orders."""
         if self.of == "images":
-            return mixed([model.log_prob_map(x, **self._plain(given)) for model in self.models], self.weights)
+            return mix_maps([model.map_of(x, given) for model in self.models], self.weights)
         logs = [math.log(weight) for weight in self.weights]
         maps = [model.map_as_read(x, given) + log for model, log in zip(self.models, logs, strict=True)]
         return torch.stack(maps).logsumexp(0)
@@ -78,7 +81,8 @@ class MeanModel(AbstractImageModel):
         numbers = range(count) if effort.numbers is None else effort.numbers
         shares = torch.tensor(self.weights, dtype=torch.float64).log().expand(count, -1)
         places = torch.from_numpy(uniform_numbers(seed, numbers, 1, stream=(0, 0, 5)))
-        if not bool(what.known.any()):  # nothing to ask: a model is drawn first
+        is_new = not bool(what.known.any())
+        if is_new:  # nothing to ask: a model is drawn first
             chosen = (shares.exp().cumsum(1) <= places).sum(1).clamp(max=len(self.models) - 1)
             asked = [torch.nonzero(chosen == number)[:, 0] for number in range(len(self.models))]
         else:
@@ -91,21 +95,19 @@ class MeanModel(AbstractImageModel):
                 part = dataclasses.replace(effort, numbers=own_numbers)
                 share = report.part(done / total, (done + len(members)) / total)
                 own = what.of(members)
-                if total == count:
-                    filled = fill_in_orders(model, own, model.drawn_orders(own_numbers, seed), part, share)
+                if is_new:
+                    filled = fill_in_orders(model, own, model.draw_orders(own_numbers, seed), part, share)
                 else:
                     filled = complete_in_orders(model, own, None, part, share)
                 found.append((number, members, filled.images))
                 log_known[members, number] = filled.log_known
                 done += len(members)
-        if total == count and len(self.models) > 1:
-            return Completion(taken(found, log_known, places, what.x.shape), torch.zeros(count, dtype=torch.float64))
+        if is_new:
+            return Completion(
+                choose_one(found, log_known, places, what.x.shape), torch.zeros(count, dtype=torch.float64)
+            )
         weighted = log_known + shares
-        return Completion(taken(found, weighted, places, what.x.shape), weighted.logsumexp(1))
-
-    def _plain(self, given: Condition) -> dict[str, Any]:
-        """A checked condition as arguments again."""
-        return {"label": given.label, "context": given.context}
+        return Completion(choose_one(found, weighted, places, what.x.shape), weighted.logsumexp(1))
 
     @property
     def stages(self) -> list[tuple[Any, int]]:
@@ -153,11 +155,18 @@ class MeanModel(AbstractImageModel):
 
     def extra_repr(self) -> str:
         """Of how many models it is a mean, of what, and what they are of."""
-        return f"mean of {len(self.models)} models, of {self.of}, each {super().extra_repr()}"
+        return (
+            f"mean of {len(self.models)} models, of {self.of}: {'; '.join(model.extra_repr() for model in self.models)}"
+        )
 
     def in_order(self, mask: Tensor) -> Tensor:
         """See `AbstractImageModel`."""
         return self.models[0].in_order(mask)
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> Self:
+        """Not of one kind of model: `pixelrnn.load_model` reads it."""
+        raise RunError(f"{folder}: pixelrnn.load_model reads a mean of models")
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write `config.json` and `model.safetensors` into a folder, made if needed."""
@@ -175,6 +184,8 @@ def _common(models: Sequence[AbstractImageModel], of: Of) -> ModelConfig:
         raise ConfigError("there are no models to average")
     if len(models) > MOST:
         raise ConfigError(f"{len(models)} models are given; at most {MOST} are averaged")
+    if any(model.description for model in models):
+        raise ConfigError("one of the models is a mean itself; give its models, with their weights")
     first = models[0].config
     names = (*COMMON, *(("orders",) if of == "values" else ()))
     for other in (model.config for model in models[1:]):
@@ -186,6 +197,8 @@ def _common(models: Sequence[AbstractImageModel], of: Of) -> ModelConfig:
                 )
         if other.shape[0] != first.shape[0]:
             raise ConfigError(f"the models take {first.shape[0]} and {other.shape[0]} channels; they have to agree")
+        if first.context is not None and other.context_ratio != first.context_ratio:
+            raise ConfigError("contexts of the models are other parts of an image; they have to agree")
     dropout = min(model.config.label_dropout for model in models)
     return dataclasses.replace(first, label_dropout=dropout, orders=1 if of == "images" else first.orders)
 
@@ -206,8 +219,9 @@ def mean_model(
             mean of their weights, as of checkpoints of one training.
 
     Returns:
-        A model as any other: it has likelihoods, samples and completions, can be saved and loaded, and codes if it is a
-        mean of values or of weights.
+        A model as any other, which can be saved and loaded, with likelihoods, samples and completions; a mean of values
+        is drawn and codes if its models have levels, one scale and a walk sub-pixel by sub-pixel, which local ones have
+        not.
 
     Raises:
         ConfigError: If the models do not agree, or the weights are no shares.

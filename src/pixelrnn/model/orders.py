@@ -24,8 +24,16 @@ from pixelrnn.condition import Condition
 from pixelrnn.config import ModelConfig
 
 __all__ = [
-    "TRANSPOSED", "each_restored", "each_turned", "joined", "mixed", "orders_of", "readings", "restored", "row_of",
-    "turned",
+    "TRANSPOSED",
+    "as_rows",
+    "join_parts",
+    "list_orders",
+    "mix_maps",
+    "read_in_orders",
+    "restore",
+    "restore_each",
+    "turn",
+    "turn_each",
 ]  # fmt: skip
 
 MIRRORED, UPSIDE_DOWN, TRANSPOSED = 1, 2, 4
@@ -33,11 +41,11 @@ MIRRORED, UPSIDE_DOWN, TRANSPOSED = 1, 2, 4
 Either = TypeVar("Either", Tensor, np.ndarray)
 
 
-def turned(x: Either, order: int) -> Either:
+def turn(x: Either, order: int) -> Either:
     """Images `(..., H, W)` as an order reads them: `(..., W, H)` if it is transposed.
 
     Example:
-        >>> turned(torch.tensor([[1, 2, 3], [4, 5, 6]]), 5)
+        >>> turn(torch.tensor([[1, 2, 3], [4, 5, 6]]), 5)
         tensor([[3, 6],
                 [2, 5],
                 [1, 4]])
@@ -48,18 +56,18 @@ def turned(x: Either, order: int) -> Either:
     return x.swapaxes(-1, -2) if order & TRANSPOSED else x
 
 
-def restored(x: Either, order: int) -> Either:
-    """Images again from what `turned` gave.
+def restore(x: Either, order: int) -> Either:
+    """Images again from what `turn` gave.
 
     Example:
         >>> x = torch.arange(6).view(2, 3)
-        >>> all(bool((restored(turned(x, order), order) == x).all()) for order in range(8))
+        >>> all(bool((restore(turn(x, order), order) == x).all()) for order in range(8))
         True
     """
-    return turned(x.swapaxes(-1, -2), order & ~TRANSPOSED) if order & TRANSPOSED else turned(x, order)
+    return turn(x.swapaxes(-1, -2), order & ~TRANSPOSED) if order & TRANSPOSED else turn(x, order)
 
 
-def orders_of(config: ModelConfig) -> list[int]:
+def list_orders(config: ModelConfig) -> list[int]:
     """The orders of which p(x) is the mean.
 
     Where the context is every second pixel of the image, mirror images would begin with others: those orders are for
@@ -69,7 +77,7 @@ def orders_of(config: ModelConfig) -> list[int]:
     return [k for k in every if k in (0, TRANSPOSED)] if config.copies_context else list(every)
 
 
-def row_of(config: ModelConfig, label: Tensor | None, orders: Tensor) -> Tensor | None:
+def as_rows(config: ModelConfig, label: Tensor | None, orders: Tensor) -> Tensor | None:
     """What the networks are told of labels and orders, `(N,)`: a row of `nn.condition.biases`; None if nothing."""
     if config.orders == 1:
         return label
@@ -78,7 +86,7 @@ def row_of(config: ModelConfig, label: Tensor | None, orders: Tensor) -> Tensor 
     return orders * (config.classes + 1) + labels
 
 
-def readings(
+def read_in_orders(
     config: ModelConfig, x: Tensor, given: Condition, orders: Tensor
 ) -> Iterator[tuple[Tensor, Tensor, Condition]]:
     """Images as the networks read them, each in an order of its own; those of one shape together.
@@ -90,9 +98,9 @@ def readings(
         orders: `(N,)` int64.
 
     Yields:
-        The numbers of some images, these turned, and what they are given: the context turned, and rows for labels.
+        The numbers of some images, these turn, and what they are given: the context turn, and rows for labels.
     """
-    rows = row_of(config, None if given.label is None else given.label.cpu(), orders)
+    rows = as_rows(config, None if given.label is None else given.label.cpu(), orders)
     is_square = x.shape[-1] == x.shape[-2]
     for transposed in (0,) if is_square else (0, TRANSPOSED):
         members = torch.arange(len(x)) if is_square else torch.nonzero((orders & TRANSPOSED) == transposed)[:, 0]
@@ -100,11 +108,11 @@ def readings(
             continue
         own = given._replace(label=rows).of(members) if len(members) < len(x) else given._replace(label=rows)
         of = orders[members]
-        context = None if own.context is None else each_turned(own.context, of)
-        yield members, each_turned(x[members], of), own._replace(context=context)
+        context = None if own.context is None else turn_each(own.context, of)
+        yield members, turn_each(x[members], of), own._replace(context=context)
 
 
-def joined(parts: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+def join_parts(parts: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
     """What was computed for some images and for others, with their numbers, in the order of these."""
     if len(parts) == 1:
         return parts[0][1]
@@ -112,30 +120,31 @@ def joined(parts: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
     return torch.cat(values)[torch.cat(members).argsort()]
 
 
-def mixed(maps: Sequence[Tensor], shares: Sequence[float] | None = None) -> Tensor:
+def mix_maps(maps: Sequence[Tensor], shares: Sequence[float] | None = None) -> Tensor:
     """The map of a mean over orders or models, from those of each, `(N, C, H, W)`, and the shares that they have.
 
     See `AbstractImageModel.log_prob_map`. All have the same share if none are given.
     """
-    every = torch.stack([*maps])
     logs = [math.log(share) for share in shares] if shares else [-math.log(len(maps))] * len(maps)
-    totals = every.sum((2, 3, 4)) + torch.tensor(logs, dtype=every.dtype, device=every.device)[:, None]
+    totals = torch.stack([each.sum((1, 2, 3)) + log for each, log in zip(maps, logs, strict=True)])
     whole = totals.logsumexp(0)
-    weights = (totals - whole.masked_fill(whole.isinf(), 0)).exp()
-    # Of an image that no order can give, or an order that cannot give it, there is nothing to weigh.
-    weighted = (weights[..., None, None, None] * every.masked_fill((weights == 0)[..., None, None, None], 0)).sum(0)
+    weights = (totals - whole.masked_fill(whole.isinf(), 0)).exp()[..., None, None, None]
+    weighted = torch.zeros_like(maps[0])
+    for weight, each in zip(weights, maps, strict=True):
+        # Of an image that no order can give, or an order that cannot give it, there is nothing to weigh.
+        weighted = weighted + weight * each.masked_fill(weight == 0, 0)
     left = whole - weighted.sum((1, 2, 3))
     return weighted + (left / weighted[0].numel())[:, None, None, None]
 
 
-def each_turned(x: Tensor, orders: Tensor) -> Tensor:
+def turn_each(x: Tensor, orders: Tensor) -> Tensor:
     """Images `(N, C, H, W)`, each as an order of its own reads it; either all or none change their shape."""
-    return _each(x, orders, turned)
+    return _each(x, orders, turn)
 
 
-def each_restored(x: Tensor, orders: Tensor) -> Tensor:
+def restore_each(x: Tensor, orders: Tensor) -> Tensor:
     """The same back again."""
-    return _each(x, orders, restored)
+    return _each(x, orders, restore)
 
 
 def _each(x: Tensor, orders: Tensor, change: Callable[[Tensor, int], Tensor]) -> Tensor:

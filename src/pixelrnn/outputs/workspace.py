@@ -92,6 +92,13 @@ class Workspace(NamedTuple):
         entries: Weights of the entries of one row.
         below_entry: Lower edges of the entries of one row.
         above_entry: Upper edges of the entries of one row.
+        code: int64: what the intervals of an entropy coder are computed from; see `intervals.py`.
+        at: Values whose lower edges are asked for.
+        edge: These edges.
+        found: Values.
+        lower: Where their intervals begin.
+        upper: Where these end.
+        slot: Numbers of which each lies in the interval that is looked for.
     """
 
     table: Any
@@ -110,6 +117,13 @@ class Workspace(NamedTuple):
     entries: Any
     below_entry: Any
     above_entry: Any
+    code: Any
+    at: Any
+    edge: Any
+    found: Any
+    lower: Any
+    upper: Any
+    slot: Any
 
 
 @inner
@@ -123,9 +137,11 @@ def make_workspace(output: Output) -> Workspace:
     value, given, chosen, sums, nats = np.zeros((5, LANES), np.float32)
     is_given, rows = np.zeros(LANES, np.bool_), np.full(LANES, FREE, np.int64)
     of_row, below_entry, above_entry = np.empty((3, (output.levels // LANES + 1) * LANES), np.float32)
+    code = np.empty(max(output.levels + 1, 3 * output.mixtures + 2 * output.copies) * LANES, np.int64)
+    at, edge, found, lower, upper, slot = np.zeros((6, LANES), np.int64)
     return Workspace(
         table, scale, total, target, below, reached, value, given, is_given, chosen, sums, nats,
-        rows, of_row, below_entry, above_entry,
+        rows, of_row, below_entry, above_entry, code, at, edge, found, lower, upper, slot,
     )  # fmt: skip
 
 

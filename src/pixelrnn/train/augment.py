@@ -19,7 +19,7 @@ from torch import Tensor
 from pixelrnn.config import ModelConfig
 from pixelrnn.nn.condition import AUGMENTATION
 
-__all__ = ["augmented", "draw"]
+__all__ = ["augment", "draw"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -44,13 +44,13 @@ def draw(random: np.random.Generator, n: int, share: float) -> Array:
     return told
 
 
-def augmented(config: ModelConfig, x: Tensor, told: Tensor) -> Tensor:
+def augment(config: ModelConfig, x: Tensor, told: Tensor) -> Tensor:
     """Images `(N, C, H, W)` changed as `draw` says, with values that the model takes.
 
     Example:
         >>> image = torch.tensor([[0, 1, 2, 3]], dtype=torch.uint8).view(1, 1, 1, 4)
         >>> told = torch.tensor([[0.5, 0, 0.25, 0, 1, 0, 0, 0]])  # a pixel to the right
-        >>> augmented(ModelConfig(shape=(1, 1, 4), levels=4), image, told)
+        >>> augment(ModelConfig(shape=(1, 1, 4), levels=4), image, told)
         tensor([[[[0, 0, 1, 2]]]], dtype=torch.uint8)
     """
     is_changed = told.any(1)

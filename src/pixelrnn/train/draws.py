@@ -12,17 +12,17 @@ from pixelrnn.condition import Condition
 from pixelrnn.config import ModelConfig, TrainConfig
 from pixelrnn.data.images import Data, Examples
 from pixelrnn.model.base import AbstractImageModel
-from pixelrnn.model.orders import readings
-from pixelrnn.train.augment import augmented, draw
+from pixelrnn.model.orders import list_orders, read_in_orders
+from pixelrnn.train.augment import augment, draw
 
-__all__ = ["examples_of", "shown"]
+__all__ = ["draw_examples", "prepare"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-OF_IMAGES, OF_LABELS, OF_ORDERS, OF_AUGMENTATIONS = (2, 0), (0, 3), (5, 0), (6, 0)  # streams of random numbers
+OF_IMAGES, OF_LABELS, OF_ORDERS, OF_AUGMENTATIONS = (2, 0), (0, 3), (0, 5), (0, 6)  # streams of random numbers
 
 
-def examples_of(model: ModelConfig, config: TrainConfig, data: Data, numbers: Sequence[int]) -> Examples:
+def draw_examples(model: ModelConfig, config: TrainConfig, data: Data, numbers: Sequence[int]) -> Examples:
     """The examples of some numbers, which count through all epochs, with what is drawn for each."""
     count = len(data.train)
     epochs = sorted({number // count for number in numbers})
@@ -39,14 +39,15 @@ def _of_epoch(model: ModelConfig, config: TrainConfig, data: Data, epoch: int, p
         is_dropped = torch.from_numpy(_chances(seed, epoch, count)[places] < model.label_dropout)
         given = given._replace(label=given.label.masked_fill(is_dropped, -1))
     if model.orders > 1:
-        given = given._replace(order=torch.from_numpy(_orders(seed, epoch, count, model.orders)[places]))
+        every = torch.tensor(list_orders(model))
+        given = given._replace(order=every[_orders(seed, epoch, count, len(every))[places]])
     if config.augment:
         told = _augmentations(seed, epoch, count, config.augment)[places]
         given = given._replace(augmentation=torch.from_numpy(told))
     return examples._replace(condition=given)
 
 
-def shown(model: AbstractImageModel, examples: Examples) -> Iterator[tuple[Tensor, Condition]]:
+def prepare(model: AbstractImageModel, examples: Examples) -> Iterator[tuple[Tensor, Condition]]:
     """Examples as the networks read them, in their orders and augmented; those of one shape together."""
     x, given = model.checked(examples.images, Condition(**examples.given(model.config)))
     order, augmentation = examples.condition.order, examples.condition.augmentation
@@ -54,9 +55,9 @@ def shown(model: AbstractImageModel, examples: Examples) -> Iterator[tuple[Tenso
     if order is None:
         parts = [(x, given)]
     else:
-        parts = [(part, own) for _, part, own in readings(model.config, x, given, order)]
+        parts = [(part, own) for _, part, own in read_in_orders(model.config, x, given, order)]
     for part, own in parts:
-        yield part if augmentation is None else augmented(model.config, part, own.augmentation), own
+        yield part if augmentation is None else augment(model.config, part, own.augmentation), own
 
 
 def _stream(seed: int, epoch: int, of: tuple[int, int]) -> np.random.Generator:
@@ -77,7 +78,7 @@ def _chances(seed: int, epoch: int, count: int) -> Array:
 
 @functools.lru_cache(maxsize=4)
 def _orders(seed: int, epoch: int, count: int, orders: int) -> Array:
-    """The order in which each image of an epoch is read."""
+    """The order in which each image of an epoch is read, by its place among all."""
     return _stream(seed, epoch, OF_ORDERS).integers(orders, size=count)
 
 

@@ -31,7 +31,7 @@ from pixelrnn.scan.pool import Pool
 from pixelrnn.train import distributed, networks
 from pixelrnn.train import optimiser as rules
 from pixelrnn.train.checkpoint import Counters, load_state, save_state
-from pixelrnn.train.draws import examples_of, shown
+from pixelrnn.train.draws import draw_examples, prepare
 from pixelrnn.train.evaluation import evaluate
 from pixelrnn.train.folder import RunFolder, description
 from pixelrnn.train.journal import Journal
@@ -243,7 +243,7 @@ class _Training:
         numbers = range(self.at.step * batch, (self.at.step + 1) * batch)[distributed.rank() :: distributed.world()]
         size = -(-len(numbers) // self.config.accumulate)
         for start in range(0, len(numbers), size or 1):
-            yield examples_of(self.model.config, self.config, self.data, numbers[start : start + size])
+            yield draw_examples(self.model.config, self.config, self.data, numbers[start : start + size])
 
     def _nats(self, examples: Examples) -> Tensor:
         """Negative log-likelihood summed over a batch; the networks in reduced precision if wanted."""
@@ -252,7 +252,7 @@ class _Training:
         keeps = not self.cuda_graph
         nats = torch.zeros((), device=self.model.device)
         with torch.autocast(self.model.device.type, torch.bfloat16, enabled=is_mixed, cache_enabled=keeps):
-            for x, given in shown(self.model, examples):
+            for x, given in prepare(self.model, examples):
                 nats = nats - self.model.map_as_read(x, given).sum()
         return nats
 

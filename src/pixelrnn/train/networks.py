@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import set_warn_on_accumulate_grad_stream_mismatch
 
 from pixelrnn.condition import Condition
-from pixelrnn.config import TrainConfig
+from pixelrnn.config import ModelConfig, TrainConfig
 from pixelrnn.errors import ConfigError
 from pixelrnn.model.base import AbstractImageModel
 from pixelrnn.nn.network import Network
@@ -25,19 +25,34 @@ def check(model: AbstractImageModel, config: TrainConfig, *, cuda_graph: bool) -
     architecture, device = model.config.architecture, model.device
     if config.dropout and not _dropouts(model):
         raise ConfigError(f"dropout is {config.dropout}, which architecture {architecture!r} does not take")
-    if config.augment and (not model.config.augmented or model.config.context is not None):
-        what = "whose config is not `augmented`" if not model.config.augmented else "which has a context"
-        raise ConfigError(f"augment is {config.augment}, for a model {what}")
-    if config.separately and model.config.orders > 1:
-        raise ConfigError(f"separately is set, and orders is {model.config.orders}: an order is one of all scales")
+    _check_draws(model.config, config)
     if not cuda_graph:
         return
     if not _networks(model):
         raise ConfigError(f"cuda_graph is set, which architecture {architecture!r} does not take")
+    if model.config.orders > 4 and model.config.shape[1] != model.config.shape[2]:
+        raise ConfigError(
+            "cuda_graph is set, and images that are not square are transposed; each number of them is new"
+        )
     if device.type != "cuda" or device.index != torch.cuda.current_device():
         raise ConfigError(f"cuda_graph is set, for a model on the current CUDA device; this one is on {device}")
     if config.accumulate > 1:
         raise ConfigError(f"cuda_graph is set, which takes a batch in one part; accumulate is {config.accumulate}")
+
+
+def _check_draws(model: ModelConfig, config: TrainConfig) -> None:
+    """Refuse orders and augmentations where they cannot be: `ConfigError`."""
+    if config.augment:
+        reasons = {
+            "whose config is not `augmented`": not model.augmented,
+            "which has a context": model.context is not None,
+            "whose places in a grid tell": model.grid > 1,
+        }
+        if found := [what for what, is_so in reasons.items() if is_so]:
+            raise ConfigError(f"augment is {config.augment}, for a model {found[0]}")
+    if config.separately and (model.orders > 1 or config.augment):
+        what = f"orders is {model.orders}" if model.orders > 1 else f"augment is {config.augment}"
+        raise ConfigError(f"separately is set, and {what}: that is one of all scales")
 
 
 @contextmanager

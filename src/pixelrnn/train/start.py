@@ -25,6 +25,8 @@ OWN = (
 
 def check(model: AbstractImageModel, data: Data) -> None:
     """Refuse data that a model cannot learn from: `DataError`."""
+    if model.description:
+        raise DataError("a mean of models is not trained; train its models")
     config, fields = model.config, data.model_fields
     if data.shape[0] != config.shape[0] or data.levels != config.levels:
         advice = f" (`levels` {config.levels})" if data.shape[0] == config.shape[0] else ""
@@ -81,6 +83,8 @@ def take_weights(model: AbstractImageModel, other: AbstractImageModel, start_fro
         ConfigError: If it differs in more than the size of its images, the share of labels withheld, and fewer orders
             or no augmentations.
     """
+    if other.description:
+        raise ConfigError(f"{start_from} is a mean of models, which has no weights of its own")
     mine, its = model.config, other.config
     for name in (field.name for field in dataclasses.fields(ModelConfig) if field.name not in OWN):
         if getattr(mine, name) != getattr(its, name):

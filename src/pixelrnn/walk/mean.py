@@ -1,6 +1,7 @@
 """The raster face of a mean of models: the faces of all, sub-pixel by sub-pixel, over the same values.
 
-The pmfs of a sub-pixel are averaged in float64, one after the other, so that the bits are the same everywhere.
+The pmfs of a sub-pixel are averaged in float64, one after the other: what is drawn and coded is the same everywhere,
+but for temperatures, whose logarithms are NumPy's.
 """
 
 import dataclasses
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pixelrnn.config import Sampling
+from pixelrnn.outputs.workspace import SMALLEST
 from pixelrnn.walk.face import Face
 from pixelrnn.walk.protocol import Answer, Array, Batch, Schedule
 
@@ -64,8 +66,7 @@ class MeanFace:
             known = np.zeros(len(values), bool) if batch.is_known is None else batch.is_known[at] != 0
             values[at] = np.where(known, values[at], drawn)
             if nats is not None:
-                with np.errstate(divide="ignore"):
-                    nats[at] = np.log(pmf[every, values[at].astype(np.int64)])
+                nats[at] = np.log(np.maximum(pmf[every, values[at].astype(np.int64)], SMALLEST))
 
     def ask(self, batch: Batch, answer: Answer, report: Callable[[int], None]) -> None:
         """Visit all sub-pixels, and have each value chosen."""

@@ -166,7 +166,7 @@ class Face:
         has_one = config.context is not None and batch.condition.context is not None
         context = batch.condition.context.shape[1:] if has_one else config.context
         shape = config.shape[0], *self.size
-        require_fitting(batch, Taken(shape, self._twin.levels, output.parameters, config.classes, context, False))
+        require_fitting(batch, Taken(shape, self._twin.levels, output.parameters, config.label_rows, context, False))
 
     def schedule(self, *, must_stop: bool) -> Schedule:
         """Steps are sub-pixels."""

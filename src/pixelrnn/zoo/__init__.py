@@ -11,7 +11,7 @@ from pathlib import Path
 from pixelrnn.config.names import CONFIG, MODEL
 from pixelrnn.zoo import hub
 
-__all__ = ["Card", "card", "find", "is_had", "is_shipped", "names", "origin", "size", "unknown", "with_fingerprint"]
+__all__ = ["Card", "card", "find", "is_on_hub", "is_shipped", "names", "origin", "size", "unknown", "with_fingerprint"]
 
 FOLDER = Path(__file__).parent
 CARD = "card.json"
@@ -84,9 +84,9 @@ def origin(folder: Path) -> str:
     return folder.name if is_shipped(folder) else hub.origin(folder)
 
 
-def is_had(name: str) -> bool:
-    """Whether a name, as `origin` gives it, stands for a model that can be had here."""
-    return name in names() or hub.is_there(name)
+def is_on_hub(name: str) -> bool:
+    """Whether a name, as `origin` gives it, is of a model of the hub."""
+    return hub.is_there(name)
 
 
 def unknown(model: str | Path) -> str:
