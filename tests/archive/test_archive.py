@@ -168,7 +168,7 @@ def test_only_what_is_wanted_is_decoded(grey, folder, tmp_path, monkeypatch):
     compress(grey, folder, tmp_path / "a.pxr")
     decoded = []
     decode = Coder.decode
-    monkeypatch.setattr(Coder, "decode", lambda *a: decoded.append(a[2]) or decode(*a))
+    monkeypatch.setattr(Coder, "decode", lambda *a, **of: decoded.append(a[2]) or decode(*a, **of))
     with Archive(tmp_path / "a.pxr") as archive:
         restored = decompress(archive, grey, tmp_path / "one", wanted=select(archive, ["sub/tiles.png"]))
         assert restored.files == (tmp_path / "one" / "sub" / "tiles.png",)

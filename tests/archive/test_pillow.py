@@ -46,7 +46,7 @@ def test_a_group_is_decoded_once(archive, monkeypatch):
     folder, _ = archive
     decoded = []
     decode = Coder.decode
-    monkeypatch.setattr(Coder, "decode", lambda *a: decoded.append(1) or decode(*a))
+    monkeypatch.setattr(Coder, "decode", lambda *a, **of: decoded.append(1) or decode(*a, **of))
     with Image.open(folder / "with.pxr") as image:
         for number in range(4):
             image.seek(number)

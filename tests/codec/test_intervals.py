@@ -13,8 +13,8 @@ from pixelrnn.kernels.rans import WHOLE
 from pixelrnn.kernels.record import reader
 from pixelrnn.kernels.vectors import LANES, pointer
 from pixelrnn.outputs.bernoulli import Bernoulli
-from pixelrnn.outputs.decide import Distribution
-from pixelrnn.outputs.intervals import find, interval, ready
+from pixelrnn.outputs.decide import Distribution, weigh
+from pixelrnn.outputs.intervals import find, interval, is_mixture, ready
 from pixelrnn.outputs.logistic import LogisticMixture
 from pixelrnn.outputs.softmax import Softmax
 from pixelrnn.outputs.workspace import Output, make_workspace
@@ -27,10 +27,12 @@ def _intervals(integers, parameters, values, found):
     """Of values `(n, LANES)` the intervals `(n, LANES, 2)`, all of one distribution a lane."""
     output = _read(integers)
     workspace = make_workspace(output)
+    if not is_mixture(output):
+        weigh(output, pointer(parameters, 0), workspace, 1.0)
     ready(output, pointer(parameters, 0), workspace)
     for number in range(len(values)):
         workspace.found[:] = values[number]
-        interval(output, workspace, LANES)
+        interval(output, workspace, 0, LANES)
         found[number, :, 0], found[number, :, 1] = workspace.lower, workspace.upper
     parameters[0] = parameters[0]
 
@@ -40,10 +42,12 @@ def _found(integers, parameters, slots, values):
     """The values `(n, LANES)` in whose intervals numbers lie."""
     output = _read(integers)
     workspace = make_workspace(output)
+    if not is_mixture(output):
+        weigh(output, pointer(parameters, 0), workspace, 1.0)
     ready(output, pointer(parameters, 0), workspace)
     for number in range(len(slots)):
         workspace.slot[:] = slots[number]
-        find(output, workspace, LANES)
+        find(output, workspace, 0, LANES)
         values[number] = workspace.found
     parameters[0] = parameters[0]
 

@@ -1,9 +1,11 @@
 r"""Images as bits: an entropy coder that is told by a model, sub-pixel by sub-pixel, what to expect.
 
-Images of one shape are coded together, an image a *lane*: at each sub-pixel the walk leaves the distribution of every
-lane, as a pmf whose probabilities are multiples of :math:`2^{-24}`, and the range coder of the library `constriction`
-takes or gives the values of all lanes in turn. So a group of lanes is one stream of bytes, and the unit of decoding;
-its cost beyond :math:`-\log_2 p` is a few bytes for the group.
+Images of one shape are coded together, an image a *lane*: one compiled loop goes through all sub-pixels, finds the
+distribution of each, and codes its value by an interval of integers (`outputs.intervals`, `kernels.rans`). So a group
+of lanes is one stream of bytes, and the unit of decoding; beyond :math:`-\log_2 p` it costs a few bytes.
+
+A stream begins with the number of states, one byte, and the states, 8 bytes each, the lowest first; then come words of
+2 bytes.
 
 A stream has at least one byte for each `MOST_SUBPIXELS` sub-pixels, if need be of zeros at its end: so the time that
 decoding takes is bounded by the size of the file.
@@ -15,13 +17,16 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import constriction
 import numpy as np
 
+from pixelrnn.codec.container import VERSION
+from pixelrnn.codec.first_version import decode_first, least_bytes_first
 from pixelrnn.codec.groups import LANES
 from pixelrnn.condition import Condition
 from pixelrnn.errors import ArchiveError, ConfigError, DataError
+from pixelrnn.kernels import rans
 from pixelrnn.kernels.lazy import compiled_module
+from pixelrnn.kernels.record import Record
 from pixelrnn.masks import COPIED
 from pixelrnn.model.base import AbstractImageModel
 
@@ -31,9 +36,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 MOST_SUBPIXELS = 2**14  # for each byte of a stream
 MOST_MEMORY = 2**31  # bytes for one group
-WORD = np.dtype("<u4")  # of the range coder
-
-_FAMILY = constriction.stream.model.Categorical(perfect=False)
+STATES = {16: 2**19, 4: 2**17, 1: 0}
+"""Numbers of states, and the bytes of a stream from which on they are used: a state costs 6 bytes, and saves time."""
 
 
 class Coder:
@@ -70,12 +74,7 @@ class Coder:
             self._at_once[size] = model.face((size[0] // step, size[1] // step)).at_once(LANES)
         return self._at_once[size]
 
-    def encode(
-        self,
-        values: Array,
-        condition: Condition,
-        tick: Callable[[int], None],
-    ) -> tuple[bytes, Array]:
+    def encode(self, values: Array, condition: Condition, tick: Callable[[int], None]) -> tuple[bytes, Array]:
         """Images as bytes.
 
         Args:
@@ -89,18 +88,13 @@ class Coder:
         Returns:
             The stream, and the bits `(N,)` of each image by the probabilities that were coded with.
         """
-        encoder, bits = constriction.stream.queue.RangeEncoder(), np.zeros(len(values))
-
-        def take(known: Array, pmf: Array, images: Array) -> Array:
-            symbols = known.astype(np.int32)
-            encoder.encode(symbols, _FAMILY, pmf)
-            chances = pmf[np.arange(len(symbols)), symbols] * (1 - pmf.shape[1] * 2.0**-24) + 2.0**-24
-            bits[:] -= np.bincount(images, np.log2(chances), len(bits))
-            return known
-
-        self._visit(values.astype(np.float32), condition, take, tick, is_known=True)
-        stream = encoder.get_compressed().astype(WORD).tobytes()
-        return stream.ljust(least_bytes(values.shape), b"\0"), bits
+        intervals, bits = np.empty((values.size, 2), np.uint32), np.zeros(len(values))
+        place = np.zeros(2, np.int64)
+        coding = Record(rans.Coding, intervals=intervals, bits=bits, place=place)
+        self._visit(
+            values.astype(np.float32), condition, lambda face, batch: face.code(batch, coding, tick), is_known=True
+        )
+        return _stream(intervals[: place[0]], float(bits.sum()), values.shape), bits
 
     def decode(
         self,
@@ -108,36 +102,28 @@ class Coder:
         shape: tuple[int, int, int, int],
         condition: Condition,
         tick: Callable[[int], None],
+        *,
+        version: int = VERSION,
     ) -> Array:
-        """Images `(N, C, H, W)` int64 of a shape, as `encode` took them.
+        """Images `(N, C, H, W)` int64 of a shape, as `encode` took them, or that of an earlier version of archives.
 
         Raises:
             ArchiveError: If the stream cannot come from `encode` with this model, or needs too much memory.
         """
-        if len(stream) % WORD.itemsize or len(stream) < least_bytes(shape):
-            raise ArchiveError(f"a stream of {len(stream)} bytes cannot hold {shape[0]} images of its shape")
-        decoder = constriction.stream.queue.RangeDecoder(np.frombuffer(stream, WORD).astype(np.uint32))
-
-        def give(_: Array, pmf: Array, __: Array) -> Array:
-            try:
-                return decoder.decode(_FAMILY, pmf)  # type: ignore[no-any-return]
-            except AssertionError as error:  # the library's word for it
-                raise ArchiveError("a stream holds what no image can give") from error
-
-        values = np.zeros(shape, np.float32)
-        self._visit(values, condition, give, tick, is_known=False)
+        if version == 1:
+            return decode_first(self._visit, stream, shape, condition, tick)
+        states, words = _parts(stream, shape)
+        place, values = np.zeros(2, np.int64), np.zeros(shape, np.float32)
+        coding = Record(
+            rans.Coding, states=states, number_of_states=len(states), words=words, length=len(words), place=place
+        )
+        self._visit(values, condition, lambda face, batch: face.code(batch, coding, tick), is_known=False)
+        if (states != rans.LOWEST).any() or place[1] > len(words) or words[place[1] :].any():
+            raise ArchiveError("a stream holds what no image can give")
         return values.astype(np.int64)
 
-    def _visit(
-        self,
-        values: Array,
-        condition: Condition,
-        answer: Callable[[Array, Array, Array], Array],
-        tick: Callable[[int], None],
-        *,
-        is_known: bool,
-    ) -> None:
-        """Walk all stages of the model over the values, which change in place."""
+    def _visit(self, values: Array, condition: Condition, code: Callable[[Any, Any], None], *, is_known: bool) -> None:
+        """Have the face of each stage of the model code the values, which change in place."""
         context = condition.context
         for number, (model, step) in enumerate(self.model.stages):
             part = np.ascontiguousarray(values[..., ::step, ::step])
@@ -160,11 +146,33 @@ class Coder:
                 context if model.config.context is not None else None,
                 condition.support,
             )
-            face.ask(self._batch(part, model.read_condition(own), is_known=given), answer, tick)
+            code(face, self._batch(part, model.read_condition(own), is_known=given))
             values[..., ::step, ::step] = part
 
 
-def least_bytes(shape: tuple[int, ...]) -> int:
-    """The size that a stream has at least, in whole words."""
-    words = -(-math.prod(shape) // (MOST_SUBPIXELS * WORD.itemsize))
-    return words * WORD.itemsize
+def _stream(intervals: Array, bits: float, shape: tuple[int, ...]) -> bytes:
+    """The bytes of symbols: the number of states, these, and the words."""
+    count = next(count for count, least in STATES.items() if bits / 8 >= least)
+    states, words = np.full(count, rans.LOWEST, np.uint64), np.empty(2 * len(intervals) + 1, np.uint16)
+    words = words[rans.encode(intervals, states, words) :]
+    stream = bytes((count,)) + states.astype("<u8").tobytes() + words.astype("<u2").tobytes()
+    return stream.ljust(least_bytes(shape), b"\0")
+
+
+def _parts(stream: bytes, shape: tuple[int, ...]) -> tuple[Array, Array]:
+    """The states and words of a stream."""
+    count = stream[0] if stream else 0
+    start = 1 + 8 * count
+    if count not in STATES or len(stream) < max(start, least_bytes(shape)) or (len(stream) - start) % 2:
+        raise ArchiveError(f"a stream of {len(stream)} bytes cannot hold {shape[0]} images of its shape")
+    states = np.frombuffer(stream[1:start], "<u8").astype(np.uint64)
+    if not ((states >= rans.LOWEST) & (states < 2**63)).all():
+        raise ArchiveError("a stream begins as none does")
+    return states, np.frombuffer(stream[start:], "<u2").astype(np.uint16)
+
+
+def least_bytes(shape: tuple[int, ...], version: int = VERSION) -> int:
+    """The size that a stream has at least: with one state, and whole words."""
+    if version == 1:
+        return least_bytes_first(shape)
+    return 9 + 2 * -(-math.prod(shape) // (2 * MOST_SUBPIXELS))

@@ -1,9 +1,9 @@
-r"""The bytes of a `.pxr` file, version 1. It knows no model, no image library and no disk.
+r"""The bytes of a `.pxr` file, version 2. It knows no model, no image library and no disk.
 
 A file is a head, an index and pieces:
 
     magic       89 50 58 52            4 bytes
-    version     1                      1 byte
+    version     2                      1 byte; 1: streams are as `first_version.py` reads them, all else is the same
     length      of the index, stored   varint
     length      of the index, unpacked varint; 0: it is stored as it is, else it is packed (raw deflate)
     index
@@ -52,6 +52,7 @@ __all__ = [
     "LEVELS",
     "MAGIC",
     "NO_MODEL",
+    "VERSION",
     "Index",
     "Kind",
     "Member",
@@ -64,7 +65,7 @@ __all__ = [
 ]
 
 MAGIC = b"\x89PXR"
-VERSION = 1
+VERSION, READ = 2, (1, 2)
 FINGERPRINT = 8
 NO_MODEL = bytes(FINGERPRINT)  # in an archive whose pictures no model codes
 
@@ -158,6 +159,7 @@ class Index:
         shared: Number of pictures of each group that pictures of one tile share.
         pieces: Pieces, in order.
         model: Name by which the model can be had: of a shipped one, or `hf:owner/name@revision`; empty if it has none.
+        version: Version of the format, which says how streams are coded.
     """
 
     fingerprint: bytes
@@ -167,6 +169,7 @@ class Index:
     shared: tuple[int, ...]
     pieces: tuple[Piece, ...]
     model: str = ""
+    version: int = VERSION
 
     @property
     def with_colours(self) -> list[int]:
@@ -240,7 +243,7 @@ def pack_index(index: Index) -> bytes:
     packed = deflate.compress(plain) + deflate.flush()
     is_packed = len(packed) < len(plain) <= _most_unpacked(len(packed))
     head = Writer()
-    head.bytes += MAGIC + bytes((VERSION,))
+    head.bytes += MAGIC + bytes((index.version,))
     head.varints((len(packed), len(plain)) if is_packed else (len(plain), 0))
     head.bytes += packed if is_packed else plain
     head.words([zlib.crc32(head.bytes)])
@@ -263,8 +266,10 @@ def head_size(start: bytes) -> int:
     if not is_archive(start):
         raise ArchiveError("it is no .pxr file")
     reader.take(len(MAGIC))
-    if (version := reader.take(1)[0]) != VERSION:
-        raise ArchiveError(f"its format has version {version}; this program reads version {VERSION}: a newer one may")
+    if (version := reader.take(1)[0]) not in READ:
+        raise ArchiveError(
+            f"its format has version {version}; this program reads up to version {VERSION}: a newer one may"
+        )
     stored = reader.varint(MOST_INDEX)
     reader.varint(MOST_INDEX)
     return reader.at + stored + 4
@@ -297,7 +302,7 @@ def unpack_index(head: bytes, size: int) -> Index:
         if len(content) != unpacked or not inflate.eof:
             raise ArchiveError("its index has another length than it says")
     reader = Reader(content)
-    index = _read_index(reader)
+    index = dataclasses.replace(_read_index(reader), version=head[len(MAGIC)])
     if reader.at != len(content):
         raise ArchiveError("its index holds more than it should")
     if sum(piece.length for piece in index.pieces) != size - len(head):

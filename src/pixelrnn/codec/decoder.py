@@ -91,7 +91,7 @@ def groups_of(index: Index, channels: int) -> list[list[Tile]]:
     if len(groups) != len(streams):
         raise ArchiveError("its streams do not fit its pictures")
     for members, stream in zip(groups, streams, strict=True):
-        if stream.length < least_bytes((len(members), channels, *members[0].size)):
+        if stream.length < least_bytes((len(members), channels, *members[0].size), index.version):
             raise ArchiveError("a stream of it is too short for its pictures")
     return groups
 
@@ -158,7 +158,7 @@ def decode(
                     pictures.lose(tiles, error)
                     continue
                 condition = Condition(labels[numbers], given, trie_of([supports.get(number) for number in numbers]))
-                for result in pool.submit(_work(coder, content, tiles, condition)):
+                for result in pool.submit(_work(coder, content, tiles, condition, index.version)):
                     yield from pictures.finished(*result)
         for result in pool.rest():
             yield from pictures.finished(*result)
@@ -207,12 +207,13 @@ def _work(
     content: bytes,
     tiles: list[Tile],
     condition: Condition,
+    version: int,
 ) -> Callable[[Callable[[float], None]], tuple[list[Tile], Array | ArchiveError]]:
     shape = (len(tiles), coder.model.config.shape[0], *tiles[0].size)
 
     def work(tick: Callable[[float], None]) -> tuple[list[Tile], Array | ArchiveError]:
         try:
-            return tiles, coder.decode(content, shape, condition, tick)
+            return tiles, coder.decode(content, shape, condition, tick, version=version)
         except ArchiveError as error:
             return tiles, error
 

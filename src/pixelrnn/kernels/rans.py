@@ -19,10 +19,10 @@ import numpy as np
 
 from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.kept import outer
-from pixelrnn.kernels.record import Int64, UInt16, UInt32, UInt64
+from pixelrnn.kernels.record import Float64, Int64, UInt16, UInt32, UInt64, reader
 from pixelrnn.kernels.vectors import view
 
-__all__ = ["BITS", "LOWEST", "WHOLE", "Coding", "encode", "put", "slot_of", "take"]
+__all__ = ["BITS", "LOWEST", "WHOLE", "Coding", "code_row", "encode", "put", "slot_of", "take"]
 
 BITS = 30
 WHOLE = 2**BITS
@@ -42,6 +42,7 @@ class Coding(NamedTuple):
 
     Attributes:
         intervals: `(n, 2)` first numbers and widths, to be filled while coding; 0 while decoding.
+        bits: Bits of each image, to which those of its symbols are added while coding.
         states: `(S)` the states, while decoding.
         number_of_states: S.
         words: Words that are left, while decoding.
@@ -50,6 +51,7 @@ class Coding(NamedTuple):
     """
 
     intervals: UInt32
+    bits: Float64
     states: UInt64
     number_of_states: int
     words: UInt16
@@ -58,10 +60,15 @@ class Coding(NamedTuple):
 
 
 @inner
-def put(coding: Coding, start: int, width: int) -> None:
-    """Note the interval of the next symbol, which is coded when all are known."""
-    place, intervals = view(coding.place, np.int64), view(coding.intervals, np.uint32)
+def put(coding: Coding, image: int, start: int, width: int) -> None:
+    """Note the interval of the next symbol, one of an image, which is coded when all are known."""
+    place, intervals, bits = (
+        view(coding.place, np.int64),
+        view(coding.intervals, np.uint32),
+        view(coding.bits, np.float64),
+    )
     intervals[2 * place[0]], intervals[2 * place[0] + 1] = start, width
+    bits[image] += BITS - np.log2(np.float64(width))
     place[0] += 1
 
 
@@ -87,6 +94,23 @@ def take(coding: Coding, start: int, width: int) -> None:
             place[1] += 1
     states[at] = x
     place[0] += 1
+
+
+_read_coding = reader(Coding)
+
+
+@outer
+def code_row(integers: Any, edges: Any, symbols: Any) -> None:
+    """Code a symbol of each of N images, or decode them, by the edges `(N, L + 1)` of their intervals."""
+    coding = _read_coding(integers)
+    for image in range(len(symbols)):
+        symbol = symbols[image]
+        if coding.intervals:
+            put(coding, image, edges[image, symbol], edges[image, symbol + 1] - edges[image, symbol])
+        else:
+            symbol = np.searchsorted(edges[image], slot_of(coding, 0), side="right") - 1
+            take(coding, edges[image, symbol], edges[image, symbol + 1] - edges[image, symbol])
+            symbols[image] = symbol
 
 
 @outer

@@ -14,11 +14,13 @@ from pixelrnn.local.front import Images, Job
 from pixelrnn.local.geometry import RADIUS
 from pixelrnn.local.lowering import lower
 from pixelrnn.local.program import LocalProgram, layout, most, stride
+from pixelrnn.local.stream import code
 from pixelrnn.outputs.decide import Distribution
 from pixelrnn.walk.protocol import Answer, Array, Batch, Schedule, Taken, require_fitting
 
 __all__ = ["Face", "lower"]
 
+AT_ONCE = 2**13  # sub-pixels, about, after which it is told how far coding is
 SIDE_BY_SIDE = 64  # pixels that are computed so, on average
 
 
@@ -73,6 +75,17 @@ class Face:
         self.require(dataclasses.replace(batch, is_known=np.ones(batch.values.shape, np.uint8)))
         job = self._job(self.state(len(batch.values)), batch, self.program.lag)
         ask_front(job, self.program.local, answer, report)
+
+    def code(self, batch: Batch, coding: Record, tick: Callable[[int], None]) -> None:
+        """Code all values of a batch, or decode them into it; see `pixelrnn.walk.protocol.AbstractFace`."""
+        job = self._job(self.state(len(batch.values)), batch, self.program.lag)
+        job.coding = coding
+        steps = self.program.lag * (self.size[0] - 1) + self.size[1]
+        each = max(1, steps * AT_ONCE // batch.values.size)
+        for first in range(0, steps, each):
+            job.first, job.end = first, min(first + each, steps)
+            threads.run(code, 1, job.integers, is_alone=True)
+            tick(batch.values.size * job.end // steps - batch.values.size * first // steps)
 
     def memory(self, images: int) -> int:
         """Of images with their borders, and of the features and pmfs of a step."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pixelrnn.colours.support import FLOOR, FREE
+from pixelrnn.kernels import rans
 from pixelrnn.kernels.functions import exp
 from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.vectors import LANES, Address, address, load, pointer, splat, store, view
@@ -16,7 +17,7 @@ from pixelrnn.outputs.logistic import KERNEL
 from pixelrnn.outputs.quantise import WHOLE
 from pixelrnn.outputs.workspace import Output, Workspace, sharpen
 
-__all__ = ["weigh_restricted", "write_restricted_pmf"]
+__all__ = ["find_in_row", "place_in_row", "weigh_restricted", "weigh_row", "write_restricted_pmf"]
 
 _weigh = KERNEL.weigh
 _ZERO, _ONE, _FLOOR = np.array([0, 1, FLOOR], np.float32)
@@ -126,3 +127,46 @@ def write_restricted_pmf(
         edge = np.floor(reached * total) if entry < count - 1 else WHOLE
         pmf[values[first + entry]] = (edge - below) / WHOLE
         below = edge
+
+
+@inner
+def weigh_row(output: Output, rows: Rows, parameters: Address, workspace: Workspace, lane: int) -> None:
+    """Write the sums of the weights, as integers, of the entries of a lane's row before each, and of all.
+
+    They are in `workspace.row_sums`; the workspace is prepared.
+    """
+    (_, count), sums = row_of(rows, workspace.rows[lane]), workspace.row_sums
+    _weigh_entries(output, rows, parameters, workspace, lane)
+    sums[0] = 0
+    for entry in range(count):
+        sums[entry + 1] = sums[entry] + max(np.int64(workspace.entries[entry] * np.float32(2.0**24)), 1)
+
+
+@inner
+def _edge_in_row(sums: Any, count: int, entry: int) -> Any:
+    return sums[entry] * (rans.WHOLE - count) // sums[count] + entry if entry < count else rans.WHOLE
+
+
+@inner
+def place_in_row(rows: Rows, workspace: Workspace, lane: int) -> None:
+    """Write where the interval of a lane's level begins and ends among the entries of its row, which are weighed."""
+    (first, count), values = row_of(rows, workspace.rows[lane]), view(rows.values, np.int64)
+    sums, level, entry = workspace.row_sums, workspace.found[lane], 0
+    while entry < count - 1 and values[first + entry] < level:
+        entry += 1
+    workspace.lower[lane], workspace.upper[lane] = (
+        _edge_in_row(sums, count, entry),
+        _edge_in_row(sums, count, entry + 1),
+    )
+
+
+@inner
+def find_in_row(rows: Rows, workspace: Workspace, lane: int) -> None:
+    """Find the level of a lane's row, whose entries are weighed, in whose interval the lane's slot lies."""
+    (first, count), values = row_of(rows, workspace.rows[lane]), view(rows.values, np.int64)
+    sums, entry, lower = workspace.row_sums, 0, np.int64(0)
+    upper = _edge_in_row(sums, count, 1)
+    while upper <= workspace.slot[lane]:
+        entry += 1
+        lower, upper = upper, _edge_in_row(sums, count, entry + 1)
+    workspace.found[lane], workspace.lower[lane], workspace.upper[lane] = values[first + entry], lower, upper

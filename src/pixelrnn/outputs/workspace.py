@@ -99,6 +99,8 @@ class Workspace(NamedTuple):
         lower: Where their intervals begin.
         upper: Where these end.
         slot: Numbers of which each lies in the interval that is looked for.
+        image: Number of the image of each lane.
+        row_sums: int64: sums of the weights of the entries of one row before each, and of all.
     """
 
     table: Any
@@ -124,6 +126,8 @@ class Workspace(NamedTuple):
     lower: Any
     upper: Any
     slot: Any
+    image: Any
+    row_sums: Any
 
 
 @inner
@@ -138,10 +142,11 @@ def make_workspace(output: Output) -> Workspace:
     is_given, rows = np.zeros(LANES, np.bool_), np.full(LANES, FREE, np.int64)
     of_row, below_entry, above_entry = np.empty((3, (output.levels // LANES + 1) * LANES), np.float32)
     code = np.empty(max(output.levels + 1, 3 * output.mixtures + 2 * output.copies) * LANES, np.int64)
-    at, edge, found, lower, upper, slot = np.zeros((6, LANES), np.int64)
+    at, edge, found, lower, upper, slot, image = np.zeros((7, LANES), np.int64)
     return Workspace(
         table, scale, total, target, below, reached, value, given, is_given, chosen, sums, nats,
-        rows, of_row, below_entry, above_entry, code, at, edge, found, lower, upper, slot,
+        rows, of_row, below_entry, above_entry, code, at, edge, found, lower, upper, slot, image,
+        np.empty(output.levels + 1, np.int64),
     )  # fmt: skip
 
 

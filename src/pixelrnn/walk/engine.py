@@ -21,6 +21,7 @@ from pixelrnn.kernels.record import Float32, Int64, reader
 from pixelrnn.kernels.threads import TASK
 from pixelrnn.kernels.vectors import LANES, Address, address, load, maximum, pointer, splat, store, view
 from pixelrnn.outputs.decide import decide, weigh
+from pixelrnn.outputs.intervals import code_lanes, is_mixture, read_coding, ready
 from pixelrnn.outputs.quantise import write_pmf
 from pixelrnn.outputs.workspace import Workspace, make_workspace
 from pixelrnn.scan.cell import cell_forward
@@ -43,7 +44,7 @@ from pixelrnn.walk.state import (
     scaled,
 )
 
-__all__ = ["Gathering", "advance", "gather", "tabulate"]
+__all__ = ["Gathering", "advance", "code", "gather", "tabulate"]
 
 _ZERO = np.float32(0)
 
@@ -226,6 +227,32 @@ def advance(number: int, integers: Any) -> None:
         decide(walk.output, parameters, workspace, walk.images.log_prob != 0)
         _feed(walk, block, spot, workspace)
         _write_values(walk, block, spot, workspace)
+
+
+@callback(TASK)
+def code(number: int, integers: Any) -> None:
+    """Code the values of all images at some sub-pixels, or decode them; those known of the first are not coded."""
+    job = read_job(integers)
+    walk, coding, workspace = read_walk(job), read_coding(job.coding), make_workspace(read_walk(job).output)
+    values, is_known = view(walk.images.values, np.float32), view(walk.images.is_known, np.uint8)
+    for visit in range(job.first, job.end):
+        spot = _subpixel(walk, visit)
+        is_coded = not walk.images.is_known or not is_known[place_of(walk, 0, spot)]
+        for of in range((walk.images.images + LANES - 1) // LANES):
+            block = block_of(walk, of)
+            parameters = _parameters(walk, block, visit)
+            for lane in range(block.lanes):
+                workspace.image[lane] = block.image + lane
+                workspace.found[lane] = np.int64(values[place_of(walk, block.image + lane, spot)])
+            if is_coded:
+                if not is_mixture(walk.output):
+                    weigh(walk.output, parameters, workspace, 1.0)
+                ready(walk.output, parameters, workspace)
+                code_lanes(walk.output, coding, workspace, 0, block.lanes)
+            for lane in range(block.lanes):
+                workspace.value[lane] = workspace.found[lane]
+                values[place_of(walk, block.image + lane, spot)] = workspace.found[lane]
+            _feed(walk, block, spot, workspace)
 
 
 @callback(TASK)

@@ -11,12 +11,14 @@ from pixelrnn.kernels import threads
 from pixelrnn.kernels.record import Record
 from pixelrnn.kernels.vectors import LANES, padded
 from pixelrnn.outputs.decide import Distribution
-from pixelrnn.walk.engine import Gathering, advance, gather, tabulate
+from pixelrnn.walk.engine import Gathering, advance, code, gather, tabulate
 from pixelrnn.walk.program import Array, Program
 from pixelrnn.walk.protocol import Answer, Batch, Schedule, Taken, require_fitting
 from pixelrnn.walk.state import Code, Images, Job
 
 __all__ = ["Face", "lower"]
+
+AT_ONCE = 2**13  # sub-pixels, about, after which it is told how far coding is
 
 
 def lower(network: Any, size: tuple[int, int]) -> Program:
@@ -83,6 +85,18 @@ class Face:
             if is_asked:
                 values[:, channel, row, column] = answer(values[:, channel, row, column], pmf, numbers)
             report(len(values))
+
+    def code(self, batch: Batch, coding: Record, tick: Callable[[int], None]) -> None:
+        """Code all values of a batch, or decode them into it; see `pixelrnn.walk.protocol.AbstractFace`."""
+        self.require(dataclasses.replace(batch, is_known=np.ones(batch.values.shape, np.uint8)))
+        total, count = batch.values[0].size, len(batch.values)
+        job = self._job(self.state(count), batch, 0, 0)
+        job.coding = coding
+        each = max(1, AT_ONCE // count)
+        for first in range(0, total, each):
+            job.first, job.end = first, min(first + each, total)
+            threads.run(code, 1, job.integers, is_alone=True)
+            tick(count * (job.end - first))
 
     def telling(self, state: Array, batch: Batch) -> Callable[[int, Array | None], None]:
         """What is to be called for each sub-pixel in turn: it takes up the values of the one before it.

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from pixelrnn.config import Sampling
+from pixelrnn.kernels.rans import WHOLE, code_row
+from pixelrnn.kernels.record import Record
 from pixelrnn.outputs.workspace import SMALLEST
 from pixelrnn.walk.face import Face
 from pixelrnn.walk.protocol import Answer, Array, Batch, Schedule
@@ -79,6 +81,24 @@ class MeanFace:
             if batch.is_known is None or not batch.is_known[at][0]:
                 values[at] = answer(values[at], pmf, numbers)
             report(len(values))
+
+    def code(self, batch: Batch, coding: Record, tick: Callable[[int], None]) -> None:
+        """Code all values, or decode them; see `pixelrnn.walk.protocol.AbstractFace`."""
+        self.require(dataclasses.replace(batch, is_known=np.ones(batch.values.shape, np.uint8)))
+        values, tell = batch.values, self._telling(self.state(len(batch.values)), batch)
+        symbols = np.zeros(len(values), np.int64)
+        for visit in range(values[0].size):
+            at, pmf = self._place(values, visit), tell(visit)
+            if batch.is_known is None or not batch.is_known[at][0]:
+                edges = np.zeros((len(values), pmf.shape[1] + 1), np.int64)
+                edges[:, 1:] = np.floor(pmf.cumsum(1).clip(max=1) * (WHOLE - pmf.shape[1])) + np.arange(
+                    1, pmf.shape[1] + 1
+                )
+                edges[:, -1] = WHOLE
+                symbols[:] = values[at]
+                code_row(coding.integers, edges, symbols)
+                values[at] = symbols
+            tick(len(values))
 
     def memory(self, images: int) -> int:
         """Of all faces."""

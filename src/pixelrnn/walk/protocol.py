@@ -13,6 +13,7 @@ import numpy as np
 
 from pixelrnn.colours.support import Trie
 from pixelrnn.condition import Condition
+from pixelrnn.kernels.record import Record
 
 __all__ = ["AbstractFace", "Answer", "Array", "Batch", "Schedule", "Taken", "require_array", "require_fitting"]
 
@@ -120,6 +121,17 @@ class AbstractFace(Protocol):
 
         Where `batch.is_known` is given, `(N, C, H, W)`, it is the same for all images; what is known is not asked for.
         `report` is called now and then with the number of sub-pixels since.
+        """
+
+    def code(self, batch: Batch, coding: Record, tick: Callable[[int], None]) -> None:
+        """Code all values of a batch in the calling thread, or decode them into it.
+
+        Where `batch.is_known` is given, `(N, C, H, W)`, it is the same for all images; what is known is not coded.
+
+        Args:
+            batch: Values; what is decoded is written into them.
+            coding: A `pixelrnn.kernels.rans.Coding`.
+            tick: Called now and then with the number of sub-pixels since; what it raises ends the work.
         """
 
     def memory(self, images: int) -> int:

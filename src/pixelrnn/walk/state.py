@@ -102,6 +102,7 @@ class Job(NamedTuple):
         first: Number of the first sub-pixel, in raster order, the colours of a pixel one after the other.
         end: One behind the last.
         pmf: Address where `tabulate` writes the probabilities `(N, levels)`; 0 for nowhere.
+        coding: A `pixelrnn.kernels.rans.Coding`, of what is coded.
     """
 
     code: int
@@ -110,6 +111,7 @@ class Job(NamedTuple):
     first: int
     end: int
     pmf: Float64
+    coding: int
 
 
 class Walk(NamedTuple):

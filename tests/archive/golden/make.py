@@ -16,6 +16,7 @@ from PIL import Image
 from pixelrnn import ModelConfig, build_model
 from pixelrnn.archive.compress import PackedModel, compress
 from pixelrnn.archive.pictures import grid
+from pixelrnn.codec.container import VERSION
 from pixelrnn.codec.weights import pack_model, unpack_model
 from pixelrnn.colours.planes import from_planes
 from pixelrnn.config import Writing
@@ -70,7 +71,7 @@ def main(folder: Path) -> None:
             compress(
                 unpack_model(packed),
                 source,
-                folder / f"{name}.pxr",
+                folder / f"{name}-{VERSION}.pxr",
                 packed=PackedModel(packed),
                 writing=Writing(overwrite=True),
             )
