@@ -26,7 +26,7 @@ NAMES = (
 @st.composite
 def indices(draw):
     names = draw(st.lists(st.lists(NAMES, min_size=1, max_size=3).map("/".join), unique=True, max_size=6))
-    members, size = [], st.integers(1, 500)
+    members, size, version = [], st.integers(1, 500), draw(st.sampled_from([1, 2]))
     for number, name in enumerate(names):
         first = [n for n, member in enumerate(members) if member.kind != Kind.SAME]
         kind = draw(st.sampled_from([Kind.CODED, Kind.IMAGE, Kind.FILE, *([Kind.SAME] if first else [])]))
@@ -39,7 +39,8 @@ def indices(draw):
                 width=draw(size),
                 label=draw(st.integers(-1, 300)),
                 has_extras=draw(st.booleans()),
-                checksum=draw(st.integers(0, 2**32 - 1)),
+                checksum=draw(st.integers(0, 2**32 - 1)) if version == 1 else 0,
+                reading=draw(st.integers(0, 7)),
             )
         else:
             member = Member(name=name, kind=kind, same_as=draw(st.sampled_from(first)) if kind == Kind.SAME else -1)
@@ -54,7 +55,7 @@ def indices(draw):
         .map(lambda name: name.encode("utf-8", "replace").decode())
     )
     fingerprint, has_model = draw(st.binary(min_size=8, max_size=8)), draw(st.booleans())
-    return Index(fingerprint, tile, has_model, tuple(members), shared, tuple(pieces), model)
+    return Index(fingerprint, tile, has_model, tuple(members), shared, tuple(pieces), model, version)
 
 
 @given(indices())
@@ -189,7 +190,7 @@ def test_an_index_does_not_swell():
         writer.varints((3990, 6))
         writer.bytes += b"%06x" % number
     with pytest.raises(ArchiveError, match="or all have more than"):
-        container._read_index(Reader(bytes(writer.bytes)))
+        container._read_index(Reader(bytes(writer.bytes)), 2)
 
 
 def test_what_deflates_too_well_is_refused_at_once():

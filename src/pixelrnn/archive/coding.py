@@ -88,7 +88,7 @@ def _job(ingest: Ingest, number: int, picture: Image.Image, codec: Codec) -> Job
     if config.orders > 1:
         x = to_colours(config, torch.from_numpy(planes.values)[None]).to(coder.model.device)
         (reading,) = find_orders(coder.model, x, Condition(support=support))
-    entry.coded = Coded(planes.form, height, width, check, extras, support, planes.order, reading)
+    entry.coded = Coded(planes.form, height, width, extras, support, planes.order, reading)
     (row,) = to_rows(config, [-1], [reading]).tolist()
     return Job(number, turn(planes.values, reading), Condition(label=row, support=support), limit=8 * entry.limit)
 

@@ -186,7 +186,6 @@ def _member(name: str, entry: Entry) -> Member:
         colours=0 if coded.support is None else len(coded.support),
         order=len(coded.order),
         reading=coded.reading,
-        checksum=coded.checksum,
     )
 
 

@@ -48,7 +48,6 @@ class Coded:
     form: int
     height: int
     width: int
-    checksum: int
     extras: Staged | None
     support: Support | None
     order: bytes

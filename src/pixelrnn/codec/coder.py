@@ -5,7 +5,7 @@ distribution of each, and codes its value by an interval of integers (`outputs.i
 of lanes is one stream of bytes, and the unit of decoding; beyond :math:`-\log_2 p` it costs a few bytes.
 
 A stream begins with the number of states, one byte, and the states, 8 bytes each, the lowest first; then come words of
-2 bytes.
+2 bytes. What is left of the first state in the end is the CRC-32 of all values, of the others nothing.
 
 A stream has at least one byte for each `MOST_SUBPIXELS` sub-pixels, if need be of zeros at its end: so the time that
 decoding takes is bounded by the size of the file.
@@ -14,6 +14,7 @@ Shapes: N lanes, C channels, H rows, W columns.
 """
 
 import math
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -94,7 +95,7 @@ class Coder:
         self._visit(
             values.astype(np.float32), condition, lambda face, batch: face.code(batch, coding, tick), is_known=True
         )
-        return _stream(intervals[: place[0]], float(bits.sum()), values.shape), bits
+        return _stream(intervals[: place[0]], float(bits.sum()), values), bits
 
     def decode(
         self,
@@ -118,8 +119,10 @@ class Coder:
             rans.Coding, states=states, number_of_states=len(states), words=words, length=len(words), place=place
         )
         self._visit(values, condition, lambda face, batch: face.code(batch, coding, tick), is_known=False)
-        if (states != rans.LOWEST).any() or place[1] > len(words) or words[place[1] :].any():
+        if (states[1:] != rans.LOWEST).any() or place[1] > len(words) or words[place[1] :].any():
             raise ArchiveError("a stream holds what no image can give")
+        if states[0] != _first(values):
+            raise ArchiveError("a stream holds other values than were coded")
         return values.astype(np.int64)
 
     def _visit(self, values: Array, condition: Condition, code: Callable[[Any, Any], None], *, is_known: bool) -> None:
@@ -150,13 +153,19 @@ class Coder:
             values[..., ::step, ::step] = part
 
 
-def _stream(intervals: Array, bits: float, shape: tuple[int, ...]) -> bytes:
+def _first(values: Array) -> int:
+    """What the first state is before anything is coded, and after all is decoded: it holds the CRC-32 of the values."""
+    return rans.LOWEST + (zlib.crc32(values.astype("<u2").tobytes()) << 15)
+
+
+def _stream(intervals: Array, bits: float, values: Array) -> bytes:
     """The bytes of symbols: the number of states, these, and the words."""
     count = next(count for count, least in STATES.items() if bits / 8 >= least)
     states, words = np.full(count, rans.LOWEST, np.uint64), np.empty(2 * len(intervals) + 1, np.uint16)
+    states[0] = _first(values)
     words = words[rans.encode(intervals, states, words) :]
     stream = bytes((count,)) + states.astype("<u8").tobytes() + words.astype("<u2").tobytes()
-    return stream.ljust(least_bytes(shape), b"\0")
+    return stream.ljust(least_bytes(values.shape), b"\0")
 
 
 def _parts(stream: bytes, shape: tuple[int, ...]) -> tuple[Array, Array]:

@@ -26,7 +26,7 @@ A varint is a number as `varints.py` writes it. The index holds
     of coded    colours of the support it was coded with, 0 for none    varint each; only with flag 2
     of coded    entries of its palette, if that is kept as an order, else 0    varint each; only with flag 4
     of coded    order in which it is read: see `pixelrnn.model.orders`    varint each; only with flag 16
-    of coded    CRC-32 of the picture  4 bytes each
+    of coded    CRC-32 of the picture  4 bytes each; only in version 1: a stream holds that of its values since
     of equal    how many members ago   varint each
     shared      number of the groups that pictures of one tile share, and how many pictures each has    varints
     pieces      their number P, then their lengths (varints), then their CRC-32 (4 bytes each)
@@ -70,7 +70,7 @@ FINGERPRINT = 8
 NO_MODEL = bytes(FINGERPRINT)  # in an archive whose pictures no model codes
 
 MOST_INDEX = 2**26  # bytes, unpacked
-MOST_PACKED = 16  # times as many bytes as are stored; no honest index, with 4 bytes of checksums a member, packs better
+MOST_PACKED = 256  # times as many bytes as are stored
 MOST_NAME = 4096
 MOST_NAMES = 2**27  # bytes of all names together, shared ones counted each time
 MOST_PIXELS = 2**27  # of a picture
@@ -106,7 +106,7 @@ class Member:
         colours: Number of colours in the support of a coded picture; 0 if it was coded without.
         order: Number of entries of the palette of a coded picture, if that is kept as an order; else 0.
         reading: Order in which a coded picture is read.
-        checksum: CRC-32 of a coded picture.
+        checksum: CRC-32 of a coded picture, in version 1.
         same_as: Number of the member that it equals.
     """
 
@@ -232,7 +232,8 @@ def pack_index(index: Index) -> bytes:
         [member.reading for member in coded] if index.is_turned else [],
     ):
         writer.varints(column)
-    writer.words([member.checksum for member in coded])
+    if index.version == 1:
+        writer.words([member.checksum for member in coded])
     writer.varints(number - member.same_as for number, member in enumerate(members) if member.kind == Kind.SAME)
     writer.varints((len(index.shared), *index.shared))
     writer.varints((len(index.pieces), *(piece.length for piece in index.pieces)))
@@ -302,7 +303,7 @@ def unpack_index(head: bytes, size: int) -> Index:
         if len(content) != unpacked or not inflate.eof:
             raise ArchiveError("its index has another length than it says")
     reader = Reader(content)
-    index = dataclasses.replace(_read_index(reader), version=head[len(MAGIC)])
+    index = _read_index(reader, head[len(MAGIC)])
     if reader.at != len(content):
         raise ArchiveError("its index holds more than it should")
     if sum(piece.length for piece in index.pieces) != size - len(head):
@@ -310,7 +311,7 @@ def unpack_index(head: bytes, size: int) -> Index:
     return index
 
 
-def _read_index(reader: Reader) -> Index:
+def _read_index(reader: Reader, version: int) -> Index:
     fingerprint = reader.take(FINGERPRINT)
     tile = (reader.varint(MOST_PIXELS), reader.varint(MOST_PIXELS))
     flags = reader.varint(31)
@@ -326,7 +327,7 @@ def _read_index(reader: Reader) -> Index:
     colours = reader.varints(coded, MOST_COLOURS) if flags & 2 else [0] * coded
     orders = reader.varints(coded, MOST_ENTRIES) if flags & 4 else [0] * coded
     readings = reader.varints(coded, MOST_READING) if flags & 16 else [0] * coded
-    checksums = reader.words(coded)
+    checksums = reader.words(coded) if version == 1 else (0,) * coded
     if any(height * width > MOST_PIXELS or not height * width for height, width in zip(heights, widths, strict=True)):
         raise ArchiveError(f"a picture in it has no pixels, or more than {MOST_PIXELS:,}")
     if any(bool(flags & bit) != any(column) for bit, column in ((2, colours), (4, orders), (16, readings))):
@@ -362,7 +363,7 @@ def _read_index(reader: Reader) -> Index:
     shared = reader.varints(reader.varint(MOST_INDEX))
     lengths = reader.varints(reader.varint(MOST_INDEX))
     pieces = tuple(map(Piece, lengths, reader.words(len(lengths))))
-    index = Index(fingerprint, tile, bool(flags & 1), tuple(members), tuple(shared), pieces, model)
+    index = Index(fingerprint, tile, bool(flags & 1), tuple(members), tuple(shared), pieces, model, version)
     if piece_of(index)[1] > len(pieces):
         raise ArchiveError("it has fewer pieces than its members need")
     return index
