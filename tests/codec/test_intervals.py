@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.kept import outer
 from pixelrnn.kernels.rans import WHOLE
 from pixelrnn.kernels.record import reader
@@ -22,14 +23,21 @@ from pixelrnn.outputs.workspace import Output, make_workspace
 _read = reader(Output)
 
 
-@outer
-def _intervals(integers, parameters, values, found):
-    """Of values `(n, LANES)` the intervals `(n, LANES, 2)`, all of one distribution a lane."""
-    output = _read(integers)
+@inner
+def _readied(output, parameters):
+    """A workspace that holds the distributions of `parameters`."""
     workspace = make_workspace(output)
     if not is_mixture(output):
         weigh(output, pointer(parameters, 0), workspace, 1.0)
     ready(output, pointer(parameters, 0), workspace)
+    return workspace
+
+
+@outer
+def _intervals(integers, parameters, values, found):
+    """Of values `(n, LANES)` the intervals `(n, LANES, 2)`, all of one distribution a lane."""
+    output = _read(integers)
+    workspace = _readied(output, parameters)
     for number in range(len(values)):
         workspace.found[:] = values[number]
         interval(output, workspace, 0, LANES)
@@ -41,10 +49,7 @@ def _intervals(integers, parameters, values, found):
 def _found(integers, parameters, slots, values):
     """The values `(n, LANES)` in whose intervals numbers lie."""
     output = _read(integers)
-    workspace = make_workspace(output)
-    if not is_mixture(output):
-        weigh(output, pointer(parameters, 0), workspace, 1.0)
-    ready(output, pointer(parameters, 0), workspace)
+    workspace = _readied(output, parameters)
     for number in range(len(slots)):
         workspace.slot[:] = slots[number]
         find(output, workspace, 0, LANES)

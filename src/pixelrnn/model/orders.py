@@ -98,7 +98,7 @@ def read_in_orders(
         orders: `(N,)` int64.
 
     Yields:
-        The numbers of some images, these turn, and what they are given: the context turn, and rows for labels.
+        The numbers of some images, these turned, and what they are given: the context turned, and rows for labels.
     """
     rows = as_rows(config, None if given.label is None else given.label.cpu(), orders)
     is_square = x.shape[-1] == x.shape[-2]
