@@ -15,7 +15,7 @@ from pixelrnn.kernels.record import reader
 from pixelrnn.kernels.vectors import LANES, pointer
 from pixelrnn.outputs.bernoulli import Bernoulli
 from pixelrnn.outputs.decide import Distribution, weigh
-from pixelrnn.outputs.intervals import find, interval, is_mixture, ready
+from pixelrnn.outputs.intervals import find, find_one, interval, is_mixture, ready
 from pixelrnn.outputs.logistic import LogisticMixture
 from pixelrnn.outputs.softmax import Softmax
 from pixelrnn.outputs.workspace import Output, make_workspace
@@ -40,20 +40,25 @@ def _intervals(integers, parameters, values, found):
     workspace = _readied(output, parameters)
     for number in range(len(values)):
         workspace.found[:] = values[number]
-        interval(output, workspace, 0, LANES)
+        interval(output, workspace)
         found[number, :, 0], found[number, :, 1] = workspace.lower, workspace.upper
     parameters[0] = parameters[0]
 
 
 @outer
-def _found(integers, parameters, slots, values):
-    """The values `(n, LANES)` in whose intervals numbers lie."""
+def _found(integers, parameters, slots, values, one_by_one):
+    """The values `(n, LANES)` in whose intervals `(n, LANES, 2)` numbers lie."""
     output = _read(integers)
     workspace = _readied(output, parameters)
     for number in range(len(slots)):
         workspace.slot[:] = slots[number]
-        find(output, workspace, 0, LANES)
-        values[number] = workspace.found
+        if one_by_one:
+            for lane in range(LANES):
+                find_one(output, workspace, lane)
+        else:
+            find(output, workspace)
+        values[number, :, 0] = workspace.found
+        values[number, :, 1], values[number, :, 2] = workspace.lower, workspace.upper
     parameters[0] = parameters[0]
 
 
@@ -74,9 +79,11 @@ def values_of(output, parameters, slots):
     wide[:, : parameters.shape[1]] = parameters
     given = np.zeros((len(slots), LANES), np.int64)
     given[:, : parameters.shape[1]] = slots
-    found = np.zeros_like(given)
-    _found(record.integers, wide.reshape(-1), given, found)
-    return found[:, : parameters.shape[1]]
+    found, one_by_one = np.zeros((2, *given.shape, 3), np.int64)
+    _found(record.integers, wide.reshape(-1), given, found, False)
+    _found(record.integers, wide.reshape(-1), given, one_by_one, True)
+    assert np.array_equal(found, one_by_one)
+    return found[:, : parameters.shape[1], 0]
 
 
 def require_partition(output, parameters):

@@ -1,14 +1,19 @@
 """The entropy coder: every symbol comes back, streams are as long as their intervals say, damage is bounded."""
 
+import zlib
+
 import constriction
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pixelrnn.codec import streams
+from pixelrnn.codec.varints import Writer
+from pixelrnn.errors import ArchiveError
 from pixelrnn.kernels.kept import outer
-from pixelrnn.kernels.rans import LOWEST, WHOLE, Coding, encode, slot_of, take
-from pixelrnn.kernels.record import Record, reader
+from pixelrnn.kernels.rans import LOWEST, OF_A_STATE, STATES, WHOLE, Coding, slot_of, take
+from pixelrnn.kernels.record import reader
 
 _read = reader(Coding)
 
@@ -32,36 +37,44 @@ def edges_of(pmf):
     return edges
 
 
-def coded(edges, symbols, count):
+def coded(edges, symbols, checksum=7):
     intervals = np.stack([edges[symbols], edges[symbols + 1] - edges[symbols]], axis=1).astype(np.uint32)
-    states, words = np.full(count, LOWEST, np.uint64), np.empty(2 * len(symbols) + 1, np.uint16)
-    place = encode(intervals, states, words)
-    return intervals, states, words[place:].copy()
+    return intervals, streams.write(intervals, checksum)
 
 
-def again(edges, length, states, words):
-    states, place, symbols = states.copy(), np.zeros(2, np.int64), np.empty(length, np.int64)
-    record = Record(Coding, states=states, number_of_states=len(states), words=words, length=len(words), place=place)
-    decoded(record.integers, edges, symbols)
-    return symbols, states, int(place[1])
+def again(edges, length, stream):
+    coding, symbols = streams.read(stream), np.empty(length, np.int64)
+    decoded(coding.integers, edges, symbols)
+    return symbols, coding
 
 
+@pytest.fixture(params=[2**15, 0], ids=["one", "several"])
+def several(request, monkeypatch):
+    """One state, or several from the first symbol on."""
+    monkeypatch.setattr(streams, "SEVERAL", request.param)
+    return request.param == 0
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.integers(0, 10**6), min_size=1, max_size=40),
     st.integers(0, 3000),
-    st.sampled_from([1, 2, 5, 16]),
     st.integers(0, 2**32),
 )
-def test_all_symbols_come_back(weights, length, count, seed):
+def test_all_symbols_come_back(several, weights, length, seed):
     """Whatever is likely: also what is not likely at all."""
     pmf = np.array(weights, float) / max(1, sum(weights))
     edges, random = edges_of(pmf), np.random.default_rng(seed)
     symbols = random.integers(0, len(pmf), length)
-    _, states, words = coded(edges, symbols, count)
-    found, left, used = again(edges, length, states, words)
+    intervals, stream = coded(edges, symbols, seed % 2**32)
+    found, coding = again(edges, length, stream)
     assert np.array_equal(found, symbols)
-    assert (left == LOWEST).all()
-    assert used == len(words)
+    streams.finish(coding, seed % 2**32)
+    bits = -np.log2(intervals[:, 1] / WHOLE).sum()
+    assert 8 * len(stream) <= bits + (8 * 40 if stream[0] > 1 else 8 * 11)
+    assert stream[0] == (STATES if several and bits > 2000 else stream[0])
+    with pytest.raises(ArchiveError, match="other values than were coded"):
+        streams.finish(coding, seed % 2**32 ^ 1)
 
 
 @pytest.mark.parametrize("levels", [2, 3, 17, 256, 4096, 65536])
@@ -69,31 +82,52 @@ def test_sizes_are_those_of_the_intervals_and_of_another_coder(levels):
     random, length = np.random.default_rng(levels), 200_000
     pmf = random.dirichlet(np.full(levels, 0.5))
     edges, symbols = edges_of(pmf), random.choice(levels, length, p=pmf)
-    intervals, _, words = coded(edges, symbols, 1)
+    intervals, stream = coded(edges, symbols)
     bits = -np.log2(intervals[:, 1] / WHOLE).sum()
-    assert 16 * len(words) <= bits * (1 + 1e-6) + 16
-    assert 16 * len(words) + 64 >= bits
+    assert bits <= 8 * len(stream) <= bits * (1 + 1e-6) + 8 * 40
     if levels <= 4096:  # whose probabilities have 24 bits
         oracle = constriction.stream.queue.RangeEncoder()
         oracle.encode(symbols.astype(np.int32), constriction.stream.model.Categorical(pmf, perfect=False))
-        assert 16 * len(words) + 64 <= 1.0002 * 32 * len(oracle.get_compressed()) + 64
+        assert 8 * len(stream) <= 1.0002 * 32 * len(oracle.get_compressed()) + 8 * 40
 
 
-@given(st.binary(max_size=60), st.integers(1, 16), st.integers(0, 300))
-def test_noise_decodes_to_something(noise, count, length):
+@given(st.binary(max_size=60), st.booleans(), st.integers(0, 300), st.integers(0, 400))
+def test_noise_decodes_to_something(noise, has_several, side_by_side, length):
     """Within memory and time, and hardly ever to an end where a stream ends."""
-    words = np.frombuffer(noise[: len(noise) // 2 * 2], np.uint16)
     random = np.random.default_rng(len(noise))
-    states = random.integers(LOWEST, 2**63, count, dtype=np.uint64)
+    states = random.integers(LOWEST, 2**63, STATES if has_several else 1, dtype=np.uint64)
+    writer = Writer()
+    writer.varints((len(states), *([side_by_side] if has_several else [])))
     edges = edges_of(random.dirichlet(np.ones(9)))
-    symbols, left, used = again(edges, length, states, words)
+    symbols, coding = again(edges, length, bytes(writer.bytes) + states.astype("<u8").tobytes() + noise)
     assert ((symbols >= 0) & (symbols < 9)).all()
-    assert ((left >= LOWEST) & (left < 2**63)).all()
-    assert 0 <= used <= 2 * length
+    assert (coding.states < 2**63).all()
+    assert coding.place[0] == length
+    assert 0 <= coding.place[1] <= 2 * length
+    assert 0 <= coding.place[2] <= 2 * length + OF_A_STATE + 1
+    with pytest.raises(ArchiveError):
+        streams.finish(coding, 0)
 
 
-def test_states_that_are_none_do_no_harm():
-    edges = edges_of(np.full(4, 0.25))
-    for state in (0, 1, 2**64 - 1):
-        symbols, _, _ = again(edges, 50, np.full(2, state, np.uint64), np.zeros(3, np.uint16))
-        assert ((symbols >= 0) & (symbols < 4)).all()
+@pytest.mark.parametrize("stream", [b"", b"\x02" + bytes(90), b"\x01" + bytes(20), b"\x01" + b"\xff" * 8, b"\x10\x05"])
+def test_what_begins_otherwise_is_refused(stream):
+    with pytest.raises(ArchiveError):
+        streams.read(stream)
+
+
+def test_damage_of_the_states_is_found():
+    """In them are the words of the last symbols: these come out as others, or as none."""
+    random, edges = np.random.default_rng(0), edges_of(np.full(4, 0.25))
+    symbols = random.integers(0, 4, 2 * 10**5)
+    _, stream = coded(edges, symbols, zlib.crc32(symbols))
+    assert stream[0] == STATES
+    for place in range(4, 4 + 8 * STATES, 5):
+        damaged = bytearray(stream)
+        damaged[place] ^= 4
+        with pytest.raises(ArchiveError):  # noqa: PT012
+            found, coding = again(edges, len(symbols), bytes(damaged))
+            streams.finish(coding, zlib.crc32(found))
+    found, coding = again(edges, len(symbols) - 500, stream)
+    assert np.array_equal(found, symbols[:-500])
+    with pytest.raises(ArchiveError, match="a stream holds what no image can give"):
+        streams.finish(coding, zlib.crc32(symbols))

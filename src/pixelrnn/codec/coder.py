@@ -4,8 +4,7 @@ Images of one shape are coded together, an image a *lane*: one compiled loop goe
 distribution of each, and codes its value by an interval of integers (`outputs.intervals`, `kernels.rans`). So a group
 of lanes is one stream of bytes, and the unit of decoding; beyond :math:`-\log_2 p` it costs a few bytes.
 
-A stream begins with the number of states, one byte, and the states, 8 bytes each, the lowest first; then come words of
-2 bytes. What is left of the first state in the end is the CRC-32 of all values, of the others nothing.
+The checksum of a stream (`streams.py`) is the CRC-32 of all values.
 
 A stream has at least one byte for each `MOST_SUBPIXELS` sub-pixels, if need be of zeros at its end: so the time that
 decoding takes is bounded by the size of the file.
@@ -20,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from pixelrnn.codec import streams
 from pixelrnn.codec.container import VERSION
 from pixelrnn.codec.first_version import decode_first, least_bytes_first
 from pixelrnn.codec.groups import LANES
@@ -37,8 +37,6 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 MOST_SUBPIXELS = 2**14  # for each byte of a stream
 MOST_MEMORY = 2**31  # bytes for one group
-STATES = {16: 2**19, 4: 2**17, 1: 0}
-"""Numbers of states, and the bytes of a stream from which on they are used: a state costs 6 bytes, and saves time."""
 
 
 class Coder:
@@ -90,12 +88,13 @@ class Coder:
             The stream, and the bits `(N,)` of each image by the probabilities that were coded with.
         """
         intervals, bits = np.empty((values.size, 2), np.uint32), np.zeros(len(values))
-        place = np.zeros(2, np.int64)
+        place = np.zeros(4, np.int64)
         coding = Record(rans.Coding, intervals=intervals, bits=bits, place=place)
         self._visit(
             values.astype(np.float32), condition, lambda face, batch: face.code(batch, coding, tick), is_known=True
         )
-        return _stream(intervals[: place[0]], float(bits.sum()), values), bits
+        stream = streams.write(intervals[: place[0]], _checksum(values))
+        return stream.ljust(least_bytes(values.shape), b"\0"), bits
 
     def decode(
         self,
@@ -113,16 +112,11 @@ class Coder:
         """
         if version == 1:
             return decode_first(self._visit, stream, shape, condition, tick)
-        states, words = _parts(stream, shape)
-        place, values = np.zeros(2, np.int64), np.zeros(shape, np.float32)
-        coding = Record(
-            rans.Coding, states=states, number_of_states=len(states), words=words, length=len(words), place=place
-        )
+        if len(stream) < least_bytes(shape):
+            raise ArchiveError(f"a stream of {len(stream)} bytes cannot hold {shape[0]} images of its shape")
+        coding, values = streams.read(stream), np.zeros(shape, np.float32)
         self._visit(values, condition, lambda face, batch: face.code(batch, coding, tick), is_known=False)
-        if (states[1:] != rans.LOWEST).any() or place[1] > len(words) or words[place[1] :].any():
-            raise ArchiveError("a stream holds what no image can give")
-        if states[0] != _first(values):
-            raise ArchiveError("a stream holds other values than were coded")
+        streams.finish(coding, _checksum(values))
         return values.astype(np.int64)
 
     def _visit(self, values: Array, condition: Condition, code: Callable[[Any, Any], None], *, is_known: bool) -> None:
@@ -153,35 +147,12 @@ class Coder:
             values[..., ::step, ::step] = part
 
 
-def _first(values: Array) -> int:
-    """What the first state is before anything is coded, and after all is decoded: it holds the CRC-32 of the values."""
-    return rans.LOWEST + (zlib.crc32(values.astype("<u2").tobytes()) << 15)
-
-
-def _stream(intervals: Array, bits: float, values: Array) -> bytes:
-    """The bytes of symbols: the number of states, these, and the words."""
-    count = next(count for count, least in STATES.items() if bits / 8 >= least)
-    states, words = np.full(count, rans.LOWEST, np.uint64), np.empty(2 * len(intervals) + 1, np.uint16)
-    states[0] = _first(values)
-    words = words[rans.encode(intervals, states, words) :]
-    stream = bytes((count,)) + states.astype("<u8").tobytes() + words.astype("<u2").tobytes()
-    return stream.ljust(least_bytes(values.shape), b"\0")
-
-
-def _parts(stream: bytes, shape: tuple[int, ...]) -> tuple[Array, Array]:
-    """The states and words of a stream."""
-    count = stream[0] if stream else 0
-    start = 1 + 8 * count
-    if count not in STATES or len(stream) < max(start, least_bytes(shape)) or (len(stream) - start) % 2:
-        raise ArchiveError(f"a stream of {len(stream)} bytes cannot hold {shape[0]} images of its shape")
-    states = np.frombuffer(stream[1:start], "<u8").astype(np.uint64)
-    if not ((states >= rans.LOWEST) & (states < 2**63)).all():
-        raise ArchiveError("a stream begins as none does")
-    return states, np.frombuffer(stream[start:], "<u2").astype(np.uint16)
+def _checksum(values: Array) -> int:
+    return zlib.crc32(values.astype("<u2").tobytes())
 
 
 def least_bytes(shape: tuple[int, ...], version: int = VERSION) -> int:
     """The size that a stream has at least: with one state, and whole words."""
     if version == 1:
         return least_bytes_first(shape)
-    return 9 + 2 * -(-math.prod(shape) // (2 * MOST_SUBPIXELS))
+    return streams.LEAST + 2 * -(-math.prod(shape) // (2 * MOST_SUBPIXELS))

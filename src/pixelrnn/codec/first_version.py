@@ -1,4 +1,4 @@
-"""Streams of version 1, which are read for ever: by a pmf of each value in turn and the range coder of `constriction`.
+"""Streams of version 1, which are read for ever: by a pmf of each value in turn and a range coder.
 
 The walk is asked at every sub-pixel; a pmf has probabilities that are multiples of :math:`2^{-24}`.
 """
@@ -7,20 +7,17 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import constriction
 import numpy as np
 
 from pixelrnn.condition import Condition
 from pixelrnn.errors import ArchiveError
+from pixelrnn.kernels.range_coder import WORD, decode_rows, decoder
 
 __all__ = ["decode_first", "least_bytes_first"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 MOST_SUBPIXELS = 2**14  # for each byte of a stream
-WORD = np.dtype("<u4")  # of the range coder
-
-_FAMILY = constriction.stream.model.Categorical(perfect=False)
 
 
 def decode_first(
@@ -37,13 +34,13 @@ def decode_first(
     """
     if len(stream) % WORD.itemsize or len(stream) < least_bytes_first(shape):
         raise ArchiveError(f"a stream of {len(stream)} bytes cannot hold {shape[0]} images of its shape")
-    decoder = constriction.stream.queue.RangeDecoder(np.frombuffer(stream, WORD).astype(np.uint32))
+    coder = decoder(stream)
 
     def give(_: Array, pmf: Array, __: Array) -> Array:
-        try:
-            return decoder.decode(_FAMILY, pmf)  # type: ignore[no-any-return]
-        except AssertionError as error:  # the library's word for it
-            raise ArchiveError("a stream holds what no image can give") from error
+        symbols = np.empty(len(pmf), np.int64)
+        if not decode_rows(coder.integers, pmf, symbols):
+            raise ArchiveError("a stream holds what no image can give")
+        return symbols
 
     values = np.zeros(shape, np.float32)
     visit(values, condition, lambda face, batch: face.ask(batch, give, tick), is_known=False)

@@ -10,19 +10,20 @@ small network mixes them,
 
 with weights w for each channel and bit, learnt by gradient descent on the code length, as in Mahoney's programs of the
 PAQ family (*Adaptive weighing of context models for lossless data compression*, 2005). All is float64 arithmetic in a
-fixed order with functions of our own: the same bits everywhere. `constriction` makes bytes of the bits.
+fixed order with functions of our own: the same bits everywhere. A range coder makes bytes of the bits.
 """
 
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-import constriction
 import numpy as np
 
 from pixelrnn.errors import ArchiveError
-from pixelrnn.kernels import scalars
+from pixelrnn.kernels import range_coder, scalars
 from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.kept import outer
+from pixelrnn.kernels.range_coder import WORD, decoder, encoder, finish, put, slot_of, take
+from pixelrnn.kernels.range_coder import read as read_range
 from pixelrnn.kernels.record import Byte, Float64, Int64, Record, reader
 from pixelrnn.kernels.vectors import view
 
@@ -32,7 +33,6 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 BITS_OF_A_VALUE = 4  # of a colour, that sending it takes, about
 COLOURS_OF_A_BYTE = 64  # at most: so the time of decoding is bounded by the size of a file
-WORD = np.dtype("<u4")  # of the range coder
 BITS = 8  # of a value
 CONTEXTS = 8
 ENTRIES = (2**16, 2**22)  # of the table of a context, least and most
@@ -41,8 +41,6 @@ FIRST_WEIGHT = 0.3
 SURE = 60  # times after which a probability moves as slowly as it ever does
 TRUSTED = 8  # times after which it counts in full
 EDGE = 2.0**-12  # no bit is thought less likely
-
-_FAMILY = constriction.stream.model.Bernoulli(perfect=False)
 
 
 class _Machine(NamedTuple):
@@ -103,13 +101,9 @@ def pack_palettes(palettes: Sequence[Array]) -> bytes:
         return b""
     counts = np.array([len(palette) for palette in palettes], np.int64)
     values = np.ascontiguousarray(np.concatenate(palettes), np.int64)
-    bits, chances = np.empty((2, values.size * BITS))
-    machine = _machine(counts, values)
-    _predict_all(machine.integers, bits, chances)
-    encoder = constriction.stream.queue.RangeEncoder()
-    encoder.encode(bits.astype(np.int32), _FAMILY, chances)
-    content: bytes = encoder.get_compressed().astype(WORD).tobytes()
-    return content.ljust(least_bytes(counts.tolist()), b"\0")
+    machine, coder = _machine(counts, values), encoder(values.size * BITS)
+    _encode(machine.integers, coder.integers)
+    return finish(coder).ljust(least_bytes(counts.tolist()), b"\0")
 
 
 def unpack_palettes(content: bytes, counts: Sequence[int], channels: int, first: int | None = None) -> list[Array]:
@@ -126,16 +120,10 @@ def unpack_palettes(content: bytes, counts: Sequence[int], channels: int, first:
     """
     if len(content) % WORD.itemsize or len(content) < least_bytes(counts) or not all(counts):
         raise ArchiveError(f"{len(content)} bytes cannot hold the colours of {len(counts)} pictures")
-    decoder = constriction.stream.queue.RangeDecoder(np.frombuffer(content, WORD).astype(np.uint32))
     values = np.zeros((sum(counts), channels), np.int64)  # of all: their number decides the size of the tables
-    machine = _machine(np.array(counts, np.int64), values)
-    _begin(machine.integers)
-    model, wanted = constriction.stream.model.Bernoulli, counts[:first]
-    try:
-        for _ in range(sum(wanted) * channels * BITS):
-            _step(machine.integers, decoder.decode(model(float(machine.chance[0]), perfect=False)))
-    except AssertionError as error:  # the library's word for it
-        raise ArchiveError("the colours of its pictures are damaged") from error
+    machine, coder, wanted = _machine(np.array(counts, np.int64), values), decoder(content), counts[:first]
+    if not _decode(machine.integers, coder.integers, sum(wanted) * channels * BITS):
+        raise ArchiveError("the colours of its pictures are damaged")
     return np.split(values[: sum(wanted)], np.cumsum(wanted)[:-1])
 
 
@@ -236,19 +224,17 @@ def _go_on(m: _Machine, bit: int) -> None:
                 at[INSIDE], at[PICTURE] = 0, at[PICTURE] + 1
 
 
-@outer
-def _begin(n: Any) -> None:
+@inner
+def _begin(m: _Machine) -> None:
     """Predict the first bit."""
-    m = _read(n)
     view(m.at, np.int64)[BEGINNING] = 1
     _look(m)
     _predict(m)
 
 
-@outer
-def _step(n: Any, bit: int) -> None:
+@inner
+def _step(m: _Machine, bit: int) -> None:
     """Take a bit, and predict the next one."""
-    m = _read(n)
     at = view(m.at, np.int64)
     _learn(m, bit)
     _go_on(m, bit)
@@ -258,14 +244,39 @@ def _step(n: Any, bit: int) -> None:
         _predict(m)
 
 
+@inner
+def _middle(m: _Machine) -> Any:
+    """Where the interval of 0 ends and that of 1 begins."""
+    return np.int64((1.0 - view(m.chance, np.float64)[0]) * (range_coder.WHOLE - 2.0)) + 1
+
+
 @outer
-def _predict_all(n: Any, bits: Any, chances: Any) -> None:
-    """All bits of the values, and the chance that each had."""
-    m = _read(n)
-    at, values, chance = view(m.at, np.int64), view(m.values, np.int64), view(m.chance, np.float64)
-    _begin(n)
-    for place in range(len(bits)):
-        value = values[at[COLOUR] * m.channels + at[CHANNEL]]
+def _encode(n: Any, integers: Any) -> None:
+    """Code all bits of the values."""
+    m, coder = _read(n), read_range(integers)
+    at, values = view(m.at, np.int64), view(m.values, np.int64)
+    _begin(m)
+    while at[PICTURE] < m.pictures:
+        value, middle = values[at[COLOUR] * m.channels + at[CHANNEL]], _middle(m)
         bit = (value >> (BITS - 1 - at[BIT])) & 1
-        bits[place], chances[place] = bit, chance[0]
-        _step(n, bit)
+        if bit:
+            put(coder, middle, range_coder.WHOLE - middle)
+        else:
+            put(coder, 0, middle)
+        _step(m, bit)
+
+
+@outer
+def _decode(n: Any, integers: Any, count: int) -> bool:
+    """Decode so many bits, and say whether all could be."""
+    m, coder = _read(n), read_range(integers)
+    _begin(m)
+    for _ in range(count):
+        middle = _middle(m)
+        if slot_of(coder) >= middle:
+            take(coder, middle, range_coder.WHOLE - middle)
+            _step(m, 1)
+        else:
+            take(coder, 0, middle)
+            _step(m, 0)
+    return bool(view(coder.place, np.int64)[1] == 0)

@@ -15,7 +15,6 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import constriction
 import numpy as np
 import torch
 from torch import Tensor
@@ -24,6 +23,7 @@ from pixelrnn.codec.fingerprint import changed_fields
 from pixelrnn.codec.varints import Reader, Writer
 from pixelrnn.config import ModelConfig, from_json
 from pixelrnn.errors import ArchiveError
+from pixelrnn.kernels.range_coder import WORD, decode_all, decoder, encode_all, encoder, finish
 from pixelrnn.model.base import AbstractImageModel
 from pixelrnn.model.loading import build_model
 from pixelrnn.nn.conv import MaskedConv2d
@@ -35,7 +35,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 BITS = (5, 6, 7, 8, 10, 16)
 FLOAT = 16
-HALF, WORD = np.dtype("<f2"), np.dtype("<u4")
+HALF = np.dtype("<f2")
 MOST_CONFIG = 4096  # bytes
 MOST_FIELD = 4096  # of any number in a configuration but the sides of the image
 MOST_WEIGHTS = 64  # for each byte of a stream
@@ -75,10 +75,10 @@ def pack_model(model: AbstractImageModel, bits: int) -> bytes:
     symbols = np.concatenate(integers)
     counts = np.bincount(symbols, minlength=2**bits)
     writer.varints(counts.tolist())
-    encoder = constriction.stream.queue.RangeEncoder()
-    encoder.encode(symbols, _frequencies(counts))
-    stream: bytes = encoder.get_compressed().astype(WORD).tobytes()
-    return bytes(writer.bytes) + stream.ljust(_least_bytes(len(symbols)), b"\0")
+    coder = encoder(len(symbols))
+    if len(symbols):
+        encode_all(coder.integers, counts / counts.sum(), symbols)
+    return bytes(writer.bytes) + finish(coder).ljust(_least_bytes(len(symbols)), b"\0")
 
 
 def unpack_model(content: bytes) -> AbstractImageModel:
@@ -144,10 +144,6 @@ def _filled(tensor: Tensor, mask: Tensor | None, values: Array) -> Tensor:
     return new
 
 
-def _frequencies(counts: Array) -> Any:
-    return constriction.stream.model.Categorical(counts / counts.sum(), perfect=False)
-
-
 def _least_bytes(weights: int) -> int:
     """The size that the stream of so many weights has at least, in whole words."""
     return -(-weights // (MOST_WEIGHTS * WORD.itemsize)) * WORD.itemsize
@@ -161,13 +157,10 @@ def _read_integers(reader: Reader, bits: int, count: int) -> Array:
         raise ArchiveError("the weights of its model are damaged")
     if count == 0:
         return np.zeros(0, np.int64)
-    decoder = constriction.stream.queue.RangeDecoder(np.frombuffer(stream, WORD).astype(np.uint32))
-    try:
-        symbols: Array = decoder.decode(_frequencies(counts), count)
-    except AssertionError as error:  # the library's word for it
-        raise ArchiveError("the weights of its model are damaged") from error
-    around: Array = symbols.astype(np.int64) - 2 ** (bits - 1)
-    return around
+    symbols, coder = np.empty(count, np.int64), decoder(stream)
+    if not decode_all(coder.integers, counts / counts.sum(), symbols):
+        raise ArchiveError("the weights of its model are damaged")
+    return symbols - 2 ** (bits - 1)
 
 
 def _read_config(text: bytes) -> ModelConfig:

@@ -33,6 +33,7 @@ from pixelrnn.local.program import Pixels, layout, most, spot_at
 from pixelrnn.local.restricted import find_in_row, place_in_row, weigh_row
 from pixelrnn.local.trie import forced, only_level
 from pixelrnn.outputs.intervals import code_lanes, code_symbol, read_coding, ready
+from pixelrnn.outputs.logistic import prepare
 from pixelrnn.outputs.workspace import Workspace, make_workspace
 
 __all__ = ["code"]
@@ -68,6 +69,7 @@ def _code_block(front: Front, coding: rans.Coding, pixels: Pixels, channel: int,
     if are_free:
         code_lanes(front.output, coding, workspace, 0, pixels.lanes)
     else:
+        prepare(front.output, parameters, workspace)
         for lane in range(pixels.lanes):
             if spot_at(pixels, lane).root == FREE:
                 code_lanes(front.output, coding, workspace, lane, lane + 1)

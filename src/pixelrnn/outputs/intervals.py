@@ -5,12 +5,14 @@ A value v of L gets :math:`[c(v), c(v + 1))` of :math:`[0, T)` (`kernels.rans`),
 .. math:: c(v) = \lfloor F(v) (T - L) \rfloor + v, \quad c(0) = 0, \quad c(L) = T
 
 and F(v) the probability of the values below v: there is no table of all values, every value has at least 1 of T, and
-coding asks for two edges, decoding for :math:`\log_2 L`. F must never fall, not even in its last digit: so from the
-parameters on it is computed in integers.
+coding asks for two edges, decoding for :math:`\log_2 L`. F must never fall, not even in its last digit, or an interval
+would be empty. A sum, a difference, a product with a positive number and a truncation of floats never do: what they are
+exactly does not, and rounding keeps the order of numbers. An exponential, made of several of them, can. So the logistic
+function is a table, whose points are joined by lines; all else is such operations, one after the other, fused nowhere:
+the same bits on every processor.
 
-Of a mixture of logistics the arguments are linear in v and become fixed-point numbers once, the logistic function is a
-table that is interpolated between its points, the weights are integers that sum to :math:`2^{16}`, copies are steps.
-Of all other distributions the weights of the values, as integers, are summed once.
+Of a mixture of logistics the parameters are prepared once for a sub-pixel, copies are steps. Of all other distributions
+the weights of the values are summed once.
 """
 
 from decimal import Decimal, localcontext
@@ -19,35 +21,59 @@ from typing import Any
 import numpy as np
 
 from pixelrnn.kernels import rans
+from pixelrnn.kernels.functions import exp
 from pixelrnn.kernels.inner import inner
-from pixelrnn.kernels.rans import WHOLE, put, slot_of, take
+from pixelrnn.kernels.rans import WHOLE, ahead, put, slot_of, take
 from pixelrnn.kernels.record import reader
-from pixelrnn.kernels.vectors import LANES, Address, address, view
-from pixelrnn.outputs import logistic
-from pixelrnn.outputs.workspace import Output, Workspace
+from pixelrnn.kernels.vectors import (
+    LANES,
+    Address,
+    Vector,
+    choose,
+    load,
+    maximum,
+    minimum,
+    pointer,
+    splat,
+    store,
+)
+from pixelrnn.kernels.whole import (
+    Whole,
+    at_most,
+    floats,
+    load_whole,
+    look_up,
+    plus,
+    scaled,
+    splat_whole,
+    store_whole,
+    truncated,
+)
+from pixelrnn.outputs.mixture import log_scale
+from pixelrnn.outputs.workspace import Output, Workspace, highest_of
 
-__all__ = ["code_lanes", "code_symbol", "find", "interval", "is_mixture", "read_coding", "ready"]
+__all__ = ["code_lanes", "code_symbol", "find", "find_one", "interval", "is_mixture", "read_coding", "ready"]
 
-FRACTION = 40  # binary digits of an argument behind the point
-STEP = 6  # of these, those that choose a point of the table
-FINE = 16  # and those behind them, by which it is interpolated
+STEPS = 64  # points of the table for a change of the argument by 1
 FARTHEST = 16  # argument from which on the logistic function is 1
-LOGISTIC = 24  # binary digits of the logistic function
-WEIGHT = 16  # of the weight of a component
-SUM = 24  # of a weight of a value
+DIGITS = 24  # binary digits of a probability
 
-_ONE = 2.0**FRACTION
-_HALF, _END = FARTHEST << FRACTION, (2 * FARTHEST << FRACTION) - 1
-_FAR = 2.0 ** (FRACTION + 18)  # farther out than any edge is from any mean that matters
+_ZERO, _ONE, _STEPS, _FARTHEST = np.array([0, 1, STEPS, FARTHEST], np.float32)
+_ALL = np.float32(2.0**DIGITS)
 
 
-def _table() -> "np.ndarray[Any, np.dtype[np.int32]]":
-    """The logistic function at all points, to its last digit: in decimals, which are the same everywhere."""
+def _table() -> "np.ndarray[Any, np.dtype[np.float32]]":
+    """The logistic function at all points, to 24 digits, and how much more the next one is.
+
+    In decimals, which are the same everywhere.
+    """
     with localcontext() as context:
         context.prec = 40
-        points = [Decimal(point) / 2**STEP - FARTHEST for point in range(2 * FARTHEST * 2**STEP + 1)]
-        found = [int((2**LOGISTIC / (1 + (-x).exp())).to_integral_value()) for x in points]
-    return np.array([0, *found[1:-1], 2**LOGISTIC, 2**LOGISTIC], np.int32)
+        points = [Decimal(point) / STEPS - FARTHEST for point in range(2 * FARTHEST * STEPS + 1)]
+        found = [int((2**DIGITS / (1 + (-x).exp())).to_integral_value()) for x in points]
+    values = np.array([0, *found[1:-1], 2**DIGITS], np.int64)
+    pairs = np.stack([values, np.append(np.diff(values), 0)], axis=1)
+    return (pairs / 2**DIGITS).astype(np.float32).reshape(-1)  # exactly
 
 
 TABLE = _table()
@@ -56,19 +82,13 @@ read_coding = reader(rans.Coding)
 
 
 @inner
-def _squash(argument: Any) -> Any:
-    """The logistic function of a fixed-point number."""
-    place = min(max(argument + _HALF, 0), _END)
-    # Indices without a sign, or each would be looked at whether it counts from the end.
-    point, rest = np.uint64(place >> (FRACTION - STEP)), (place >> (FRACTION - STEP - FINE)) & (2**FINE - 1)
-    below, above = np.int64(TABLE[point]), np.int64(TABLE[point + np.uint64(1)])
-    return below + (((above - below) * rest) >> FINE)
-
-
-@inner
-def _numbers(array: Any) -> Any:
-    """The int64 of an array, without looks at their indices."""
-    return view(array.ctypes.data, np.int64)
+def _squash(x: Vector) -> Vector:
+    """The logistic function; of what is not a number 0."""
+    within = minimum(maximum(splat(-_FARTHEST), x), splat(_FARTHEST))
+    place = (within + splat(_FARTHEST)) * splat(_STEPS)
+    point = truncated(place)
+    pair, table = plus(point, point), pointer(TABLE, 0)
+    return look_up(table, pair) + look_up(pointer(table, 1), pair) * (place - floats(point))
 
 
 @inner
@@ -79,183 +99,135 @@ def is_mixture(output: Output) -> bool:
 
 @inner
 def ready(output: Output, parameters: Address, workspace: Workspace) -> None:
-    """Write what `edges` needs of the distributions of all lanes into `workspace.code`.
+    """Write what `_edges` needs of the distributions of all lanes into `workspace.code`.
 
     Where they are no mixtures, the table of their weights is there already: see `decide.weigh`.
     """
     if is_mixture(output):
-        logistic.prepare(output, parameters, workspace)
-        _ready_mixture(output, parameters, workspace)
+        _ready_mixture(output, parameters, pointer(workspace.code, 0))
     else:
         _ready_table(output, workspace)
 
 
 @inner
-def _ready_mixture(output: Output, parameters: Address, workspace: Workspace) -> None:
-    """Slopes, offsets and weights of the components, then weights and places of the copies."""
-    code, scale, count, copies = workspace.code, workspace.scale, output.mixtures, output.copies
-    places, slope = view(address(parameters), np.float32), _ONE / (output.levels - 1)
-    for k in range(count):
-        for lane in range(LANES):
-            inverse, mean = np.float64(scale[(2 * count + k) * LANES + lane]), scale[(count + k) * LANES + lane]
-            offset = -(inverse + mean) * _ONE
-            code[k * LANES + lane] = np.int64(inverse * slope + 0.5)
-            # Not a number becomes 0.
-            code[(count + k) * LANES + lane] = np.int64(min(max(offset, -_FAR), _FAR)) if offset == offset else 0
-    for lane in range(LANES):
-        _share(workspace, lane, count, copies)
-        for m in range(copies):
-            place = int(places[(3 * count + copies + m) * LANES + lane])
-            code[(3 * count + copies + m) * LANES + lane] = place
-
-
-@inner
-def _share(workspace: Workspace, lane: int, count: int, copies: int) -> None:
-    """Weights of components and copies as integers that sum to 2^16: the heaviest takes what is left by rounding."""
-    code, scale = workspace.code, workspace.scale
-    total, highest, heaviest = 0.0, -1.0, 0
-    for number in range(count + copies):
-        weight = scale[(number if number < count else 2 * count + number) * LANES + lane]
-        total += weight
-        if weight > highest:
-            highest, heaviest = weight, number
-    factor, left = 2.0**WEIGHT / total if total > 0 else 0.0, 2**WEIGHT
-    for number in range(count + copies):
-        weight = scale[(number if number < count else 2 * count + number) * LANES + lane]
-        share = np.int64(weight * factor) if weight > 0 and factor > 0 else 0
-        share = min(share, left)
-        code[(2 * count + number) * LANES + lane] = share
-        left -= share
-    code[(2 * count + heaviest) * LANES + lane] += left
+def _ready_mixture(output: Output, parameters: Address, code: Address) -> None:
+    """Slopes, means and weights of the components, then weights and places of the copies."""
+    count, copies, top = output.mixtures, output.copies, splat(np.float32(output.levels - 1))
+    points, of_points = pointer(parameters, 3 * count * LANES), pointer(code, 3 * count * LANES)
+    highest = maximum(highest_of(parameters, count), highest_of(points, copies))
+    total = splat(_ZERO)
+    for k in range(0, count * LANES, LANES):
+        share = exp(load(parameters, k) - highest)
+        total = total + share
+        store(code, k, exp(splat(_ZERO) - log_scale(parameters, count, k)) / top)
+        store(code, count * LANES + k, (load(parameters, count * LANES + k) + splat(_ONE)) * top)
+        store(code, 2 * count * LANES + k, share)
+    for m in range(0, copies * LANES, LANES):
+        share = exp(load(points, m) - highest)
+        total = total + share
+        store(of_points, m, share)
+        store(of_points, copies * LANES + m, load(points, copies * LANES + m))
+    for number in range(0, (count + copies) * LANES, LANES):
+        weights = pointer(code, 2 * count * LANES)
+        store(weights, number, load(weights, number) / total)
 
 
 @inner
 def _ready_table(output: Output, workspace: Workspace) -> None:
-    """Sums of the weights of all values below each, and of all."""
-    code, levels = workspace.code, output.levels
-    for lane in range(LANES):
-        code[lane] = 0
-    for level in range(levels):
-        for lane in range(LANES):
-            weight = workspace.table[level * LANES + lane]
-            whole = np.int64(weight * np.float32(2.0**SUM)) if 0 < weight <= 1 else 0
-            code[(level + 1) * LANES + lane] = code[level * LANES + lane] + whole
+    """The share of the weights of all values below each."""
+    code, table, end = pointer(workspace.code, 0), pointer(workspace.table, 0), output.levels * LANES
+    total = splat(_ZERO)
+    for level in range(0, end, LANES):
+        store(code, level, total)
+        total = total + maximum(splat(_ZERO), load(table, level))
+    for level in range(0, end, LANES):
+        store(code, level, load(code, level) / total)
 
 
 @inner
-def edges(output: Output, workspace: Workspace, first: int, end: int) -> None:
-    """Write c(v) of the values v in `workspace.at`, 0 < v < L, into `workspace.edge`, of some lanes."""
-    if is_mixture(output):
-        _edges_of_mixture(output, workspace, first, end)
-    else:
-        _edges_of_table(output, workspace, first, end)
-
-
-@inner
-def _edges_of_mixture(output: Output, workspace: Workspace, first: int, end: int) -> None:
-    code, at, edge = _numbers(workspace.code), _numbers(workspace.at), _numbers(workspace.edge)
-    count, copies = output.mixtures, output.copies
-    for lane in range(first, end):
-        edge[lane] = 0
-    for k in range(count):
-        for lane in range(first, end):
-            argument = code[k * LANES + lane] * (2 * at[lane] - 1) + code[(count + k) * LANES + lane]
-            edge[lane] += code[(2 * count + k) * LANES + lane] * _squash(argument)
-    for m in range(copies):
-        for lane in range(first, end):
-            is_below = code[(3 * count + copies + m) * LANES + lane] < at[lane]
-            edge[lane] += code[(3 * count + m) * LANES + lane] << LOGISTIC if is_below else 0
-    for lane in range(first, end):
-        edge[lane] = (((edge[lane] >> 8) * (WHOLE - output.levels)) >> 32) + at[lane]
-
-
-@inner
-def _edges_of_table(output: Output, workspace: Workspace, first: int, end: int) -> None:
-    code, at, edge = _numbers(workspace.code), _numbers(workspace.at), _numbers(workspace.edge)
-    levels = output.levels
-    for lane in range(first, end):
-        total = max(code[levels * LANES + lane], 1)
-        edge[lane] = code[at[lane] * LANES + lane] * (WHOLE - levels) // total + at[lane]
-
-
-@inner
-def interval(output: Output, workspace: Workspace, first: int, end: int) -> None:
-    """Write where the intervals of the values in `workspace.found` begin and end, of some lanes: `lower`, `upper`."""
-    found, lower, upper = _numbers(workspace.found), _numbers(workspace.lower), _numbers(workspace.upper)
-    at, edge, levels = _numbers(workspace.at), _numbers(workspace.edge), output.levels
-    for lane in range(first, end):
-        at[lane] = max(found[lane], 1)
-    edges(output, workspace, first, end)
-    for lane in range(first, end):
-        lower[lane] = edge[lane] if found[lane] > 0 else 0
-        at[lane] = min(found[lane] + 1, levels - 1)
-    edges(output, workspace, first, end)
-    for lane in range(first, end):
-        upper[lane] = edge[lane] if found[lane] < levels - 1 else WHOLE
-
-
-@inner
-def _edge_of_one(output: Output, workspace: Workspace, lane: int, value: Any) -> Any:
-    """c(v) of one value of one lane: of a mixture, without loops over lanes that are one."""
+def _share_below(output: Output, code: Address, lanes: Whole, values: Whole) -> Vector:
+    """F(v) of values, 0 < v < L, by what `ready` wrote; of a table: of some lanes."""
     if not is_mixture(output):
-        workspace.at[lane] = value
-        _edges_of_table(output, workspace, lane, lane + 1)
-        return workspace.edge[lane]
-    code, count, copies = _numbers(workspace.code), output.mixtures, output.copies
-    total, twice = np.int64(0), 2 * value - 1
-    for k in range(lane, lane + count * LANES, LANES):
-        total += code[2 * count * LANES + k] * _squash(code[k] * twice + code[count * LANES + k])
-    for m in range(lane, lane + copies * LANES, LANES):
-        is_below = code[(3 * count + copies) * LANES + m] < value
-        total += code[3 * count * LANES + m] << LOGISTIC if is_below else 0
-    return (((total >> 8) * (WHOLE - output.levels)) >> 32) + value
+        top = splat_whole(output.levels - 1)
+        return look_up(code, plus(scaled(at_most(values, top, values, top), LANES, 0), lanes))
+    count, copies = output.mixtures, output.copies
+    total, place = splat(_ZERO), floats(values)
+    edge = place + place - splat(_ONE)
+    for k in range(0, count * LANES, LANES):
+        x = (edge - load(code, count * LANES + k)) * load(code, k)
+        total = total + load(code, 2 * count * LANES + k) * _squash(x)
+    points = pointer(code, 3 * count * LANES)
+    for m in range(0, copies * LANES, LANES):
+        total = total + choose(load(points, copies * LANES + m), place, load(points, m), splat(_ZERO))
+    return total
 
 
 @inner
-def _find_one(output: Output, workspace: Workspace, lane: int) -> None:
-    """As `find`, of one lane."""
-    slot, low, high = workspace.slot[lane], np.int64(0), np.int64(output.levels)
-    lower, upper = np.int64(0), np.int64(WHOLE)
-    while high - low > 1:
-        middle = (low + high) // 2
-        edge = _edge_of_one(output, workspace, lane, middle)
-        if edge <= slot:
-            low, lower = middle, edge
-        else:
-            high, upper = middle, edge
-    workspace.found[lane], workspace.lower[lane], workspace.upper[lane] = low, lower, upper
+def _edges(output: Output, code: Address, lanes: Whole, values: Whole) -> Whole:
+    """c(v) of values from 0 on; T from L on."""
+    share = minimum(splat(_ONE), _share_below(output, code, lanes, values))
+    edges = plus(scaled(truncated(share * splat(_ALL)), WHOLE - output.levels, DIGITS), values)
+    none = splat_whole(0)
+    return at_most(splat_whole(output.levels), values, splat_whole(WHOLE), at_most(values, none, none, edges))
 
 
 @inner
-def find(output: Output, workspace: Workspace, first: int, end: int) -> None:
-    """Find the values in whose intervals the numbers in `workspace.slot` of some lanes lie, and these intervals."""
-    if end - first == 1:
-        _find_one(output, workspace, first)
-        return
-    found, lower, upper = _numbers(workspace.found), _numbers(workspace.lower), _numbers(workspace.upper)
-    slot, at, edge = _numbers(workspace.slot), _numbers(workspace.at), _numbers(workspace.edge)
-    step = 1
+def interval(output: Output, workspace: Workspace) -> None:
+    """Write where the intervals of the values in `workspace.found` begin and end: `lower`, `upper`."""
+    code, lanes = pointer(workspace.code, 0), load_whole(pointer(workspace.lane, 0), 0)
+    values = load_whole(pointer(workspace.found, 0), 0)
+    store_whole(pointer(workspace.lower, 0), 0, _edges(output, code, lanes, values))
+    store_whole(pointer(workspace.upper, 0), 0, _edges(output, code, lanes, plus(values, splat_whole(1))))
+
+
+@inner
+def find(output: Output, workspace: Workspace) -> None:
+    """Find the values in whose intervals the numbers in `workspace.slot` lie, and these intervals, by bisection."""
+    code, lanes = pointer(workspace.code, 0), load_whole(pointer(workspace.lane, 0), 0)
+    slots, step = load_whole(pointer(workspace.slot, 0), 0), 1
     while 2 * step < output.levels:
         step *= 2
-    for lane in range(first, end):
-        found[lane], lower[lane], upper[lane] = 0, 0, WHOLE
+    found, lower, upper = splat_whole(0), splat_whole(0), splat_whole(WHOLE)
     while step > 0:
-        for lane in range(first, end):
-            at[lane] = min(found[lane] + step, output.levels - 1)
-        edges(output, workspace, first, end)
-        for lane in range(first, end):
-            is_inside = found[lane] + step < output.levels
-            is_above = is_inside & (edge[lane] <= slot[lane])
-            lower[lane] = edge[lane] if is_above else lower[lane]
-            upper[lane] = edge[lane] if is_inside & (not is_above) else upper[lane]
-            found[lane] += step if is_above else 0
+        middle = plus(found, splat_whole(step))
+        edges = _edges(output, code, lanes, middle)
+        found, lower = at_most(edges, slots, middle, found), at_most(edges, slots, edges, lower)
+        upper = at_most(edges, slots, upper, edges)
         step //= 2
+    store_whole(pointer(workspace.found, 0), 0, found)
+    store_whole(pointer(workspace.lower, 0), 0, lower)
+    store_whole(pointer(workspace.upper, 0), 0, upper)
+
+
+@inner
+def find_one(output: Output, workspace: Workspace, lane: int) -> None:
+    """As `find`, of one lane: each time as many values side by side as there are lanes."""
+    code, lanes, slot = pointer(workspace.code, 0), splat_whole(lane), workspace.slot[lane]
+    if is_mixture(output):
+        code = pointer(workspace.of_one, 0)
+        for number in range(0, (3 * output.mixtures + 2 * output.copies) * LANES, LANES):
+            store(code, number, splat(workspace.code[number + lane]))
+    step, found, lower, upper = 1, 0, np.int64(0), np.int64(WHOLE)
+    while LANES * step < output.levels:
+        step *= LANES
+    edges, numbers = workspace.edges, load_whole(pointer(workspace.lane, 0), 0)
+    while step > 0:
+        values = plus(scaled(plus(numbers, splat_whole(1)), step, 0), splat_whole(found))
+        store_whole(pointer(edges, 0), 0, _edges(output, code, lanes, values))
+        below = 0
+        for each in range(LANES):
+            below += 1 if edges[each] <= slot else 0
+        lower = np.int64(edges[below - 1]) if below > 0 else lower
+        upper = np.int64(edges[below]) if below < LANES else upper
+        found, step = found + below * step, step // LANES
+    workspace.found[lane], workspace.lower[lane], workspace.upper[lane] = found, lower, upper
 
 
 @inner
 def code_symbol(coding: rans.Coding, workspace: Workspace, lane: int) -> None:
     """Put or take the symbol of a lane, whose interval is known."""
-    lower, width = workspace.lower[lane], workspace.upper[lane] - workspace.lower[lane]
+    lower = np.int64(workspace.lower[lane])
+    width = np.int64(workspace.upper[lane]) - lower
     if coding.intervals:
         put(coding, workspace.image[lane], lower, width)
     else:
@@ -269,14 +241,18 @@ def code_lanes(output: Output, coding: rans.Coding, workspace: Workspace, first:
     As many are found side by side as there are states.
     """
     if coding.intervals:
-        interval(output, workspace, first, end)
+        interval(output, workspace)
         for lane in range(first, end):
             code_symbol(coding, workspace, lane)
         return
-    for start in range(first, end, coding.number_of_states):
-        stop = min(start + coding.number_of_states, end)
-        for lane in range(start, stop):
-            workspace.slot[lane] = slot_of(coding, lane - start)
-        find(output, workspace, start, stop)
-        for lane in range(start, stop):
-            code_symbol(coding, workspace, lane)
+    while first < end:
+        count = min(end - first, ahead(coding))
+        for number in range(count):
+            workspace.slot[first + number] = slot_of(coding, number)
+        if count > 1:
+            find(output, workspace)
+        else:
+            find_one(output, workspace, first)
+        for number in range(count):
+            code_symbol(coding, workspace, first + number)
+        first += count

@@ -92,13 +92,14 @@ class Workspace(NamedTuple):
         entries: Weights of the entries of one row.
         below_entry: Lower edges of the entries of one row.
         above_entry: Upper edges of the entries of one row.
-        code: int64: what the intervals of an entropy coder are computed from; see `intervals.py`.
-        at: Values whose lower edges are asked for.
-        edge: These edges.
-        found: Values.
-        lower: Where their intervals begin.
-        upper: Where these end.
-        slot: Numbers of which each lies in the interval that is looked for.
+        code: What the intervals of an entropy coder are computed from; see `intervals.py`.
+        of_one: The same of one lane, in all.
+        lane: int32: number of each lane.
+        found: int32: values.
+        lower: int32: where their intervals begin.
+        upper: int32: where these end.
+        slot: int32: numbers of which each lies in the interval that is looked for.
+        edges: int32: edges of values.
         image: Number of the image of each lane.
         row_sums: int64: sums of the weights of the entries of one row before each, and of all.
     """
@@ -120,12 +121,13 @@ class Workspace(NamedTuple):
     below_entry: Any
     above_entry: Any
     code: Any
-    at: Any
-    edge: Any
+    of_one: Any
+    lane: Any
     found: Any
     lower: Any
     upper: Any
     slot: Any
+    edges: Any
     image: Any
     row_sums: Any
 
@@ -141,11 +143,13 @@ def make_workspace(output: Output) -> Workspace:
     value, given, chosen, sums, nats = np.zeros((5, LANES), np.float32)
     is_given, rows = np.zeros(LANES, np.bool_), np.full(LANES, FREE, np.int64)
     of_row, below_entry, above_entry = np.empty((3, (output.levels // LANES + 1) * LANES), np.float32)
-    code = np.empty(max(output.levels + 1, 3 * output.mixtures + 2 * output.copies) * LANES, np.int64)
-    at, edge, found, lower, upper, slot, image = np.zeros((7, LANES), np.int64)
+    of_mixture = (3 * output.mixtures + 2 * output.copies) * LANES
+    code, of_one = np.empty(max(output.levels * LANES, of_mixture), np.float32), np.empty(of_mixture, np.float32)
+    lane, found, lower, upper, slot, edges = np.zeros((6, LANES), np.int32)
+    lane[:], image = np.arange(LANES), np.zeros(LANES, np.int64)
     return Workspace(
         table, scale, total, target, below, reached, value, given, is_given, chosen, sums, nats,
-        rows, of_row, below_entry, above_entry, code, at, edge, found, lower, upper, slot, image,
+        rows, of_row, below_entry, above_entry, code, of_one, lane, found, lower, upper, slot, edges, image,
         np.empty(output.levels + 1, np.int64),
     )  # fmt: skip
 
