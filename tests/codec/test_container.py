@@ -12,6 +12,7 @@ from pixelrnn import Codec
 from pixelrnn.codec import container
 from pixelrnn.codec.container import Index, Kind, Member, Piece, head_size, pack_index, piece_of, unpack_index
 from pixelrnn.codec.decoder import groups_of
+from pixelrnn.codec.names import read_names, write_names
 from pixelrnn.codec.varints import Reader, Writer
 from pixelrnn.errors import ArchiveError
 from tests.conftest import build
@@ -65,6 +66,39 @@ def test_an_index_is_read_as_it_was_written(index):
     assert unpack_index(head, len(head) + sum(piece.length for piece in index.pieces)) == index
 
 
+NUMBERED = st.tuples(
+    st.sampled_from(["", "a", "b/"]), st.integers(0, 120) | st.integers(10**14, 10**16), st.integers(0, 4),
+    st.sampled_from(["", ".png", "_x"]),
+).map(lambda parts: f"{parts[0]}{str(parts[1]).zfill(parts[2])}{parts[3]}")  # fmt: skip
+
+
+@given(st.lists(NUMBERED | NAMES, unique=True), st.booleans(), st.sampled_from([1, 2]))
+def test_names_with_numbers_come_back(names, is_sorted, version):
+    names, writer = sorted(names) if is_sorted else names, Writer()
+    write_names(writer, names, version)
+    reader = Reader(bytes(writer.bytes))
+    assert read_names(reader, len(names), version) == names
+    assert reader.at == len(writer.bytes)
+
+
+def test_names_that_count_take_a_byte_each():
+    writer = Writer()
+    write_names(writer, [f"{number:05d}.png" for number in range(10_000)], 2)
+    assert len(writer.bytes) == 10_000 + 10
+    members = tuple(coded(28, 28, name=f"{number:05d}.png") for number in range(10_000))
+    index = Index(bytes(8), (28, 28), False, members, (4096, 4096, 1808), ())
+    assert len(pack_index(index)) < 200
+
+
+@pytest.mark.parametrize(
+    ("codes", "message"),
+    [([0, 1, 97, 1], "a name in it has no number"), ([0, 1, 97, 4, 0], "begins as no name before it")],
+)
+def test_names_of_nothing_are_refused(codes, message):
+    with pytest.raises(ArchiveError, match=message):
+        read_names(Reader(bytes([*codes, 0, 0])), 2, 2)
+
+
 @given(st.lists(st.integers(0, 2**62)), st.binary(max_size=9))
 def test_varints(values, rest):
     writer = Writer()
@@ -90,8 +124,8 @@ def forged(**changes):
     return pack_index(index), len(pack_index(index)) + sum(piece.length for piece in index.pieces)
 
 
-def coded(height, width, **fields):
-    return Member(name="a", kind=Kind.CODED, height=height, width=width, **fields)
+def coded(height, width, name="a"):
+    return Member(name=name, kind=Kind.CODED, height=height, width=width)
 
 
 @pytest.mark.parametrize(
@@ -187,7 +221,7 @@ def test_an_index_does_not_swell():
     writer.varints((0, 4000))
     writer.bytes += b"a" * 4000
     for number in range(2**20 - 1):
-        writer.varints((3990, 6))
+        writer.varints((2 * 3990, 6))
         writer.bytes += b"%06x" % number
     with pytest.raises(ArchiveError, match="or all have more than"):
         container._read_index(Reader(bytes(writer.bytes)), 2)
@@ -199,6 +233,7 @@ def test_what_deflates_too_well_is_refused_at_once():
     writer.bytes += bytes(8)
     writer.varints((1, 1, 0, 10**6))
     plain = bytes(writer.bytes) + bytes(2 * 10**6) + b"\2" * 10**6
+    assert len(plain) > container.MOST_SMALL
     deflate = zlib.compressobj(9, wbits=-15)
     packed = deflate.compress(plain) + deflate.flush()
     writer = Writer()

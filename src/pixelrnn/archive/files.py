@@ -6,7 +6,7 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
-from pixelrnn.codec.container import MOST_NAME, MOST_NAMES
+from pixelrnn.codec.names import MOST_NAME, MOST_NAMES
 from pixelrnn.errors import ArchiveError
 from pixelrnn.runs.files import TEMPORARY
 

@@ -3,7 +3,8 @@ r"""The bytes of a `.pxr` file, version 2. It knows no model, no image library a
 A file is a head, an index and pieces:
 
     magic       89 50 58 52            4 bytes
-    version     2                      1 byte; 1: streams are as `first_version.py` reads them, all else is the same
+    version     2                      1 byte; 1: streams are as `first_version.py` reads them, so are its names,
+                                       all else is the same
     length      of the index, stored   varint
     length      of the index, unpacked varint; 0: it is stored as it is, else it is packed (raw deflate)
     index
@@ -19,7 +20,7 @@ A varint is a number as `varints.py` writes it. The index holds
                 under which others can get it; 16: some pictures are read in another order     1 byte
     name        its number of bytes, UTF-8    varint and bytes; only with flag 8
     members     their number N         varint; then for each of the following N values
-    names       shared, own, bytes     2 varints and UTF-8: so many bytes of the name before, then so many own ones
+    names       as `names.py` writes them
     kinds       0 coded by the model, 1 an image file, 2 another file, 3 equal to an earlier member     1 byte each
     of coded    form, height, width, label + 1, extras    for each coded member, field by field; varints;
                                        extras: 1 if it has a piece of its own, else 0
@@ -43,6 +44,7 @@ import enum
 import struct
 import zlib
 
+from pixelrnn.codec.names import MOST_NAME, read_names, write_names
 from pixelrnn.codec.varints import Reader, Writer
 from pixelrnn.colours.support import MOST_COLOURS
 from pixelrnn.errors import ArchiveError
@@ -70,9 +72,8 @@ FINGERPRINT = 8
 NO_MODEL = bytes(FINGERPRINT)  # in an archive whose pictures no model codes
 
 MOST_INDEX = 2**26  # bytes, unpacked
-MOST_PACKED = 256  # times as many bytes as are stored
-MOST_NAME = 4096
-MOST_NAMES = 2**27  # bytes of all names together, shared ones counted each time
+MOST_PACKED = 256  # times as many bytes as are stored,
+MOST_SMALL = 2**20  # and these: thousands of pictures without names differ in nothing
 MOST_PIXELS = 2**27  # of a picture
 MOST_ENTRIES = 256  # of a palette
 MOST_READING = 7  # number of an order
@@ -212,14 +213,7 @@ def pack_index(index: Index) -> bytes:
         writer.varints([len(model)])
         writer.bytes += model
     writer.varints([len(members)])
-    before = b""
-    for member in members:
-        name = member.name.encode("utf-8", "surrogateescape")
-        shared = next((i for i, (a, b) in enumerate(zip(before, name, strict=False)) if a != b), None)
-        shared = min(len(before), len(name)) if shared is None else shared
-        writer.varints((shared, len(name) - shared))
-        writer.bytes += name[shared:]
-        before = name
+    write_names(writer, [member.name for member in members], index.version)
     writer.varints(member.kind for member in members)
     for column in (
         [member.form for member in coded],
@@ -253,7 +247,7 @@ def pack_index(index: Index) -> bytes:
 
 def _most_unpacked(stored: int) -> int:
     """Bytes that a packed index of a size may have unpacked: bounds the time and memory of opening a file."""
-    return MOST_PACKED * stored + MOST_NAME
+    return MOST_PACKED * stored + MOST_SMALL
 
 
 def is_archive(start: bytes) -> bool:
@@ -319,7 +313,7 @@ def _read_index(reader: Reader, version: int) -> Index:
     count = reader.varint(MOST_INDEX)
     if min(tile) < 1:
         raise ArchiveError("its tiles have no pixels")
-    names = _read_names(reader, count)
+    names = read_names(reader, count, version)
     kinds = [Kind(kind) for kind in reader.varints(count, max(Kind))]
     coded = kinds.count(Kind.CODED)
     forms, heights, widths = (reader.varints(coded, MOST_PIXELS) for _ in range(3))
@@ -374,27 +368,3 @@ def _read_model(reader: Reader) -> str:
     if not name:
         raise ArchiveError("it says that its model has a name, and gives none")
     return name
-
-
-def _read_names(reader: Reader, count: int) -> list[str]:
-    if count > len(reader.content) - reader.at:
-        raise ArchiveError("it ends too early")
-    names, before, seen, total = [], b"", set(), 0
-    for _ in range(count):
-        shared, own = reader.varint(len(before)), reader.varint(MOST_NAME)
-        total += shared + own
-        if shared + own > MOST_NAME or total > MOST_NAMES:
-            raise ArchiveError(f"a name in it has more than {MOST_NAME} bytes, or all have more than {MOST_NAMES:,}")
-        before = before[:shared] + reader.take(own)
-        name = before.decode("utf-8", "surrogateescape")
-        if name and (name in seen or not _is_safe(name)):
-            raise ArchiveError(f"it holds the name {name[:80]!r}, which is there twice or leads out of its folder")
-        seen.add(name)
-        names.append(name)
-    return names
-
-
-def _is_safe(name: str) -> bool:
-    """Whether a name stays within its folder; `pixelrnn.archive.restore` looks at what is special on Windows."""
-    parts = name.split("/")
-    return not any(part in ("", ".", "..") or "\0" in part for part in parts)

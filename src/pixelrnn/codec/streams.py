@@ -63,7 +63,8 @@ def _begun(words: Array) -> Array:
     """The states that begin with some words."""
     each = np.zeros((rans.STATES, rans.OF_A_STATE), np.uint64)
     each.flat[: len(words)] = words
-    return (each << _PLACES).sum(1, dtype=np.uint64) + (np.uint64(1) << _FILLED)
+    states: Array = (each << _PLACES).sum(1, dtype=np.uint64) + (np.uint64(1) << _FILLED)
+    return states
 
 
 def read(stream: bytes) -> Record:

@@ -160,7 +160,8 @@ def _read_integers(reader: Reader, bits: int, count: int) -> Array:
     symbols, coder = np.empty(count, np.int64), decoder(stream)
     if not decode_all(coder.integers, counts / counts.sum(), symbols):
         raise ArchiveError("the weights of its model are damaged")
-    return symbols - 2 ** (bits - 1)
+    around: Array = symbols - 2 ** (bits - 1)
+    return around
 
 
 def _read_config(text: bytes) -> ModelConfig:

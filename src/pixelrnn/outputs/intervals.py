@@ -62,7 +62,7 @@ _ZERO, _ONE, _STEPS, _FARTHEST = np.array([0, 1, STEPS, FARTHEST], np.float32)
 _ALL = np.float32(2.0**DIGITS)
 
 
-def _table() -> "np.ndarray[Any, np.dtype[np.float32]]":
+def _table() -> Any:
     """The logistic function at all points, to 24 digits, and how much more the next one is.
 
     In decimals, which are the same everywhere.
