@@ -24,6 +24,7 @@ __all__ = [
     "Address",
     "Vector",
     "address",
+    "aligned",
     "choose",
     "exponent",
     "load",
@@ -120,6 +121,22 @@ def address(context: Any, start: Any) -> Any:
         return builder.ptrtoint(arguments[0], ir.IntType(64))
 
     return types.intp(ADDRESS), generate
+
+
+@intrinsic
+def aligned(context: Any, array: Any) -> Any:
+    """The first address in a contiguous float32 array, at most `LANES` - 1 floats in, where a vector is not split.
+
+    A vector that lies across two lines of the cache takes twice as long. As with `pointer`, name the array later.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        integer, size = ir.IntType(64), 4 * LANES
+        start = builder.ptrtoint(context.make_array(signature.args[0])(context, builder, arguments[0]).data, integer)
+        up = builder.and_(builder.add(start, ir.Constant(integer, size - 1)), ir.Constant(integer, -size))
+        return builder.inttoptr(up, ir.FloatType().as_pointer())
+
+    return ADDRESS(array), generate
 
 
 @intrinsic
