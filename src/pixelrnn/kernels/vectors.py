@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import llvmlite.binding as llvm
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import config
@@ -39,6 +40,7 @@ __all__ = [
     "store",
     "vector_at",
     "view",
+    "zeros",
 ]
 
 
@@ -59,6 +61,13 @@ Vector: TypeAlias = Any  # in compiled code: LANES of them
 def padded(features: int) -> int:
     """The next multiple of `LANES`."""
     return -(-features // LANES) * LANES
+
+
+def zeros(floats: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """So many floats, from an address on where vectors are not split."""
+    found = np.zeros(floats + LANES, np.float32)
+    start = -found.ctypes.data // 4 % LANES
+    return found[start : start + floats]
 
 
 ADDRESS = types.CPointer(types.float32)

@@ -1,8 +1,8 @@
 r"""Coding steps along the front of a local network: what an entropy coder is given, and what becomes of its symbols.
 
 For each step of the front there is a pmf for all its pixels, channel by channel. Where all levels can occur a level is
-a two-stage symbol (`nibbles.py`), within a support a single one; where that leaves one level there is none. The order
-is that of the front: part of the file format.
+a two-stage symbol (`nibbles.py`), within a support a single one; where that leaves one level there is none. Within a
+step the order is by place in squares of 2x2, row and image. All this is part of version 1 of the file format.
 """
 
 from collections.abc import Callable
@@ -14,22 +14,29 @@ from pixelrnn.colours.support import FREE
 from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.kept import outer
 from pixelrnn.kernels.record import Float32, Float64, Int64, Record, reader
-from pixelrnn.kernels.vectors import LANES, address, pointer, view
+from pixelrnn.kernels.vectors import LANES, Address, address, aligned, pointer, view
 from pixelrnn.local.front import (
     BLOCK,
+    SHARED,
     SPOT,
     Front,
+    Memory,
+    blocks_of,
     follow_values,
+    halves_of,
     pixels_of,
     place_of,
     read_front,
     read_job,
+    rows_at,
     rows_of,
     schedule,
-)  # fmt: skip
+    share_of,
+    slot_of,
+)
 from pixelrnn.local.nibbles import NIBBLE, high_nibbles, low_nibbles, weigh_high, weigh_low
 from pixelrnn.local.perceptron import begin, find, take_up
-from pixelrnn.local.program import Local, Pixels, layout, most, spot_at
+from pixelrnn.local.program import Local, Pixels, layout, read_spot, spot_at
 from pixelrnn.local.restricted import write_restricted_pmf
 from pixelrnn.local.trie import forced, only_level
 from pixelrnn.outputs.logistic import prepare
@@ -48,7 +55,7 @@ class Coding(NamedTuple):
 
     Attributes:
         middle: Where the second half begins.
-        place: Where each pixel of the step is in `given`; -1 - level if only one level can occur.
+        place: Where the pixel of each slot is in `given`; -1 - level if only one level can occur.
         given: `(2 M)`: the values that are known, then the symbols; of two-stage symbols the first.
         image: `(2 M)`: the number of the image of each.
         rest: `(M)`: the second of each two-stage symbol.
@@ -82,14 +89,16 @@ def _schedule_all(integers: Any, spots: Any, blocks: Any) -> tuple[int, int]:
     """The pixels and blocks of the step `first` of a job."""
     job = read_job(integers)
     front = read_front(job)
-    pixels, of_step = schedule(front, (0, front.of.images), job.first, spots, blocks)
+    pixels, of_step = schedule(front, share_of(front, 0, front.of.images), job.first, spots, blocks)
     return pixels, of_step
 
 
 @inner
-def _memory_of(net: Local, memory: Any, number: int) -> Any:
-    """The address of a block's features."""
-    return address(pointer(memory, number * layout(net).end * LANES))
+def _pixels_of(front: Front, block: Any, spots: Any, floats: Any, step: int) -> Pixels:
+    scratch = address(aligned(floats))
+    memory = Memory(scratch + SHARED, layout(front.net).end * LANES, step, scratch)
+    pixels: Pixels = pixels_of(front, share_of(front, 0, front.of.images), block, spots, memory)
+    return pixels
 
 
 @outer
@@ -108,80 +117,100 @@ def _tabulate(integers: Any, spots: Any, blocks: Any, memory: Any, channel: int)
     """
     job = read_job(integers)
     front, to = read_front(job), _read_coding(job.coding)
-    workspace, counts, values = make_workspace(front.output), _Counts(0, 0), view(front.of.values, np.float32)
+    workspace, values = make_workspace(front.output), view(front.of.values, np.float32)
     if channel:
         _take_symbols(front, to, spots, channel - 1)
     for number in range(len(blocks)):
-        pixels = pixels_of(front, blocks, number, spots, _memory_of(front.net, memory, number))
+        pixels = _pixels_of(front, blocks[number], spots, memory, job.first)
         if channel == 0:
             begin(front.net, pixels)
         else:
-            for lane in range(pixels.lanes):
-                workspace.value[lane] = values[place_of(front, spot_at(pixels, lane), channel - 1)]
+            for lane in range(LANES):
+                spot = spot_at(pixels, lane)
+                if spot.image >= 0:
+                    workspace.value[lane] = values[place_of(front, spot, channel - 1)]
             follow_values(front, pixels, workspace)
             take_up(front.net, pixels, channel - 1, pointer(workspace.value, 0))
-        if channel < front.net.channels:
-            counts = _write_block(front, to, pixels, blocks[number, 0], channel, workspace, counts)
+    if channel == front.net.channels:
+        return 0, 0
+    counts = _number_symbols(front, to, job.first, spots, channel)
+    for number in range(len(blocks)):
+        pixels = _pixels_of(front, blocks[number], spots, memory, job.first)
+        _write_block(front, to, pixels, blocks[number, 0] * LANES, find(front.net, pixels, channel), workspace)
     return counts.free, counts.restricted
 
 
 @inner
-def _write_block(
-    front: Front, to: Coding, pixels: Pixels, first: int, channel: int, workspace: Workspace, counts: _Counts
-) -> _Counts:
-    """What is to be coded for the pixels of a block, `first` and so on of the step, behind what is there."""
+def _number_symbols(front: Front, to: Coding, step: int, spots: Any, channel: int) -> _Counts:
+    """Give each pixel of a step the place of its symbol, in order."""
     place, given, image = view(to.place, np.int64), view(to.given, np.float32), view(to.image, np.int64)
-    rest, rows, is_free = view(to.rest, np.float32), rows_of(front), False
-    parameters, values = find(front.net, pixels, channel), view(front.of.values, np.float32)
-    levels, count, (free, restricted) = front.output.levels, high_nibbles(front.output.levels), counts
-    prepare(front.output, parameters, workspace)
-    for lane in range(pixels.lanes):
-        workspace.rows[lane] = spot_at(pixels, lane).root
-        is_free |= workspace.rows[lane] == FREE
-    if is_free:
-        weigh_high(front.output, parameters, workspace)
-    for lane in range(pixels.lanes):
-        row, spot = workspace.rows[lane], spot_at(pixels, lane)
-        if forced(rows, row):
-            place[first + lane] = -1 - only_level(rows, row)
-            continue
-        at = free if row == FREE else to.middle + restricted
-        place[first + lane], image[at], given[at] = at, spot.image, values[place_of(front, spot, channel)]
-        if row == FREE:
-            level = int(given[at])
-            given[at], rest[at] = level // NIBBLE, level % NIBBLE
-            write_pmf_of_sums(workspace, count, to.high + 8 * free * count, lane)
-            free += 1
-        else:
-            write_restricted_pmf(
-                front.output, rows, parameters, workspace, lane, to.restricted + 8 * restricted * levels
-            )
-            restricted += 1
+    rest, rows, values = view(to.rest, np.float32), rows_of(front), view(front.of.values, np.float32)
+    share, (first, end), free, restricted = share_of(front, 0, front.of.images), rows_at(front, step), 0, 0
+    for half in range(halves_of(front.net)):
+        for row in range(first, end):
+            if row % halves_of(front.net) != half:
+                continue
+            for number in range(share.images):
+                slot = slot_of(front, share, row, number)
+                spot = read_spot(spots.ctypes.data + 8 * SPOT * slot)
+                if forced(rows, spot.root):
+                    place[slot] = -1 - only_level(rows, spot.root)
+                    continue
+                at = free if spot.root == FREE else to.middle + restricted
+                place[slot], image[at], given[at] = at, spot.image, values[place_of(front, spot, channel)]
+                if spot.root == FREE:
+                    level = int(given[at])
+                    given[at], rest[at] = level // NIBBLE, level % NIBBLE
+                    free += 1
+                else:
+                    restricted += 1
     return _Counts(free, restricted)
 
 
+@inner
+def _write_block(
+    front: Front, to: Coding, pixels: Pixels, first: int, parameters: Address, workspace: Workspace
+) -> None:
+    """Write what the symbols of a block are likely to be; its slots are `first` and so on."""
+    place, rows, is_free = view(to.place, np.int64), rows_of(front), False
+    levels, count = front.output.levels, high_nibbles(front.output.levels)
+    prepare(front.output, parameters, workspace)
+    for lane in range(LANES):
+        spot = spot_at(pixels, lane)
+        workspace.rows[lane] = spot.root if spot.image >= 0 else FREE
+        is_free |= workspace.rows[lane] == FREE
+    if is_free:
+        weigh_high(front.output, parameters, workspace)
+    for lane in range(LANES):
+        at = place[first + lane]
+        if spot_at(pixels, lane).image < 0 or at < 0:
+            continue
+        if at < to.middle:
+            write_pmf_of_sums(workspace, count, to.high + 8 * at * count, lane)
+        else:
+            to_row = to.restricted + 8 * (at - to.middle) * levels
+            write_restricted_pmf(front.output, rows, parameters, workspace, lane, to_row)
+
+
 @outer
-def _refine(integers: Any, blocks: Any, memory: Any) -> None:
+def _refine(integers: Any, spots: Any, blocks: Any, memory: Any) -> None:
     """Write the pmf of the second of each two-stage symbol, whose first is there; see `_tabulate`."""
     job = read_job(integers)
     front, to = read_front(job), _read_coding(job.coding)
     place, given = view(to.place, np.int64), view(to.given, np.float32)
     workspace, count = make_workspace(front.output), low_nibbles(front.output.levels)
     for number in range(len(blocks)):
-        first, lanes = blocks[number, 0], blocks[number, 1]
-        parameters = pointer(_memory_of(front.net, memory, number), layout(front.net).parameters * LANES)
-        is_free = False
-        for lane in range(lanes):
+        pixels, first = _pixels_of(front, blocks[number], spots, memory, job.first), blocks[number, 0] * LANES
+        parameters = pointer(pixels.memory, layout(front.net).parameters * LANES)
+        for lane in range(LANES):
             at = place[first + lane]
-            if 0 <= at < to.middle:
-                workspace.chosen[lane], is_free = NIBBLE * given[at], True
-        if is_free:
-            prepare(front.output, parameters, workspace)
-            weigh_low(front.output, parameters, workspace)
-        for lane in range(lanes):
-            at = place[first + lane]
-            if 0 <= at < to.middle:
-                write_pmf_of_sums(workspace, count, to.low + 8 * at * count, lane)
+            is_free = spot_at(pixels, lane).image >= 0 and 0 <= at < to.middle
+            workspace.rows[lane], workspace.chosen[lane] = at if is_free else -1, NIBBLE * given[at] if is_free else 0
+        prepare(front.output, parameters, workspace)
+        weigh_low(front.output, parameters, workspace)
+        for lane in range(LANES):
+            if workspace.rows[lane] >= 0:
+                write_pmf_of_sums(workspace, count, to.low + 8 * workspace.rows[lane] * count, lane)
 
 
 @inner
@@ -190,6 +219,8 @@ def _take_symbols(front: Front, to: Coding, spots: Any, channel: int) -> None:
     values, places = view(front.of.values, np.float32), view(to.place, np.int64)
     given, rest, top = view(to.given, np.float32), view(to.rest, np.float32), np.float32(front.output.levels - 1)
     for number in range(len(spots)):
+        if spots[number, 0] < 0:
+            continue
         plane = spots[number, 0] * front.net.channels + channel
         at, place = (plane * front.of.rows + spots[number, 1]) * front.of.columns + spots[number, 2], places[number]
         if place < 0:
@@ -212,20 +243,21 @@ def ask_front(
         report: Reporter, as for `pixelrnn.walk.protocol.AbstractFace.ask`.
     """
     of, levels, lag = job.images, job.output.levels, job.lag
-    middle, count = most.py_func(of.images, of.rows, of.columns, lag, net.sets)
+    count = blocks_of.py_func(net, of.images, of.rows, of.columns, lag)
+    middle = count * LANES
     spots, blocks = np.zeros((middle, SPOT), np.int64), np.zeros((count, BLOCK), np.int64)
-    memory = np.zeros(count * layout.py_func(net).end * LANES, np.float32)
+    memory = np.zeros(SHARED // 4 + (layout.py_func(net).end * count + 1) * LANES, np.float32)
     to = job.coding = _coding(middle, levels, has_support=of.roots is not None)
     given, rest, image = to.given, to.rest, to.image
     for step in range(lag * (of.rows - 1) + of.columns):
         job.first = step
         pixels, count = _schedule_all(job.integers, spots, blocks)
         for channel in range(net.channels + 1):
-            free, restricted = _tabulate(job.integers, spots[:pixels], blocks[:count], memory, channel)
+            free, restricted = _tabulate(job.integers, spots, blocks[:count], memory, channel)
             if free:
                 if to.high.shape[1] > 1:
                     given[:free] = answer(given[:free], to.high[:free], image[:free])
-                _refine(job.integers, blocks[:count], memory)
+                _refine(job.integers, spots, blocks[:count], memory)
                 rest[:free] = answer(rest[:free], to.low[:free], image[:free])
             if restricted:
                 others = slice(middle, middle + restricted)

@@ -8,11 +8,15 @@ from pixelrnn.colours.support import FREE
 from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.kept import callback
 from pixelrnn.kernels.threads import TASK
-from pixelrnn.kernels.vectors import LANES, Address, address, pointer, view
+from pixelrnn.kernels.vectors import LANES, Address, address, aligned, pointer, view
 from pixelrnn.local.front import (
     BLOCK,
+    SHARED,
     SPOT,
     Front,
+    Memory,
+    blocks_of,
+    floats_of,
     follow_values,
     pixels_of,
     place_of,
@@ -20,9 +24,10 @@ from pixelrnn.local.front import (
     read_job,
     rows_of,
     schedule,
+    share_of,
 )
 from pixelrnn.local.perceptron import begin, find, take_up
-from pixelrnn.local.program import Pixels, layout, most, spot_at
+from pixelrnn.local.program import Pixels, spot_at
 from pixelrnn.local.restricted import weigh_restricted
 from pixelrnn.outputs.decide import choose, temperature_of, weigh
 from pixelrnn.outputs.workspace import Workspace, make_workspace
@@ -39,8 +44,8 @@ def _read_known(front: Front, pixels: Pixels, channel: int, workspace: Workspace
     values, is_known, uniform = view(of.values, np.float32), view(of.is_known, np.uint8), view(of.uniform, np.float64)
     for lane in range(LANES):
         workspace.target[lane], workspace.value[lane], workspace.rows[lane] = 0.5, 0, FREE
-        if lane < pixels.lanes:
-            spot = spot_at(pixels, lane)
+        spot = spot_at(pixels, lane)
+        if spot.image >= 0:
             workspace.rows[lane] = spot.root
             at = place_of(front, spot, channel)
             if of.is_known and is_known[at]:
@@ -56,8 +61,11 @@ def _write(front: Front, pixels: Pixels, channel: int, workspace: Workspace, par
     of, count = front.of, front.output.parameters
     values, nats, found = view(of.values, np.float32), view(of.log_prob, np.float32), view(of.found, np.float32)
     of_lanes = view(address(parameters), np.float32)
-    for lane in range(pixels.lanes):
-        at = place_of(front, spot_at(pixels, lane), channel)
+    for lane in range(LANES):
+        spot = spot_at(pixels, lane)
+        if spot.image < 0:
+            continue
+        at = place_of(front, spot, channel)
         values[at] = workspace.value[lane]
         if of.log_prob:
             nats[at] = workspace.nats[lane]
@@ -85,19 +93,20 @@ def advance(task: int, integers: Any) -> None:
     """Walk some images through some steps."""
     job = read_job(integers)
     front = read_front(job)
-    first = task * IMAGES
-    count = min(IMAGES, front.of.images - first)
-    at_once = most(count, front.of.rows, front.of.columns, front.lag, front.net.sets)
-    spots, blocks = np.empty((at_once[0], SPOT), np.int64), np.empty((at_once[1], BLOCK), np.int64)
-    workspace, memory = make_workspace(front.output), np.zeros(layout(front.net).end * LANES, np.float32)
+    share = share_of(front, task, IMAGES)
+    at_once = blocks_of(front.net, share.images, front.of.rows, front.of.columns, front.lag)
+    spots, blocks = np.empty((at_once * LANES, SPOT), np.int64), np.empty((at_once, BLOCK), np.int64)
+    workspace, floats = make_workspace(front.output), floats_of(front.net, 1)
+    scratch = address(aligned(floats))
     for step in range(job.first, job.end):
-        _, of_step = schedule(front, (first, count), step, spots, blocks)
+        memory = Memory(scratch + SHARED, 0, step, scratch)
+        _, of_step = schedule(front, share, step, spots, blocks)
         for number in range(of_step):
-            pixels = pixels_of(front, blocks, number, spots, address(pointer(memory, 0)))
+            pixels = pixels_of(front, share, blocks[number], spots, memory)
             begin(front.net, pixels)
             for channel in range(front.net.channels):
                 _decide(front, pixels, channel, workspace)
                 follow_values(front, pixels, workspace)
                 take_up(front.net, pixels, channel, pointer(workspace.value, 0))
     # Numba frees an array after the last line that names it.
-    spots[0, 0], memory[0] = 0, 0
+    spots[0, 0], floats[0] = 0, 0

@@ -2,19 +2,21 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
 from pixelrnn.kernels import threads
 from pixelrnn.kernels.record import Record
-from pixelrnn.kernels.vectors import LANES
+from pixelrnn.kernels.vectors import LANES, zeros
 from pixelrnn.local.coding import ask_front
 from pixelrnn.local.drawing import IMAGES, advance
-from pixelrnn.local.front import Images, Job
+from pixelrnn.local.front import Images, Job, blocks_of
 from pixelrnn.local.geometry import RADIUS
 from pixelrnn.local.lowering import lower
-from pixelrnn.local.program import LocalProgram, layout, most, stride
+from pixelrnn.local.program import LocalProgram, layout, stride
 from pixelrnn.local.stream import code
+from pixelrnn.local.windows import FLOATS
 from pixelrnn.outputs.decide import Distribution
 from pixelrnn.walk.protocol import Answer, Array, Batch, Schedule, Taken, require_fitting
 
@@ -22,6 +24,20 @@ __all__ = ["Face", "lower"]
 
 AT_ONCE = 2**13  # sub-pixels, about, after which it is told how far coding is
 SIDE_BY_SIDE = 64  # pixels that are computed so, on average
+
+
+class State(NamedTuple):
+    """Memory of a walk.
+
+    Attributes:
+        around: `(N, stride)`: images with their borders.
+        windows: Windows of the rows that the front goes through, of an adaptive network.
+        last: To where each was moved.
+    """
+
+    around: Array
+    windows: Array
+    last: Array
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,19 +66,16 @@ class Face:
         line = columns if must_stop else self.program.lag
         return Schedule(self.program.sizes["channels"], line, line * (rows - 1) + columns)
 
-    def state(self, images: int) -> Array:
+    def state(self, images: int) -> State:
         """Images with their borders, which hold what is above and beside them, and memory for what is fitted."""
-        net, bordered = self.program.local, self._bordered
-        states = np.zeros((images, stride.py_func(net, *bordered)), np.float32)
-        states[:, : net.channels * bordered[0] * bordered[1]] = -1
-        return states
+        return self._state(images, -(-images // IMAGES), IMAGES)
 
-    def gather(self, state: Array, chosen: Array) -> Array:
-        """The images that are chosen."""
-        gathered: Array = state[chosen]
-        return gathered
+    def gather(self, state: State, chosen: Array) -> State:
+        """The images that are chosen; their windows catch up."""
+        fresh = self._state(len(chosen), -(-len(chosen) // IMAGES), IMAGES)
+        return State(state.around[chosen], fresh.windows, fresh.last)
 
-    def advance(self, state: Array, batch: Batch, schedule: Schedule, first: int, end: int) -> None:
+    def advance(self, state: State, batch: Batch, schedule: Schedule, first: int, end: int) -> None:
         """Go through some steps of a front whose lag is a line of the schedule."""
         job = self._job(state, batch, schedule.line)
         job.first, job.end = first, end
@@ -73,12 +86,12 @@ class Face:
         if batch.is_known is not None:
             raise ValueError("a local network is asked for every value")
         self.require(dataclasses.replace(batch, is_known=np.ones(batch.values.shape, np.uint8)))
-        job = self._job(self.state(len(batch.values)), batch, self.program.lag)
+        job = self._job(self._state(len(batch.values), 1, len(batch.values)), batch, self.program.lag)
         ask_front(job, self.program.local, answer, report)
 
     def code(self, batch: Batch, coding: Record, tick: Callable[[int], None]) -> None:
         """Code all values of a batch, or decode them into it; see `pixelrnn.walk.protocol.AbstractFace`."""
-        job = self._job(self.state(len(batch.values)), batch, self.program.lag)
+        job = self._job(self._state(len(batch.values), 1, len(batch.values)), batch, self.program.lag)
         job.coding = coding
         steps = self.program.lag * (self.size[0] - 1) + self.size[1]
         each = max(1, steps * AT_ONCE // batch.values.size)
@@ -88,11 +101,12 @@ class Face:
             tick(batch.values.size * job.end // steps - batch.values.size * first // steps)
 
     def memory(self, images: int) -> int:
-        """Of images with their borders, and of the features and pmfs of a step."""
-        net, levels = self.program.local, self.distribution.levels
-        pixels, blocks = most.py_func(images, *self.size, self.program.lag, net.sets)
-        states = images * stride.py_func(net, *self._bordered)
-        return int(4 * states + 4 * blocks * LANES * layout.py_func(net).end + 8 * pixels * (levels + 4))
+        """Of images with their borders, and of the features, windows and pmfs of a step."""
+        net, lanes = self.program.local, self._blocks(images) * LANES
+        floats = images * stride.py_func(net, *self._bordered) + lanes * layout.py_func(net).end
+        if net.is_adaptive:
+            floats += lanes * int(FLOATS[net.channels]) // LANES
+        return int(4 * floats + 8 * lanes * (self.distribution.levels + 4))
 
     def at_once(self, most: int) -> int:
         """A front has pixels of many rows: a few pictures fill it, a large one alone."""
@@ -104,7 +118,18 @@ class Face:
     def _bordered(self) -> tuple[int, int]:
         return self.size[0] + RADIUS, self.size[1] + 2 * RADIUS
 
-    def _job(self, state: Array, batch: Batch, lag: int) -> Record:
+    def _blocks(self, images: int) -> int:
+        return int(blocks_of.py_func(self.program.local, images, *self.size, self.program.lag))
+
+    def _state(self, images: int, tasks: int, of_a_task: int) -> State:
+        """Memory for images, so many in each task."""
+        net, bordered = self.program.local, self._bordered
+        around = np.zeros((images, stride.py_func(net, *bordered)), np.float32)
+        around[:, : net.channels * bordered[0] * bordered[1]] = -1
+        blocks = tasks * self._blocks(of_a_task) if net.is_adaptive else 0
+        return State(around, zeros(blocks * int(FLOATS[net.channels])), np.zeros(blocks * 2 * LANES, np.int64))
+
+    def _job(self, state: State, batch: Batch, lag: int) -> Record:
         given = batch.condition
         trie = {} if given.support is None else given.support._asdict()
         images = Record(
@@ -112,7 +137,9 @@ class Face:
             images=len(batch.values),
             rows=self.size[0],
             columns=self.size[1],
-            around=state,
+            around=state.around,
+            windows=state.windows,
+            last=state.last,
             values=batch.values,
             is_known=batch.is_known,
             uniform=batch.uniform,

@@ -5,30 +5,37 @@ above all that a pixel sees is there (`LocalProgram.lag` columns are enough). Th
 side, in blocks of the same place in squares of 2x2. With a lag of a whole row the front is one pixel, and the order
 that of the raster. Either way each pixel gets the same bits.
 
-Within a step the order is by place, row and image. It is part of the file format, since the codec asks in this order.
+A row of an image has a slot, and so a lane of a block, while the front goes through it; when it is finished another
+one gets the slot. Where there are sets of weights, even and odd rows have slots of their own. Within a step the order
+is that of the slots. It is part of the file format, since the codec goes through pixels in this order.
 """
 
 from typing import Any, NamedTuple
 
 import numpy as np
+from numba import njit
 
 from pixelrnn.colours.support import FREE
 from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.record import Byte, Float32, Float64, Int64, reader
 from pixelrnn.kernels.vectors import LANES, view
 from pixelrnn.local.geometry import RADIUS
-from pixelrnn.local.program import Local, Pixels, Spot
+from pixelrnn.local.program import Local, Pixels, Spot, in_flight, layout
+from pixelrnn.local.squares import BLOCK as FIT
 from pixelrnn.local.trie import Rows, follow
+from pixelrnn.local.windows import FLOATS, PLACES, SCRATCH
 from pixelrnn.outputs.workspace import Output, Workspace
 
 __all__ = [
-    "BLOCK", "SPOT", "Front", "Images", "Job", "follow_values", "pixels_of", "place_of",
-    "read_front", "read_job", "rows_of", "schedule",
+    "BLOCK", "SHARED", "SPOT", "Front", "Images", "Job", "Memory", "Share", "blocks_of",
+    "floats_of", "follow_values", "halves_of", "pixels_of", "place_of",
+    "read_front", "read_job", "rows_at", "rows_of", "schedule", "share_of",
+    "slot_of",
 ]  # fmt: skip
 
 SPOT = len(Spot._fields)
 ROOT = Spot._fields.index("root")
-BLOCK = 3  # integers of a block of pixels: the first, how many, their set of weights
+BLOCK = 2  # integers of a block of pixels: its number among all, its set of weights
 
 
 class Images(NamedTuple):
@@ -39,6 +46,8 @@ class Images(NamedTuple):
         rows: Number of rows of an image.
         columns: Number of columns of an image.
         around: What `Face.state` made: images with their borders.
+        windows: The same: memory for the windows of each block, of an adaptive network.
+        last: The same: `(2, LANES)` for each block.
         values: `(N, C, H, W)`.
         is_known: `(N, C, H, W)`.
         uniform: `(N, H, W, C)`.
@@ -55,6 +64,8 @@ class Images(NamedTuple):
     rows: int
     columns: int
     around: Float32
+    windows: Float32
+    last: Int64
     values: Float32
     is_known: Byte
     uniform: Float64
@@ -104,31 +115,96 @@ def rows_of(front: Front) -> Rows:
     return Rows(front.of.starts, front.of.entries, front.of.next)
 
 
+class Memory(NamedTuple):
+    """Memory for a step: address of the features of all blocks, floats of each, number of the step, shared memory."""
+
+    features: int
+    floats: int
+    step: int
+    scratch: int
+
+
+SHARED = 8 * PLACES + 4 * (SCRATCH + FIT)
+"""Bytes of what blocks share: for moving windows, and for fitting."""
+
+
 @inner
-def schedule(front: Front, images: Any, step: int, spots: Any, blocks: Any) -> Any:
-    """Fill in the pixels of a step of some images (the first, how many), and their blocks.
+def floats_of(net: Local, blocks: int) -> Any:
+    """Memory for so many blocks, of which `aligned` gives the address: what they share, then their features."""
+    return np.zeros(SHARED // 4 + (layout(net).end * blocks + 1) * LANES, np.float32)
+
+
+class Share(NamedTuple):
+    """Some of the images: the first, how many, and the number of the first of their blocks."""
+
+    first: int
+    images: int
+    block: int
+
+
+@njit  # Python calls it too
+def blocks_of(net: Local, images: int, rows: int, columns: int, lag: int) -> Any:
+    """How many blocks there are, of so many images."""
+    flight = in_flight(images, rows, columns, lag, net.sets)
+    return (2 if net.sets > 1 else 1) * ((flight + LANES - 1) // LANES)
+
+
+@inner
+def share_of(front: Front, task: int, images: int) -> Share:
+    """The images of a task, each of which has so many but the last."""
+    of, first = front.of, task * images
+    block = task * blocks_of(front.net, images, of.rows, of.columns, front.lag)
+    return Share(first, min(images, of.images - first), block)
+
+
+@inner
+def halves_of(net: Local) -> Any:
+    """In how many parts rows have slots: even and odd ones, if these have other weights."""
+    return 2 if net.sets > 1 else 1
+
+
+@inner
+def rows_at(front: Front, step: int) -> Any:
+    """The rows that the front is in: the first, and behind the last."""
+    of, lag = front.of, front.lag
+    return max(0, (step - of.columns + lag) // lag), min(of.rows - 1, step // lag) + 1
+
+
+@inner
+def slot_of(front: Front, share: Share, row: int, number: int) -> Any:
+    """The slot of a row of an image, by its number in the share."""
+    of, halves = front.of, halves_of(front.net)
+    flight = in_flight(share.images, of.rows, of.columns, front.lag, front.net.sets)
+    of_half = (flight + LANES - 1) // LANES * LANES
+    return row % halves * of_half + (row // halves * share.images + number) % flight
+
+
+@inner
+def schedule(front: Front, share: Share, step: int, spots: Any, blocks: Any) -> Any:
+    """Fill in the pixels of a step of some images, by their slots, and the blocks that have any.
 
     Returns:
         How many pixels and how many blocks there are.
     """
-    of, lag, sets, (first, count) = front.of, front.lag, front.net.sets, images
-    pixels = number = 0
-    top, bottom = max(0, (step - of.columns + lag) // lag), min(of.rows - 1, step // lag)
-    for weights in range(sets):
-        free = 0
-        for row in range(top, bottom + 1):
-            column = step - lag * row
-            if sets > 1 and weights != row % 2 * 2 + column % 2:
-                continue
-            for image in range(first, first + count):
-                if free == 0:
-                    blocks[number, 0], blocks[number, 1], blocks[number, 2] = pixels, 0, weights
-                    number, free = number + 1, LANES
-                spots[pixels, 0], spots[pixels, 1], spots[pixels, 2] = image, row, column
-                spots[pixels, ROOT] = view(of.roots, np.int64)[image] if of.roots else FREE
-                blocks[number - 1, 1] += 1
-                pixels, free = pixels + 1, free - 1
-    return pixels, number
+    of, pixels, count = front.of, 0, 0
+    for slot in range(len(spots)):
+        spots[slot, 0] = -1
+    first, end = rows_at(front, step)
+    for row in range(first, end):
+        for number in range(share.images):
+            slot, image = slot_of(front, share, row, number), share.first + number
+            spots[slot, 0], spots[slot, 1], spots[slot, 2] = image, row, step - front.lag * row
+            spots[slot, ROOT] = view(of.roots, np.int64)[image] if of.roots else FREE
+            pixels += 1
+    for block in range(len(spots) // LANES):
+        weights = -1
+        for slot in range(block * LANES, block * LANES + LANES):
+            if spots[slot, 0] >= 0:
+                weights = spots[slot, 1] % 2 * 2 + spots[slot, 2] % 2 if front.net.sets > 1 else 0
+        if weights >= 0:
+            blocks[count, 0], blocks[count, 1] = block, weights
+            count += 1
+    return pixels, count
 
 
 @inner
@@ -138,12 +214,24 @@ def place_of(front: Front, spot: Spot, channel: int) -> Any:
 
 
 @inner
-def pixels_of(front: Front, blocks: Any, number: int, spots: Any, memory: int) -> Pixels:
+def pixels_of(front: Front, share: Share, block: Any, spots: Any, memory: Memory) -> Pixels:
     """One of the blocks of a step."""
-    of = front.of
-    first = spots.ctypes.data + 8 * SPOT * blocks[number, 0]
-    rows, columns = of.rows + RADIUS, of.columns + 2 * RADIUS
-    return Pixels(blocks[number, 1], blocks[number, 2], first, of.around, rows, columns, of.label, memory)
+    of, number = front.of, block[0]
+    first = spots.ctypes.data + 8 * SPOT * LANES * number
+    rows, columns, place = of.rows + RADIUS, of.columns + 2 * RADIUS, share.block + number
+    return Pixels(
+        block[1],
+        first,
+        of.around,
+        rows,
+        columns,
+        of.label,
+        memory.features + 4 * memory.floats * number,
+        of.windows + 4 * FLOATS[front.net.channels] * place,
+        of.last + 8 * 2 * LANES * place,
+        memory.step,
+        memory.scratch,
+    )
 
 
 @inner
@@ -151,6 +239,7 @@ def follow_values(front: Front, pixels: Pixels, workspace: Workspace) -> None:
     """Go on to the rows of the trie behind the values of a block of pixels."""
     if front.of.roots:
         spots = view(pixels.spots, np.int64)
-        for lane in range(pixels.lanes):
+        for lane in range(LANES):
             at = SPOT * lane + ROOT
-            spots[at] = follow(rows_of(front), spots[at], int(workspace.value[lane]))
+            if spots[SPOT * lane] >= 0:
+                spots[at] = follow(rows_of(front), spots[at], int(workspace.value[lane]))

@@ -4,10 +4,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pixelrnn.local import squares
 from pixelrnn.local.geometry import CANDIDATES, NEIGHBOURS, candidate_pairs
 from pixelrnn.local.network import LocalNetwork
 from pixelrnn.local.program import LocalProgram
+from pixelrnn.local.windows import tables_of
 
 __all__ = ["lower"]
 
@@ -31,7 +31,7 @@ def lower(network: LocalNetwork, size: tuple[int, int]) -> LocalProgram:
         weights=np.concatenate(flat),
         places=np.cumsum([0, *(len(part) for part in flat[:-1])]).astype(np.int64),
         offsets=np.array([*NEIGHBOURS, *CANDIDATES[: network.copies], *pairs], np.int64),
-        fitted=squares.offsets_of(len(heads)),
+        fitted=tables_of(len(heads)),
         sizes=dict(
             channels=len(heads),
             levels=network.levels,

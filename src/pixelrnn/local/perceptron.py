@@ -14,7 +14,7 @@ from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.product import Matrix, strict_product
 from pixelrnn.kernels.spans import clear
 from pixelrnn.kernels.vectors import LANES, Address, Vector, choose, load, maximum, pointer, splat, store, view
-from pixelrnn.local import squares
+from pixelrnn.local import squares, windows
 from pixelrnn.local.geometry import CANDIDATES, NEIGHBOURS, OF_A_FIT, RADIUS
 from pixelrnn.local.program import (
     ADAPT,
@@ -36,7 +36,6 @@ from pixelrnn.local.program import (
     SUMS,
     Local,
     Pixels,
-    in_front,
     layout,
     spot_at,
     stride,
@@ -52,17 +51,14 @@ NORTH, NORTH_WEST, NORTH_EAST = (NEIGHBOURS.index(place) for place in CANDIDATES
 
 
 @inner
-def _squares(net: Local, pixels: Pixels) -> squares.Squares:
-    return squares.Squares(net.channels, net.levels, pixels.rows, pixels.columns, net.fitted)
+def _squares(net: Local, pixels: Pixels) -> windows.Squares:
+    return windows.Squares(net.channels, net.levels, pixels.rows, pixels.columns, net.fitted)
 
 
 @inner
-def _windows(net: Local, pixels: Pixels, lane: int) -> Any:
-    """The position of a pixel in the levels of its image, and the address of the windows of its row."""
-    spot, planes = spot_at(pixels, lane), net.channels * pixels.rows * pixels.columns
-    plain = pixels.around + 4 * (spot.image * stride(net, pixels.rows, pixels.columns) + planes)
-    of_row = spot.row % in_front(pixels.rows, pixels.columns) * squares.STARTS[net.channels]
-    return squares.Position(plain, spot.row, spot.column), plain + 4 * (planes + of_row)
+def _strips(pixels: Pixels) -> windows.Strips:
+    step = pixels.step + windows.EARLIEST
+    return windows.Strips(pixels.windows, pixels.last, pixels.scratch, step, pixels.scratch + 8 * windows.PLACES)
 
 
 @inner
@@ -105,8 +101,10 @@ def _gather(net: Local, pixels: Pixels) -> None:
     place, plane, floats = layout(net), pixels.rows * pixels.columns, stride(net, pixels.rows, pixels.columns)
     offsets, around = view(net.offsets, np.int64), view(pixels.around, np.float32)
     memory = view(pixels.memory, np.float32)
-    for lane in range(pixels.lanes):
+    for lane in range(LANES):
         image, row, column, _ = spot_at(pixels, lane)
+        if image < 0:
+            continue
         for channel in range(net.channels):
             at = image * floats + channel * plane + (row + RADIUS) * pixels.columns + column + RADIUS
             west = around[at - 1]
@@ -162,8 +160,10 @@ def _add_biases(net: Local, pixels: Pixels) -> None:
     h, memory = layout(net).h, view(pixels.memory, np.float32)
     places, table = view(_part(net, PLACE), np.float32), view(_part(net, LABEL), np.float32)
     labels = view(pixels.label, np.int64)
-    for lane in range(pixels.lanes):
+    for lane in range(LANES):
         spot = spot_at(pixels, lane)
+        if spot.image < 0:
+            continue
         number = spot.row % net.grid * net.grid + spot.column % net.grid
         label = labels[spot.image] if pixels.label else -1
         for feature in range(net.hidden):
@@ -176,20 +176,22 @@ def _add_biases(net: Local, pixels: Pixels) -> None:
 @inner
 def _slide(net: Local, pixels: Pixels) -> None:
     """Move the windows of the pixels' rows to them."""
-    for lane in range(pixels.lanes):
-        position, sums = _windows(net, pixels, lane)
-        squares.slide(_squares(net, pixels), position, sums, _of(pixels.memory, layout(net).squares))
+    places, planes = view(pixels.scratch, np.int64), net.channels * pixels.rows * pixels.columns
+    for lane in range(LANES):
+        spot = spot_at(pixels, lane)
+        plain = pixels.around + 4 * (spot.image * stride(net, pixels.rows, pixels.columns) + planes)
+        number = spot.image * pixels.rows + spot.row if spot.image >= 0 else -1
+        for field, value in enumerate((plain, number, spot.row, spot.column)):
+            places[4 * lane + field] = value
+    windows.slide(_squares(net, pixels), _strips(pixels))
 
 
 @inner
 def _fit(net: Local, pixels: Pixels, channel: int) -> None:
     """Predict a channel by least squares."""
-    place, sq = layout(net), _squares(net, pixels)
-    memory, fit = _of(pixels.memory, place.squares), _of(pixels.memory, place.fit)
-    for lane in range(pixels.lanes):
-        position, sums = _windows(net, pixels, lane)
-        squares.gather(sq, channel, position, sums, lane, memory)
-    prediction, deviation = squares.predict(sq, channel, memory)
+    place, fit, strips = layout(net), _of(pixels.memory, layout(net).fit), _strips(pixels)
+    workspace = pointer(strips.scratch, windows.SCRATCH)
+    prediction, deviation = squares.predict(_squares(net, pixels), strips, channel, workspace)
     activity = load(_of(pixels.memory, place.activity), 0)
     relative = prediction / activity
     store(fit, 0, relative / (splat(_ONE) + _absolute(relative)))
@@ -292,6 +294,7 @@ def take_up(net: Local, pixels: Pixels, channel: int, levels: Address) -> None:
         store(match, 0, is_off)
     _write(net, pixels, channel, value, pixels.around)
     if net.is_adaptive:
+        windows.know(_squares(net, pixels), _strips(pixels), channel, load(levels, 0))
         planes = net.channels * pixels.rows * pixels.columns
         _write(net, pixels, channel, load(levels, 0), pixels.around + 4 * planes)
 
@@ -315,8 +318,10 @@ def _write(net: Local, pixels: Pixels, channel: int, value: Vector, start: int) 
     place, around, floats = layout(net), view(start, np.float32), stride(net, pixels.rows, pixels.columns)
     store(_of(pixels.memory, place.u), 0, value)  # u is free again
     values = view(pixels.memory + 4 * place.u * LANES, np.float32)
-    for lane in range(pixels.lanes):
+    for lane in range(LANES):
         image, row, column, _ = spot_at(pixels, lane)
+        if image < 0:
+            continue
         plane = image * floats + channel * pixels.rows * pixels.columns
         at = plane + (row + RADIUS) * pixels.columns + column + RADIUS
         around[at] = values[lane]

@@ -12,9 +12,7 @@ from numba import njit
 
 from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.record import Float32, Int64, Record, reader
-from pixelrnn.kernels.vectors import LANES
-from pixelrnn.local import squares
-from pixelrnn.local.geometry import FITTED_LAG, LAG, OF_A_FIT, RADIUS
+from pixelrnn.local.geometry import FITTED_LAG, LAG, OF_A_FIT
 from pixelrnn.walk.program import Array
 
 __all__ = [
@@ -23,9 +21,8 @@ __all__ = [
     "LocalProgram",
     "Pixels",
     "Spot",
-    "in_front",
+    "in_flight",
     "layout",
-    "most",
     "read_spot",
     "spot_at",
     "stride",
@@ -68,7 +65,7 @@ class LocalProgram:
         places: int64: where in the weights each part of the network begins.
         offsets: `(K + M + P, 2)` int64: rows up and columns to the right of neighbours and of candidates, and the
             candidates of each pair.
-        fitted: int64, of `squares.offsets_of`.
+        fitted: int64, of `windows.tables_of`.
         sizes: The fields of `Local` that are no addresses.
         classes: Number of labels; 0 if there are none.
     """
@@ -104,7 +101,7 @@ class LocalProgram:
 
 
 class Spot(NamedTuple):
-    """A pixel of the front: image, row and column, and the row of its image's trie."""
+    """A pixel of the front: image, row and column, and the row of its image's trie; image -1: there is none."""
 
     image: int
     row: int
@@ -116,18 +113,20 @@ class Pixels(NamedTuple):
     """A block of pixels.
 
     Attributes:
-        lanes: Number of lanes that have one.
         weights: Number of their set of weights.
-        spots: Address of a `Spot` for each.
+        spots: Address of a `Spot` for each lane.
         around: float32 of each image, `stride` after the one before: scaled with its borders, `(C, rows, columns)`;
-            then, of an adaptive network, its levels in the same way, and the windows of the rows of the front.
+            then, of an adaptive network, its levels in the same way.
         rows: Number of rows of an image with its border.
         columns: Number of columns of an image with its borders.
         label: int64 of each image; 0 if there are none.
         memory: Address of the features of the block.
+        windows: Address of its windows, of an adaptive network, and of what `Strips.last` says of them.
+        last: As it says.
+        step: Number of the step.
+        scratch: Address of memory that blocks share.
     """
 
-    lanes: int
     weights: int
     spots: int
     around: int
@@ -135,6 +134,10 @@ class Pixels(NamedTuple):
     columns: int
     label: int
     memory: int
+    windows: int
+    last: int
+    step: int
+    scratch: int
 
 
 read_spot = reader(Spot)
@@ -149,16 +152,7 @@ def spot_at(pixels: Pixels, lane: int) -> Spot:
 @inner
 def stride(net: Local, rows: int, columns: int) -> Any:
     """Floats of an image with its borders, and of all that is kept of it."""
-    floats = net.channels * rows * columns
-    if net.is_adaptive:
-        floats = 2 * floats + in_front(rows, columns) * squares.STARTS[net.channels]
-    return floats
-
-
-@njit  # Python calls it too
-def in_front(rows: int, columns: int) -> Any:
-    """How many rows of an image with its borders a front can have."""
-    return min(rows - RADIUS, columns // FITTED_LAG + 2)
+    return net.channels * rows * columns * (2 if net.is_adaptive else 1)
 
 
 class Layout(NamedTuple):
@@ -176,7 +170,6 @@ class Layout(NamedTuple):
         matches: Whether each candidate is right in all earlier channels.
         same: Whether the candidates of each pair are equal.
         fit: What is told of a least-squares fit: `OF_A_FIT` features, and the prediction.
-        squares: Memory for it.
         u: The features of a channel.
         raw: What they give.
         parameters: Parameters of the distribution.
@@ -194,7 +187,6 @@ class Layout(NamedTuple):
     matches: int
     same: int
     fit: int
-    squares: int
     u: int
     raw: int
     parameters: int
@@ -214,18 +206,20 @@ def layout(net: Local) -> Layout:
     matches = candidates + net.copies * net.channels
     same = matches + net.copies
     fit = same + net.pairs
-    fitting = fit + (OF_A_FIT + 1 if net.is_adaptive else 0)
-    u = fitting + (squares.BLOCK // LANES if net.is_adaptive else 0)
+    u = fit + (OF_A_FIT + 1 if net.is_adaptive else 0)
     raw = u + net.head
     parameters = raw + 3 * net.mixtures + net.copies
     end = parameters + 3 * net.mixtures + 2 * net.copies
     return Layout(
-        0, west, activity, h, silu, changes, residuals, candidates, matches, same, fit, fitting, u, raw, parameters, end
+        0, west, activity, h, silu, changes, residuals, candidates, matches, same, fit, u, raw, parameters, end
     )  # fmt: skip
 
 
-@inner
-def most(images: int, rows: int, columns: int, lag: int, sets: int) -> Any:
-    """Pixels and blocks of a step, at most."""
-    pixels = images * min(rows, (columns + lag - 1) // lag)
-    return pixels, (pixels + LANES - 1) // LANES + sets
+@njit  # Python calls it too
+def in_flight(images: int, rows: int, columns: int, lag: int, sets: int) -> Any:
+    """How many rows of all images the front goes through at once, at most: of the even ones, if there are several sets.
+
+    The others are no more.
+    """
+    halves = 2 if sets > 1 else 1
+    return images * min((rows + halves - 1) // halves, (columns + halves * lag - 1) // (halves * lag))

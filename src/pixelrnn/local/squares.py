@@ -39,8 +39,8 @@ from pixelrnn.kernels.vectors import (
 from pixelrnn.local.geometry import RADIUS
 from pixelrnn.local.windows import (
     COUNTS,
+    EARLIEST,
     FLOATS,
-    KEPT,
     ROWS,
     SCRATCH,
     Squares,
@@ -143,15 +143,15 @@ def _fit_rows(task: int, n: Any) -> None:
     image, top = task // blocks, task % blocks * LANES
     plain, found = of.plain + 4 * image * sq.channels * sq.rows * sq.columns, view(of.found, np.float32)
     floats, lanes = np.zeros(FLOATS[sq.channels] + SCRATCH + BLOCK + 3 * LANES, np.float32), min(LANES, height - top)
-    memory, last, places = aligned(floats), np.zeros(2 * LANES, np.int64), np.zeros((LANES, 4), np.int64)
+    memory, last, places = aligned(floats), np.zeros(2 * LANES, np.int64), np.full((LANES, 4), -1, np.int64)
     scratch = pointer(memory, FLOATS[sq.channels])
     workspace = pointer(scratch, SCRATCH)
     deviations = pointer(workspace, BLOCK)
     for column in range(width):
         for lane in range(lanes):
             places[lane, 0], places[lane, 1], places[lane, 2], places[lane, 3] = plain, lane, top + lane, column
-        step = 2 * KEPT + column
-        strips = Strips(address(memory), last.ctypes.data, places.ctypes.data, 0, lanes, step, address(scratch))
+        step = EARLIEST + column
+        strips = Strips(address(memory), last.ctypes.data, places.ctypes.data, step, address(scratch))
         slide(sq, strips)
         for channel in range(sq.channels):
             prediction, deviation = predict(sq, strips, channel, workspace)

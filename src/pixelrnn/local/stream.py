@@ -15,11 +15,15 @@ from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.kept import callback
 from pixelrnn.kernels.rans import slot_of
 from pixelrnn.kernels.threads import TASK
-from pixelrnn.kernels.vectors import LANES, address, pointer, view
+from pixelrnn.kernels.vectors import LANES, Address, address, aligned, pointer, view
 from pixelrnn.local.front import (
     BLOCK,
+    SHARED,
     SPOT,
     Front,
+    Memory,
+    blocks_of,
+    floats_of,
     follow_values,
     pixels_of,
     place_of,
@@ -27,9 +31,10 @@ from pixelrnn.local.front import (
     read_job,
     rows_of,
     schedule,
-)  # fmt: skip
+    share_of,
+)
 from pixelrnn.local.perceptron import begin, find, take_up
-from pixelrnn.local.program import Pixels, layout, most, spot_at
+from pixelrnn.local.program import Pixels, layout, spot_at
 from pixelrnn.local.restricted import find_in_row, place_in_row, weigh_row
 from pixelrnn.local.trie import forced, only_level
 from pixelrnn.outputs.intervals import code_lanes, code_symbol, read_coding, ready
@@ -59,24 +64,38 @@ def _code_in_row(front: Front, coding: rans.Coding, pixels: Pixels, workspace: W
 @inner
 def _code_block(front: Front, coding: rans.Coding, pixels: Pixels, channel: int, workspace: Workspace) -> None:
     """Code a channel of a block of pixels."""
-    parameters, values, are_free = find(front.net, pixels, channel), view(front.of.values, np.float32), True
-    for lane in range(pixels.lanes):
+    parameters, values, lanes, count = find(front.net, pixels, channel), view(front.of.values, np.float32), 0, 0
+    for lane in range(LANES):
         spot = spot_at(pixels, lane)
-        workspace.found[lane] = np.int64(values[place_of(front, spot, channel)])
-        workspace.image[lane] = spot.image
-        are_free = are_free and spot.root == FREE
+        if spot.image >= 0:
+            workspace.found[lane] = np.int32(values[place_of(front, spot, channel)])
+            workspace.image[lane] = spot.image
+            lanes += 1
+            if spot.root == FREE:
+                workspace.coded[count] = lane
+                count += 1
     ready(front.output, parameters, workspace)
-    if are_free:
-        code_lanes(front.output, coding, workspace, 0, pixels.lanes)
+    if count == lanes:
+        code_lanes(front.output, coding, workspace, count)
     else:
-        prepare(front.output, parameters, workspace)
-        for lane in range(pixels.lanes):
-            if spot_at(pixels, lane).root == FREE:
-                code_lanes(front.output, coding, workspace, lane, lane + 1)
-            else:
-                _code_in_row(front, coding, pixels, workspace, lane)
-    for lane in range(pixels.lanes):
-        values[place_of(front, spot_at(pixels, lane), channel)] = workspace.found[lane]
+        _code_in_turn(front, coding, pixels, parameters, workspace)
+    for lane in range(LANES):
+        spot = spot_at(pixels, lane)
+        if spot.image >= 0:
+            values[place_of(front, spot, channel)] = workspace.found[lane]
+
+
+@inner
+def _code_in_turn(front: Front, coding: rans.Coding, pixels: Pixels, parameters: Address, workspace: Workspace) -> None:
+    """Code pixels of which some have rows of levels which can occur."""
+    prepare(front.output, parameters, workspace)
+    for lane in range(LANES):
+        spot = spot_at(pixels, lane)
+        if spot.image >= 0 and spot.root == FREE:
+            workspace.coded[0] = lane
+            code_lanes(front.output, coding, workspace, 1)
+        elif spot.image >= 0:
+            _code_in_row(front, coding, pixels, workspace, lane)
 
 
 @callback(TASK)
@@ -85,23 +104,26 @@ def code(number: int, integers: Any) -> None:
     job = read_job(integers)
     front, coding = read_front(job), read_coding(job.coding)
     of, net, values = front.of, front.net, view(front.of.values, np.float32)
-    at_once = most(of.images, of.rows, of.columns, front.lag, net.sets)
-    spots, blocks = np.empty((at_once[0], SPOT), np.int64), np.empty((at_once[1], BLOCK), np.int64)
-    floats = layout(net).end * LANES
-    workspace, memory = make_workspace(front.output), np.zeros(at_once[1] * floats, np.float32)
+    share, at_once = share_of(front, 0, of.images), blocks_of(net, of.images, of.rows, of.columns, front.lag)
+    spots, blocks = np.empty((at_once * LANES, SPOT), np.int64), np.empty((at_once, BLOCK), np.int64)
+    workspace, floats = make_workspace(front.output), floats_of(net, at_once)
+    scratch = address(aligned(floats))
     for step in range(job.first, job.end):
-        _, of_step = schedule(front, (0, of.images), step, spots, blocks)
+        memory = Memory(scratch + SHARED, layout(net).end * LANES, step, scratch)
+        _, of_step = schedule(front, share, step, spots, blocks)
         for channel in range(net.channels + 1):
             for block in range(of_step):
-                pixels = pixels_of(front, blocks, block, spots, address(pointer(memory, block * floats)))
+                pixels = pixels_of(front, share, blocks[block], spots, memory)
                 if channel == 0:
                     begin(net, pixels)
                 else:
-                    for lane in range(pixels.lanes):
-                        workspace.value[lane] = values[place_of(front, spot_at(pixels, lane), channel - 1)]
+                    for lane in range(LANES):
+                        spot = spot_at(pixels, lane)
+                        if spot.image >= 0:
+                            workspace.value[lane] = values[place_of(front, spot, channel - 1)]
                     follow_values(front, pixels, workspace)
                     take_up(net, pixels, channel - 1, pointer(workspace.value, 0))
                 if channel < net.channels:
                     _code_block(front, coding, pixels, channel, workspace)
     # Numba frees an array after the last line that names it.
-    spots[0, 0], blocks[0, 0], memory[0] = 0, 0, 0
+    spots[0, 0], blocks[0, 0], floats[0] = 0, 0, 0

@@ -23,7 +23,7 @@ from pixelrnn.kernels.vectors import LANES, Address, Vector, address, choose, lo
 from pixelrnn.local.geometry import RADIUS, WINDOW, WINDOWS, fitted_differences
 
 __all__ = [
-    "COUNTS", "FLOATS", "KEPT", "ROWS", "SCRATCH", "Place", "Squares", "Strips", "know",
+    "COUNTS", "EARLIEST", "FLOATS", "PLACES", "ROWS", "SCRATCH", "Place", "Squares", "Strips", "know",
     "read", "slide", "tables_of", "weight_of",
 ]  # fmt: skip
 
@@ -32,6 +32,10 @@ Array = np.ndarray[Any, np.dtype[Any]]
 MOST_CHANNELS = 4
 RADII, WEIGHTS = np.array([radius for radius, _ in WINDOWS]), np.array([weight for _, weight in WINDOWS], np.float32)
 KEPT = 2 * WINDOW + 2
+
+EARLIEST = 2 * KEPT
+"""Number of the first step, at least."""
+
 _ALL = WEIGHTS.sum()
 _ZERO, _ONE = np.array([0, 1], np.float32)
 
@@ -54,7 +58,7 @@ def _numbers(channel: int) -> list[int]:
     """The differences that a channel is predicted by, and its own last, as numbers among all."""
     known = [*_OWN, (0, 0)]
     return [
-        e * OF_A_CHANNEL + known.index(tuple(place)) for e, *place in [*fitted_differences(channel), (channel, 0, 0)]
+        e * OF_A_CHANNEL + known.index((up, right)) for e, up, right in [*fitted_differences(channel), (channel, 0, 0)]
     ]
 
 
@@ -113,10 +117,14 @@ class Squares(NamedTuple):
     tables: Int64
 
 
+PLACES = 4 * LANES
+"""Integers of the places of a group of lanes."""
+
+
 class Place(NamedTuple):
     """Where a lane is: address of the float32 levels of its image with their borders, number of the row, row, column.
 
-    The number tells rows of all images apart.
+    The number tells rows of all images apart; it is -1 if there is none.
     """
 
     plain: int
@@ -133,17 +141,13 @@ class Strips(NamedTuple):
         last: Address of `(2, LANES)` int64, zeros at first: number of the row that each lane is in, plus 1, and the
             step to which it was moved.
         places: Address of a `Place` for each.
-        first: First lane that has a pixel.
-        end: Behind the last one.
-        step: Number of the step, at least 2 `KEPT`.
+        step: Number of the step, at least `EARLIEST`.
         scratch: Address of `SCRATCH` floats.
     """
 
     memory: int
     last: int
     places: int
-    first: int
-    end: int
     step: int
     scratch: int
 
@@ -196,8 +200,10 @@ def slide(sq: Squares, strips: Strips) -> None:
     """Move the windows of all lanes to their pixels, and take the differences of these."""
     last, behind = view(strips.last, np.int64), 0
     sums, starts = view(strips.memory, np.float32), _scratch(strips, _START)
-    for lane in range(strips.first, strips.end):
+    for lane in range(LANES):
         place = _place(strips, lane)
+        if place.number < 0:
+            continue
         starts[lane] = _NOWHERE
         if last[lane] != place.number + 1 or last[LANES + lane] != strips.step - 1:
             starts[lane] = max(place.column - 2 * WINDOW, -WINDOW)
@@ -236,9 +242,9 @@ def _move(sq: Squares, strips: Strips, shift: int) -> None:
 def _look(sq: Squares, strips: Strips, shift: int) -> None:
     """See the values of the rows above in the column that comes next."""
     starts, width = _scratch(strips, _START), sq.columns - 2 * RADIUS
-    for lane in range(strips.first, strips.end):
+    for lane in range(LANES):
         place, start = _place(strips, lane), int(starts[lane])
-        if shift > 0 and (start == _NOWHERE or place.column - shift < start - AROUND + 1):
+        if place.number < 0 or (shift > 0 and (start == _NOWHERE or place.column - shift < start - AROUND + 1)):
             continue
         plane = view(place.plain, np.float32)
         for up in range(1, SEEN + 1):
@@ -258,9 +264,10 @@ def _weigh(sq: Squares, strips: Strips, shift: int) -> None:
     scratch, width = _scratch(strips, 0), sq.columns - 2 * RADIUS
     for number in range(_START * LANES):
         scratch[number] = 0
-    for lane in range(strips.first, strips.end):
-        column, start = _place(strips, lane).column - shift, int(scratch[_START * LANES + lane])
-        if shift > 0 and (start == _NOWHERE or column < start):
+    for lane in range(LANES):
+        place, start = _place(strips, lane), int(scratch[_START * LANES + lane])
+        column = place.column - shift
+        if place.number < 0 or (shift > 0 and (start == _NOWHERE or column < start)):
             continue
         scratch[_MOVES * LANES + lane] = 1
         # Before the start nothing has come that could go.
@@ -277,8 +284,9 @@ def _subtract(sq: Squares, strips: Strips, shift: int) -> None:
     """Find the differences of the pixels of the column of the rows above that comes next."""
     column, to = strips.step - shift + WINDOW, pointer(strips.scratch, _COLUMN * LANES)
     highest = 2**20
-    for lane in range(strips.first, strips.end):
-        highest = min(highest, _place(strips, lane).row)
+    for lane in range(LANES):
+        place = _place(strips, lane)
+        highest = min(highest, place.row) if place.number >= 0 else highest
     rows, inside = sq.channels * LANES, _scratch(strips, _WEIGHTED)
     here, west = _values(sq, strips, column), _values(sq, strips, column - 1)
     for up in range(WINDOW):
@@ -291,8 +299,6 @@ def _subtract(sq: Squares, strips: Strips, shift: int) -> None:
             to = pointer(to, OF_A_CHANNEL * LANES)
         if up >= highest:  # above some images
             for lane in range(LANES):
-                inside[lane] = 0
-            for lane in range(strips.first, strips.end):
                 inside[lane] = _ONE if up < _place(strips, lane).row else _ZERO
             is_inside = load(pointer(strips.scratch, _WEIGHTED * LANES), 0)
             for number in range(1, OF_A_CHANNEL * sq.channels + 1):
@@ -348,7 +354,7 @@ def _remember(sq: Squares, strips: Strips, shift: int) -> None:
     """Take the differences of the pixels that the windows are at; see `know` for those of the pixels themselves."""
     to, moves = view(address(_past(sq, strips, strips.step - shift)), np.float32), _scratch(strips, _MOVES)
     west = view(address(_part(strips, _WEST[sq.channels])), np.float32)
-    for lane in range(strips.first, strips.end):
+    for lane in range(LANES):
         place = _place(strips, lane)
         if moves[lane] == 0 or place.column < shift:
             continue
@@ -367,7 +373,7 @@ def _remember(sq: Squares, strips: Strips, shift: int) -> None:
 def _count(sq: Squares, strips: Strips) -> None:
     """Sum the weights of all pixels in the windows."""
     to, width = view(address(_part(strips, _IN_ALL[sq.channels])), np.float32), sq.columns - 2 * RADIUS
-    for lane in range(strips.first, strips.end):
+    for lane in range(LANES):
         place, weight = _place(strips, lane), _ZERO
         for window in range(len(RADII)):
             radius = RADII[window]

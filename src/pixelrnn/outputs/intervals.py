@@ -182,7 +182,10 @@ def interval(output: Output, workspace: Workspace) -> None:
 
 @inner
 def find(output: Output, workspace: Workspace) -> None:
-    """Find the values in whose intervals the numbers in `workspace.slot` lie, and these intervals, by bisection."""
+    """Find the values in whose intervals the numbers in `workspace.slot` lie, and these intervals, by bisection.
+
+    Of all lanes: in a block it comes before `find_one`, if at all.
+    """
     code, lanes = pointer(workspace.code, 0), load_whole(pointer(workspace.lane, 0), 0)
     slots, step = load_whole(pointer(workspace.slot, 0), 0), 1
     while 2 * step < output.levels:
@@ -235,24 +238,25 @@ def code_symbol(coding: rans.Coding, workspace: Workspace, lane: int) -> None:
 
 
 @inner
-def code_lanes(output: Output, coding: rans.Coding, workspace: Workspace, first: int, end: int) -> None:
-    """Code the values in `workspace.found` of some lanes, or decode them; the distributions are ready.
+def code_lanes(output: Output, coding: rans.Coding, workspace: Workspace, count: int) -> None:
+    """Code the values in `workspace.found` of the first lanes in `workspace.coded`, or decode them.
 
-    As many are found side by side as there are states.
+    The distributions are ready. As many values are found side by side as there are states.
     """
+    lanes, done = workspace.coded, 0
     if coding.intervals:
         interval(output, workspace)
-        for lane in range(first, end):
-            code_symbol(coding, workspace, lane)
-        return
-    while first < end:
-        count = min(end - first, ahead(coding))
         for number in range(count):
-            workspace.slot[first + number] = slot_of(coding, number)
-        if count > 1:
+            code_symbol(coding, workspace, lanes[number])
+        return
+    while done < count:
+        several = min(count - done, ahead(coding))
+        for number in range(several):
+            workspace.slot[lanes[done + number]] = slot_of(coding, number)
+        if several > 1:
             find(output, workspace)
         else:
-            find_one(output, workspace, first)
-        for number in range(count):
-            code_symbol(coding, workspace, first + number)
-        first += count
+            find_one(output, workspace, lanes[done])
+        for number in range(several):
+            code_symbol(coding, workspace, lanes[done + number])
+        done += several

@@ -101,6 +101,7 @@ class Workspace(NamedTuple):
         slot: int32: numbers of which each lies in the interval that is looked for.
         edges: int32: edges of values.
         image: Number of the image of each lane.
+        coded: Lanes whose values are coded, in order.
         row_sums: int64: sums of the weights of the entries of one row before each, and of all.
     """
 
@@ -129,6 +130,7 @@ class Workspace(NamedTuple):
     slot: Any
     edges: Any
     image: Any
+    coded: Any
     row_sums: Any
 
 
@@ -146,10 +148,10 @@ def make_workspace(output: Output) -> Workspace:
     of_mixture = (3 * output.mixtures + 2 * output.copies) * LANES
     code, of_one = np.empty(max(output.levels * LANES, of_mixture), np.float32), np.empty(of_mixture, np.float32)
     lane, found, lower, upper, slot, edges = np.zeros((6, LANES), np.int32)
-    lane[:], image = np.arange(LANES), np.zeros(LANES, np.int64)
+    lane[:], image, coded = np.arange(LANES), np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
     return Workspace(
         table, scale, total, target, below, reached, value, given, is_given, chosen, sums, nats,
-        rows, of_row, below_entry, above_entry, code, of_one, lane, found, lower, upper, slot, edges, image,
+        rows, of_row, below_entry, above_entry, code, of_one, lane, found, lower, upper, slot, edges, image, coded,
         np.empty(output.levels + 1, np.int64),
     )  # fmt: skip
 

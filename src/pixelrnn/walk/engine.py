@@ -242,13 +242,13 @@ def code(number: int, integers: Any) -> None:
             block = block_of(walk, of)
             parameters = _parameters(walk, block, visit)
             for lane in range(block.lanes):
-                workspace.image[lane] = block.image + lane
-                workspace.found[lane] = np.int64(values[place_of(walk, block.image + lane, spot)])
+                workspace.image[lane], workspace.coded[lane] = block.image + lane, lane
+                workspace.found[lane] = np.int32(values[place_of(walk, block.image + lane, spot)])
             if is_coded:
                 if not is_mixture(walk.output):
                     weigh(walk.output, parameters, workspace, 1.0)
                 ready(walk.output, parameters, workspace)
-                code_lanes(walk.output, coding, workspace, 0, block.lanes)
+                code_lanes(walk.output, coding, workspace, block.lanes)
             for lane in range(block.lanes):
                 workspace.value[lane] = workspace.found[lane]
                 values[place_of(walk, block.image + lane, spot)] = workspace.found[lane]

@@ -107,13 +107,13 @@ class AbstractFace(Protocol):
     def schedule(self, *, must_stop: bool) -> Schedule:
         """How the walk is counted; `must_stop` if it has to be able to stop between any two pixels in raster order."""
 
-    def state(self, images: int) -> Array:
+    def state(self, images: int) -> Any:
         """Memory for so many images, as it is before the first step."""
 
-    def gather(self, state: Array, chosen: Array) -> Array:
+    def gather(self, state: Any, chosen: Array) -> Any:
         """A new state in which image i goes on from image `chosen[i]`."""
 
-    def advance(self, state: Array, batch: Batch, schedule: Schedule, first: int, end: int) -> None:
+    def advance(self, state: Any, batch: Batch, schedule: Schedule, first: int, end: int) -> None:
         """Go through some steps of a schedule, on all threads: draw what is not known."""
 
     def ask(self, batch: Batch, answer: Answer, report: Callable[[int], None]) -> None:
