@@ -78,8 +78,8 @@ def conditioned(batch):
 def local(batch):
     """The local network: values, log probabilities, pmfs as the codec is given them; the same within supports."""
     digest = hashlib.sha256()
-    for grid, copies, levels, adaptive in ((1, 0, 256, True), (2, 5, 17, False), (8, 8, 256, True)):
-        fields = {"levels": levels, "grid": grid, "copies": copies, "adaptive": adaptive}
+    for grid, copies, levels, fits in ((1, 0, 256, 1), (2, 5, 17, 0), (8, 8, 256, 1), (2, 0, 256, 2)):
+        fields = {"levels": levels, "grid": grid, "copies": copies, "adaptive": fits > 0, "fits": max(1, fits)}
         model, generator = model_of(
             0.3, architecture="local", shape=(3, 9, 13), layers=2, hidden=17, mixtures=3, **fields
         )

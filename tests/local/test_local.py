@@ -21,6 +21,8 @@ KINDS = [
     {"shape": (2, 5, 6), "levels": 300, "head": 5, "hidden": 17, "mixtures": 4},
     {"shape": (3, 5, 6), "levels": 256, "adaptive": True},
     {"shape": (1, 5, 6), "levels": 9, "adaptive": True, "copies": 3, "grid": 2},
+    {"shape": (3, 5, 6), "levels": 256, "adaptive": True, "fits": 2},
+    {"shape": (4, 5, 6), "levels": 17, "adaptive": True, "fits": 2, "grid": 2},
 ]
 SIZES = [(5, 6), (1, 1), (1, 9), (9, 1), (23, 8), (7, 40)]
 
@@ -46,21 +48,21 @@ def test_both_faces_agree(fields):
 def test_the_order_makes_no_difference(fields, monkeypatch):
     """Bit by bit: many images or one, a front or the raster, drawn or known."""
     model = build(architecture="local", **fields).float()
-    x, label = random_images(model, 11, (9, 14)), conditions_of(model, 11).get("label")
+    x, label = random_images(model, 11, (9, 22)), conditions_of(model, 11).get("label")
     nats, parameters = follow(model, x, label)
     alone = [follow(model, x[i : i + 1], None if label is None else label[i : i + 1]) for i in range(11)]
     assert torch.equal(nats, torch.cat([part for part, _ in alone]))
     assert torch.equal(parameters, torch.cat([part for _, part in alone]))
-    for lag in (14, 10, 100):
+    for lag in (22, 16, 100):
         monkeypatch.setattr(LocalProgram, "lag", lag)
         again = follow(model, x, label)
         assert torch.equal(nats, again[0])
         assert torch.equal(parameters, again[1])
 
 
-@pytest.mark.parametrize(("adaptive", "least"), [(False, 5), (True, 8)])
-def test_less_of_a_lag_is_not_enough(adaptive, least, monkeypatch):
-    model = build(architecture="local", shape=(1, 9, 24), levels=256, adaptive=adaptive).float()
+@pytest.mark.parametrize(("fields", "least"), [({}, 5), ({"adaptive": True}, 8), ({"adaptive": True, "fits": 2}, 14)])
+def test_less_of_a_lag_is_not_enough(fields, least, monkeypatch):
+    model = build(architecture="local", shape=(1, 9, 24), levels=256, **fields).float()
     x = random_images(model, 3, (9, 24))
     nats, _ = follow(model, x)
     monkeypatch.setattr(LocalProgram, "lag", least)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pixelrnn.local import squares
-from pixelrnn.local.geometry import RADIUS, WINDOWS, fitted_differences
+from pixelrnn.local.geometry import FITS, NEAR, RADIUS
 from pixelrnn.local.network import padded
 from tests.conftest import build
 
@@ -26,17 +26,18 @@ def bordered(x, levels):
     return ((padded(scaled) + 1) * (levels - 1) / 2).round().numpy()
 
 
-def by_the_formula(plain, channel, row, column, levels):
+def by_the_formula(fit, plain, channel, row, column, levels):
     """Prediction and logarithm of the deviation of one sub-pixel, in float64, from all of its windows at once."""
-    places, width = fitted_differences(channel), plain.shape[2] - 2 * RADIUS
+    places, width = fit.differences(channel), plain.shape[2] - 2 * RADIUS
 
     def differences(r, c):
         a, b = r + RADIUS, c + RADIUS
         z = [plain[e, a - up, b + right] - plain[e, a, b - 1] for e, up, right in places]
-        return np.array(z, np.float64), float(plain[channel, a, b] - plain[channel, a, b - 1])
+        y = float(plain[channel, a, b] - plain[channel, a, b - 1])
+        return np.array(z, np.float64).clip(-fit.most, fit.most), min(max(y, -fit.most), fit.most)
 
     known, weights = [], []
-    for radius, weight in WINDOWS:
+    for radius, weight in fit.windows:
         rows, columns = (
             range(max(0, row - radius), row),
             range(max(0, column - radius), min(width, column + radius + 1)),
@@ -46,9 +47,10 @@ def by_the_formula(plain, channel, row, column, levels):
         weights += [weight] * len(window)
     z = np.array([each for each, _ in known]).reshape(-1, len(places))
     y, w = np.array([each for _, each in known]), np.array(weights)
-    matrix = (w * z.T) @ z + float(squares.RIDGE) * np.eye(len(places))
-    beta = np.linalg.solve(matrix, z.T @ (w * y))
-    residual = y @ (w * y) - beta @ (z.T @ (w * y)) + 0.1 * w.sum() + 2 * 8.0**2
+    matrix, expected = (w * z.T) @ z + fit.ridge * np.eye(len(places)), np.array(fit.expectations(channel))
+    right = z.T @ (w * y) + fit.ridge * expected
+    beta = np.linalg.solve(matrix, right)
+    residual = y @ (w * y) + fit.ridge * expected @ expected - beta @ right + 0.1 * w.sum() + 2 * 8.0**2
     half = (levels - 1) / 2
     prediction = np.clip(beta @ differences(row, column)[0], 1 - levels, levels - 1)
     return prediction / half, 0.5 * np.log(residual / (w.sum() + 2)) - np.log(half)
@@ -56,42 +58,46 @@ def by_the_formula(plain, channel, row, column, levels):
 
 @pytest.mark.parametrize(("channels", "height", "width"), [(1, 21, 30), (3, 12, 25), (4, 11, 9), (2, 3, 1), (3, 1, 40)])
 @pytest.mark.parametrize("levels", [256, 30])
-def test_every_prediction_is_the_formula(channels, height, width, levels):
+@pytest.mark.parametrize("fit", FITS)
+def test_every_prediction_is_the_formula(fit, channels, height, width, levels):
     plain = bordered(smooth(2, channels, height, width, levels), levels)
-    found = squares.fit_images(plain, levels)
+    found = squares.fit_images(fit, plain, levels)
     places = itertools.product(range(2), range(0, height, 5), [*range(0, width, 4), width - 1], range(channels))
     for image, row, column, channel in places:
-        expected = by_the_formula(plain[image], channel, row, column, levels)
+        expected = by_the_formula(fit, plain[image], channel, row, column, levels)
         np.testing.assert_allclose(found[image, row, column, channel], expected, atol=1e-3, rtol=1e-4)
 
 
-def test_float32_holds_the_sums_exactly():
-    weight = sum(weight * (radius * (2 * radius + 1) + radius) for radius, weight in WINDOWS)
-    coming = sum(weight for _, weight in WINDOWS)  # a pixel that is in all windows, before others go
-    assert (weight + coming) * 255**2 < 2**24  # differences up to 255
+@pytest.mark.parametrize("fit", FITS)
+def test_float32_holds_the_sums_exactly(fit):
+    weight = sum(weight * (radius * (2 * radius + 1) + radius) for radius, weight in fit.windows)
+    coming = sum(weight for _, weight in fit.windows)  # a pixel that is in all windows, before others go
+    assert (weight + coming) * fit.most**2 < 2**24
     with pytest.raises(ValueError, match="levels is 257; at most 256 keep the sums exact"):
-        squares.fit_images(np.zeros((1, 1, 9, 20), np.float32), 257)
+        squares.fit_images(NEAR, np.zeros((1, 1, 9, 20), np.float32), 257)
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
-def test_predictions_know_what_comes_before_only(channels):
+@pytest.mark.parametrize("fit", FITS)
+def test_predictions_know_what_comes_before_only(fit, channels):
     height, width = 4, 13
     x = smooth(1, channels, height, width, 256)
-    base = squares.fit_images(bordered(x, 256), 256)
+    base = squares.fit_images(fit, bordered(x, 256), 256)
     order = base[0].reshape(-1, 2)  # (H W C, 2)
     for row, column, channel in itertools.product(range(height), range(width), range(channels)):
         changed = x.copy()
         changed[0, channel, row, column] = 255 - changed[0, channel, row, column]
-        moved = (squares.fit_images(bordered(changed, 256), 256)[0].reshape(-1, 2) != order).any(1)
+        moved = (squares.fit_images(fit, bordered(changed, 256), 256)[0].reshape(-1, 2) != order).any(1)
         place = (row * width + column) * channels + channel
         assert not moved[: place + 1].any()
         assert place + channels >= height * width * channels or moved[place + 1 :].any()
 
 
-def test_what_is_linear_is_predicted():
+@pytest.mark.parametrize("fit", FITS)
+def test_what_is_linear_is_predicted(fit):
     y, x = np.mgrid[:20, :30]
     plain = bordered((2 * x + 3 * y)[None, None].astype(np.int64), 256)
-    found = squares.fit_images(plain, 256)[0, 4:, 8:-8, 0]
+    found = squares.fit_images(fit, plain, 256)[0, 4:, 8:-8, 0]
     assert (np.abs(found[..., 0] * 127.5 - 2) < 0.5).all()
 
 

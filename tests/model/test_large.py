@@ -14,6 +14,7 @@ IN_BANDS = [
     {"architecture": "pixelcnn", "shape": (3, 8, 8), "levels": 5},
     {"architecture": "gated-pixelcnn", "shape": (1, 8, 8), "levels": 2, "classes": 3},
     {"architecture": "local", "shape": (3, 8, 8), "levels": 256, "adaptive": True, "grid": 8},
+    {"architecture": "local", "shape": (3, 8, 8), "levels": 256, "adaptive": True, "fits": 2},
     {"architecture": "local", "shape": (3, 8, 8), "levels": 256, "copies": 8, "grid": 2},
 ]
 

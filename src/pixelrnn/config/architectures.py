@@ -62,7 +62,7 @@ ARCHITECTURES: dict[str, ArchitectureTraits] = {
         takes_orders=True,
         takes_support=True,
         outputs=("logistic-mixture",),
-        options=("copies", "grid", "adaptive"),
+        options=("copies", "grid", "adaptive", "fits"),
         has_connections=False,
         sees_far=False,
     ),

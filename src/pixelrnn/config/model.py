@@ -74,6 +74,10 @@ class ModelConfig:
     adaptive: bool = False
     """Let a local network predict each sub-pixel by least squares in the pixels around it as well: for photographs."""
 
+    fits: int = 1
+    """Least-squares fits of an adaptive network, 1 or 2. The second sees farther, and the network sees where both were
+    wrong nearby: smaller files, somewhat slower."""
+
     residual: bool = True
     """Add the input of each layer to its output."""
 
@@ -164,6 +168,8 @@ class ModelConfig:
                     value == default or option in traits.options,
                     f"{option} is {value}, for architecture {owner!r} only; leave it {default}",
                 )
+        require(self.fits in (1, 2), f"fits is {self.fits}; 1 or 2 is allowed")
+        require(self.fits == 1 or self.adaptive, f"fits is {self.fits}, for an adaptive network only; set adaptive")
         require(
             not self.adaptive or self.levels <= MAX_FITTED,
             f"adaptive is set, for up to {MAX_FITTED} levels; levels is {self.levels}",

@@ -12,11 +12,11 @@ from pixelrnn.kernels.vectors import LANES, zeros
 from pixelrnn.local.coding import ask_front
 from pixelrnn.local.drawing import IMAGES, advance
 from pixelrnn.local.front import Images, Job, blocks_of
-from pixelrnn.local.geometry import RADIUS
+from pixelrnn.local.geometry import FITS, RADIUS
 from pixelrnn.local.lowering import lower
 from pixelrnn.local.program import LocalProgram, layout, stride
 from pixelrnn.local.stream import code
-from pixelrnn.local.windows import FLOATS
+from pixelrnn.local.windows import floats_of
 from pixelrnn.outputs.decide import Distribution
 from pixelrnn.walk.protocol import Answer, Array, Batch, Schedule, Taken, require_fitting
 
@@ -104,8 +104,7 @@ class Face:
         """Of images with their borders, and of the features, windows and pmfs of a step."""
         net, lanes = self.program.local, self._blocks(images) * LANES
         floats = images * stride.py_func(net, *self._bordered) + lanes * layout.py_func(net).end
-        if net.is_adaptive:
-            floats += lanes * int(FLOATS[net.channels]) // LANES
+        floats += lanes * self._of_block // LANES
         return int(4 * floats + 8 * lanes * (self.distribution.levels + 4))
 
     def at_once(self, most: int) -> int:
@@ -118,6 +117,12 @@ class Face:
     def _bordered(self) -> tuple[int, int]:
         return self.size[0] + RADIUS, self.size[1] + 2 * RADIUS
 
+    @property
+    def _of_block(self) -> int:
+        """Floats of the windows of a block, of all fits."""
+        net = self.program.local
+        return sum(floats_of(fit, net.channels) for fit in FITS[: net.fits])
+
     def _blocks(self, images: int) -> int:
         return int(blocks_of.py_func(self.program.local, images, *self.size, self.program.lag))
 
@@ -126,8 +131,8 @@ class Face:
         net, bordered = self.program.local, self._bordered
         around = np.zeros((images, stride.py_func(net, *bordered)), np.float32)
         around[:, : net.channels * bordered[0] * bordered[1]] = -1
-        blocks = tasks * self._blocks(of_a_task) if net.is_adaptive else 0
-        return State(around, zeros(blocks * int(FLOATS[net.channels])), np.zeros(blocks * 2 * LANES, np.int64))
+        blocks = tasks * self._blocks(of_a_task)
+        return State(around, zeros(blocks * self._of_block), np.zeros(blocks * net.fits * 2 * LANES, np.int64))
 
     def _job(self, state: State, batch: Batch, lag: int) -> Record:
         given = batch.condition
@@ -140,6 +145,7 @@ class Face:
             around=state.around,
             windows=state.windows,
             last=state.last,
+            of_block=self._of_block,
             values=batch.values,
             is_known=batch.is_known,
             uniform=batch.uniform,

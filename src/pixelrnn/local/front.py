@@ -23,7 +23,7 @@ from pixelrnn.local.geometry import RADIUS
 from pixelrnn.local.program import Local, Pixels, Spot, in_flight, layout
 from pixelrnn.local.squares import BLOCK as FIT
 from pixelrnn.local.trie import Rows, follow
-from pixelrnn.local.windows import FLOATS, PLACES, SCRATCH
+from pixelrnn.local.windows import PLACES, SCRATCH
 from pixelrnn.outputs.workspace import Output, Workspace
 
 __all__ = [
@@ -47,7 +47,8 @@ class Images(NamedTuple):
         columns: Number of columns of an image.
         around: What `Face.state` made: images with their borders.
         windows: The same: memory for the windows of each block, of an adaptive network.
-        last: The same: `(2, LANES)` for each block.
+        last: The same: `(2, LANES)` for each block and fit.
+        of_block: Floats of the windows of a block.
         values: `(N, C, H, W)`.
         is_known: `(N, C, H, W)`.
         uniform: `(N, H, W, C)`.
@@ -66,6 +67,7 @@ class Images(NamedTuple):
     around: Float32
     windows: Float32
     last: Int64
+    of_block: int
     values: Float32
     is_known: Byte
     uniform: Float64
@@ -227,8 +229,8 @@ def pixels_of(front: Front, share: Share, block: Any, spots: Any, memory: Memory
         columns,
         of.label,
         memory.features + 4 * memory.floats * number,
-        of.windows + 4 * FLOATS[front.net.channels] * place,
-        of.last + 8 * 2 * LANES * place,
+        of.windows + 4 * of.of_block * place,
+        of.last + 8 * 2 * LANES * front.net.fits * place,
         memory.step,
         memory.scratch,
     )

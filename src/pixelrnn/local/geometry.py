@@ -1,18 +1,10 @@
 """What a pixel of a local network sees: who may see whom, and how far rows computed side by side must be apart."""
 
+from typing import NamedTuple
+
 __all__ = [
-    "CANDIDATES",
-    "FITTED_LAG",
-    "FITTED_ROWS",
-    "LAG",
-    "NEIGHBOURS",
-    "OF_A_FIT",
-    "RADIUS",
-    "WINDOW",
-    "WINDOWS",
-    "candidate_pairs",
-    "fitted_differences",
-]
+    "CANDIDATES", "ERRORS", "FITS", "LAG", "NEAR", "NEIGHBOURS", "OF_A_FIT", "RADIUS", "WIDE", "Fit", "candidate_pairs",
+]  # fmt: skip
 
 RADIUS = 4
 """Rows up, and columns to each side, that a local network can see."""
@@ -34,41 +26,95 @@ LAG = RADIUS + 2
 One more than is needed: it is even, so that pixels computed side by side lie in columns of one parity.
 """
 
-WINDOWS = ((2, 4), (4, 2), (7, 1))
-"""Radius and weight of the windows, one in another, that an adaptive network is fitted in, from the smallest.
 
-A window of radius r has r rows above, 2 r + 1 columns wide, and r pixels to the left. A pixel counts with the weights
-of all windows that it is in.
-"""
+class Fit(NamedTuple):
+    """What a sub-pixel is predicted by in a least-squares fit, and in which pixels it is fitted.
 
-WINDOW = WINDOWS[-1][0]
-"""Rows above, and columns to both sides, of the largest window."""
+    A difference is that of a sub-pixel, given by its rows up and columns to the right, to the western neighbour in its
+    own channel.
 
-FITTED_ROWS = WINDOW + 2
-"""Rows above that are fitted: those of the largest window, and those that the differences of its pixels are with."""
+    Attributes:
+        own: Differences in the channel itself.
+        earlier: Those in each earlier channel; some of `own`, and of the pixel itself.
+        windows: Radius and weight of the windows, one in another, from the smallest. A window of radius r has r rows
+            above, 2 r + 1 columns wide, and r pixels to the left; a pixel counts with the weights of all in which it
+            is.
+        ridge: What keeps coefficients near to what is expected of them, in levels squared.
+        expected: Coefficients of `own` that are expected, and of the channel just before; all others are 0.
+        most: Differences beyond this count as this, in levels, so that float32 holds the sums exactly.
+    """
 
-FITTED_LAG = WINDOW + 1
-"""As `LAG`, of adaptive networks; even as well."""
+    own: tuple[tuple[int, int], ...]
+    earlier: tuple[tuple[int, int], ...]
+    windows: tuple[tuple[int, int], ...]
+    ridge: int
+    expected: tuple[tuple[tuple[tuple[int, int], float], ...], ...]
+    most: int
+
+    @property
+    def window(self) -> int:
+        """Rows above, and columns to both sides, of the largest window."""
+        return self.windows[-1][0]
+
+    @property
+    def rows(self) -> int:
+        """Rows above that are fitted: those of the largest window, and those that the differences of its pixels see."""
+        return self.window + max(up for up, _ in self.own)
+
+    @property
+    def lag(self) -> int:
+        """As `LAG`: even as well."""
+        return self.window + 1 + (self.window + 1) % 2
+
+    def differences(self, channel: int) -> list[tuple[int, int, int]]:
+        """The differences that a channel is predicted by: channel, rows up, columns to the right.
+
+        Example:
+            >>> [len(NEAR.differences(channel)) for channel in range(3)]
+            [5, 10, 15]
+        """
+        earlier = [(before, *place) for before in range(channel) for place in self.earlier]
+        return [(channel, *place) for place in self.own] + earlier
+
+    def expectations(self, channel: int) -> list[float]:
+        """The coefficient that is expected of each difference."""
+        own, before = self.expected
+        return [
+            dict({channel: own, channel - 1: before}.get(of, ())).get((up, right), 0.0)
+            for of, up, right in self.differences(channel)
+        ]
+
+
+NEAR = Fit(
+    own=((0, -2), (1, 0), (1, -1), (1, 1), (2, 0)),
+    earlier=((0, 0), (1, 0), (1, -1), (1, 1), (0, -2)),
+    windows=((2, 4), (4, 2), (7, 1)),
+    ridge=32,
+    expected=((), ()),
+    most=255,
+)
+"""The first fit of an adaptive network."""
+
+WIDE = Fit(
+    own=((0, -2), (1, 0), (1, -1), (1, 1), (2, 0), (1, -2), (1, 2)),
+    earlier=((0, 0), (1, 0), (1, -1), (1, 1), (0, -2)),
+    windows=((4, 4), (8, 2), (13, 1)),
+    ridge=128,
+    expected=(
+        (((1, 0), 0.4), ((1, -1), -0.2), ((1, 1), 0.15)),
+        (((0, 0), 0.75), ((1, 0), -0.3), ((1, -1), 0.1), ((1, 1), -0.15)),
+    ),
+    most=127,
+)
+"""The second one: it sees farther, and what it expects holds it where the picture says little."""
+
+FITS = (NEAR, WIDE)
+
+ERRORS = ((0, -1), (1, 0), (1, -1), (1, 1), (0, -2), (2, 0))
+"""Rows up and columns to the right of the pixels whose errors of the fits a network with both sees."""
 
 OF_A_FIT = 3
 """Inputs of a head that tell of a least-squares fit: the prediction twice, and its deviation."""
-
-_OWN = ((0, -2), (1, 0), (1, -1), (1, 1), (2, 0))
-_EARLIER = ((0, 0), (1, 0), (1, -1), (1, 1), (0, -2))
-
-
-def fitted_differences(channel: int) -> list[tuple[int, int, int]]:
-    """The sub-pixels that a least-squares prediction of a channel uses: channel, rows up, columns to the right.
-
-    Each stands for its difference to the western neighbour in its own channel.
-
-    Example:
-        >>> [len(fitted_differences(channel)) for channel in range(3)]
-        [5, 10, 15]
-    """
-    return [(channel, *place) for place in _OWN] + [
-        (earlier, *place) for earlier in range(channel) for place in _EARLIER
-    ]
 
 
 def candidate_pairs(copies: int) -> list[tuple[int, int]]:

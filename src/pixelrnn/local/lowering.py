@@ -4,10 +4,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pixelrnn.local.geometry import CANDIDATES, NEIGHBOURS, candidate_pairs
+from pixelrnn.local.geometry import CANDIDATES, FITS, NEIGHBOURS, candidate_pairs
 from pixelrnn.local.network import LocalNetwork
 from pixelrnn.local.program import LocalProgram
-from pixelrnn.local.windows import tables_of
+from pixelrnn.local.windows import table_of
 
 __all__ = ["lower"]
 
@@ -20,6 +20,7 @@ def lower(network: LocalNetwork, size: tuple[int, int]) -> LocalProgram:
     parts += [network.same, network.place, torch.zeros(0) if network.biases is None else network.biases]
     parts.append(torch.cat([torch.cat([layer.weight.flatten(), layer.bias]) for layer in network.linears]))
     empty = torch.zeros(0)
+    parts.append(empty if network.errors is None else network.errors)
     for head in heads:
         parts += [head.features.weight, head.features.bias]
         parts += [empty if part is None else part for part in (head.earlier, head.match)]
@@ -31,7 +32,7 @@ def lower(network: LocalNetwork, size: tuple[int, int]) -> LocalProgram:
         weights=np.concatenate(flat),
         places=np.cumsum([0, *(len(part) for part in flat[:-1])]).astype(np.int64),
         offsets=np.array([*NEIGHBOURS, *CANDIDATES[: network.copies], *pairs], np.int64),
-        fitted=tables_of(len(heads)),
+        tables=tuple(table_of(fit, len(heads)) for fit in FITS[: network.fits]),
         sizes=dict(
             channels=len(heads),
             levels=network.levels,
@@ -44,7 +45,7 @@ def lower(network: LocalNetwork, size: tuple[int, int]) -> LocalProgram:
             grid=len(network.place),
             sets=len(network.first),
             neighbours=len(NEIGHBOURS),
-            is_adaptive=int(network.is_adaptive),
+            fits=network.fits,
         ),
         classes=0 if network.biases is None else len(network.biases),
     )

@@ -19,7 +19,9 @@ for each component k of a mixture of logistics, whose weights come from :math:`O
 on the values of the nearest neighbours join the mixture. With a grid, there is a bias for every place in squares of so
 many pixels, and a set of K and w for every place in squares of 2x2. An adaptive network also has, for each sub-pixel,
 the prediction of a least-squares fit in the pixels around it and its deviation there (`squares.py`):
-inputs of the heads, and a term of the means.
+inputs of the heads, and a term of the means. With two fits, the errors e of both at pixels nearby join the features:
+
+.. math:: h_0 \leftarrow h_0 + K^e (q, |q|), \qquad q = \frac{e / a}{1 + |e / a|}.
 
 It is none of the networks of the paper. The discretised logistics are those of `pixelrnn.outputs.logistic`.
 """
@@ -34,7 +36,7 @@ from torch import Tensor, nn
 from pixelrnn.condition import Condition
 from pixelrnn.config.model import ModelConfig
 from pixelrnn.kernels.lazy import compiled_module
-from pixelrnn.local.geometry import CANDIDATES, FITTED_ROWS, NEIGHBOURS, OF_A_FIT, RADIUS, candidate_pairs
+from pixelrnn.local.geometry import CANDIDATES, ERRORS, FITS, NEIGHBOURS, OF_A_FIT, RADIUS, candidate_pairs
 from pixelrnn.nn.condition import AUGMENTATION, biases, chosen
 from pixelrnn.nn.conv import free_weight
 
@@ -71,7 +73,7 @@ class LocalNetwork(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         channels, hidden, inputs = config.shape[0], config.hidden, config.shape[0] * len(NEIGHBOURS)
-        self.levels, self.copies, self.is_adaptive = config.levels, config.copies, config.adaptive
+        self.levels, self.copies, self.fits = config.levels, config.copies, config.fits if config.adaptive else 0
         self.first = nn.Parameter(free_weight(hidden, inputs, inputs=inputs).repeat(sets(config.grid), 1, 1))
         self.level = free_weight(hidden, channels + 1, inputs=channels + 1)
         self.same = nn.Parameter(torch.zeros(hidden, len(candidate_pairs(config.copies))))
@@ -79,6 +81,8 @@ class LocalNetwork(nn.Module):
         self.label = nn.Parameter(torch.zeros(config.classes, hidden)) if config.classes else None
         self.order = nn.Parameter(torch.zeros(config.orders, hidden)) if config.orders > 1 else None
         self.augmentation = nn.Parameter(torch.zeros(AUGMENTATION, hidden)) if config.augmented else None
+        of_errors = 2 * len(ERRORS) * channels * self.fits
+        self.errors = nn.Parameter(torch.zeros(hidden, of_errors)) if self.fits > 1 else None
         self.layers = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(config.layers))
         self.heads = nn.ModuleList(LocalHead(config, channel) for channel in range(channels))
 
@@ -86,7 +90,7 @@ class LocalNetwork(nn.Module):
         """Map images to parameters; see `pixelrnn.nn.network.Network`. A context is not looked at."""
         label = condition.label
         bordered = padded(x)
-        fits = self._fits(bordered) if self.is_adaptive else None
+        fits = self._fits(bordered) if self.fits else None
         around = bordered.movedim(1, 3).contiguous()
         x = x.movedim(1, 3)  # (N, H, W, C)
         near = torch.stack([_shifted(around, x, *place) for place in NEIGHBOURS], dim=4)  # (N, H, W, C, K)
@@ -105,6 +109,8 @@ class LocalNetwork(nn.Module):
         if pairs := candidate_pairs(self.copies):
             same = torch.stack([(copied[i] == copied[j]).all(3) for i, j in pairs], dim=3)
             h = h + F.linear(same.to(x.dtype), self.same)
+        if self.errors is not None and fits is not None:
+            h = h + F.linear(_errors_nearby(x, west, activity, fits), self.errors)
         if label is not None:
             h = h + chosen(self.biases, label)[:, None, None]
         if self.augmentation is not None and condition.augmentation is not None:
@@ -120,10 +126,11 @@ class LocalNetwork(nn.Module):
         return biases(self.label, self.order)
 
     def _fits(self, around: Tensor) -> Tensor:
-        """Least-squares predictions and their deviations, `(N, H, W, C, 2)`, of images with their borders."""
+        """Least-squares predictions and their deviations, `(N, H, W, C, F, 2)`, of images with their borders."""
         squares = compiled_module("pixelrnn.local.squares", "adaptive models")
         plain = self._levels_of(around.detach()).to("cpu", torch.float32).numpy()
-        return torch.from_numpy(squares.fit_images(plain, self.levels)).to(around)
+        found = [torch.from_numpy(squares.fit_images(fit, plain, self.levels)) for fit in FITS[: self.fits]]
+        return torch.stack(found, dim=4).to(around)
 
     def _by_channel(self, h: Tensor, sums: Sequence[Tensor], seen: "Seen", copied: list[Tensor]) -> Tensor:
         """The parameters, `(N, C, P, H, W)`, channel by channel."""
@@ -142,7 +149,8 @@ class LocalNetwork(nn.Module):
 
     def rows_above(self) -> int:
         """How many rows above it a pixel sees."""
-        return FITTED_ROWS if self.is_adaptive else RADIUS + 1
+        errors = max(up for up, _ in ERRORS) if self.fits > 1 else 0
+        return max([RADIUS + 1, *(fit.rows + errors for fit in FITS[: self.fits])])
 
     def hidden_matrices(self) -> list[nn.Parameter]:
         """The weights that map features to features, which Muon's steps suit."""
@@ -151,7 +159,7 @@ class LocalNetwork(nn.Module):
     def multiplications(self) -> int:
         """How many weights are multiplied with something for every pixel."""
         parts = [self.first[0], *(head.linear[0] for head in self.by_channel), self.level, self.same]
-        parts += [layer.weight for layer in self.linears]
+        parts += [layer.weight for layer in self.linears] + ([] if self.errors is None else [self.errors])
         for head in self.by_channel:
             parts += [head.features.weight, head.out.weight, head.current]
             parts += [part for part in (head.earlier, head.match, head.adapt, head.fit) if part is not None]
@@ -178,7 +186,7 @@ class Seen(NamedTuple):
         x: `(N, H, W, C)` scaled images.
         west: `(N, H, W, C)` western neighbours.
         activity: `(N, H, W, 1)` local activity.
-        fits: `(N, H, W, C, 2)` least-squares predictions and their deviations, of an adaptive network.
+        fits: `(N, H, W, C, F, 2)` least-squares predictions and their deviations, of an adaptive network.
     """
 
     x: Tensor
@@ -206,8 +214,10 @@ class LocalHead(nn.Module):
         self.linear = nn.Parameter(torch.zeros(sets(config.grid), k, config.shape[0] * len(NEIGHBOURS)))
         # What the earlier channels tell is in a fit already.
         self.current = nn.Parameter(torch.full((k, channel), 0.0 if config.adaptive else 1 / max(1, channel)))
-        self.adapt = free_weight(width, OF_A_FIT, inputs=hidden) if config.adaptive else None
-        self.fit = nn.Parameter(torch.ones(k)) if config.adaptive else None
+        self.adapt = free_weight(width, OF_A_FIT * config.fits, inputs=hidden) if config.adaptive else None
+        self.fit = nn.Parameter(torch.full((config.fits, k), 1 / config.fits)) if config.adaptive else None
+        if self.fit is not None and config.fits == 1:  # as it is in older files
+            self.fit = nn.Parameter(self.fit[0].detach())
         with torch.no_grad():
             self.out.weight.mul_(0.1)
             # Components of several widths, the copies less likely than they.
@@ -218,22 +228,24 @@ class LocalHead(nn.Module):
     def forward(self, h: Tensor, sums: Tensor, seen: "Seen", residuals: list[Tensor], matches: list[Tensor]) -> Tensor:
         """Parameters `(N, H, W, 3K + M)`: logits, means and logarithms of scales; logits of the M copies."""
         x, west, activity, fits = seen
-        fit = None if fits is None else fits[..., self.channel, :]
+        fit = None if fits is None else fits[..., self.channel, :, :]
         u, c, k = self.features(h), self.channel, self.mixtures
         if self.earlier is not None:
             u = u + F.linear(torch.cat(residuals, dim=3), self.earlier)
         if self.match is not None:
             u = u + F.linear(torch.stack(matches, dim=3).to(u.dtype), self.match)
         if self.adapt is not None and fit is not None:
-            prediction, deviation = fit[..., :1], fit[..., 1:]
-            told = [*squeezed(prediction / activity), deviation - activity.log()]
+            told = [
+                torch.cat([*squeezed(each[..., :1] / activity), each[..., 1:] - activity.log()], dim=3)
+                for each in fit.unbind(3)
+            ]
             u = u + F.linear(torch.cat(told, dim=3), self.adapt)
         out = self.out(F.silu(u))
         means = west[..., c : c + 1] + sums + activity * out[..., k : 2 * k]
         if c:
             means = means + F.linear(x[..., :c] - west[..., :c], self.current)
         if self.fit is not None and fit is not None:
-            means = means + fit[..., :1] * self.fit
+            means = means + fit[..., 0] @ self.fit.view(-1, k)
         return torch.cat([out[..., :k], means, activity.log() + out[..., 2 * k : 3 * k], out[..., 3 * k :]], dim=3)
 
     def mean(self, own: Tensor) -> Tensor:
@@ -263,6 +275,16 @@ def _activity(near: Tensor, least: float) -> Tensor:
     west, north, north_west, north_east = (near[..., NEIGHBOURS.index(place)] for place in CANDIDATES[:4])
     changes = (west - north_west).abs() + (north - north_west).abs() + (north - north_east).abs()
     return changes.mean(3, keepdim=True) + least
+
+
+def _errors_nearby(x: Tensor, west: Tensor, activity: Tensor, fits: Tensor) -> Tensor:
+    """The errors of fits at the pixels of `ERRORS`, `(N, H, W, 2 E F C)`, in units of the activity, squeezed."""
+    errors = ((x - west)[..., None] - fits[..., 0]).transpose(3, 4).flatten(3)
+    (height, width), reach = x.shape[1:3], 2
+    around = F.pad(errors, (0, 0, reach, reach, reach, 0))
+    near = [around[:, reach - up : reach - up + height, reach + right : reach + right + width] for up, right in ERRORS]
+    q = squeezed(torch.cat(near, dim=3) / activity)[0]
+    return torch.cat([q, q.abs()], dim=3)
 
 
 def _shifted(around: Tensor, x: Tensor, up: int, right: int) -> Tensor:

@@ -16,11 +16,13 @@ from pixelrnn.kernels.spans import clear
 from pixelrnn.kernels.vectors import LANES, Address, Vector, choose, load, maximum, pointer, splat, store, view
 from pixelrnn.local import squares, windows
 from pixelrnn.local.geometry import CANDIDATES, NEIGHBOURS, OF_A_FIT, RADIUS
+from pixelrnn.local.geometry import ERRORS as PLACES_OF_ERRORS
 from pixelrnn.local.program import (
     ADAPT,
     COMMON,
     CURRENT,
     EARLIER,
+    ERRORS,
     FEATURES,
     FEATURES_BIAS,
     FIT,
@@ -47,18 +49,22 @@ __all__ = ["begin", "find", "take_up"]
 
 _ZERO, _ONE, _TWO, _EIGHT = np.array([0, 1, 2, 8], np.float32)
 
+ERRONEOUS = np.array(PLACES_OF_ERRORS)
 NORTH, NORTH_WEST, NORTH_EAST = (NEIGHBOURS.index(place) for place in CANDIDATES[1:4])
 
 
 @inner
-def _squares(net: Local, pixels: Pixels) -> windows.Squares:
-    return windows.Squares(net.channels, net.levels, pixels.rows, pixels.columns, net.fitted)
+def _squares(net: Local, pixels: Pixels, fit: int) -> windows.Squares:
+    table = windows.read_table(net.near if fit == 0 else net.wide)
+    return windows.Squares(net.channels, net.levels, pixels.rows, pixels.columns, table)
 
 
 @inner
-def _strips(pixels: Pixels) -> windows.Strips:
-    step = pixels.step + windows.EARLIEST
-    return windows.Strips(pixels.windows, pixels.last, pixels.scratch, step, pixels.scratch + 8 * windows.PLACES)
+def _strips(net: Local, pixels: Pixels, fit: int) -> windows.Strips:
+    """The windows of one of the fits, which follow those of the first."""
+    step, scratch = pixels.step + windows.EARLIEST, pixels.scratch + 8 * windows.PLACES
+    start = 4 * windows.floats_at(windows.read_table(net.near), net.channels) if fit else 0
+    return windows.Strips(pixels.windows + start, pixels.last + 16 * LANES * fit, pixels.scratch, step, scratch)
 
 
 @inner
@@ -183,28 +189,55 @@ def _slide(net: Local, pixels: Pixels) -> None:
         number = spot.image * pixels.rows + spot.row if spot.image >= 0 else -1
         for field, value in enumerate((plain, number, spot.row, spot.column)):
             places[4 * lane + field] = value
-    windows.slide(_squares(net, pixels), _strips(pixels))
+    for fit in range(net.fits):
+        windows.slide(_squares(net, pixels, fit), _strips(net, pixels, fit))
 
 
 @inner
 def _fit(net: Local, pixels: Pixels, channel: int) -> None:
     """Predict a channel by least squares."""
-    place, fit, strips = layout(net), _of(pixels.memory, layout(net).fit), _strips(pixels)
-    workspace = pointer(strips.scratch, windows.SCRATCH)
-    prediction, deviation = squares.predict(_squares(net, pixels), strips, channel, workspace)
-    activity = load(_of(pixels.memory, place.activity), 0)
-    relative = prediction / activity
-    store(fit, 0, relative / (splat(_ONE) + _absolute(relative)))
-    store(fit, LANES, relative / (splat(_EIGHT) + _absolute(relative)))
-    store(fit, 2 * LANES, deviation - load(_of(pixels.memory, place.west + net.channels), 0))
-    store(fit, 3 * LANES, prediction)
+    place = layout(net)
+    activity, told = load(_of(pixels.memory, place.activity), 0), _of(pixels.memory, place.fit)
+    for fit in range(net.fits):
+        strips = _strips(net, pixels, fit)
+        workspace = pointer(strips.scratch, windows.SCRATCH)
+        prediction, deviation = squares.predict(_squares(net, pixels, fit), strips, channel, workspace)
+        relative, own = prediction / activity, pointer(told, OF_A_FIT * fit * LANES)
+        store(own, 0, relative / (splat(_ONE) + _absolute(relative)))
+        store(own, LANES, relative / (splat(_EIGHT) + _absolute(relative)))
+        store(own, 2 * LANES, deviation - load(_of(pixels.memory, place.west + net.channels), 0))
+        store(told, (OF_A_FIT * net.fits + fit) * LANES, prediction)
+
+
+@inner
+def _see_errors(net: Local, pixels: Pixels) -> None:
+    """The errors of the fits at pixels nearby, in units of the activity."""
+    place, planes, plane = layout(net), net.channels * net.fits, pixels.rows * pixels.columns
+    memory, around = view(pixels.memory, np.float32), view(pixels.around, np.float32)
+    floats, number = stride(net, pixels.rows, pixels.columns), len(ERRONEOUS) * planes
+    for lane in range(LANES):
+        image, row, column, _ = spot_at(pixels, lane)
+        if image < 0:
+            continue
+        here = image * floats + (2 * net.channels) * plane + (row + RADIUS) * pixels.columns + column + RADIUS
+        for n in range(len(ERRONEOUS)):
+            at = here - ERRONEOUS[n, 0] * pixels.columns + ERRONEOUS[n, 1]
+            for error in range(planes):
+                memory[(place.errors + n * planes + error) * LANES + lane] = around[at + error * plane]
+    errors, activity = _of(pixels.memory, place.errors), load(_of(pixels.memory, place.activity), 0)
+    for j in range(0, number * LANES, LANES):
+        relative = load(errors, j) / activity
+        squeezed = relative / (splat(_ONE) + _absolute(relative))
+        store(errors, j, squeezed)
+        store(errors, number * LANES + j, _absolute(squeezed))
+    _add_product(_of(pixels.memory, place.h), _part(net, ERRORS), errors, net.hidden, 2 * number)
 
 
 @inner
 def begin(net: Local, pixels: Pixels) -> None:
     """What comes before the first channel of a block of pixels: everything of the neighbourhood."""
     place, memory = layout(net), pixels.memory
-    if net.is_adaptive:
+    if net.fits:
         _slide(net, pixels)
     _gather(net, pixels)
     _measure(net, memory)
@@ -217,6 +250,8 @@ def begin(net: Local, pixels: Pixels) -> None:
         store(h, j, load(h, j) / activity)
     _add_product(h, _part(net, LEVEL), _of(memory, place.west), net.hidden, net.channels + 1)
     _add_product(h, _part(net, SAME), _of(memory, place.same), net.hidden, net.pairs)
+    if net.fits > 1:
+        _see_errors(net, pixels)
     _add_biases(net, pixels)
     silu = _of(memory, place.silu)
     for layer in range(net.layers):
@@ -239,8 +274,8 @@ def _head(net: Local, memory: int, channel: int) -> None:
     if channel:
         _add_product(u, _part(net, part + EARLIER), _of(memory, place.residuals), net.head, 2 * channel)
         _add_product(u, _part(net, part + MATCH), _of(memory, place.matches), net.head, net.copies)
-    if net.is_adaptive:
-        _add_product(u, _part(net, part + ADAPT), _of(memory, place.fit), net.head, OF_A_FIT)
+    if net.fits:
+        _add_product(u, _part(net, part + ADAPT), _of(memory, place.fit), net.head, OF_A_FIT * net.fits)
     _silu(u, u, net.head)
     _fill(raw, _part(net, part + OUT_BIAS), rows)
     _add_product(raw, _part(net, part + OUT), u, rows, net.head)
@@ -250,7 +285,7 @@ def _head(net: Local, memory: int, channel: int) -> None:
 def find(net: Local, pixels: Pixels, channel: int) -> Address:
     """The parameters of a channel of a block of pixels, whose earlier channels were taken up."""
     place, memory, k = layout(net), pixels.memory, net.mixtures
-    if net.is_adaptive:
+    if net.fits:
         _fit(net, pixels, channel)
     _head(net, memory, channel)
     to, raw = _of(memory, place.parameters), _of(memory, place.raw)
@@ -263,9 +298,9 @@ def find(net: Local, pixels: Pixels, channel: int) -> Address:
         mean = west + load(linear, j) + activity * load(raw, k * LANES + j)
         for c in range(channel):
             mean = mean + splat(current[component * channel + c]) * load(changes, c * LANES)
-        if net.is_adaptive:
-            share = view(_part(net, COMMON + OF_HEAD * channel + FIT), np.float32)[component]
-            mean = mean + splat(share) * load(_of(memory, place.fit), OF_A_FIT * LANES)
+        for fit in range(net.fits):
+            share = view(_part(net, COMMON + OF_HEAD * channel + FIT), np.float32)[fit * k + component]
+            mean = mean + splat(share) * load(_of(memory, place.fit), (OF_A_FIT * net.fits + fit) * LANES)
         store(to, j, load(raw, j))
         store(to, k * LANES + j, mean)
         store(to, 2 * k * LANES + j, log_activity + load(raw, 2 * k * LANES + j))
@@ -292,11 +327,16 @@ def take_up(net: Local, pixels: Pixels, channel: int, levels: Address) -> None:
         match, candidate = _of(memory, place.matches + m), _of(memory, place.candidates + m * net.channels + channel)
         is_off = choose(splat(_ZERO), _absolute(load(candidate, 0) - value), splat(_ZERO), load(match, 0))
         store(match, 0, is_off)
-    _write(net, pixels, channel, value, pixels.around)
-    if net.is_adaptive:
-        windows.know(_squares(net, pixels), _strips(pixels), channel, load(levels, 0))
-        planes = net.channels * pixels.rows * pixels.columns
-        _write(net, pixels, channel, load(levels, 0), pixels.around + 4 * planes)
+    _write(net, pixels, channel, value, pixels.around, True)
+    planes = net.channels * pixels.rows * pixels.columns
+    for fit in range(net.fits):
+        windows.know(_squares(net, pixels, fit), _strips(net, pixels, fit), channel, load(levels, 0))
+        if fit == 0:
+            _write(net, pixels, channel, load(levels, 0), pixels.around + 4 * planes, True)
+        if net.fits > 1:
+            found = load(_of(memory, place.fit), (OF_A_FIT * net.fits + fit) * LANES)
+            error = (value - load(_of(memory, place.west + channel), 0)) - found
+            _write(net, pixels, channel, error, pixels.around + 4 * (2 + fit) * planes, False)
 
 
 @inner
@@ -313,8 +353,8 @@ def _mean(net: Local, memory: int) -> Vector:
 
 
 @inner
-def _write(net: Local, pixels: Pixels, channel: int, value: Vector, start: int) -> None:
-    """Write values into images with their borders, of which the first begins at an address."""
+def _write(net: Local, pixels: Pixels, channel: int, value: Vector, start: int, has_borders: bool) -> None:
+    """Write values into images, of which the first begins at an address, and what they say of their borders."""
     place, around, floats = layout(net), view(start, np.float32), stride(net, pixels.rows, pixels.columns)
     store(_of(pixels.memory, place.u), 0, value)  # u is free again
     values = view(pixels.memory + 4 * place.u * LANES, np.float32)
@@ -325,6 +365,8 @@ def _write(net: Local, pixels: Pixels, channel: int, value: Vector, start: int) 
         plane = image * floats + channel * pixels.rows * pixels.columns
         at = plane + (row + RADIUS) * pixels.columns + column + RADIUS
         around[at] = values[lane]
+        if not has_borders:
+            continue
         if column == 0 and row + RADIUS + 1 < pixels.rows:
             for n in range(RADIUS):
                 around[at + pixels.columns - 1 - n] = values[lane]

@@ -12,7 +12,8 @@ from numba import njit
 
 from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.record import Float32, Int64, Record, reader
-from pixelrnn.local.geometry import FITTED_LAG, LAG, OF_A_FIT
+from pixelrnn.local.geometry import ERRORS as ERRONEOUS
+from pixelrnn.local.geometry import FITS, LAG, OF_A_FIT
 from pixelrnn.walk.program import Array
 
 __all__ = [
@@ -43,17 +44,18 @@ class Local(NamedTuple):
     grid: int
     sets: int
     neighbours: int
-    is_adaptive: int
+    fits: int
     weights: Float32
     places: Int64
     offsets: Int64
-    fitted: Int64
+    near: int
+    wide: int
 
 
 # What `places` holds: where in the weights each part begins; after these come, for each channel, the parts of its head.
-SUMS, LEVEL, SAME, PLACE, LABEL, LAYERS = range(6)
+SUMS, LEVEL, SAME, PLACE, LABEL, LAYERS, ERRORS = range(7)
 FEATURES, FEATURES_BIAS, EARLIER, MATCH, OUT, OUT_BIAS, CURRENT, ADAPT, FIT = range(9)
-COMMON, OF_HEAD = 6, 9
+COMMON, OF_HEAD = 7, 9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +67,7 @@ class LocalProgram:
         places: int64: where in the weights each part of the network begins.
         offsets: `(K + M + P, 2)` int64: rows up and columns to the right of neighbours and of candidates, and the
             candidates of each pair.
-        fitted: int64, of `windows.tables_of`.
+        tables: Of its fits, each a `windows.Table`.
         sizes: The fields of `Local` that are no addresses.
         classes: Number of labels; 0 if there are none.
     """
@@ -73,7 +75,7 @@ class LocalProgram:
     weights: Array
     places: Array
     offsets: Array
-    fitted: Array
+    tables: tuple[Record, ...]
     sizes: dict[str, int]
     classes: int
 
@@ -86,18 +88,18 @@ class LocalProgram:
             weights=self.weights,
             places=self.places,
             offsets=self.offsets,
-            fitted=self.fitted,
+            **dict(zip(("near", "wide"), self.tables, strict=False)),
         )
 
     @property
     def lag(self) -> int:
         """Columns by which a row of the front is behind the one above it."""
-        return FITTED_LAG if self.sizes["is_adaptive"] else LAG
+        return max([LAG, *(fit.lag for fit in FITS[: self.sizes["fits"]])])
 
     @property
     def local(self) -> Local:
         """The network, for functions that need no addresses."""
-        return Local(**self.sizes, weights=0, places=0, offsets=0, fitted=0)
+        return Local(**self.sizes, weights=0, places=0, offsets=0, near=0, wide=0)
 
 
 class Spot(NamedTuple):
@@ -116,13 +118,14 @@ class Pixels(NamedTuple):
         weights: Number of their set of weights.
         spots: Address of a `Spot` for each lane.
         around: float32 of each image, `stride` after the one before: scaled with its borders, `(C, rows, columns)`;
-            then, of an adaptive network, its levels in the same way.
+            then, of an adaptive network, its levels in the same way; then, of one with several fits, the errors
+            of each.
         rows: Number of rows of an image with its border.
         columns: Number of columns of an image with its borders.
         label: int64 of each image; 0 if there are none.
         memory: Address of the features of the block.
-        windows: Address of its windows, of an adaptive network, and of what `Strips.last` says of them.
-        last: As it says.
+        windows: Address of its windows, of all fits of an adaptive network.
+        last: Address of what `Strips.last` says of them.
         step: Number of the step.
         scratch: Address of memory that blocks share.
     """
@@ -152,7 +155,8 @@ def spot_at(pixels: Pixels, lane: int) -> Spot:
 @inner
 def stride(net: Local, rows: int, columns: int) -> Any:
     """Floats of an image with its borders, and of all that is kept of it."""
-    return net.channels * rows * columns * (2 if net.is_adaptive else 1)
+    planes = 1 + (1 if net.fits else 0) + (net.fits if net.fits > 1 else 0)
+    return planes * net.channels * rows * columns
 
 
 class Layout(NamedTuple):
@@ -169,7 +173,8 @@ class Layout(NamedTuple):
         candidates: What could be copied.
         matches: Whether each candidate is right in all earlier channels.
         same: Whether the candidates of each pair are equal.
-        fit: What is told of a least-squares fit: `OF_A_FIT` features, and the prediction.
+        fit: What is told of least-squares fits: `OF_A_FIT` features of each, and their predictions.
+        errors: Errors of the fits nearby.
         u: The features of a channel.
         raw: What they give.
         parameters: Parameters of the distribution.
@@ -187,6 +192,7 @@ class Layout(NamedTuple):
     matches: int
     same: int
     fit: int
+    errors: int
     u: int
     raw: int
     parameters: int
@@ -206,12 +212,13 @@ def layout(net: Local) -> Layout:
     matches = candidates + net.copies * net.channels
     same = matches + net.copies
     fit = same + net.pairs
-    u = fit + (OF_A_FIT + 1 if net.is_adaptive else 0)
+    errors = fit + (OF_A_FIT + 1) * net.fits
+    u = errors + (2 * len(ERRONEOUS) * net.channels * net.fits if net.fits > 1 else 0)
     raw = u + net.head
     parameters = raw + 3 * net.mixtures + net.copies
     end = parameters + 3 * net.mixtures + 2 * net.copies
     return Layout(
-        0, west, activity, h, silu, changes, residuals, candidates, matches, same, fit, u, raw, parameters, end
+        0, west, activity, h, silu, changes, residuals, candidates, matches, same, fit, errors, u, raw, parameters, end
     )  # fmt: skip
 
 

@@ -1,11 +1,12 @@
 r"""Least squares around each sub-pixel, so that a prediction learns from the image itself.
 
-With the D differences z of `geometry.fitted_differences` to the western neighbour (of the own channel and of the
-pixel's earlier channels), and the difference y of the sub-pixel itself, the pixels before it in `geometry.WINDOWS`,
-each with its weight :math:`w` (those nearby count most), give
+With the D differences z to the western neighbour of a `geometry.Fit` (of the own channel and of the pixel's earlier
+channels), and the difference y of the sub-pixel itself, the pixels before it in the windows, each with its weight
+:math:`w` (those nearby count most), and the coefficients :math:`\beta_0` that are expected give
 
-.. math:: \beta = (A + \lambda I)^{-1} b, \quad A = \sum w z z^T, \quad b = \sum w z y,
-          \qquad \hat y = \beta^T z, \quad R = \sum w y^2 - b^T \beta.
+.. math:: \beta = (A + \lambda I)^{-1} (b + \lambda \beta_0), \quad A = \sum w z z^T, \quad b = \sum w z y,
+          \qquad \hat y = \beta^T z,
+          \qquad R = \sum w y^2 + \lambda |\beta_0|^2 - (b + \lambda \beta_0)^T \beta.
 
 The sums are whole numbers that are kept running (`windows.py`). The factorisation :math:`L D L^T` of the matrix with b
 and :math:`\sum w y^2` as its last row gives both: its last row times :math:`L^{-1} z` is the prediction, its last pivot
@@ -36,18 +37,18 @@ from pixelrnn.kernels.vectors import (
     store,
     view,
 )
-from pixelrnn.local.geometry import RADIUS
+from pixelrnn.local.geometry import RADIUS, Fit
 from pixelrnn.local.windows import (
-    COUNTS,
     EARLIEST,
-    FLOATS,
     ROWS,
     SCRATCH,
     Squares,
     Strips,
+    floats_of,
     read,
+    read_table,
     slide,
-    tables_of,
+    table_of,
     weight_of,
 )
 
@@ -56,7 +57,6 @@ __all__ = ["BLOCK", "fit_images", "predict"]
 Array = np.ndarray[Any, np.dtype[Any]]
 
 MOST_LEVELS = 256
-RIDGE = np.float32(32)  # levels squared
 BLOCK = (ROWS + ROWS * ROWS + 2 * ROWS) * LANES
 """Floats for `predict`: differences, matrices, and pivots twice."""
 
@@ -66,7 +66,7 @@ _ZERO, _HALF = np.array([0, 0.5], np.float32)
 
 
 @inner
-def _factorise(matrix: Address, size: int, pivots: Address) -> None:
+def _factorise(matrix: Address, size: int, ridge: Any, pivots: Address) -> None:
     """L and D of lanes of matrices, in place: L below the diagonal."""
     for j in range(size):
         row = j * size * LANES
@@ -76,7 +76,7 @@ def _factorise(matrix: Address, size: int, pivots: Address) -> None:
             scaled = factor * load(pivots, k * LANES)
             store(pivots, (size + k) * LANES, scaled)
             pivot = pivot - factor * scaled
-        pivot = maximum(pivot, splat(RIDGE if j < size - 1 else _ZERO))
+        pivot = maximum(pivot, splat(ridge if j < size - 1 else _ZERO))
         store(pivots, j * LANES, pivot)
         for i in range(j + 1, size):
             value = load(matrix, (i * size + j) * LANES)
@@ -98,15 +98,19 @@ def predict(sq: Squares, strips: Strips, channel: int, workspace: Address) -> tu
     Returns:
         In units of the scaled images, whose levels are spread over [-1, 1].
     """
-    count = COUNTS[channel]
-    size = count + 1
+    count, ridge = view(sq.table.counts, np.int64)[channel], np.float32(sq.table.ridge)
+    size, expected = count + 1, view(sq.table.expected + 4 * ROWS * channel, np.float32)
     z, weight, matrix = workspace, weight_of(sq, strips), pointer(workspace, ROWS * LANES)
     pivots = pointer(matrix, ROWS * ROWS * LANES)
     read(sq, strips, channel, z, matrix)
     for i in range(count):
-        at = (i * size + i) * LANES
-        store(matrix, at, load(matrix, at) + splat(RIDGE))
-    _factorise(matrix, size, pivots)
+        at, last = (i * size + i) * LANES, (count * size + i) * LANES
+        store(matrix, at, load(matrix, at) + splat(ridge))
+        if expected[i] != 0:
+            store(matrix, last, load(matrix, last) + splat(ridge * expected[i]))
+            own = (count * size + count) * LANES
+            store(matrix, own, load(matrix, own) + splat(ridge * expected[i] * expected[i]))
+    _factorise(matrix, size, ridge, pivots)
     prediction = splat(_ZERO)
     for i in range(count):
         value = load(z, i * LANES)
@@ -123,28 +127,44 @@ def predict(sq: Squares, strips: Strips, channel: int, workspace: Address) -> tu
 
 
 class _Images(NamedTuple):
-    """Images with their borders in levels, `(N, C, rows, columns)`, and what is found, `(N, H, W, C, 2)`."""
+    """Images with their borders in levels, `(N, C, rows, columns)`, and what is found, `(N, H, W, C, 2)`.
 
-    squares: int
+    Attributes:
+        channels: Their number C.
+        levels: Number of levels.
+        rows: Number of rows.
+        columns: Number of columns.
+        table: Record of the fit.
+        floats: Floats of the memory of a group of rows.
+        plain: The images.
+        found: Predictions and deviations.
+    """
+
+    channels: int
+    levels: int
+    rows: int
+    columns: int
+    table: int
+    floats: int
     plain: Float32
     found: Float32
 
 
-_read_squares, _read_images = reader(Squares), reader(_Images)
+_read_images = reader(_Images)
 
 
 @callback(TASK)
 def _fit_rows(task: int, n: Any) -> None:
     """Some rows of an image, a lane for each."""
     of = _read_images(n)
-    sq = _read_squares(of.squares)
+    sq = Squares(of.channels, of.levels, of.rows, of.columns, read_table(of.table))
     height, width = sq.rows - RADIUS, sq.columns - 2 * RADIUS
     blocks = (height + LANES - 1) // LANES
     image, top = task // blocks, task % blocks * LANES
     plain, found = of.plain + 4 * image * sq.channels * sq.rows * sq.columns, view(of.found, np.float32)
-    floats, lanes = np.zeros(FLOATS[sq.channels] + SCRATCH + BLOCK + 3 * LANES, np.float32), min(LANES, height - top)
+    floats, lanes = np.zeros(of.floats + SCRATCH + BLOCK + 3 * LANES, np.float32), min(LANES, height - top)
     memory, last, places = aligned(floats), np.zeros(2 * LANES, np.int64), np.full((LANES, 4), -1, np.int64)
-    scratch = pointer(memory, FLOATS[sq.channels])
+    scratch = pointer(memory, of.floats)
     workspace = pointer(scratch, SCRATCH)
     deviations = pointer(workspace, BLOCK)
     for column in range(width):
@@ -164,10 +184,11 @@ def _fit_rows(task: int, n: Any) -> None:
     floats[0], last[0], places[0, 0] = 0, 0, 0
 
 
-def fit_images(plain: Array, levels: int) -> Array:
+def fit_images(fit: Fit, plain: Array, levels: int) -> Array:
     """Predictions of all sub-pixels of images.
 
     Args:
+        fit: One of `geometry.FITS`.
         plain: `(N, C, RADIUS + H, RADIUS + W + RADIUS)` float32 levels with their borders.
         levels: Up to 256.
 
@@ -180,7 +201,16 @@ def fit_images(plain: Array, levels: int) -> Array:
         raise ValueError(f"levels is {levels}; at most {MOST_LEVELS} keep the sums exact")
     plain = np.ascontiguousarray(plain, np.float32)
     found = np.empty((images, rows - RADIUS, columns - 2 * RADIUS, channels, 2), np.float32)
-    sizes = Record(Squares, channels=channels, levels=levels, rows=rows, columns=columns, tables=tables_of(channels))
-    record = Record(_Images, squares=sizes, plain=plain, found=found)
+    record = Record(
+        _Images,
+        channels=channels,
+        levels=levels,
+        rows=rows,
+        columns=columns,
+        table=table_of(fit, channels),
+        floats=floats_of(fit, channels),
+        plain=plain,
+        found=found,
+    )
     threads.run(_fit_rows, images * -(-(rows - RADIUS) // LANES), record.integers)
     return found

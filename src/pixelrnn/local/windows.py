@@ -1,120 +1,188 @@
 r"""Sums of products over windows around pixels, which move along the rows of images: `LANES` rows side by side.
 
 Of each pixel z are the differences of its neighbours to the western one, of all channels, and of itself: whatever a
-least-squares fit of one of the channels needs is among the products :math:`z_a z_b` (`PAIRS`). A sum is over all
-windows of `geometry.WINDOWS`, each pixel with its weight. It moves with the pixel: a column of the rows above comes,
+least-squares fit of one of the channels needs is among the products :math:`z_a z_b`. A sum is over all
+windows of a `geometry.Fit`, each pixel with its weight. It moves with the pixel: a column of the rows above comes,
 as high as the window, another one goes; so do the pixels of the row itself. All are whole numbers below :math:`2^{24}`,
 which float32 holds exactly, whatever the order.
 
-The memory of a group of rows has, for each lane, the sums; those of the last `KEPT` columns of the rows above, as high
+The memory of a group of rows has, for each lane, the sums; those of the last columns of the rows above, as high
 as each window; the differences of the last pixels of the row; and values of the rows above around the column that comes
 next. What belongs to a column is found by the number of the *step* in which the row came to it: lanes are at different
 columns, but take each step together. A lane that begins a row, or whose row was not moved in the step before, catches
 up on the steps that it needs.
 """
 
+import functools
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from pixelrnn.kernels.inner import inner
-from pixelrnn.kernels.record import Int64
-from pixelrnn.kernels.vectors import LANES, Address, Vector, address, choose, load, pointer, splat, store, view
-from pixelrnn.local.geometry import RADIUS, WINDOW, WINDOWS, fitted_differences
+from pixelrnn.kernels.record import Float32, Int64, Record, reader
+from pixelrnn.kernels.vectors import (
+    LANES,
+    Address,
+    Vector,
+    address,
+    choose,
+    load,
+    maximum,
+    minimum,
+    pointer,
+    splat,
+    store,
+    view,
+)
+from pixelrnn.local.geometry import FITS, RADIUS, Fit
 
 __all__ = [
-    "COUNTS", "EARLIEST", "FLOATS", "PLACES", "ROWS", "SCRATCH", "Place", "Squares", "Strips", "know",
-    "read", "slide", "tables_of", "weight_of",
+    "EARLIEST", "PLACES", "ROWS", "SCRATCH", "Place", "Squares", "Strips", "Table", "floats_at", "floats_of", "know",
+    "read", "read_table", "slide", "table_of", "weight_of",
 ]  # fmt: skip
 
-Array = np.ndarray[Any, np.dtype[Any]]
-
 MOST_CHANNELS = 4
-RADII, WEIGHTS = np.array([radius for radius, _ in WINDOWS]), np.array([weight for _, weight in WINDOWS], np.float32)
-KEPT = 2 * WINDOW + 2
-
-EARLIEST = 2 * KEPT
-"""Number of the first step, at least."""
-
-_ALL = WEIGHTS.sum()
 _ZERO, _ONE = np.array([0, 1], np.float32)
 
-# The differences of a channel: of the neighbours that it is predicted by itself, then of the pixel itself.
-_OWN = [place[1:] for place in fitted_differences(0)]
-OF_A_CHANNEL = len(_OWN) + 1
-OWN = np.array(_OWN)
-UP, LEFT, RIGHT = max(up for up, _ in _OWN), -min(right for _, right in _OWN), max(right for _, right in _OWN)
-SEEN = WINDOW + UP  # rows above, of which values are kept
-AROUND = LEFT + RIGHT + 1  # columns of these
+EARLIEST = 4 * max(fit.window + 1 for fit in FITS)
+"""Number of the first step, at least."""
 
-COUNTS = np.array([len(fitted_differences(channel)) for channel in range(MOST_CHANNELS)])
-"""Differences that each channel is predicted by."""
-
-ROWS = COUNTS[-1] + 1
+ROWS = max(len(fit.differences(MOST_CHANNELS - 1)) for fit in FITS) + 1
 """Of the largest matrix: of the differences, and of the pixel itself."""
 
 
-def _numbers(channel: int) -> list[int]:
-    """The differences that a channel is predicted by, and its own last, as numbers among all."""
-    known = [*_OWN, (0, 0)]
-    return [
-        e * OF_A_CHANNEL + known.index((up, right)) for e, up, right in [*fitted_differences(channel), (channel, 0, 0)]
+class Table(NamedTuple):
+    """The record of a fit for images of so many channels.
+
+    Attributes:
+        pairs: Products that are summed.
+        windows: Number of windows.
+        kept: Columns of the rows above whose sums are kept.
+        own: Differences of a channel: those that it is predicted by itself, then that of the pixel itself.
+        up: Rows above that the differences see.
+        around: Columns that they see.
+        right: Columns to the right of these.
+        most: Differences beyond this count as this.
+        ridge: See `Fit`.
+        radii: `(windows)` int64.
+        weights: `(windows)` float32.
+        offsets: `(own - 1, 2)` int64.
+        products: `(pairs, 2)`: numbers of the differences of each product.
+        counts: `(channels)`: differences that each channel is predicted by.
+        numbers: `(channels, ROWS)`: these, and the channel's own last.
+        matrix: `(channels, ROWS, ROWS)`: numbers of the products in the matrix of each channel.
+        expected: `(channels, ROWS)` float32.
+    """
+
+    pairs: int
+    windows: int
+    kept: int
+    own: int
+    up: int
+    around: int
+    right: int
+    most: int
+    ridge: int
+    radii: Int64
+    weights: Float32
+    offsets: Int64
+    products: Int64
+    counts: Int64
+    numbers: Int64
+    matrix: Int64
+    expected: Float32
+
+
+read_table = reader(Table)
+
+
+@functools.cache
+def table_of(fit: Fit, channels: int) -> Record:
+    """The record of a fit."""
+    known, own = [*fit.own, (0, 0)], len(fit.own) + 1
+    numbers = [
+        [of * own + known.index((up, right)) for of, up, right in [*fit.differences(channel), (channel, 0, 0)]]
+        for channel in range(channels)
     ]
-
-
-def _pairs(channels: int) -> list[tuple[int, int]]:
-    """All products that are needed."""
-    found = set()
-    for channel in range(channels):
-        numbers = _numbers(channel)
-        found |= {(max(a, b), min(a, b)) for a in numbers for b in numbers}
-    return sorted(found)
-
-
-PAIRS = np.array([len(_pairs(channels)) for channels in range(MOST_CHANNELS + 1)])
-"""Products that are summed, for images of so many channels."""
-
-_TABLE = ROWS + ROWS * ROWS  # integers of a channel
-_KEPT = PAIRS  # the sums come first
-_PAST = _KEPT + KEPT * len(WINDOWS) * PAIRS
-_VALUES = _PAST + KEPT * OF_A_CHANNEL * np.arange(MOST_CHANNELS + 1)
-_WEST = _VALUES + AROUND * SEEN * np.arange(MOST_CHANNELS + 1)
-_IN_ALL = _WEST + np.arange(MOST_CHANNELS + 1)
-FLOATS = (_IN_ALL + 1) * LANES
-"""Floats of the memory of a group of rows, for images of so many channels."""
-
-
-def tables_of(channels: int) -> Array:
-    """Which products there are; then for each channel its differences, and the products of a matrix row by row."""
-    pairs = _pairs(channels)
-    table = np.zeros(2 * len(pairs) + channels * _TABLE, np.int64)
-    table[: 2 * len(pairs)] = np.array(pairs).reshape(-1)
-    for channel in range(channels):
-        numbers = _numbers(channel)
-        of_channel = table[2 * len(pairs) + channel * _TABLE :]
-        of_channel[: len(numbers)] = numbers
-        for i, a in enumerate(numbers):
-            for j, b in enumerate(numbers[: i + 1]):
-                of_channel[ROWS + i * ROWS + j] = pairs.index((max(a, b), min(a, b)))
-    return table
+    pairs = sorted({(max(a, b), min(a, b)) for each in numbers for a in each for b in each})
+    rows, matrix = np.zeros((channels, ROWS), np.int64), np.zeros((channels, ROWS, ROWS), np.int64)
+    expected = np.zeros((channels, ROWS), np.float32)
+    for channel, each in enumerate(numbers):
+        rows[channel, : len(each)] = each
+        expected[channel, : len(each) - 1] = fit.expectations(channel)
+        for i, a in enumerate(each):
+            for j, b in enumerate(each[: i + 1]):
+                matrix[channel, i, j] = pairs.index((max(a, b), min(a, b)))
+    left, right = (sign * max(sign * column for _, column in fit.own) for sign in (-1, 1))
+    return Record(
+        Table,
+        pairs=len(pairs),
+        windows=len(fit.windows),
+        kept=2 * fit.window + 2,
+        own=own,
+        up=max(up for up, _ in fit.own),
+        around=right - left + 1,
+        right=right,
+        most=fit.most,
+        ridge=fit.ridge,
+        radii=np.array([radius for radius, _ in fit.windows]),
+        weights=np.array([weight for _, weight in fit.windows], np.float32),
+        offsets=np.array(fit.own),
+        products=np.array(pairs),
+        counts=np.array([len(each) - 1 for each in numbers]),
+        numbers=rows,
+        matrix=matrix,
+        expected=expected,
+    )
 
 
 class Squares(NamedTuple):
-    """Sizes, and the table that `tables_of` makes.
+    """Sizes, and a fit.
 
     Attributes:
         channels: Number of channels of an image.
         levels: Number of levels of a sub-pixel, up to 256.
         rows: Number of rows of a plane with its border.
         columns: Number of columns of a plane with its borders.
-        tables: Address of the table.
+        table: The fit.
     """
 
     channels: int
     levels: int
     rows: int
     columns: int
-    tables: Int64
+    table: Table
+
+
+class _Parts(NamedTuple):
+    """Where in the memory of a group of rows the parts begin, in vectors; the sums come first."""
+
+    kept: int
+    past: int
+    values: int
+    west: int
+    weight: int
+    end: int
+
+
+@inner
+def _parts(table: Table, channels: int) -> _Parts:
+    past = table.pairs + table.kept * table.windows * table.pairs
+    values = past + table.kept * table.own * channels
+    west = values + table.around * (table.kept // 2 - 1 + table.up) * channels
+    return _Parts(table.pairs, past, values, west, west + channels, west + channels + 1)
+
+
+@inner
+def floats_at(table: Table, channels: int) -> Any:
+    """Floats of the memory of a group of rows, for images of so many channels."""
+    return _parts(table, channels).end * LANES
+
+
+def floats_of(fit: Fit, channels: int) -> int:
+    """As `floats_at`, for those that hold the memory."""
+    table = Table(*table_of(fit, channels).integers.tolist())
+    return int(_parts.py_func(table, channels).end) * LANES
 
 
 PLACES = 4 * LANES
@@ -154,11 +222,13 @@ class Strips(NamedTuple):
 
 # Scratch, in vectors: the weights with which columns come and go, and pixels of the row go and come; whether a lane
 # moves, and from which column on it catches up; the differences of a column of pixels; those of the row, weighted.
-_IN, _OUT, _PAST_OUT = 0, len(WINDOWS), 2 * len(WINDOWS)
-_PAST_IN, _MOVES, _START = 3 * len(WINDOWS), 3 * len(WINDOWS) + 1, 3 * len(WINDOWS) + 2
-_COLUMN = 3 * len(WINDOWS) + 3
-_WEIGHTED = _COLUMN + WINDOW * OF_A_CHANNEL * MOST_CHANNELS
-SCRATCH = (_WEIGHTED + OF_A_CHANNEL * MOST_CHANNELS) * LANES
+_MOST = max(len(fit.windows) for fit in FITS)
+_DIFFERENCES = max(len(fit.own) + 1 for fit in FITS) * MOST_CHANNELS
+_IN, _OUT, _PAST_OUT = 0, _MOST, 2 * _MOST
+_PAST_IN, _MOVES, _START = 3 * _MOST, 3 * _MOST + 1, 3 * _MOST + 2
+_WEIGHTED = 3 * _MOST + 3
+_COLUMN = _WEIGHTED + _DIFFERENCES
+SCRATCH = (_COLUMN + max(fit.window for fit in FITS) * _DIFFERENCES) * LANES
 """Floats that `slide` needs for itself."""
 
 _NOWHERE = np.float32(-(2**20))  # from where on a lane catches up that does not
@@ -179,26 +249,29 @@ def _part(strips: Strips, start: int) -> Address:
 @inner
 def _past(sq: Squares, strips: Strips, step: int) -> Address:
     """The differences of the pixels of a step."""
-    return _part(strips, _PAST[sq.channels] + step % KEPT * OF_A_CHANNEL * sq.channels)
+    table = sq.table
+    return _part(strips, _parts(table, sq.channels).past + step % table.kept * table.own * sq.channels)
 
 
 @inner
 def _values(sq: Squares, strips: Strips, step: int) -> Address:
     """Values of the rows above, row by row and channel by channel, of the column that is reached in a step."""
-    return _part(strips, _VALUES[sq.channels] + step % AROUND * SEEN * sq.channels)
+    table = sq.table
+    seen = table.kept // 2 - 1 + table.up
+    return _part(strips, _parts(table, sq.channels).values + step % table.around * seen * sq.channels)
 
 
 @inner
 def _kept(sq: Squares, strips: Strips, step: int, window: int) -> Address:
     """Sums of a column of the rows above, as high as a window, that is reached in a step."""
-    of_step = step % KEPT * len(RADII) + window
-    return _part(strips, _KEPT[sq.channels] + of_step * PAIRS[sq.channels])
+    of_step = step % sq.table.kept * sq.table.windows + window
+    return _part(strips, sq.table.pairs * (1 + of_step))
 
 
 @inner
 def slide(sq: Squares, strips: Strips) -> None:
     """Move the windows of all lanes to their pixels, and take the differences of these."""
-    last, behind = view(strips.last, np.int64), 0
+    last, behind, window = view(strips.last, np.int64), 0, _window(sq)
     sums, starts = view(strips.memory, np.float32), _scratch(strips, _START)
     for lane in range(LANES):
         place = _place(strips, lane)
@@ -206,18 +279,24 @@ def slide(sq: Squares, strips: Strips) -> None:
             continue
         starts[lane] = _NOWHERE
         if last[lane] != place.number + 1 or last[LANES + lane] != strips.step - 1:
-            starts[lane] = max(place.column - 2 * WINDOW, -WINDOW)
+            starts[lane] = max(place.column - 2 * window, -window)
             behind = max(behind, place.column - int(starts[lane]))
-            for pair in range(PAIRS[sq.channels]):
+            for pair in range(sq.table.pairs):
                 sums[pair * LANES + lane] = 0
         last[lane], last[LANES + lane] = place.number + 1, strips.step
     if behind:
-        for shift in range(behind + AROUND - 1, behind, -1):
+        for shift in range(behind + sq.table.around - 1, behind, -1):
             _look(sq, strips, shift)
         for shift in range(behind, 0, -1):
             _move(sq, strips, shift)
     _move(sq, strips, 0)
     _count(sq, strips)
+
+
+@inner
+def _window(sq: Squares) -> Any:
+    """The radius of the largest window."""
+    return sq.table.kept // 2 - 1
 
 
 @inner
@@ -232,7 +311,7 @@ def _move(sq: Squares, strips: Strips, shift: int) -> None:
     _weigh(sq, strips, shift)
     _subtract(sq, strips, shift)
     _keep(sq, strips, shift)
-    for window in range(len(RADII)):
+    for window in range(sq.table.windows):
         _exchange(sq, strips, shift, window)
     _add_past(sq, strips, _past(sq, strips, strips.step - shift - 1), _PAST_IN)
     _remember(sq, strips, shift)
@@ -244,13 +323,14 @@ def _look(sq: Squares, strips: Strips, shift: int) -> None:
     starts, width = _scratch(strips, _START), sq.columns - 2 * RADIUS
     for lane in range(LANES):
         place, start = _place(strips, lane), int(starts[lane])
-        if place.number < 0 or (shift > 0 and (start == _NOWHERE or place.column - shift < start - AROUND + 1)):
+        is_late = start == _NOWHERE or place.column - shift < start - sq.table.around + 1
+        if place.number < 0 or (shift > 0 and is_late):
             continue
         plane = view(place.plain, np.float32)
-        for up in range(1, SEEN + 1):
+        for up in range(1, _window(sq) + sq.table.up + 1):
             # Of the row just above, the pixel to the right may not be there yet; nothing needs it.
-            column = place.column - shift + WINDOW + (RIGHT if up > 1 else 0)
-            is_there = up <= place.row + UP and column < width + RADIUS
+            column = place.column - shift + _window(sq) + (sq.table.right if up > 1 else 0)
+            is_there = up <= place.row + sq.table.up and column < width + RADIUS
             to = view(address(_values(sq, strips, strips.step + column - place.column)), np.float32)
             at = (place.row + RADIUS - up) * sq.columns + column + RADIUS
             for channel in range(sq.channels):
@@ -261,7 +341,10 @@ def _look(sq: Squares, strips: Strips, shift: int) -> None:
 @inner
 def _weigh(sq: Squares, strips: Strips, shift: int) -> None:
     """Find out, for each lane, which columns and pixels come and go."""
-    scratch, width = _scratch(strips, 0), sq.columns - 2 * RADIUS
+    scratch, width, total = _scratch(strips, 0), sq.columns - 2 * RADIUS, _ZERO
+    radii, weights = view(sq.table.radii, np.int64), view(sq.table.weights, np.float32)
+    for window in range(sq.table.windows):
+        total += weights[window]
     for number in range(_START * LANES):
         scratch[number] = 0
     for lane in range(LANES):
@@ -271,51 +354,59 @@ def _weigh(sq: Squares, strips: Strips, shift: int) -> None:
             continue
         scratch[_MOVES * LANES + lane] = 1
         # Before the start nothing has come that could go.
-        scratch[_PAST_IN * LANES + lane] = _ALL if column - 1 >= max(0, start) else _ZERO
-        for window in range(len(RADII)):
-            coming, gone, weight = column + RADII[window], column - RADII[window] - 1, WEIGHTS[window]
+        scratch[_PAST_IN * LANES + lane] = total if column - 1 >= max(0, start) else _ZERO
+        for window in range(sq.table.windows):
+            coming, gone, weight = column + radii[window], column - radii[window] - 1, weights[window]
             scratch[(_IN + window) * LANES + lane] = weight if 0 <= coming < width else _ZERO
-            scratch[(_OUT + window) * LANES + lane] = _ZERO - weight if gone >= max(0, start + RADII[window]) else _ZERO
+            scratch[(_OUT + window) * LANES + lane] = _ZERO - weight if gone >= max(0, start + radii[window]) else _ZERO
             scratch[(_PAST_OUT + window) * LANES + lane] = _ZERO - weight if gone >= max(0, start) else _ZERO
+
+
+@inner
+def _bounded(sq: Squares, difference: Vector) -> Vector:
+    most = splat(np.float32(sq.table.most))
+    return minimum(maximum(difference, splat(_ZERO) - most), most)
 
 
 @inner
 def _subtract(sq: Squares, strips: Strips, shift: int) -> None:
     """Find the differences of the pixels of the column of the rows above that comes next."""
-    column, to = strips.step - shift + WINDOW, pointer(strips.scratch, _COLUMN * LANES)
-    highest = 2**20
+    column, to = strips.step - shift + _window(sq), pointer(strips.scratch, _COLUMN * LANES)
+    highest, offsets = 2**20, view(sq.table.offsets, np.int64)
     for lane in range(LANES):
         place = _place(strips, lane)
         highest = min(highest, place.row) if place.number >= 0 else highest
     rows, inside = sq.channels * LANES, _scratch(strips, _WEIGHTED)
     here, west = _values(sq, strips, column), _values(sq, strips, column - 1)
-    for up in range(WINDOW):
+    for up in range(_window(sq)):
         for channel in range(0, rows, LANES):
             base = load(west, up * rows + channel)
-            for number in range(OF_A_CHANNEL - 1):
-                source = _values(sq, strips, column + OWN[number, 1])
-                store(to, number * LANES, load(source, (up + OWN[number, 0]) * rows + channel) - base)
-            store(to, (OF_A_CHANNEL - 1) * LANES, load(here, up * rows + channel) - base)
-            to = pointer(to, OF_A_CHANNEL * LANES)
+            for number in range(sq.table.own - 1):
+                source = _values(sq, strips, column + offsets[2 * number + 1])
+                value = load(source, (up + offsets[2 * number]) * rows + channel)
+                store(to, number * LANES, _bounded(sq, value - base))
+            store(to, (sq.table.own - 1) * LANES, _bounded(sq, load(here, up * rows + channel) - base))
+            to = pointer(to, sq.table.own * LANES)
         if up >= highest:  # above some images
             for lane in range(LANES):
                 inside[lane] = _ONE if up < _place(strips, lane).row else _ZERO
             is_inside = load(pointer(strips.scratch, _WEIGHTED * LANES), 0)
-            for number in range(1, OF_A_CHANNEL * sq.channels + 1):
+            for number in range(1, sq.table.own * sq.channels + 1):
                 store(to, -number * LANES, load(to, -number * LANES) * is_inside)
 
 
 @inner
 def _keep(sq: Squares, strips: Strips, shift: int) -> None:
     """Sum the products of the column that comes next, as high as each window; each is higher than the one before."""
-    column, of_row = pointer(strips.scratch, _COLUMN * LANES), OF_A_CHANNEL * sq.channels * LANES
-    tables, step = view(sq.tables, np.int64), strips.step - shift + WINDOW
+    column, of_row = pointer(strips.scratch, _COLUMN * LANES), sq.table.own * sq.channels * LANES
+    tables, radii = view(sq.table.products, np.int64), view(sq.table.radii, np.int64)
+    step = strips.step - shift + _window(sq)
     moves = load(pointer(strips.scratch, _MOVES * LANES), 0)
-    for pair in range(PAIRS[sq.channels]):
+    for pair in range(sq.table.pairs):
         a, b = tables[2 * pair] * LANES, tables[2 * pair + 1] * LANES
         total, up = splat(_ZERO), 0
-        for window in range(len(RADII)):
-            for _ in range(RADII[window] - (RADII[window - 1] if window else 0)):
+        for window in range(sq.table.windows):
+            while up < radii[window]:
                 total = total + load(column, up * of_row + a) * load(column, up * of_row + b)
                 up += 1
             to = _kept(sq, strips, step, window)
@@ -326,25 +417,25 @@ def _keep(sq: Squares, strips: Strips, shift: int) -> None:
 @inner
 def _exchange(sq: Squares, strips: Strips, shift: int, window: int) -> None:
     """Add a column of a window to the sums, and take one away, and the pixel of the row that leaves the window."""
-    sums, step = strips.memory, strips.step - shift
-    coming = _kept(sq, strips, step + RADII[window], window)
-    gone = _kept(sq, strips, step - RADII[window] - 1, window)
+    sums, step, radius = strips.memory, strips.step - shift, view(sq.table.radii, np.int64)[window]
+    coming = _kept(sq, strips, step + radius, window)
+    gone = _kept(sq, strips, step - radius - 1, window)
     more = load(pointer(strips.scratch, (_IN + window) * LANES), 0)
     less = load(pointer(strips.scratch, (_OUT + window) * LANES), 0)
     to = pointer(sums, 0)
-    for pair in range(0, PAIRS[sq.channels] * LANES, LANES):
+    for pair in range(0, sq.table.pairs * LANES, LANES):
         store(to, pair, load(to, pair) + more * load(coming, pair) + less * load(gone, pair))
-    _add_past(sq, strips, _past(sq, strips, step - RADII[window] - 1), _PAST_OUT + window)
+    _add_past(sq, strips, _past(sq, strips, step - radius - 1), _PAST_OUT + window)
 
 
 @inner
 def _add_past(sq: Squares, strips: Strips, past: Address, weights: int) -> None:
     """Add the products of a pixel of the row to the sums, by a weight of each lane."""
-    tables, to = view(sq.tables, np.int64), pointer(strips.memory, 0)
+    tables, to = view(sq.table.products, np.int64), pointer(strips.memory, 0)
     weight, weighted = load(pointer(strips.scratch, weights * LANES), 0), pointer(strips.scratch, _WEIGHTED * LANES)
-    for number in range(0, OF_A_CHANNEL * sq.channels * LANES, LANES):
+    for number in range(0, sq.table.own * sq.channels * LANES, LANES):
         store(weighted, number, weight * load(past, number))
-    for pair in range(PAIRS[sq.channels]):
+    for pair in range(sq.table.pairs):
         a, b = tables[2 * pair] * LANES, tables[2 * pair + 1] * LANES
         store(to, pair * LANES, load(to, pair * LANES) + load(weighted, a) * load(past, b))
 
@@ -353,47 +444,49 @@ def _add_past(sq: Squares, strips: Strips, past: Address, weights: int) -> None:
 def _remember(sq: Squares, strips: Strips, shift: int) -> None:
     """Take the differences of the pixels that the windows are at; see `know` for those of the pixels themselves."""
     to, moves = view(address(_past(sq, strips, strips.step - shift)), np.float32), _scratch(strips, _MOVES)
-    west = view(address(_part(strips, _WEST[sq.channels])), np.float32)
+    west = view(address(_part(strips, _parts(sq.table, sq.channels).west)), np.float32)
+    offsets, most = view(sq.table.offsets, np.int64), np.float32(sq.table.most)
     for lane in range(LANES):
         place = _place(strips, lane)
         if moves[lane] == 0 or place.column < shift:
             continue
         plane, here = view(place.plain, np.float32), (place.row + RADIUS) * sq.columns + place.column - shift + RADIUS
         for channel in range(sq.channels):
-            at, number = here + channel * sq.rows * sq.columns, channel * OF_A_CHANNEL
+            at, number = here + channel * sq.rows * sq.columns, channel * sq.table.own
             base = plane[at - 1]
             west[channel * LANES + lane] = base
-            for of_channel in range(OF_A_CHANNEL - 1):
-                value = plane[at - OWN[of_channel, 0] * sq.columns + OWN[of_channel, 1]]
-                to[(number + of_channel) * LANES + lane] = value - base
-            to[(number + OF_A_CHANNEL - 1) * LANES + lane] = plane[at] - base
+            for of_channel in range(sq.table.own - 1):
+                value = plane[at - offsets[2 * of_channel] * sq.columns + offsets[2 * of_channel + 1]]
+                to[(number + of_channel) * LANES + lane] = min(max(value - base, -most), most)
+            to[(number + sq.table.own - 1) * LANES + lane] = min(max(plane[at] - base, -most), most)
 
 
 @inner
 def _count(sq: Squares, strips: Strips) -> None:
     """Sum the weights of all pixels in the windows."""
-    to, width = view(address(_part(strips, _IN_ALL[sq.channels])), np.float32), sq.columns - 2 * RADIUS
+    to, width = view(address(_part(strips, _parts(sq.table, sq.channels).weight)), np.float32), sq.columns - 2 * RADIUS
+    radii, weights = view(sq.table.radii, np.int64), view(sq.table.weights, np.float32)
     for lane in range(LANES):
         place, weight = _place(strips, lane), _ZERO
-        for window in range(len(RADII)):
-            radius = RADII[window]
+        for window in range(sq.table.windows):
+            radius = radii[window]
             left, right = min(place.column, radius), min(width - 1 - place.column, radius)
-            weight += WEIGHTS[window] * np.float32(min(place.row, radius) * (left + 1 + right) + left)
+            weight += weights[window] * np.float32(min(place.row, radius) * (left + 1 + right) + left)
         to[lane] = weight
 
 
 @inner
 def weight_of(sq: Squares, strips: Strips) -> Vector:
     """The sum of the weights of all pixels in the windows."""
-    return load(_part(strips, _IN_ALL[sq.channels]), 0)
+    return load(_part(strips, _parts(sq.table, sq.channels).weight), 0)
 
 
 @inner
 def know(sq: Squares, strips: Strips, channel: int, levels: Vector) -> None:
     """Take the values of a channel of the pixels that the windows are at, in levels."""
-    number = channel * OF_A_CHANNEL + OF_A_CHANNEL - 1
-    west = load(_part(strips, _WEST[sq.channels]), channel * LANES)
-    store(_past(sq, strips, strips.step), number * LANES, levels - west)
+    number = channel * sq.table.own + sq.table.own - 1
+    west = load(_part(strips, _parts(sq.table, sq.channels).west), channel * LANES)
+    store(_past(sq, strips, strips.step), number * LANES, _bounded(sq, levels - west))
 
 
 @inner
@@ -407,10 +500,12 @@ def read(sq: Squares, strips: Strips, channel: int, z: Address, matrix: Address)
         z: `(n, LANES)` for the n differences.
         matrix: `(n + 1, n + 1, LANES)`, of which the lower half is written: its last row is of the channel itself.
     """
-    size, past, sums = COUNTS[channel] + 1, _past(sq, strips, strips.step), pointer(strips.memory, 0)
-    table = view(sq.tables + 8 * (2 * PAIRS[sq.channels] + channel * _TABLE), np.int64)
+    size, past = view(sq.table.counts, np.int64)[channel] + 1, _past(sq, strips, strips.step)
+    sums = pointer(strips.memory, 0)
+    numbers = view(sq.table.numbers + 8 * ROWS * channel, np.int64)
+    products = view(sq.table.matrix + 8 * ROWS * ROWS * channel, np.int64)
     for i in range(size - 1):
-        store(z, i * LANES, load(past, table[i] * LANES))
+        store(z, i * LANES, load(past, numbers[i] * LANES))
     for i in range(size):
         for j in range(i + 1):
-            store(matrix, (i * size + j) * LANES, load(sums, table[ROWS + i * ROWS + j] * LANES))
+            store(matrix, (i * size + j) * LANES, load(sums, products[i * ROWS + j] * LANES))

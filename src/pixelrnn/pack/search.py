@@ -291,7 +291,7 @@ def _kinds(corpus: Corpus, size: int) -> list[ModelConfig]:
             for architecture, output in itertools.product(architectures, outputs)
         ]
     kinds += [
-        dataclasses.replace(plain, copies=copies, grid=grid, adaptive=adaptive)
+        dataclasses.replace(plain, copies=copies, grid=grid, adaptive=adaptive, fits=1 + adaptive)
         for adaptive, copies, grid in itertools.product((False, True), (0, COPIES), (1, GRID))
         if not (adaptive and copies)  # what repeats exact values is no photograph
     ]
