@@ -242,7 +242,7 @@ def code(number: int, integers: Any) -> None:
             block = block_of(walk, of)
             parameters = _parameters(walk, block, visit)
             for lane in range(block.lanes):
-                workspace.image[lane], workspace.coded[lane] = block.image + lane, lane
+                workspace.image[lane], workspace.coded[lane] = job.image + block.image + lane, lane
                 workspace.found[lane] = np.int32(values[place_of(walk, block.image + lane, spot)])
             if is_coded:
                 if not is_mixture(walk.output):

@@ -9,7 +9,7 @@ import numpy as np
 
 from pixelrnn.kernels import threads
 from pixelrnn.kernels.record import Record
-from pixelrnn.kernels.vectors import LANES, padded
+from pixelrnn.kernels.vectors import LANES, padded, zeros
 from pixelrnn.outputs.decide import Distribution
 from pixelrnn.walk.engine import Gathering, advance, code, gather, tabulate
 from pixelrnn.walk.program import Array, Program
@@ -18,6 +18,7 @@ from pixelrnn.walk.state import Code, Images, Job
 
 __all__ = ["Face", "lower"]
 
+TOGETHER = 16  # images that are coded sub-pixel by sub-pixel, before the next ones: part of the file format
 AT_ONCE = 2**13  # sub-pixels, about, after which it is told how far coding is
 
 
@@ -56,13 +57,13 @@ class Face:
 
     def state(self, images: int) -> Array:
         """The maps of all images, zeros before the first sub-pixel."""
-        return np.zeros(self.program.floats * padded(images), np.float32)
+        return zeros(self.program.floats * padded(images))
 
     def gather(self, state: Array, chosen: Array) -> Array:
         """The maps of the chosen images, each in the place of one."""
         origins = np.zeros(padded(len(chosen)), np.int64)
         origins[: len(chosen)] = chosen
-        new = np.empty_like(state)
+        new = zeros(len(state))
         record = Record(Gathering, new=new, old=state, origins=origins, floats=self.program.floats)
         threads.run(gather, len(origins) // LANES, record.integers)
         return new
@@ -89,14 +90,16 @@ class Face:
     def code(self, batch: Batch, coding: Record, tick: Callable[[int], None]) -> None:
         """Code all values of a batch, or decode them into it; see `pixelrnn.walk.protocol.AbstractFace`."""
         self.require(dataclasses.replace(batch, is_known=np.ones(batch.values.shape, np.uint8)))
-        total, count = batch.values[0].size, len(batch.values)
-        job = self._job(self.state(count), batch, 0, 0)
-        job.coding = coding
-        each = max(1, AT_ONCE // count)
-        for first in range(0, total, each):
-            job.first, job.end = first, min(first + each, total)
-            threads.run(code, 1, job.integers, is_alone=True)
-            tick(count * (job.end - first))
+        for image in range(0, len(batch.values), TOGETHER):
+            part = batch.part(slice(image, image + TOGETHER))
+            total, count = part.values[0].size, len(part.values)
+            job = self._job(self.state(count), part, 0, 0)
+            job.coding, job.image = coding, image
+            each = max(1, AT_ONCE // count)
+            for first in range(0, total, each):
+                job.first, job.end = first, min(first + each, total)
+                threads.run(code, 1, job.integers, is_alone=True)
+                tick(count * (job.end - first))
 
     def telling(self, state: Array, batch: Batch) -> Callable[[int, Array | None], None]:
         """What is to be called for each sub-pixel in turn: it takes up the values of the one before it.

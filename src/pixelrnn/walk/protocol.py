@@ -130,7 +130,7 @@ class AbstractFace(Protocol):
 
         Args:
             batch: Values; what is decoded is written into them.
-            coding: A `pixelrnn.kernels.rans.Coding`.
+            coding: A `pixelrnn.kernels.rans.Coding`, for all of the batch.
             tick: Called now and then with the number of sub-pixels since; what it raises ends the work.
         """
 

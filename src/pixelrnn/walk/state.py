@@ -103,6 +103,7 @@ class Job(NamedTuple):
         end: One behind the last.
         pmf: Address where `tabulate` writes the probabilities `(N, levels)`; 0 for nowhere.
         coding: A `pixelrnn.kernels.rans.Coding`, of what is coded.
+        image: Number of the first image, among all that are coded.
     """
 
     code: int
@@ -112,6 +113,7 @@ class Job(NamedTuple):
     end: int
     pmf: Float64
     coding: int
+    image: int
 
 
 class Walk(NamedTuple):

@@ -28,6 +28,7 @@ KINDS = {
     "scales": {"architecture": "gated-pixelcnn", "shape": (4, 8, 8), "levels": 17, "scales": 2},
     "labels": {"architecture": "row-lstm", "shape": (1, 8, 8), "levels": 17, "classes": 3, "label_dropout": 0.5},
     "adaptive": {"architecture": "local", "shape": (3, 8, 8), "levels": 256, "adaptive": True, "grid": 2},
+    "fits": {"architecture": "local", "shape": (3, 8, 8), "levels": 256, "adaptive": True, "fits": 2},
     "palettes": {"architecture": "local", "shape": (4, 8, 8), "levels": 256, "copies": 5},
     "planes": {"architecture": "local", "shape": (3, 8, 8), "levels": 256, "colours": "jpeg", "grid": 8},
 }
