@@ -61,10 +61,10 @@ def opened(content):
     return (zlib.decompress(plain, wbits=-15) if unpacked else plain), content[size:]
 
 
-def closed(plain, pieces):
-    """A file of an index and pieces, with the right lengths and checksum."""
+def closed(start, plain, pieces):
+    """A file of an index and pieces behind the first bytes of another, with the right lengths and checksum."""
     writer = Writer()
-    writer.bytes += b"\x89PXR\x01"
+    writer.bytes += start[:5]  # the version among them
     writer.varints((len(plain), 0))
     writer.bytes += plain
     writer.words([zlib.crc32(writer.bytes)])
@@ -74,7 +74,7 @@ def closed(plain, pieces):
 def forged_index(content, generator):
     """Somebody changed the index, and made its checksum right."""
     plain, pieces = opened(content)
-    return closed(damaged(plain, generator), pieces)
+    return closed(content, damaged(plain, generator), pieces)
 
 
 def forged_piece(content, generator):
@@ -88,7 +88,7 @@ def forged_piece(content, generator):
         if piece:
             piece[generator.integers(len(piece))] ^= 1 << generator.integers(8)
     before, after = (struct.pack("<I", zlib.crc32(part)) for part in (pieces[start:end], bytes(piece)))
-    return closed(plain.replace(before, after), pieces[:start] + bytes(piece) + pieces[end:])
+    return closed(content, plain.replace(before, after), pieces[:start] + bytes(piece) + pieces[end:])
 
 
 def random_bytes(content, generator):
