@@ -128,6 +128,8 @@ def _say(archive: Path, packed: "Packed") -> None:
     say_compressed(archive, packed.compressed)
     if packed.model is None:
         say("  no model in it: the archive is smaller without")
+    elif packed.shipped:
+        say(f"  no model in it: the shipped model {packed.shipped} is best, and every copy of the program has it")
     else:
         say(f"  the model in it: {size_text(packed.compressed.weights)}, {packed.bits} bits a weight")
     if not packed.formats:

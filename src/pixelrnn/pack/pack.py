@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 
+from pixelrnn import zoo
 from pixelrnn.archive.compress import (
     WRITING,
     PackedModel,
@@ -31,6 +32,7 @@ from pixelrnn.codec.weights import BITS, pack_model, unpack_model
 from pixelrnn.config import ModelConfig, Writing
 from pixelrnn.errors import ArchiveError, ConfigError
 from pixelrnn.model.base import AbstractImageModel
+from pixelrnn.model.loading import load_model
 from pixelrnn.pack.corpus import Corpus, gather
 from pixelrnn.pack.formats import COMPARED, measure
 from pixelrnn.pack.search import Stage, Training, bytes_of_pictures, choose, least_weights, measured_in
@@ -50,9 +52,10 @@ class Packed:
     Attributes:
         compressed: What became of the files, and the bytes of the model in the archive.
         model: The model's configuration; None if the archive has none, because it is smaller so.
-        bits: Bits of a weight; 0 without a model.
-        tried: What was tried: the pictures as ordinary files, models, roundings.
+        bits: Bits of a weight; 0 without a model, or with a shipped one.
+        tried: What was tried: the pictures as ordinary files, shipped models, models, roundings.
         formats: Bytes of all files as they are and in the usual formats, if these were compared.
+        shipped: Name of the shipped model, if that is what codes the pictures; the archive has its name only.
     """
 
     compressed: Compressed
@@ -60,6 +63,7 @@ class Packed:
     bits: int
     tried: tuple[Stage, ...]
     formats: dict[str, int]
+    shipped: str = ""
 
 
 def pack(
@@ -114,10 +118,11 @@ def pack(
             report=report,
         )
         training.add(Stage(ORDINARY, 0, corpus.ordinary))
+        shipped, least = (None, corpus.ordinary) if model is not None else _shipped(training)
         content, bits = b"", 0
-        if model is not None or least_weights(corpus) < corpus.ordinary:
-            content, bits = _trained(training, model)
-        kept = unpack_model(content) if content else None
+        if model is not None or least_weights(corpus) < least:
+            content, bits = _trained(training, model, least)
+        kept = unpack_model(content) if content else shipped
         done = write_archive(
             ingest,
             None if kept is None else Codec(kept),
@@ -127,9 +132,15 @@ def pack(
             report=Reporter(_part(report, "compressing")),
         )
         formats = measure(ingest, _part(report, "other formats", can_end=True)) if compare else {}
-    if kept is None or not done.weights:
-        return Packed(done, None, 0, tuple(training.stages), formats)
-    return Packed(done, kept.config, bits, tuple(training.stages), formats)
+    is_used = kept is not None and (done.weights > 0 or not content) and done.coded > 0
+    return Packed(
+        done,
+        kept.config if kept is not None and is_used else None,
+        bits if is_used else 0,
+        tuple(training.stages),
+        formats,
+        kept.origin if kept is not None and is_used else "",
+    )
 
 
 @contextmanager
@@ -157,21 +168,51 @@ def _part(report: Reporter, what: str, *, can_end: bool = False) -> Callback:
     return tell
 
 
-def _require_same(model: AbstractImageModel, corpus: Corpus) -> None:
-    require_pictures(model)
+def _differs(model: AbstractImageModel, corpus: Corpus) -> str:
+    """How a model differs from what the pictures need."""
     config, wanted = model.config, (corpus.data.shape[0], corpus.data.levels, corpus.colours)
     has = config.shape[0], config.levels, config.colours
-    if wanted != has:
-        raise ArchiveError(
-            f"the model has {has[0]} channels, {has[1]} levels and colours {has[2]}; "
-            f"the pictures have {wanted[0]}, {wanted[1]} and {wanted[2]}"
-        )
+    if wanted == has:
+        return ""
+    return (
+        f"the model has {has[0]} channels, {has[1]} levels and colours {has[2]}; "
+        f"the pictures have {wanted[0]}, {wanted[1]} and {wanted[2]}"
+    )
 
 
-def _trained(training: Training, model: AbstractImageModel | None) -> tuple[bytes, int]:
-    """A model with as many bits a weight as make the sum smallest; none if ordinary files are smaller than that."""
+def _shipped(training: Training) -> tuple[AbstractImageModel | None, int]:
+    """The shipped model with the smallest pictures and their bytes; none, if ordinary files are smaller, and theirs.
+
+    It costs nothing: every copy of the program has it.
+    """
+    best, least = None, training.corpus.ordinary
+    for name in zoo.names():
+        model = load_model(name)
+        is_slow = model.config.traits.sees_far and not training.corpus.is_small
+        if is_slow or _differs(model, training.corpus) or not _is_for_files(model):
+            continue
+        stage = Stage(f"the shipped model {name}", 0, bytes_of_pictures(model, training.corpus))
+        training.add(stage)
+        if stage.total < least:
+            best, least = model, stage.total
+    return best, least
+
+
+def _is_for_files(model: AbstractImageModel) -> bool:
+    try:
+        require_pictures(model)
+        Codec(model)
+    except (ArchiveError, ConfigError):
+        return False
+    return True
+
+
+def _trained(training: Training, model: AbstractImageModel | None, least: int) -> tuple[bytes, int]:
+    """A model with as many bits a weight as make the sum smallest; none if that is not less than so many bytes."""
     if model is not None:
-        _require_same(model, training.corpus)
+        require_pictures(model)
+        if difference := _differs(model, training.corpus):
+            raise ArchiveError(difference)
     elif (model := choose(training)) is None:
         return b"", 0
     if not training.is_stopped:
@@ -186,4 +227,4 @@ def _trained(training: Training, model: AbstractImageModel | None) -> tuple[byte
         training.report.tell((number + 1) / len(BITS), what="rounding weights")
     bits = min(contents, key=lambda bits: contents[bits][0])
     total, content = contents[bits]
-    return (content, bits) if total < training.corpus.ordinary else (b"", 0)
+    return (content, bits) if total < least else (b"", 0)

@@ -1,10 +1,14 @@
 r"""Which model makes the sum of its bytes and those of the pictures smallest: short trainings of many, longer of few.
 
-Kinds are compared first, at medium size: local models with and without copies, adaptation and a grid, and for small
-pictures the recurrent networks with each output. Then come sizes of the best kind, in two parts; then the two best
-sizes are trained further, and compared again. The loss of a training of t minutes is taken to be
-:math:`a + b t^{-1/2}`, through the last two measurements, so that a large model that is still slow is not judged by its
-beginning but by where it would be in the end.
+All kinds are trained for some seconds, at medium size: local models with and without copies, adaptation and a grid,
+and for small pictures the recurrent networks with each output. Of those that promise most the other sizes join them.
+Then the better half goes on for as long again as it has been trained, and so on, until the time of the trials is used
+(successive halving: Jamieson and Talwalkar, *Non-stochastic best arm identification*, arXiv 1502.07943). Trained models
+go on from where they are.
+
+A candidate is judged by where it would be in the end. The loss of a training of t minutes is taken to be
+:math:`a + b t^{-1/2}`, through the last two measurements. Recurrent networks learn slowly, but far: so the best one of
+those that see far, and of the others, stays until its forecast has settled.
 """
 
 import copy
@@ -26,12 +30,16 @@ from pixelrnn.train.loop import fit
 
 __all__ = ["Stage", "Training", "bytes_of_pictures", "choose", "least_weights", "measured_in", "words"]
 
-# Shares of the time: for each kind; for each size, in two parts; for each of the two best sizes.
-KIND, SIZE, BEST = 0.025, (0.02, 0.04), 0.1
+FIRST = (0.003, 0.006)  # shares of the time for the first two trainings of each candidate
+TRIALS = 0.45  # share of the time after which no other round of trials begins
+AHEAD = 0.6  # share of the time that the one which is chosen will have had in the end, about
+SETTLED = 0.02  # by how much a forecast differs at most from the one before, as a part of it
+FAR_BEHIND = 1.5  # times the best forecast, from which on nothing is waited for
 HOPELESS, JUDGED = 2.0, 0.25  # times what ordinary files take, after so many minutes: no training gains as much
 LEAST_LAST = 0.25  # for the best in the end, even if measuring took long
 # Layers and features of networks that see far, and of others; the second size is that of the trials of kinds.
 SIZES = {True: ((2, 8), (4, 16), (7, 24)), False: ((1, 24), (2, 48), (3, 96))}
+MEDIUM = 1
 FEW_MIXTURES = 6  # of networks that do not see far
 COPIES, GRID = 6, 8
 PART = 2**16  # sub-pixels of a step of training, about
@@ -75,17 +83,24 @@ class _Candidate:
     def __init__(self, config: ModelConfig, seed: int, device: torch.device) -> None:
         self.model = build_model(config, seed=seed).to(device)
         self.measured: list[_Measured] = []
+        self.forecasts: list[int] = []
 
     @property
     def minutes(self) -> float:
         """Of training."""
         return self.measured[-1].minutes if self.measured else 0.0
 
-    def stage(self, more: float) -> Stage:
-        """What it should come to after more minutes of training; what it came to, if it was measured only once."""
-        last, end = self.measured[-1], self.minutes + more
+    @property
+    def is_settled(self) -> bool:
+        """Whether more training has not changed what is expected of it."""
+        before, last = (self.forecasts[-2], self.forecasts[-1]) if len(self.forecasts) > 1 else (0, 1)
+        return abs(last - before) <= SETTLED * last
+
+    def stage(self, end: float) -> Stage:
+        """What it should come to after so many minutes of training; what it came to, if it was measured only once."""
+        last = self.measured[-1]
         pictures, what = last.pictures, f"{words(self.model.config)}, {self.minutes:.1f} min"
-        if len(self.measured) > 1 and more:
+        if len(self.measured) > 1 and end > last.minutes:
             powers = [minutes**EXPONENT for minutes in (self.measured[-2].minutes, last.minutes, end)]
             gained = max(0, self.measured[-2].pictures - last.pictures)
             pictures -= round(gained * (powers[1] - powers[2]) / (powers[0] - powers[1]))
@@ -122,14 +137,14 @@ class Training:
         self._begun = time.monotonic()
 
     @property
+    def used(self) -> float:
+        """Minutes since it began."""
+        return (time.monotonic() - self._begun) / 60
+
+    @property
     def left(self) -> float:
         """Minutes for the last training."""
-        return self._left_after(0.0)
-
-    def _left_after(self, others: float) -> float:
-        """The same, if a share of the time goes to others before."""
-        used = (time.monotonic() - self._begun) / 60
-        return max(LEAST_LAST * self.minutes, (1 - others) * self.minutes - used)
+        return max(LEAST_LAST * self.minutes, self.minutes - self.used)
 
     def add(self, stage: Stage) -> None:
         """Take note of a stage, and tell it."""
@@ -167,24 +182,16 @@ class Training:
             return None
         return minutes_used, run.best / math.log(2) / data.dims
 
-    def trial(
-        self, candidates: list[_Candidate], shares: tuple[float, ...], count: int, *, others: float = 0.0
-    ) -> list[_Candidate]:
-        """Train candidates for shares of the time; of those that were measured, the ones with the smallest sums.
-
-        The sums are those at the end of the time, if all that is left but a share of it for `others` were theirs.
-        """
-        if self.is_stopped:
-            return []
-        for candidate, share in itertools.product(candidates, shares):
-            self._extend(candidate, share * self.minutes)
-        candidates = [candidate for candidate in candidates if candidate.measured]
-        more = 0.0 if self.is_stopped else self._left_after(others)
-        stages = [candidate.stage(more) for candidate in candidates]
-        for stage in stages:
-            self.add(stage)
-        order = sorted(range(len(candidates)), key=lambda number: stages[number].total)
-        return [candidates[number] for number in order[:count]]
+    def trial(self, candidates: list[_Candidate]) -> None:
+        """Train each candidate for as long again as it has been; a new one twice, for a first share of the time."""
+        for candidate in candidates:
+            parts = [candidate.minutes] if candidate.measured else [share * self.minutes for share in FIRST]
+            for minutes in parts:
+                self._extend(candidate, minutes)
+            if candidate.measured:
+                stage = candidate.stage(0.0 if self.is_stopped else max(candidate.minutes, AHEAD * self.minutes))
+                candidate.forecasts.append(stage.total)
+                self.add(stage)
 
     def _extend(self, candidate: _Candidate, minutes: float) -> None:
         if self.is_stopped:
@@ -207,27 +214,42 @@ def choose(training: Training) -> AbstractImageModel | None:
     """
 
     def new(config: ModelConfig) -> _Candidate:
-        return _Candidate(config, training.seed, training.device)
-
-    kinds = [new(config) for config in _kinds(training.corpus, 1)]
-    for candidate in kinds:
+        candidate = _Candidate(config, training.seed, training.device)
         _compile(candidate.model, training.corpus)
-    found, sizes = training.trial(kinds, (KIND,), 1), list[_Candidate]()
-    if not found:
+        return candidate
+
+    tried = [new(config) for config in _kinds(training.corpus, MEDIUM)]
+    training.trial(tried)
+    if not any(candidate.measured for candidate in tried):
         raise RunError("no model could be trained on the pictures: the loss of all that were tried became infinite")
-    best = found[0].measured[-1]
-    if best.minutes >= JUDGED and best.pictures > HOPELESS * training.corpus.ordinary:
+    best = min((candidate for candidate in tried if candidate.measured), key=lambda each: each.forecasts[-1])
+    if best.minutes >= JUDGED and best.measured[-1].pictures > HOPELESS * training.corpus.ordinary:
         training.report.tell(1.0, what="trying", text="no model can pay: the files are too small for their pixels")
         return None
+    pool = _better_half(tried)
     if not training.is_stopped:
-        # All begin anew: what is compared are courses through the same times.
-        config = found[0].model.config
-        sizes = [new(_sized(config, number)) for number in range(len(SIZES[config.traits.sees_far]))]
-        found = training.trial(training.trial(sizes, SIZE, 2, others=BEST), (BEST,), 1)
-    if training.is_stopped or not found:  # what counts then is what they have come to, in whatever time
-        reached = [candidate for candidate in (*kinds, *sizes) if candidate.measured]
-        return min(reached, key=lambda candidate: candidate.stage(0.0).total).model
-    return found[0].model
+        sizes = [new(config) for candidate in pool for config in _other_sizes(candidate.model.config)]
+        training.trial(sizes)
+        tried, pool = tried + sizes, _better_half(pool + sizes)
+    while len(pool) > 1 and not training.is_stopped and training.used < TRIALS * training.minutes:
+        training.trial(pool)
+        pool = _better_half(pool)
+    if training.is_stopped:  # what counts then is what they have come to, in whatever time
+        pool = [candidate for candidate in tried if candidate.measured]
+        return min(pool, key=lambda candidate: candidate.stage(0.0).total).model
+    return min(pool, key=lambda candidate: candidate.forecasts[-1]).model
+
+
+def _better_half(candidates: list[_Candidate]) -> list[_Candidate]:
+    """Those with the smaller forecasts, and the best of those that see far and of the others until it has settled."""
+    order = sorted((each for each in candidates if each.measured), key=lambda each: each.forecasts[-1])
+    kept = order[: (len(order) + 1) // 2]
+    for sees_far in (True, False):
+        for best in [each for each in order if each.model.config.traits.sees_far == sees_far][:1]:
+            is_near = best.forecasts[-1] < FAR_BEHIND * order[0].forecasts[-1]
+            if is_near and not best.is_settled and best not in kept:
+                kept.append(best)
+    return kept if len(kept) < len(candidates) else kept[: max(1, len(candidates) - 1)]
 
 
 def _compile(model: AbstractImageModel, corpus: Corpus) -> None:
@@ -296,6 +318,11 @@ def _kinds(corpus: Corpus, size: int) -> list[ModelConfig]:
         if not (adaptive and copies)  # what repeats exact values is no photograph
     ]
     return [_sized(config, size) for config in kinds]
+
+
+def _other_sizes(config: ModelConfig) -> list[ModelConfig]:
+    """The same at all sizes but the medium one."""
+    return [_sized(config, number) for number in range(len(SIZES[config.traits.sees_far])) if number != MEDIUM]
 
 
 def _sized(config: ModelConfig, number: int) -> ModelConfig:
