@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from pixelrnn import ImageModel, ModelConfig
+from pixelrnn import ImageModel, ModelConfig, load_model, zoo
 from pixelrnn.codec import weights
 from pixelrnn.codec.fingerprint import fingerprint
 from pixelrnn.codec.varints import Writer
@@ -122,3 +122,35 @@ def test_what_torch_refuses_is_said(monkeypatch):
     monkeypatch.setattr(weights, "build_model", refuse)
     with pytest.raises(ArchiveError, match=r"its model cannot be built \(no such sizes\)"):
         unpack_model(packed({}, rest=bytes(10**6)))
+
+
+@pytest.mark.parametrize("bits", [3, 8, 16])
+def test_what_began_as_a_shipped_model_is_kept_as_differences(bits):
+    start, model = load_model("photographs"), load_model("photographs")
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.003 * torch.randn(parameter.shape, generator=generator))
+    content = pack_model(model, bits, start)
+    kept = unpack_model(content)
+    assert fingerprint(unpack_model(pack_model(kept, bits, start))) == fingerprint(kept)
+    for (name, tensor), before in zip(kept.state_dict().items(), start.state_dict().values(), strict=True):
+        change = model.state_dict()[name] - before
+        if not change.numel():
+            continue
+        torch.testing.assert_close(
+            tensor - before, change, atol=change.abs().max().item() / 2 ** (min(bits, 12) - 2), rtol=0
+        )
+    if bits == 3:
+        assert len(content) < 0.5 * len(pack_model(model, 7))
+
+
+def test_what_began_as_another_model_is_refused():
+    start = load_model("photographs")
+    content = pack_model(start, 5, start)
+    known = fingerprint(start).hex().encode()
+    with pytest.raises(ArchiveError, match="which this version does not have"):
+        unpack_model(content.replace(known, b"0123456789abcdef"))
+    other = next(name for name in zoo.names() if name.startswith("mnist"))
+    with pytest.raises(ArchiveError, match="another than the shipped one that it began as"):
+        unpack_model(content.replace(known, zoo.card(other).fingerprint.encode()))

@@ -141,6 +141,26 @@ def test_a_shipped_model_costs_nothing(tmp_path, monkeypatch):
         assert Image.open(path).tobytes() == Image.open(tmp_path / "out" / path.name).tobytes()
 
 
+def test_a_training_may_begin_with_a_shipped_model(tmp_path, monkeypatch):
+    """Its weights are kept as differences then; it is a candidate beside all others."""
+    monkeypatch.setattr(module.zoo, "names", NAMES)
+    shipped = load_model("mnist-pixelcnn")
+    (tmp_path / "digits").mkdir()
+    for number, image in enumerate(shipped.sample(60, seed=0)):
+        Image.fromarray(image[0].numpy().astype(bool)).save(tmp_path / "digits" / f"{number}.png")
+    training = training_of(material(tmp_path / "digits"))
+    monkeypatch.setattr(search, "BITS_OF_A_CHANGE", 0)  # else it takes more than sixty digits do
+    monkeypatch.setattr(search, "FIRST", (0.0005, 0.0005))
+    monkeypatch.setattr(search, "TRIALS", 0)
+    chosen = search.choose(training, [shipped])
+    names = {stage.what.split(",")[0] for stage in training.stages}
+    assert {"mnist-pixelcnn", "local 2x48", "row-lstm 4x16"} <= names
+    candidate = search._Candidate(shipped.config, 0, torch.device("cpu"), shipped)
+    assert torch.equal(candidate.model.sample(3, seed=1), shipped.sample(3, seed=1))
+    assert candidate.name == "mnist-pixelcnn, trained further"
+    assert chosen.start is shipped
+
+
 def test_few_pictures_take_a_small_model(packed):
     result = packed[1]
     assert (result.model.layers, result.model.hidden) == sizes_of(result.model.architecture)[0]

@@ -3,8 +3,10 @@ r"""A model as bytes inside a file.
 Weights are kept with few bits: those of a tensor W of two or more dimensions as integers k with
 :math:`w = k s, \; s = \max |W| / (2^{b-1} - 1)`, entropy coded with the frequencies of all integers; biases and scales
 as float16. Weights that a mask takes away are not kept. What codes images is a model with exactly the kept weights.
+Of a model whose training began with a shipped one, the differences of all weights are kept in this way.
 
-    length and text of the changed fields of the configuration (JSON)     varint, UTF-8
+    length and text of the changed fields of the configuration (JSON),    varint, UTF-8
+    and `start`: the fingerprint of the shipped model, if there is one
     bits b of a weight; 16: all weights are float16                       varint
     float16 of all biases and scales (16 bits: of all weights)            in the order of the model's tensors
     frequency of each integer -2^(b-1) .. 2^(b-1) - 1                     varints
@@ -19,30 +21,37 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pixelrnn.codec.fingerprint import changed_fields
+from pixelrnn import zoo
+from pixelrnn.codec.fingerprint import changed_fields, fingerprint
 from pixelrnn.codec.varints import Reader, Writer
 from pixelrnn.config import ModelConfig, from_json
 from pixelrnn.errors import ArchiveError
 from pixelrnn.kernels.range_coder import WORD, decode_all, decoder, encode_all, encoder, finish
 from pixelrnn.model.base import AbstractImageModel
-from pixelrnn.model.loading import build_model
+from pixelrnn.model.loading import build_model, load_model
 from pixelrnn.nn.conv import MaskedConv2d
 from pixelrnn.runs.files import build_within
 
-__all__ = ["BITS", "pack_model", "unpack_model"]
+__all__ = ["BITS", "LEAST_WHOLE", "pack_model", "unpack_model"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-BITS = (5, 6, 7, 8, 10, 16)
+BITS = (3, 4, 5, 6, 7, 8, 10, 16)
+"""Bits that a weight can have."""
+
+LEAST_WHOLE = 5
+"""Of these, the least that weights which are no differences bear."""
+
 FLOAT = 16
+START = "start"
 HALF = np.dtype("<f2")
 MOST_CONFIG = 4096  # bytes
 MOST_FIELD = 4096  # of any number in a configuration but the sides of the image
 MOST_WEIGHTS = 64  # for each byte of a stream
 
 
-def pack_model(model: AbstractImageModel, bits: int) -> bytes:
-    """A model with weights of so many bits, one of `BITS`.
+def pack_model(model: AbstractImageModel, bits: int, start: AbstractImageModel | None = None) -> bytes:
+    """A model with weights of so many bits, one of `BITS`; as differences to those of a shipped one, if that is given.
 
     Example:
         >>> from pixelrnn import ImageModel
@@ -54,8 +63,9 @@ def pack_model(model: AbstractImageModel, bits: int) -> bytes:
     """
     halves, integers = [], []
     top = 2 ** (bits - 1) - 1
-    for _, tensor, mask in _tensors(model):
-        kept = tensor.detach().cpu().double()
+    before = _state(start)
+    for name, tensor, mask in _tensors(model):
+        kept = tensor.detach().cpu().double() - before.get(name, 0)
         values = (kept if mask is None else kept[mask]).flatten().numpy()
         if bits == FLOAT or tensor.dim() < 2:
             halves.append(values.astype(HALF))
@@ -64,7 +74,7 @@ def pack_model(model: AbstractImageModel, bits: int) -> bytes:
         scale = max(scale, np.finfo(HALF).smallest_subnormal)
         halves.append(np.array([scale], HALF))
         integers.append(np.rint(values / np.float64(scale)).clip(-top - 1, top).astype(np.int32) + top + 1)
-    text = changed_fields(model.config).encode()
+    text = _text(model, start).encode()
     writer = Writer()
     writer.varints((len(text),))
     writer.bytes += text
@@ -92,7 +102,7 @@ def unpack_model(content: bytes) -> AbstractImageModel:
     bits = reader.varint(FLOAT)
     if bits not in BITS:
         raise ArchiveError(f"its model has weights of {bits} bits; {', '.join(map(str, BITS))} are known")
-    config = _read_config(text)
+    config, start = _read_config(text)
     try:
         # Masks take away about half of the weights.
         model = build_within(2 * MOST_WEIGHTS * len(content), lambda: build_model(config, seed=0), config).eval()
@@ -111,6 +121,7 @@ def unpack_model(content: bytes) -> AbstractImageModel:
     if bits != FLOAT:
         integers = _read_integers(reader, bits, sum(n for n, whole in zip(sizes, is_whole, strict=True) if not whole))
     state: dict[str, Tensor] = {}
+    before = _state(start)
     half = integer = 0
     for (name, tensor, mask), size, whole in zip(tensors, sizes, is_whole, strict=True):
         if whole:
@@ -120,7 +131,7 @@ def unpack_model(content: bytes) -> AbstractImageModel:
             half, integer = half + 1, integer + size
         if not np.isfinite(values).all():
             raise ArchiveError("its model holds numbers that are not finite")
-        state[name] = _filled(tensor, mask, values)
+        state[name] = _filled(tensor, mask, values) + before.get(name, 0)
     model.load_state_dict(state)
     return model
 
@@ -134,6 +145,18 @@ def _tensors(model: AbstractImageModel) -> Iterator[tuple[str, Tensor, Tensor | 
     }
     for name, tensor in model.state_dict().items():
         yield name, tensor, masks.get(name)
+
+
+def _state(model: AbstractImageModel | None) -> dict[str, Tensor]:
+    return {} if model is None else model.state_dict()
+
+
+def _text(model: AbstractImageModel, start: AbstractImageModel | None) -> str:
+    """The configuration, and what the model started from."""
+    fields = json.loads(changed_fields(model.config))
+    if start is not None:
+        fields[START] = fingerprint(start).hex()
+    return json.dumps(fields, sort_keys=True, separators=(",", ":"))
 
 
 def _filled(tensor: Tensor, mask: Tensor | None, values: Array) -> Tensor:
@@ -164,14 +187,26 @@ def _read_integers(reader: Reader, bits: int, count: int) -> Array:
     return around
 
 
-def _read_config(text: bytes) -> ModelConfig:
-    """A configuration that is not too large."""
+def _read_config(text: bytes) -> tuple[ModelConfig, AbstractImageModel | None]:
+    """A configuration that is not too large, and the shipped model that weights are differences to."""
     try:
         fields = json.loads(text)
+        known = fields.pop(START, None) if isinstance(fields, dict) else None
         config = from_json(ModelConfig, fields, "its model")
     except (ValueError, TypeError, RecursionError) as error:
         raise ArchiveError(f"its model cannot be read ({error})") from error
     numbers = [config.layers, config.hidden, config.head or 1, config.mixtures, config.classes, config.scales]
     if max(numbers) > MOST_FIELD or config.layers * config.scales > MOST_FIELD or config.levels > 2**16:
         raise ArchiveError("its model is larger than any that is made")
-    return config
+    return config, None if known is None else _shipped(str(known), config)
+
+
+def _shipped(known: str, config: ModelConfig) -> AbstractImageModel:
+    """The shipped model of a fingerprint."""
+    name = next((name for name in zoo.names() if zoo.card(name).fingerprint == known), None)
+    if name is None:
+        raise ArchiveError(f"its model began as the shipped model {known[:16]!r}, which this version does not have")
+    model = load_model(name)
+    if model.config != config:
+        raise ArchiveError("its model is another than the shipped one that it began as")
+    return model

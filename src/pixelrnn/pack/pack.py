@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -28,20 +29,21 @@ from pixelrnn.archive.files import find
 from pixelrnn.archive.ingest import Ingest
 from pixelrnn.archive.outcome import Compressed
 from pixelrnn.codec.codec import Codec
-from pixelrnn.codec.weights import BITS, pack_model, unpack_model
+from pixelrnn.codec.weights import BITS, LEAST_WHOLE, pack_model, unpack_model
 from pixelrnn.config import ModelConfig, Writing
 from pixelrnn.errors import ArchiveError, ConfigError
 from pixelrnn.model.base import AbstractImageModel
 from pixelrnn.model.loading import load_model
 from pixelrnn.pack.corpus import Corpus, gather
 from pixelrnn.pack.formats import COMPARED, measure
-from pixelrnn.pack.search import Stage, Training, bytes_of_pictures, choose, least_weights, measured_in
+from pixelrnn.pack.search import Chosen, Stage, Training, bytes_of_pictures, choose, least_weights, measured_in
 from pixelrnn.progress import Callback, Progress, Reporter
 from pixelrnn.runs.files import TEMPORARY, held
 
 __all__ = ["Packed", "Stage", "pack"]
 
 ORDINARY = "ordinary files"
+TRAINED_FURTHER = 2  # shipped models, at most, that trainings begin with
 MOST_HELD = 2**28  # sub-pixels of decoded pictures that are kept to be compressed
 
 
@@ -118,11 +120,11 @@ def pack(
             report=report,
         )
         training.add(Stage(ORDINARY, 0, corpus.ordinary))
-        shipped, least = (None, corpus.ordinary) if model is not None else _shipped(training)
+        shipped = _Shipped([], None, corpus.ordinary) if model is not None else _shipped(training)
         content, bits = b"", 0
-        if model is not None or least_weights(corpus) < least:
-            content, bits = _trained(training, model, least)
-        kept = unpack_model(content) if content else shipped
+        if model is not None or least_weights(corpus) < shipped.bytes:
+            content, bits = _trained(training, model, shipped)
+        kept = unpack_model(content) if content else shipped.best
         done = write_archive(
             ingest,
             None if kept is None else Codec(kept),
@@ -180,12 +182,23 @@ def _differs(model: AbstractImageModel, corpus: Corpus) -> str:
     )
 
 
-def _shipped(training: Training) -> tuple[AbstractImageModel | None, int]:
-    """The shipped model with the smallest pictures and their bytes; none, if ordinary files are smaller, and theirs.
+class _Shipped(NamedTuple):
+    """What shipped models make of pictures.
 
-    It costs nothing: every copy of the program has it.
+    Attributes:
+        models: Those that fit, the best ones.
+        best: The best of them, if its pictures are smaller than ordinary files.
+        bytes: Bytes of the pictures by this, or of ordinary files.
     """
-    best, least = None, training.corpus.ordinary
+
+    models: list[AbstractImageModel]
+    best: AbstractImageModel | None
+    bytes: int
+
+
+def _shipped(training: Training) -> _Shipped:
+    """What shipped models make of the pictures. They cost nothing: every copy of the program has them."""
+    found = list[tuple[int, AbstractImageModel]]()
     for name in zoo.names():
         model = load_model(name)
         is_slow = model.config.traits.sees_far and not training.corpus.is_small
@@ -193,9 +206,13 @@ def _shipped(training: Training) -> tuple[AbstractImageModel | None, int]:
             continue
         stage = Stage(f"the shipped model {name}", 0, bytes_of_pictures(model, training.corpus))
         training.add(stage)
-        if stage.total < least:
-            best, least = model, stage.total
-    return best, least
+        found.append((stage.total, model))
+    found.sort(key=lambda each: each[0])
+    ordinary = training.corpus.ordinary
+    if not found or found[0][0] >= ordinary:
+        return _Shipped([], None, ordinary)
+    models = [model for _, model in found[:TRAINED_FURTHER]]
+    return _Shipped(models, models[0], found[0][0])
 
 
 def _is_for_files(model: AbstractImageModel) -> bool:
@@ -207,24 +224,28 @@ def _is_for_files(model: AbstractImageModel) -> bool:
     return True
 
 
-def _trained(training: Training, model: AbstractImageModel | None, least: int) -> tuple[bytes, int]:
+def _trained(training: Training, model: AbstractImageModel | None, shipped: _Shipped) -> tuple[bytes, int]:
     """A model with as many bits a weight as make the sum smallest; none if that is not less than so many bytes."""
     if model is not None:
         require_pictures(model)
         if difference := _differs(model, training.corpus):
             raise ArchiveError(difference)
-    elif (model := choose(training)) is None:
+        chosen: Chosen | None = Chosen(model)
+    else:
+        chosen = choose(training, shipped.models)
+    if chosen is None:
         return b"", 0
+    model, start = chosen
     if not training.is_stopped:
         training.train(model, training.left, "training")
-    contents = {}
-    for number, bits in enumerate(BITS):
-        content = pack_model(model, bits)
+    contents, tried = {}, [bits for bits in BITS if bits >= LEAST_WHOLE or start is not None]
+    for number, bits in enumerate(tried):
+        content = pack_model(model, bits, start)
         pictures = bytes_of_pictures(unpack_model(content), training.corpus)
         stage = Stage(f"{bits} bits a weight", len(content), pictures)
         training.add(stage)
         contents[bits] = stage.total, content
-        training.report.tell((number + 1) / len(BITS), what="rounding weights")
+        training.report.tell((number + 1) / len(tried), what="rounding weights")
     bits = min(contents, key=lambda bits: contents[bits][0])
     total, content = contents[bits]
-    return (content, bits) if total < least else (b"", 0)
+    return (content, bits) if total < shipped.bytes else (b"", 0)

@@ -16,6 +16,8 @@ import dataclasses
 import itertools
 import math
 import time
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 
@@ -28,7 +30,7 @@ from pixelrnn.progress import Progress, Reporter
 from pixelrnn.train.evaluation import evaluate
 from pixelrnn.train.loop import fit
 
-__all__ = ["Stage", "Training", "bytes_of_pictures", "choose", "least_weights", "measured_in", "words"]
+__all__ = ["Chosen", "Stage", "Training", "bytes_of_pictures", "choose", "least_weights", "measured_in", "words"]
 
 FIRST = (0.003, 0.006)  # shares of the time for the first two trainings of each candidate
 TRIALS = 0.45  # share of the time after which no other round of trials begins
@@ -48,6 +50,7 @@ MEASURED_IN_FULL = 20.0  # minutes; with fewer, as much less is measured, or mea
 LEAST_MEASURED = 2**15  # sub-pixels
 EXPONENT = -0.5  # of the time, in the course of the loss
 BITS = 7  # of a weight, in the sum of a trial
+BITS_OF_A_CHANGE = 3  # of a weight of a shipped model that is trained further
 LEAST_BITS = 3  # of a weight, when all that can be saved there is
 
 
@@ -80,10 +83,20 @@ class _Measured:
 class _Candidate:
     """A model, and what it came to after its trainings."""
 
-    def __init__(self, config: ModelConfig, seed: int, device: torch.device) -> None:
+    def __init__(
+        self, config: ModelConfig, seed: int, device: torch.device, start: AbstractImageModel | None = None
+    ) -> None:
         self.model = build_model(config, seed=seed).to(device)
+        self.start = start
+        if start is not None:
+            self.model.load_state_dict(start.state_dict())
         self.measured: list[_Measured] = []
         self.forecasts: list[int] = []
+
+    @property
+    def name(self) -> str:
+        """What it is, in short."""
+        return words(self.model.config) if self.start is None else f"{self.start.origin}, trained further"
 
     @property
     def minutes(self) -> float:
@@ -99,14 +112,14 @@ class _Candidate:
     def stage(self, end: float) -> Stage:
         """What it should come to after so many minutes of training; what it came to, if it was measured only once."""
         last = self.measured[-1]
-        pictures, what = last.pictures, f"{words(self.model.config)}, {self.minutes:.1f} min"
+        pictures, what = last.pictures, f"{self.name}, {self.minutes:.1f} min"
         if len(self.measured) > 1 and end > last.minutes:
             powers = [minutes**EXPONENT for minutes in (self.measured[-2].minutes, last.minutes, end)]
             gained = max(0, self.measured[-2].pictures - last.pictures)
             pictures -= round(gained * (powers[1] - powers[2]) / (powers[0] - powers[1]))
             pictures = max(pictures, round(last.pictures * powers[2] / powers[1]))  # a is not below 0
             what += f", for {end:.1f}"
-        return Stage(what, _weights(self.model, BITS), pictures)
+        return Stage(what, _weights(self.model, BITS if self.start is None else BITS_OF_A_CHANGE), pictures)
 
 
 class Training:
@@ -196,7 +209,7 @@ class Training:
     def _extend(self, candidate: _Candidate, minutes: float) -> None:
         if self.is_stopped:
             return
-        found = self.train(candidate.model, minutes, f"trying {words(candidate.model.config)}", evaluations=1)
+        found = self.train(candidate.model, minutes, f"trying {candidate.name}", evaluations=1)
         if found is None:
             return
         minutes, bits = found
@@ -207,18 +220,30 @@ class Training:
         candidate.measured.append(_Measured(candidate.minutes + minutes, pictures))
 
 
-def choose(training: Training) -> AbstractImageModel | None:
+class Chosen(NamedTuple):
+    """A model, and the shipped one that it began as, if there is one."""
+
+    model: AbstractImageModel
+    start: AbstractImageModel | None = None
+
+
+def choose(training: Training, shipped: Sequence[AbstractImageModel] = ()) -> Chosen | None:
     """A model of the kind and size that trials found best, as far as its trials brought it; None if all are hopeless.
 
     Files that are JPEGs, for one, take less than their pixels do by any model.
+
+    Args:
+        training: Time to train.
+        shipped: Shipped models that fit the pictures, to start from.
     """
 
-    def new(config: ModelConfig) -> _Candidate:
-        candidate = _Candidate(config, training.seed, training.device)
+    def new(config: ModelConfig, start: AbstractImageModel | None = None) -> _Candidate:
+        candidate = _Candidate(config, training.seed, training.device, start)
         _compile(candidate.model, training.corpus)
         return candidate
 
-    tried = [new(config) for config in _kinds(training.corpus, MEDIUM)]
+    tried = [new(model.config, model) for model in shipped]
+    tried += [new(config) for config in _kinds(training.corpus, MEDIUM)]
     training.trial(tried)
     if not any(candidate.measured for candidate in tried):
         raise RunError("no model could be trained on the pictures: the loss of all that were tried became infinite")
@@ -228,7 +253,7 @@ def choose(training: Training) -> AbstractImageModel | None:
         return None
     pool = _better_half(tried)
     if not training.is_stopped:
-        sizes = [new(config) for candidate in pool for config in _other_sizes(candidate.model.config)]
+        sizes = [new(config) for each in pool if each.start is None for config in _other_sizes(each.model.config)]
         training.trial(sizes)
         tried, pool = tried + sizes, _better_half(pool + sizes)
     while len(pool) > 1 and not training.is_stopped and training.used < TRIALS * training.minutes:
@@ -236,8 +261,10 @@ def choose(training: Training) -> AbstractImageModel | None:
         pool = _better_half(pool)
     if training.is_stopped:  # what counts then is what they have come to, in whatever time
         pool = [candidate for candidate in tried if candidate.measured]
-        return min(pool, key=lambda candidate: candidate.stage(0.0).total).model
-    return min(pool, key=lambda candidate: candidate.forecasts[-1]).model
+        best = min(pool, key=lambda candidate: candidate.stage(0.0).total)
+    else:
+        best = min(pool, key=lambda candidate: candidate.forecasts[-1])
+    return Chosen(best.model, best.start)
 
 
 def _better_half(candidates: list[_Candidate]) -> list[_Candidate]:
