@@ -7,7 +7,7 @@ from torch import Tensor
 from pixelrnn.local.geometry import CANDIDATES, FITS, NEIGHBOURS, candidate_pairs
 from pixelrnn.local.network import LocalNetwork
 from pixelrnn.local.program import LocalProgram
-from pixelrnn.local.windows import table_of
+from pixelrnn.local.table import table_of
 
 __all__ = ["lower"]
 

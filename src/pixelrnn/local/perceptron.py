@@ -42,6 +42,7 @@ from pixelrnn.local.program import (
     spot_at,
     stride,
 )  # fmt: skip
+from pixelrnn.local.table import read_table
 from pixelrnn.outputs.workspace import highest_of
 from pixelrnn.walk.state import scaled
 
@@ -55,7 +56,7 @@ NORTH, NORTH_WEST, NORTH_EAST = (NEIGHBOURS.index(place) for place in CANDIDATES
 
 @inner
 def _squares(net: Local, pixels: Pixels, fit: int) -> windows.Squares:
-    table = windows.read_table(net.near if fit == 0 else net.wide)
+    table = read_table(net.near if fit == 0 else net.wide)
     return windows.Squares(net.channels, net.levels, pixels.rows, pixels.columns, table)
 
 
@@ -63,7 +64,7 @@ def _squares(net: Local, pixels: Pixels, fit: int) -> windows.Squares:
 def _strips(net: Local, pixels: Pixels, fit: int) -> windows.Strips:
     """The windows of one of the fits, which follow those of the first."""
     step, scratch = pixels.step + windows.EARLIEST, pixels.scratch + 8 * windows.PLACES
-    start = 4 * windows.floats_at(windows.read_table(net.near), net.channels) if fit else 0
+    start = 4 * windows.floats_at(read_table(net.near), net.channels) if fit else 0
     return windows.Strips(pixels.windows + start, pixels.last + 16 * LANES * fit, pixels.scratch, step, scratch)
 
 

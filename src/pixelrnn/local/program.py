@@ -67,7 +67,7 @@ class LocalProgram:
         places: int64: where in the weights each part of the network begins.
         offsets: `(K + M + P, 2)` int64: rows up and columns to the right of neighbours and of candidates, and the
             candidates of each pair.
-        tables: Of its fits, each a `windows.Table`.
+        tables: Of its fits, each a `table.Table`.
         sizes: The fields of `Local` that are no addresses.
         classes: Number of labels; 0 if there are none.
     """

@@ -38,17 +38,15 @@ from pixelrnn.kernels.vectors import (
     view,
 )
 from pixelrnn.local.geometry import RADIUS, Fit
+from pixelrnn.local.table import ROWS, read_table, table_of
 from pixelrnn.local.windows import (
     EARLIEST,
-    ROWS,
     SCRATCH,
     Squares,
     Strips,
     floats_of,
     read,
-    read_table,
     slide,
-    table_of,
     weight_of,
 )
 
