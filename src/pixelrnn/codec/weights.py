@@ -191,21 +191,21 @@ def _read_config(text: bytes) -> tuple[ModelConfig, AbstractImageModel | None]:
     """A configuration that is not too large, and the shipped model that weights are differences to."""
     try:
         fields = json.loads(text)
-        known = fields.pop(START, None) if isinstance(fields, dict) else None
+        known = bytes.fromhex(fields.pop(START, "")) if isinstance(fields, dict) else b""
         config = from_json(ModelConfig, fields, "its model")
     except (ValueError, TypeError, RecursionError) as error:
         raise ArchiveError(f"its model cannot be read ({error})") from error
     numbers = [config.layers, config.hidden, config.head or 1, config.mixtures, config.classes, config.scales]
     if max(numbers) > MOST_FIELD or config.layers * config.scales > MOST_FIELD or config.levels > 2**16:
         raise ArchiveError("its model is larger than any that is made")
-    return config, None if known is None else _shipped(str(known), config)
+    return config, _shipped(known, config) if known else None
 
 
-def _shipped(known: str, config: ModelConfig) -> AbstractImageModel:
+def _shipped(known: bytes, config: ModelConfig) -> AbstractImageModel:
     """The shipped model of a fingerprint."""
-    name = next((name for name in zoo.names() if zoo.card(name).fingerprint == known), None)
+    name = zoo.with_fingerprint(known)
     if name is None:
-        raise ArchiveError(f"its model began as the shipped model {known[:16]!r}, which this version does not have")
+        raise ArchiveError(f"its model began as the shipped model {known[:8].hex()}, which this version does not have")
     model = load_model(name)
     if model.config != config:
         raise ArchiveError("its model is another than the shipped one that it began as")

@@ -15,7 +15,7 @@ from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.kept import callback
 from pixelrnn.kernels.rans import slot_of
 from pixelrnn.kernels.threads import TASK
-from pixelrnn.kernels.vectors import LANES, Address, address, aligned, pointer, view
+from pixelrnn.kernels.vectors import LANES, address, aligned, pointer, view
 from pixelrnn.local.front import (
     BLOCK,
     SHARED,
@@ -38,7 +38,6 @@ from pixelrnn.local.program import Pixels, layout, spot_at
 from pixelrnn.local.restricted import find_in_row, place_in_row, weigh_row
 from pixelrnn.local.trie import forced, only_level
 from pixelrnn.outputs.intervals import code_lanes, code_symbol, read_coding, ready
-from pixelrnn.outputs.logistic import prepare
 from pixelrnn.outputs.workspace import Workspace, make_workspace
 
 __all__ = ["code"]
@@ -78,7 +77,7 @@ def _code_block(front: Front, coding: rans.Coding, pixels: Pixels, channel: int,
     if count == lanes:
         code_lanes(front.output, coding, workspace, count)
     else:
-        _code_in_turn(front, coding, pixels, parameters, workspace)
+        _code_in_turn(front, coding, pixels, workspace)
     for lane in range(LANES):
         spot = spot_at(pixels, lane)
         if spot.image >= 0:
@@ -86,9 +85,8 @@ def _code_block(front: Front, coding: rans.Coding, pixels: Pixels, channel: int,
 
 
 @inner
-def _code_in_turn(front: Front, coding: rans.Coding, pixels: Pixels, parameters: Address, workspace: Workspace) -> None:
+def _code_in_turn(front: Front, coding: rans.Coding, pixels: Pixels, workspace: Workspace) -> None:
     """Code pixels of which some have rows of levels which can occur."""
-    prepare(front.output, parameters, workspace)
     for lane in range(LANES):
         spot = spot_at(pixels, lane)
         if spot.image >= 0 and spot.root == FREE:

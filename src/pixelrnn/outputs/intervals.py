@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 
 from pixelrnn.kernels import rans
-from pixelrnn.kernels.functions import exp
 from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.rans import WHOLE, ahead, put, slot_of, take
 from pixelrnn.kernels.record import reader
@@ -49,8 +48,8 @@ from pixelrnn.kernels.whole import (
     store_whole,
     truncated,
 )
-from pixelrnn.outputs.mixture import log_scale
-from pixelrnn.outputs.workspace import Output, Workspace, highest_of
+from pixelrnn.outputs.logistic import prepare
+from pixelrnn.outputs.workspace import Output, Workspace
 
 __all__ = ["code_lanes", "code_symbol", "find", "find_one", "interval", "is_mixture", "read_coding", "ready"]
 
@@ -99,31 +98,31 @@ def is_mixture(output: Output) -> bool:
 
 @inner
 def ready(output: Output, parameters: Address, workspace: Workspace) -> None:
-    """Write what `_edges` needs of the distributions of all lanes into `workspace.code`.
+    """Write what `_edges` needs of the distributions of all lanes into `workspace.code`; mixtures are prepared.
 
     Where they are no mixtures, the table of their weights is there already: see `decide.weigh`.
     """
     if is_mixture(output):
-        _ready_mixture(output, parameters, pointer(workspace.code, 0))
+        prepare(output, parameters, workspace)
+        _ready_mixture(output, parameters, pointer(workspace.scale, 0), pointer(workspace.code, 0))
     else:
         _ready_table(output, workspace)
 
 
 @inner
-def _ready_mixture(output: Output, parameters: Address, code: Address) -> None:
+def _ready_mixture(output: Output, parameters: Address, prepared: Address, code: Address) -> None:
     """Slopes, means and weights of the components, then weights and places of the copies."""
     count, copies, top = output.mixtures, output.copies, splat(np.float32(output.levels - 1))
     points, of_points = pointer(parameters, 3 * count * LANES), pointer(code, 3 * count * LANES)
-    highest = maximum(highest_of(parameters, count), highest_of(points, copies))
     total = splat(_ZERO)
     for k in range(0, count * LANES, LANES):
-        share = exp(load(parameters, k) - highest)
+        share = load(prepared, k)
         total = total + share
-        store(code, k, exp(splat(_ZERO) - log_scale(parameters, count, k)) / top)
+        store(code, k, load(prepared, 2 * count * LANES + k) / top)
         store(code, count * LANES + k, (load(parameters, count * LANES + k) + splat(_ONE)) * top)
         store(code, 2 * count * LANES + k, share)
     for m in range(0, copies * LANES, LANES):
-        share = exp(load(points, m) - highest)
+        share = load(prepared, 3 * count * LANES + m)
         total = total + share
         store(of_points, m, share)
         store(of_points, copies * LANES + m, load(points, copies * LANES + m))

@@ -198,6 +198,8 @@ class Training:
     def trial(self, candidates: list[_Candidate]) -> None:
         """Train each candidate for as long again as it has been; a new one twice, for a first share of the time."""
         for candidate in candidates:
+            if self.is_stopped:
+                return
             parts = [candidate.minutes] if candidate.measured else [share * self.minutes for share in FIRST]
             for minutes in parts:
                 self._extend(candidate, minutes)
@@ -247,24 +249,31 @@ def choose(training: Training, shipped: Sequence[AbstractImageModel] = ()) -> Ch
     training.trial(tried)
     if not any(candidate.measured for candidate in tried):
         raise RunError("no model could be trained on the pictures: the loss of all that were tried became infinite")
-    best = min((candidate for candidate in tried if candidate.measured), key=lambda each: each.forecasts[-1])
-    if best.minutes >= JUDGED and best.measured[-1].pictures > HOPELESS * training.corpus.ordinary:
-        training.report.tell(1.0, what="trying", text="no model can pay: the files are too small for their pixels")
-        return None
     pool = _better_half(tried)
-    if not training.is_stopped:
+    if not training.is_stopped and not _is_hopeless(pool, training.corpus):
         sizes = [new(config) for each in pool if each.start is None for config in _other_sizes(each.model.config)]
         training.trial(sizes)
         tried, pool = tried + sizes, _better_half(pool + sizes)
     while len(pool) > 1 and not training.is_stopped and training.used < TRIALS * training.minutes:
+        if _is_hopeless(pool, training.corpus):
+            break
         training.trial(pool)
         pool = _better_half(pool)
+    if _is_hopeless(pool, training.corpus):
+        training.report.tell(1.0, what="trying", text="no model can pay: the files are too small for their pixels")
+        return None
     if training.is_stopped:  # what counts then is what they have come to, in whatever time
         pool = [candidate for candidate in tried if candidate.measured]
         best = min(pool, key=lambda candidate: candidate.stage(0.0).total)
     else:
         best = min(pool, key=lambda candidate: candidate.forecasts[-1])
     return Chosen(best.model, best.start)
+
+
+def _is_hopeless(pool: list[_Candidate], corpus: Corpus) -> bool:
+    """Whether the best of some candidates was trained for long enough to say that it will never pay."""
+    best = min(pool, key=lambda candidate: candidate.forecasts[-1])
+    return best.minutes >= JUDGED and best.measured[-1].pictures > HOPELESS * corpus.ordinary
 
 
 def _better_half(candidates: list[_Candidate]) -> list[_Candidate]:
