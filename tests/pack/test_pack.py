@@ -207,18 +207,33 @@ def test_the_better_half_goes_on_and_who_learns_slowly_is_waited_for():
     assert search._better_half([near[0], unmeasured]) == [near[0]]
 
 
-def test_what_a_longer_training_comes_to_is_extrapolated():
-    """A loss of 100 + 50 / sqrt(t) is found from two of its points."""
+@pytest.mark.parametrize("kept", [0.5, 0.65, 0.8])
+def test_what_a_longer_training_comes_to_is_extrapolated(kept):
+    """Each doubling of the time gains a part of what the one before did: found from three measurements."""
     config = ModelConfig(shape=(1, 4, 4), levels=2, layers=1, hidden=4)
     candidate = search._Candidate(config, 0, torch.device("cpu"))
-    candidate.measured = [search._Measured(t, round(1e6 * (100 + 50 * t**-0.5))) for t in (1.0, 4.0)]
-    assert candidate.stage(25.0).pictures == pytest.approx(1e6 * (100 + 50 / 5), abs=2)
+    course = [1_000_000.0]
+    for doubling in range(7):
+        course.append(course[-1] - 40_000 * kept**doubling)
+    candidate.measured = [search._Measured(2.0**n, round(course[n])) for n in range(3)]
+    for doubling in range(3, 8):
+        assert candidate.stage(2.0**doubling).pictures == pytest.approx(course[doubling], abs=5)
     assert candidate.stage(0.0).pictures == candidate.measured[-1].pictures
-    assert candidate.stage(25.0).what.endswith("4.0 min, for 25.0")
-    candidate.measured[0] = search._Measured(1.0, 0)  # what gets worse is not credited
-    assert candidate.stage(25.0).pictures == candidate.measured[-1].pictures
-    candidate.measured = [search._Measured(1.0, 90_000), search._Measured(4.0, 10_000)]  # nor what is faster than a = 0
-    assert candidate.stage(25.0).pictures == 4_000
+    assert candidate.stage(16.0).what.endswith("4.0 min, for 16.0")
+
+
+def test_forecasts_are_bounded():
+    config = ModelConfig(shape=(1, 4, 4), levels=2, layers=1, hidden=4)
+    candidate = search._Candidate(config, 0, torch.device("cpu"))
+
+    def forecast(*pictures):
+        candidate.measured = [search._Measured(2.0**n, each) for n, each in enumerate(pictures)]
+        return candidate.stage(25.0).pictures
+
+    assert forecast(0, 10_000) == 10_000  # what gets worse is not credited
+    assert forecast(30_000, 20_000) < forecast(21_000, 20_000) < 20_000
+    assert forecast(90_000, 10_000) == round(10_000 * (2 / 25) ** 0.2)  # nor what is too good
+    assert forecast(22_000, 21_000, 20_000) > forecast(22_000, 21_000, 20_000 - 9_000)
 
 
 def test_measuring_takes_its_time_from_the_last_training_which_keeps_a_quarter(monkeypatch):

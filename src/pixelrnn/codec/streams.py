@@ -29,9 +29,6 @@ LEAST = 9
 SEVERAL = 2**15
 """Bytes of symbols from which on a stream has several states."""
 
-_PLACES = rans.WORD * np.arange(rans.OF_A_STATE, dtype=np.uint64)  # of words in a state
-_FILLED = np.uint64(rans.WORD * rans.OF_A_STATE)
-
 
 def _first(checksum: int) -> int:
     return rans.LOWEST + (checksum << 15)
@@ -44,27 +41,18 @@ def write(intervals: Array, checksum: int) -> bytes:
         intervals: `(n, 2)` uint32: first numbers and widths of the symbols' intervals.
         checksum: Of 32 bits.
     """
-    words, last = np.empty(2 * len(intervals) + 1, np.uint16), np.zeros(rans.STATES * rans.OF_A_STATE, np.uint16)
-    count = used = 0
+    writer, count, states = Writer(), 0, np.zeros(rans.STATES, np.uint64)
     if rans.BITS * len(intervals) - np.log2(intervals[:, 1]).sum() >= 8 * SEVERAL:
-        count, used = rans.encode_last(intervals, _first(checksum), last)
-    writer = Writer()
+        count = rans.encode_last(intervals, _first(checksum), states)
     if count:
-        states, intervals = _begun(last[-used:]), intervals[:count]
+        intervals = intervals[:count]
         writer.varints((rans.STATES, count))
     else:
         states = np.array([_first(checksum)], np.uint64)
         writer.varints((1,))
+    words = np.empty(2 * len(intervals) + 1, np.uint16)
     words = words[rans.encode(intervals, states, words) :]
     return bytes(writer.bytes) + states.astype("<u8").tobytes() + words.astype("<u2").tobytes()
-
-
-def _begun(words: Array) -> Array:
-    """The states that begin with some words."""
-    each = np.zeros((rans.STATES, rans.OF_A_STATE), np.uint64)
-    each.flat[: len(words)] = words
-    states: Array = (each << _PLACES).sum(1, dtype=np.uint64) + (np.uint64(1) << _FILLED)
-    return states
 
 
 def read(stream: bytes) -> Record:

@@ -9,7 +9,7 @@ import numpy as np
 from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.vectors import Vector, choose, exponent, mantissa, maximum, minimum, scale, splat
 
-__all__ = ["exp", "log", "one_minus_exp", "rounded", "sigmoid", "tanh"]
+__all__ = ["exp", "log", "one_minus_exp", "rounded", "scaled", "sigmoid", "tanh"]
 
 _HALF, _ONE, _ZERO = np.array([0.5, 1, 0], np.float32)
 
@@ -83,3 +83,9 @@ def log(x: Vector) -> Vector:
     t = z * z
     series = (((splat(_L9) * t + splat(_L7)) * t + splat(_L5)) * t + splat(_L3)) * t + splat(_ONE)
     return (e + is_high) * splat(_LN2) + splat(_TWO) * z * series
+
+
+@inner
+def scaled(value: Vector, levels: int) -> Vector:
+    """Levels as the networks read them, spread over -1 .. 1."""
+    return splat(_TWO) * value / splat(np.float32(levels - 1)) - splat(_ONE)

@@ -153,16 +153,27 @@ def _edges_of(pmf: Any, edges: Any) -> None:
     edges[levels] = WHOLE
 
 
+@inner
+def _found(coder: Range, edges: Any) -> Any:
+    """Decode a symbol by its edges."""
+    symbol = np.searchsorted(edges, slot_of(coder), side="right") - 1
+    take(coder, edges[symbol], edges[symbol + 1] - edges[symbol])
+    return symbol
+
+
+@inner
+def _is_whole(coder: Range) -> bool:
+    return bool(view(coder.place, np.int64)[1] == 0)
+
+
 @outer
 def decode_rows(integers: Any, pmf: Any, symbols: Any) -> bool:
     """Decode a symbol by each of the pmfs `(N, L)`, and say whether all were symbols."""
     coder, edges = read(integers), np.empty(pmf.shape[1] + 1, np.int64)
     for row in range(len(pmf)):
         _edges_of(pmf[row], edges)
-        symbol = np.searchsorted(edges, slot_of(coder), side="right") - 1
-        take(coder, edges[symbol], edges[symbol + 1] - edges[symbol])
-        symbols[row] = symbol
-    return bool(view(coder.place, np.int64)[1] == 0)
+        symbols[row] = _found(coder, edges)
+    return _is_whole(coder)  # type: ignore[no-any-return]
 
 
 @outer
@@ -180,7 +191,5 @@ def decode_all(integers: Any, pmf: Any, symbols: Any) -> bool:
     coder, edges = read(integers), np.empty(len(pmf) + 1, np.int64)
     _edges_of(pmf, edges)
     for number in range(len(symbols)):
-        symbol = np.searchsorted(edges, slot_of(coder), side="right") - 1
-        take(coder, edges[symbol], edges[symbol + 1] - edges[symbol])
-        symbols[number] = symbol
-    return bool(view(coder.place, np.int64)[1] == 0)
+        symbols[number] = _found(coder, edges)
+    return _is_whole(coder)  # type: ignore[no-any-return]

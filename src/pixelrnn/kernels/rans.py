@@ -197,22 +197,29 @@ def encode(intervals: Any, states: Any, words: Any) -> int:
 
 
 @outer
-def encode_last(intervals: Any, state: int, words: Any) -> tuple[int, int]:
+def encode_last(intervals: Any, state: int, states: Any) -> int:
     """Code so many of the last symbols that `STATES` states can begin with them.
 
     Args:
         intervals: As for `encode`.
-        state: What the state begins with.
-        words: `(STATES OF_A_STATE)` uint16, zeros: filled with the state, and the words behind it.
+        state: What the state of these symbols begins with.
+        states: `(STATES)` uint64, to be filled: see `_begin_last`, which reads them.
 
     Returns:
-        How many symbols are left, and how many words there are.
+        How many symbols are left.
     """
+    words = np.zeros(STATES * OF_A_STATE, np.uint16)
     x, place, number = np.uint64(state), len(words), len(intervals)
     while number > 0 and place >= OF_A_STATE + 1 + 2:  # a symbol gives two words at most
         number -= 1
         x, place = _coded(x, intervals[number], words, place)
+    place -= OF_A_STATE + 1
     for word in range(OF_A_STATE + 1):
-        words[place - OF_A_STATE - 1 + word] = x & _MASK
+        words[place + word] = x & _MASK
         x >>= _WORD
-    return number, len(words) - place + OF_A_STATE + 1
+    for at in range(STATES):
+        x = np.uint64(1)
+        for word in range(place + (at + 1) * OF_A_STATE - 1, place + at * OF_A_STATE - 1, -1):
+            x = (x << _WORD) | np.uint64(words[word] if word < len(words) else 0)
+        states[at] = x
+    return number

@@ -90,14 +90,14 @@ class _VectorModel(PrimitiveModel):
 VECTOR = VectorType()
 
 
-def vector_at(builder: Any, start: Any, offset: Any) -> Any:
-    """LLVM: pointer to the vector `offset` floats after an address."""
-    return builder.bitcast(builder.gep(start, [offset]), _IR_VECTOR.as_pointer())
+def vector_at(builder: Any, start: Any, offset: Any, *, kind: Any = _IR_VECTOR) -> Any:
+    """LLVM: pointer to the vector `offset` elements after an address."""
+    return builder.bitcast(builder.gep(start, [offset]), kind.as_pointer())
 
 
-def splatted(builder: Any, value: Any) -> Any:
+def splatted(builder: Any, value: Any, kind: Any = _IR_VECTOR) -> Any:
     """LLVM: a vector of equal elements."""
-    undefined = ir.Constant(_IR_VECTOR, ir.Undefined)
+    undefined = ir.Constant(kind, ir.Undefined)
     first = builder.insert_element(undefined, value, ir.Constant(ir.IntType(32), 0))
     zeros = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
     return builder.shuffle_vector(first, undefined, zeros)

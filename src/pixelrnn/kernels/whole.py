@@ -10,7 +10,7 @@ from numba import types
 from numba.core.datamodel import PrimitiveModel
 from numba.extending import intrinsic, register_model
 
-from pixelrnn.kernels.vectors import ADDRESS, LANES, VECTOR, Address, Vector
+from pixelrnn.kernels.vectors import ADDRESS, LANES, VECTOR, Address, Vector, splatted, vector_at
 
 __all__ = [
     "Whole", "at_most", "floats", "load_whole", "look_up", "plus", "scaled", "splat_whole", "store_whole", "truncated",
@@ -38,16 +38,12 @@ class _WholeModel(PrimitiveModel):
 WHOLE = WholeType()
 
 
-def _place(builder: Any, start: Any, offset: Any) -> Any:
-    return builder.bitcast(builder.gep(start, [offset]), _IR_WHOLE.as_pointer())
-
-
 @intrinsic
 def load_whole(context: Any, start: Address, offset: Any) -> Any:
     """The vector that begins `offset` elements after an address."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.load(_place(builder, *arguments), align=4)
+        return builder.load(vector_at(builder, *arguments, kind=_IR_WHOLE), align=4)
 
     return WHOLE(ADDRESS, types.intp), generate
 
@@ -58,16 +54,10 @@ def store_whole(context: Any, start: Address, offset: Any, vector: Whole) -> Any
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         start, offset, vector = arguments
-        builder.store(vector, _place(builder, start, offset), align=4)
+        builder.store(vector, vector_at(builder, start, offset, kind=_IR_WHOLE), align=4)
         return context.get_dummy_value()
 
     return types.void(ADDRESS, types.intp, WHOLE), generate
-
-
-def _splatted(builder: Any, number: Any, kind: Any) -> Any:
-    undefined = ir.Constant(kind, ir.Undefined)
-    first = builder.insert_element(undefined, number, ir.Constant(_INTEGER, 0))
-    return builder.shuffle_vector(first, undefined, ir.Constant(_IR_WHOLE, [0] * LANES))
 
 
 @intrinsic
@@ -75,7 +65,7 @@ def splat_whole(context: Any, number: Any) -> Any:
     """A vector of equal elements."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return _splatted(builder, builder.trunc(arguments[0], _INTEGER), _IR_WHOLE)
+        return splatted(builder, builder.trunc(arguments[0], _INTEGER), _IR_WHOLE)
 
     return WHOLE(types.int64), generate
 
@@ -116,8 +106,8 @@ def scaled(context: Any, vector: Whole, factor: Any, digits: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         vector, factor, digits = arguments
-        product = builder.mul(builder.zext(vector, _IR_LONG), _splatted(builder, factor, _IR_LONG))
-        return builder.trunc(builder.lshr(product, _splatted(builder, digits, _IR_LONG)), _IR_WHOLE)
+        product = builder.mul(builder.zext(vector, _IR_LONG), splatted(builder, factor, _IR_LONG))
+        return builder.trunc(builder.lshr(product, splatted(builder, digits, _IR_LONG)), _IR_WHOLE)
 
     return WHOLE(WHOLE, types.int64, types.int64), generate
 

@@ -14,20 +14,19 @@ from pixelrnn.colours.support import FREE
 from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.kept import outer
 from pixelrnn.kernels.record import Float32, Float64, Int64, Record, reader
-from pixelrnn.kernels.vectors import LANES, Address, address, aligned, pointer, view
+from pixelrnn.kernels.vectors import LANES, Address, pointer, view
 from pixelrnn.local.front import (
     BLOCK,
     SHARED,
     SPOT,
     Front,
-    Memory,
     blocks_of,
-    follow_values,
-    halves_of,
+    memory_at,
     pixels_of,
     place_of,
     read_front,
     read_job,
+    read_values,
     rows_at,
     rows_of,
     schedule,
@@ -36,7 +35,7 @@ from pixelrnn.local.front import (
 )
 from pixelrnn.local.nibbles import NIBBLE, high_nibbles, low_nibbles, weigh_high, weigh_low
 from pixelrnn.local.perceptron import begin, find, take_up
-from pixelrnn.local.program import Local, Pixels, layout, read_spot, spot_at
+from pixelrnn.local.program import Local, Pixels, halves_of, layout, read_spot, spot_at
 from pixelrnn.local.restricted import write_restricted_pmf
 from pixelrnn.local.trie import forced, only_level
 from pixelrnn.outputs.logistic import prepare
@@ -95,8 +94,7 @@ def _schedule_all(integers: Any, spots: Any, blocks: Any) -> tuple[int, int]:
 
 @inner
 def _pixels_of(front: Front, block: Any, spots: Any, floats: Any, step: int) -> Pixels:
-    scratch = address(aligned(floats))
-    memory = Memory(scratch + SHARED, layout(front.net).end * LANES, step, scratch)
+    memory = memory_at(floats, layout(front.net).end * LANES, step)
     pixels: Pixels = pixels_of(front, share_of(front, 0, front.of.images), block, spots, memory)
     return pixels
 
@@ -117,7 +115,7 @@ def _tabulate(integers: Any, spots: Any, blocks: Any, memory: Any, channel: int)
     """
     job = read_job(integers)
     front, to = read_front(job), _read_coding(job.coding)
-    workspace, values = make_workspace(front.output), view(front.of.values, np.float32)
+    workspace = make_workspace(front.output)
     if channel:
         _take_symbols(front, to, spots, channel - 1)
     for number in range(len(blocks)):
@@ -125,11 +123,7 @@ def _tabulate(integers: Any, spots: Any, blocks: Any, memory: Any, channel: int)
         if channel == 0:
             begin(front.net, pixels)
         else:
-            for lane in range(LANES):
-                spot = spot_at(pixels, lane)
-                if spot.image >= 0:
-                    workspace.value[lane] = values[place_of(front, spot, channel - 1)]
-            follow_values(front, pixels, workspace)
+            read_values(front, pixels, channel - 1, workspace)
             take_up(front.net, pixels, channel - 1, pointer(workspace.value, 0))
     if channel == front.net.channels:
         return 0, 0
@@ -146,9 +140,9 @@ def _number_symbols(front: Front, to: Coding, step: int, spots: Any, channel: in
     place, given, image = view(to.place, np.int64), view(to.given, np.float32), view(to.image, np.int64)
     rest, rows, values = view(to.rest, np.float32), rows_of(front), view(front.of.values, np.float32)
     share, (first, end), free, restricted = share_of(front, 0, front.of.images), rows_at(front, step), 0, 0
-    for half in range(halves_of(front.net)):
+    for half in range(halves_of(front.net.sets)):
         for row in range(first, end):
-            if row % halves_of(front.net) != half:
+            if row % halves_of(front.net.sets) != half:
                 continue
             for number in range(share.images):
                 slot = slot_of(front, share, row, number)
@@ -243,7 +237,7 @@ def ask_front(
         report: Reporter, as for `pixelrnn.walk.protocol.AbstractFace.ask`.
     """
     of, levels, lag = job.images, job.output.levels, job.lag
-    count = blocks_of.py_func(net, of.images, of.rows, of.columns, lag)
+    count = blocks_of(net, of.images, of.rows, of.columns, lag)
     middle = count * LANES
     spots, blocks = np.zeros((middle, SPOT), np.int64), np.zeros((count, BLOCK), np.int64)
     memory = np.zeros(SHARED // 4 + (layout.py_func(net).end * count + 1) * LANES, np.float32)

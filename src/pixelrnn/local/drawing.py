@@ -8,16 +8,15 @@ from pixelrnn.colours.support import FREE
 from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.kept import callback
 from pixelrnn.kernels.threads import TASK
-from pixelrnn.kernels.vectors import LANES, Address, address, aligned, pointer, view
+from pixelrnn.kernels.vectors import LANES, Address, address, pointer, view
 from pixelrnn.local.front import (
     BLOCK,
-    SHARED,
     SPOT,
     Front,
-    Memory,
     blocks_of,
     floats_of,
     follow_values,
+    memory_at,
     pixels_of,
     place_of,
     read_front,
@@ -97,9 +96,8 @@ def advance(task: int, integers: Any) -> None:
     at_once = blocks_of(front.net, share.images, front.of.rows, front.of.columns, front.lag)
     spots, blocks = np.empty((at_once * LANES, SPOT), np.int64), np.empty((at_once, BLOCK), np.int64)
     workspace, floats = make_workspace(front.output), floats_of(front.net, 1)
-    scratch = address(aligned(floats))
     for step in range(job.first, job.end):
-        memory = Memory(scratch + SHARED, 0, step, scratch)
+        memory = memory_at(floats, 0, step)
         _, of_step = schedule(front, share, step, spots, blocks)
         for number in range(of_step):
             pixels = pixels_of(front, share, blocks[number], spots, memory)

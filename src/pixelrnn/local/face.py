@@ -124,7 +124,7 @@ class Face:
         return sum(floats_of(fit, net.channels) for fit in FITS[: net.fits])
 
     def _blocks(self, images: int) -> int:
-        return int(blocks_of.py_func(self.program.local, images, *self.size, self.program.lag))
+        return int(blocks_of(self.program.local, images, *self.size, self.program.lag))
 
     def _state(self, images: int, tasks: int, of_a_task: int) -> State:
         """Memory for images, so many in each task."""

@@ -13,24 +13,23 @@ is that of the slots. It is part of the file format, since the codec goes throug
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
+from numba.extending import register_jitable
 
 from pixelrnn.colours.support import FREE
 from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.record import Byte, Float32, Float64, Int64, reader
-from pixelrnn.kernels.vectors import LANES, view
+from pixelrnn.kernels.vectors import LANES, address, aligned, view
 from pixelrnn.local.geometry import RADIUS
-from pixelrnn.local.program import Local, Pixels, Spot, in_flight, layout
+from pixelrnn.local.program import Local, Pixels, Spot, halves_of, in_flight, layout, spot_at
 from pixelrnn.local.squares import BLOCK as FIT
 from pixelrnn.local.trie import Rows, follow
 from pixelrnn.local.windows import PLACES, SCRATCH
 from pixelrnn.outputs.workspace import Output, Workspace
 
 __all__ = [
-    "BLOCK", "SHARED", "SPOT", "Front", "Images", "Job", "Memory", "Share", "blocks_of",
-    "floats_of", "follow_values", "halves_of", "pixels_of", "place_of",
-    "read_front", "read_job", "rows_at", "rows_of", "schedule", "share_of",
-    "slot_of",
+    "BLOCK", "SHARED", "SPOT", "Front", "Images", "Job", "Memory", "Share", "blocks_of", "floats_of", "follow_values",
+    "memory_at", "pixels_of", "place_of", "read_front", "read_job", "read_values", "rows_at", "rows_of", "schedule",
+    "share_of", "slot_of",
 ]  # fmt: skip
 
 SPOT = len(Spot._fields)
@@ -136,19 +135,27 @@ def floats_of(net: Local, blocks: int) -> Any:
     return np.zeros(SHARED // 4 + (layout(net).end * blocks + 1) * LANES, np.float32)
 
 
+@inner
+def memory_at(floats: Any, of_block: int, step: int) -> Memory:
+    """Memory as `floats_of` makes it, for a step, of which each block has so many floats; 0: they share theirs."""
+    scratch = address(aligned(floats))
+    return Memory(scratch + SHARED, of_block, step, scratch)
+
+
 class Share(NamedTuple):
-    """Some of the images: the first, how many, and the number of the first of their blocks."""
+    """Some of the images: the first, how many, the number of the first of their blocks; rows at once (`in_flight`)."""
 
     first: int
     images: int
     block: int
+    flight: int
 
 
-@njit  # Python calls it too
+@register_jitable  # Python calls it too
 def blocks_of(net: Local, images: int, rows: int, columns: int, lag: int) -> Any:
     """How many blocks there are, of so many images."""
     flight = in_flight(images, rows, columns, lag, net.sets)
-    return (2 if net.sets > 1 else 1) * ((flight + LANES - 1) // LANES)
+    return halves_of(net.sets) * ((flight + LANES - 1) // LANES)
 
 
 @inner
@@ -156,13 +163,8 @@ def share_of(front: Front, task: int, images: int) -> Share:
     """The images of a task, each of which has so many but the last."""
     of, first = front.of, task * images
     block = task * blocks_of(front.net, images, of.rows, of.columns, front.lag)
-    return Share(first, min(images, of.images - first), block)
-
-
-@inner
-def halves_of(net: Local) -> Any:
-    """In how many parts rows have slots: even and odd ones, if these have other weights."""
-    return 2 if net.sets > 1 else 1
+    images = min(images, of.images - first)
+    return Share(first, images, block, in_flight(images, of.rows, of.columns, front.lag, front.net.sets))
 
 
 @inner
@@ -175,10 +177,8 @@ def rows_at(front: Front, step: int) -> Any:
 @inner
 def slot_of(front: Front, share: Share, row: int, number: int) -> Any:
     """The slot of a row of an image, by its number in the share."""
-    of, halves = front.of, halves_of(front.net)
-    flight = in_flight(share.images, of.rows, of.columns, front.lag, front.net.sets)
-    of_half = (flight + LANES - 1) // LANES * LANES
-    return row % halves * of_half + (row // halves * share.images + number) % flight
+    halves, of_half = halves_of(front.net.sets), (share.flight + LANES - 1) // LANES * LANES
+    return row % halves * of_half + (row // halves * share.images + number) % share.flight
 
 
 @inner
@@ -245,3 +245,14 @@ def follow_values(front: Front, pixels: Pixels, workspace: Workspace) -> None:
             at = SPOT * lane + ROOT
             if spots[SPOT * lane] >= 0:
                 spots[at] = follow(rows_of(front), spots[at], int(workspace.value[lane]))
+
+
+@inner
+def read_values(front: Front, pixels: Pixels, channel: int, workspace: Workspace) -> None:
+    """Read the values of a channel of a block of pixels, and go on to the rows of the trie behind them."""
+    values = view(front.of.values, np.float32)
+    for lane in range(LANES):
+        spot = spot_at(pixels, lane)
+        if spot.image >= 0:
+            workspace.value[lane] = values[place_of(front, spot, channel)]
+    follow_values(front, pixels, workspace)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pixelrnn.kernels.functions import exp, log, rounded, sigmoid
+from pixelrnn.kernels.functions import exp, log, rounded, scaled, sigmoid
 from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.product import Matrix, strict_product
 from pixelrnn.kernels.spans import clear
@@ -44,7 +44,6 @@ from pixelrnn.local.program import (
 )  # fmt: skip
 from pixelrnn.local.table import read_table
 from pixelrnn.outputs.workspace import highest_of
-from pixelrnn.walk.state import scaled
 
 __all__ = ["begin", "find", "take_up"]
 

@@ -8,7 +8,7 @@ import dataclasses
 import functools
 from typing import Any, NamedTuple
 
-from numba import njit
+from numba.extending import register_jitable
 
 from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.record import Float32, Int64, Record, reader
@@ -22,6 +22,7 @@ __all__ = [
     "LocalProgram",
     "Pixels",
     "Spot",
+    "halves_of",
     "in_flight",
     "layout",
     "read_spot",
@@ -222,11 +223,17 @@ def layout(net: Local) -> Layout:
     )  # fmt: skip
 
 
-@njit  # Python calls it too
+@register_jitable  # Python calls it too
+def halves_of(sets: int) -> Any:
+    """In how many parts rows have slots: even and odd ones, if these have other weights."""
+    return 2 if sets > 1 else 1
+
+
+@register_jitable  # Python calls it too
 def in_flight(images: int, rows: int, columns: int, lag: int, sets: int) -> Any:
     """How many rows of all images the front goes through at once, at most: of the even ones, if there are several sets.
 
     The others are no more.
     """
-    halves = 2 if sets > 1 else 1
+    halves = halves_of(sets)
     return images * min((rows + halves - 1) // halves, (columns + halves * lag - 1) // (halves * lag))

@@ -15,20 +15,19 @@ from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.kept import callback
 from pixelrnn.kernels.rans import slot_of
 from pixelrnn.kernels.threads import TASK
-from pixelrnn.kernels.vectors import LANES, address, aligned, pointer, view
+from pixelrnn.kernels.vectors import LANES, pointer, view
 from pixelrnn.local.front import (
     BLOCK,
-    SHARED,
     SPOT,
     Front,
-    Memory,
     blocks_of,
     floats_of,
-    follow_values,
+    memory_at,
     pixels_of,
     place_of,
     read_front,
     read_job,
+    read_values,
     rows_of,
     schedule,
     share_of,
@@ -101,13 +100,12 @@ def code(number: int, integers: Any) -> None:
     """Go through some steps of the front, of all images at once, and code or decode every value."""
     job = read_job(integers)
     front, coding = read_front(job), read_coding(job.coding)
-    of, net, values = front.of, front.net, view(front.of.values, np.float32)
+    of, net = front.of, front.net
     share, at_once = share_of(front, 0, of.images), blocks_of(net, of.images, of.rows, of.columns, front.lag)
     spots, blocks = np.empty((at_once * LANES, SPOT), np.int64), np.empty((at_once, BLOCK), np.int64)
     workspace, floats = make_workspace(front.output), floats_of(net, at_once)
-    scratch = address(aligned(floats))
     for step in range(job.first, job.end):
-        memory = Memory(scratch + SHARED, layout(net).end * LANES, step, scratch)
+        memory = memory_at(floats, layout(net).end * LANES, step)
         _, of_step = schedule(front, share, step, spots, blocks)
         for channel in range(net.channels + 1):
             for block in range(of_step):
@@ -115,11 +113,7 @@ def code(number: int, integers: Any) -> None:
                 if channel == 0:
                     begin(net, pixels)
                 else:
-                    for lane in range(LANES):
-                        spot = spot_at(pixels, lane)
-                        if spot.image >= 0:
-                            workspace.value[lane] = values[place_of(front, spot, channel - 1)]
-                    follow_values(front, pixels, workspace)
+                    read_values(front, pixels, channel - 1, workspace)
                     take_up(net, pixels, channel - 1, pointer(workspace.value, 0))
                 if channel < net.channels:
                     _code_block(front, coding, pixels, channel, workspace)

@@ -6,9 +6,10 @@ Then the better half goes on for as long again as it has been trained, and so on
 (successive halving: Jamieson and Talwalkar, *Non-stochastic best arm identification*, arXiv 1502.07943). Trained models
 go on from where they are.
 
-A candidate is judged by where it would be in the end. The loss of a training of t minutes is taken to be
-:math:`a + b t^{-1/2}`, through the last two measurements. Recurrent networks learn slowly, but far: so the best one of
-those that see far, and of the others, stays until its forecast has settled.
+A candidate is judged by where it would be in the end. Each doubling of the time gains less than the one before, by a
+factor that is found from the last three measurements: small networks soon have learnt what they can, large ones go on
+for longer. Recurrent networks learn slowly, but far: so the best one of those that see far, and of the others, stays
+until its forecast has settled.
 """
 
 import copy
@@ -48,7 +49,8 @@ PART = 2**16  # sub-pixels of a step of training, about
 EVALUATIONS = 4  # of the weights in the last training; a trial has one, at its end
 MEASURED_IN_FULL = 20.0  # minutes; with fewer, as much less is measured, or measuring would take longer than training
 LEAST_MEASURED = 2**15  # sub-pixels
-EXPONENT = -0.5  # of the time, in the course of the loss
+LEAST_KEPT, MOST_KEPT = 0.5, 0.8  # of what one doubling of the time gained, by the next one
+STEEPEST = 0.2  # the bytes fall by no higher power of the time: the first seconds promise more than there is
 BITS = 7  # of a weight, in the sum of a trial
 BITS_OF_A_CHANGE = 3  # of a weight of a shipped model that is trained further
 LEAST_BITS = 3  # of a weight, when all that can be saved there is
@@ -114,12 +116,23 @@ class _Candidate:
         last = self.measured[-1]
         pictures, what = last.pictures, f"{self.name}, {self.minutes:.1f} min"
         if len(self.measured) > 1 and end > last.minutes:
-            powers = [minutes**EXPONENT for minutes in (self.measured[-2].minutes, last.minutes, end)]
-            gained = max(0, self.measured[-2].pictures - last.pictures)
-            pictures -= round(gained * (powers[1] - powers[2]) / (powers[0] - powers[1]))
-            pictures = max(pictures, round(last.pictures * powers[2] / powers[1]))  # a is not below 0
+            pictures = max(
+                round(last.pictures - self._gain(math.log2(end / last.minutes))),
+                round(last.pictures * (last.minutes / end) ** STEEPEST),
+            )
             what += f", for {end:.1f}"
         return Stage(what, _weights(self.model, BITS if self.start is None else BITS_OF_A_CHANGE), pictures)
+
+    def _gain(self, doublings: float) -> float:
+        """Bytes that the pictures will take less after the time has doubled so often."""
+        gains = [
+            max(0.0, before.pictures - after.pictures) / math.log2(after.minutes / before.minutes)
+            for before, after in itertools.pairwise(self.measured[-3:])
+        ]
+        falls = LEAST_KEPT
+        if len(gains) > 1 and gains[0] > 0:
+            falls = min(max(gains[1] / gains[0], LEAST_KEPT), MOST_KEPT)
+        return float(gains[-1] * falls * (1 - falls**doublings) / (1 - falls))
 
 
 class Training:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pixelrnn.kernels.functions import sigmoid, tanh
+from pixelrnn.kernels.functions import scaled, sigmoid, tanh
 from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.kept import callback
 from pixelrnn.kernels.product import Matrix, strict_product
@@ -41,7 +41,6 @@ from pixelrnn.walk.state import (
     read_job,
     read_pass,
     read_walk,
-    scaled,
 )
 
 __all__ = ["Gathering", "advance", "code", "gather", "tabulate"]

@@ -10,7 +10,7 @@ import numpy as np
 
 from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.record import Byte, Float32, Float64, Int64, reader
-from pixelrnn.kernels.vectors import LANES, Address, Vector, pointer, splat, view
+from pixelrnn.kernels.vectors import LANES, Address, pointer, view
 from pixelrnn.outputs.workspace import Output
 from pixelrnn.walk.program import Instruction, Labelled, Pass, Upsampling, Window
 
@@ -33,10 +33,7 @@ __all__ = [
     "read_pass",
     "read_upsampling",
     "read_walk",
-    "scaled",
 ]
-
-_ONE, _TWO = np.array([1, 2], np.float32)
 
 
 class Code(NamedTuple):
@@ -219,9 +216,3 @@ def place_of(walk: Walk, image: int, spot: Subpixel) -> Any:
     """Where in an array `(N, C, H, W)` a sub-pixel of an image is."""
     plane = image * walk.images.channels + spot.channel
     return (plane * walk.images.rows + spot.row) * walk.images.columns + spot.column
-
-
-@inner
-def scaled(value: Vector, levels: int) -> Vector:
-    """Levels as the networks read them, spread over -1 .. 1."""
-    return splat(_TWO) * value / splat(np.float32(levels - 1)) - splat(_ONE)
