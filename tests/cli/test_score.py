@@ -35,7 +35,7 @@ def new(tmp_path):
     return where
 
 
-@pytest.mark.parametrize("method", ["likelihood", "typicality", "complexity", "ratio"])
+@pytest.mark.parametrize("method", ["likelihood", "typicality", "complexity", "ratio", "surprise"])
 def test_what_is_unusual_comes_first(folder, new, method, tmp_path, capsys):
     against = ["--against", folder / "background"] if method == "ratio" else []
     options = [*against, "--method", method, "--csv", tmp_path / "a.csv", "--json"]

@@ -1,5 +1,6 @@
 """Scores of what is unusual: the formulas on models that can be counted, and what each is good for."""
 
+import dataclasses
 import io
 
 import numpy as np
@@ -13,11 +14,13 @@ from pixelrnn.scores.anomaly import (
     InputComplexity,
     Likelihood,
     LikelihoodRatio,
+    Surprise,
     Typicality,
     area_under_curve,
     detector,
+    standardised,
 )
-from pixelrnn.scores.score import Scores, score
+from pixelrnn.scores.score import score
 from tests.conftest import all_images, build
 
 SHAPE, LEVELS = (1, 2, 3), 3
@@ -75,6 +78,25 @@ def test_typicality(counted):
     np.testing.assert_allclose(found.score_samples(x), -np.abs(-bits - found.entropy_), rtol=1e-9, atol=1e-12)
 
 
+def test_surprise(counted):
+    """Z by the conditionals, which the joint probabilities of all images give; and what the module says of it."""
+    model, x, _ = counted
+    found = model.log_prob_map(x, moments=True)
+    sums = [part.detach().sum((1, 2, 3)).numpy() for part in found]
+    z = (-sums[0] - sums[1]) / np.sqrt(sums[2])
+    np.testing.assert_allclose(standardised(score(model, x, moments=True)), z, rtol=1e-9)
+    usual = model.sample(3_000, seed=0)
+    detector = Surprise(model).fit(usual)
+    drawn = standardised(score(model, usual, moments=True))
+    assert abs(detector.centre_ - np.median(drawn)) < 1e-12
+    assert abs(drawn.mean()) < 0.1
+    np.testing.assert_allclose(detector.score_samples(x), -np.abs(z - detector.centre_), rtol=1e-9)
+    # The likeliest image is less of a surprise than was expected, the least likely one more.
+    likely = found.log_prob.sum((1, 2, 3))
+    assert z[likely.argmax()] < -0.5
+    assert z[likely.argmin()] > 1.5
+
+
 def test_a_batch_of_the_likeliest_image_is_not_typical(counted):
     """No single image is likelier, and that is what gives a batch of it away."""
     model, x, bits = counted
@@ -102,8 +124,8 @@ def test_usual_images_are_refused_as_often_as_was_asked(method):
 
 def test_what_cannot_occur_is_as_unusual_as_can_be(counted):
     model, x, _ = counted
-    lengths = score(model, x[:3])
-    impossible = Scores(np.array([np.inf, *lengths.nats[1:]]), lengths.dims)
+    lengths = score(model, x[:3], moments=True)
+    impossible = dataclasses.replace(lengths, nats=np.array([np.inf, *lengths.nats[1:]]))
     for method in METHODS:
         found = detector(method, model, model if method == "ratio" else None)
         found.fit(x[:3], lengths=lengths)
@@ -111,16 +133,19 @@ def test_what_cannot_occur_is_as_unusual_as_can_be(counted):
         assert np.isneginf(scores[0])
         assert np.isfinite(scores[1:]).all()
         assert found.p_values(scores)[0] == 1 / 4
-        lost = Scores(np.array([np.nan, 1.0, 1.0]), lengths.dims)
+        lost = dataclasses.replace(lengths, nats=np.array([np.nan, 1.0, 1.0]))
         with pytest.raises(DataError, match="the model produced NaN for an image"):
             found.score_samples(x[:3], lengths=lost)
-    with pytest.raises(DataError, match="a usual image has probability zero"):
-        Typicality(model).fit(x[:3], lengths=impossible)
+    for cls in (Typicality, Surprise):
+        with pytest.raises(DataError, match="a usual image has probability zero; then there is no"):
+            cls(model).fit(x[:3], lengths=impossible)
 
 
 def test_methods_by_name(counted):
     model = counted[0]
-    with pytest.raises(ConfigError, match="method is 'magic'; likelihood, ratio, complexity, typicality are there"):
+    with pytest.raises(
+        ConfigError, match="method is 'magic'; likelihood, ratio, complexity, typicality, surprise are there"
+    ):
         detector("magic", model)
     with pytest.raises(ConfigError, match="'ratio' needs a background model"):
         detector("ratio", model)

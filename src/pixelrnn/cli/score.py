@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Score"]
 
-Method = Literal["auto", "likelihood", "ratio", "complexity", "typicality"]
+Method = Literal["auto", "likelihood", "ratio", "complexity", "typicality", "surprise"]
 COLUMNS = ("name", "score", "p_value", "rank", "nats", "bits_per_dim")
 MAPS = r"(least|most)-\d+\.png|index\.html"
 ALPHA = 0.05
@@ -41,11 +41,12 @@ class Score:
         pixelrnn train photos/ --size 32 --perturb 0.2 --out runs/background
         pixelrnn score runs/photos new/ --against runs/background
 
-    Scores are in bits for a sub-pixel, higher for what is more usual:
+    Scores are higher for what is more usual, all but surprise in bits for a sub-pixel:
         likelihood   log2 p. Misleading: images simpler than the usual ones have high ones.
         ratio        log2 p less that of a background model, trained on perturbed images (Ren et al. 2019).
         complexity   log2 p and the bits that PNG or WebP need (Serra et al. 2020).
         typicality   how far log2 p is from that of usual images, on either side, times -1 (Nalisnick et al. 2019).
+        surprise     the same of what the model itself expects of an image, in its standard deviations.
 
     The p-value says how often an image of the kind that the model knows has a score as low; the rank, how many of them
     are less likely: 0 none, 1 all. Both compare with the validation images of the run.
@@ -114,14 +115,15 @@ class Score:
         if self.maps is not None and model.config.levels == 0:
             raise ConfigError("--maps shows bits; a continuous model gives densities")
         method = self._method(model)
+        expects = method == "surprise"
         found = detector(method, model, background, batch=self.choice.batch)
         data, name, images = self.choice.load(open_run(self.run_folder), self.source, are_whole=True)
         usual = self._usual(model, data)
         with progress("scoring usual images") as report:
-            reference = score(model, usual, batch=self.choice.batch, callback=report)
+            reference = score(model, usual, batch=self.choice.batch, moments=expects, callback=report)
             found.fit(usual, lengths=reference, callback=report)
         with progress("scoring") as report:
-            lengths = score(model, images, batch=self.choice.batch, callback=report)
+            lengths = score(model, images, batch=self.choice.batch, moments=expects, callback=report)
             scores = found.score_samples(images, lengths=lengths, callback=report)
         columns = (scores, found.p_values(scores), lengths.rank_within(reference), lengths.nats, lengths.bits_per_dim)
         # A name that is no text is written with question marks: everything here is for people, or for their programs.

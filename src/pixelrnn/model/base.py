@@ -12,7 +12,7 @@ import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self, overload
 
 import numpy as np
 import torch
@@ -35,6 +35,7 @@ from pixelrnn.model.condition import (
 from pixelrnn.model.orders import join_parts, list_orders, mix_maps, read_in_orders, restore_each
 from pixelrnn.model.pictures import Pictures, as_tensor
 from pixelrnn.model.sampling import AbstractWalker, uniform_numbers
+from pixelrnn.outputs.moments import SurpriseMap
 from pixelrnn.progress import Callback, Reporter
 from pixelrnn.runs import files
 from pixelrnn.runs.card import push_to_hub
@@ -64,13 +65,37 @@ class AbstractImageModel(nn.Module, abc.ABC):
         return {}
 
     @abc.abstractmethod
-    def map_as_read(self, x: Tensor, given: Condition) -> Tensor:
+    def map_as_read(self, x: Tensor, given: Condition, *, moments: bool = False) -> Tensor:
         """Log probability of each sub-pixel of checked images, read in raster order: `log_prob_map` without its checks.
 
         Args:
             x: `(N, C, H, W)` as the networks read them: turned, if the model has several orders.
             given: What they are given, checked; rows of biases for labels, see `ModelConfig.label_rows`.
+            moments: Give mean and variance of the surprise as well, all three one after the other: `(N, 3 C, H, W)`.
         """
+
+    @overload
+    def log_prob_map(
+        self,
+        x: Pictures,
+        label: int | Tensor | None = None,
+        context: Tensor | None = None,
+        *,
+        support: Supports | None = None,
+        order: int | Tensor | None = None,
+        moments: Literal[False] = False,
+    ) -> Tensor: ...
+
+    @overload
+    def log_prob_map(
+        self,
+        x: Pictures,
+        label: int | Tensor | None = None,
+        context: Tensor | None = None,
+        *,
+        order: int | Tensor | None = None,
+        moments: Literal[True],
+    ) -> SurpriseMap: ...
 
     def log_prob_map(
         self,
@@ -80,7 +105,8 @@ class AbstractImageModel(nn.Module, abc.ABC):
         *,
         support: Supports | None = None,
         order: int | Tensor | None = None,
-    ) -> Tensor:
+        moments: bool = False,
+    ) -> Tensor | SurpriseMap:
         r"""Log probability of each sub-pixel given the earlier ones and the condition.
 
         Of a model of several orders (`pixelrnn.model.orders`) the maps of all are summed, each weighted by the
@@ -97,15 +123,25 @@ class AbstractImageModel(nn.Module, abc.ABC):
             support: The colours that can occur, in all images or in each; all if not given. For local models.
             order: Number of the order in which all images are read, or `(N,)` of them, 0 .. orders-1; the mean over
                 all if not given.
+            moments: Compute what each distribution expects of its surprise as well: see `SurpriseMap`. Of a model of
+                several orders, without `order`, the mean of all three over the orders.
 
         Returns:
-            `(N, C, H, W)` nats; a log density for a continuous model.
+            `(N, C, H, W)` nats; a log density for a continuous model; or three such maps.
 
         Raises:
             DataError: If the shape, the type or a value of `x`, `label` or `context` does not fit the model.
-            ConfigError: If a condition is missing, or given to a model that has none; if there is no such order.
+            ConfigError: If a condition is missing, or given to a model that has none; if there is no such order; if
+                moments are asked of a continuous model or of a mean of models, or with a support.
         """
-        return self.map_of(*self.checked(x, Condition(label, context, support)), order)
+        x, given = self.checked(x, Condition(label, context, support))
+        if not moments:
+            return self.map_of(x, given, order)
+        if support is not None:
+            raise ConfigError("moments are of all levels; within a support they are not there")
+        orders = list_orders(self.config) if order is None else [order]
+        maps = [self._map_in(x, given, self.orders(each, len(x)), moments=True) for each in orders]
+        return SurpriseMap(*torch.stack(maps).mean(0).chunk(3, dim=1))
 
     def map_of(self, x: Tensor, given: Condition, order: int | Tensor | None = None) -> Tensor:
         """`log_prob_map` of checked images."""
@@ -118,12 +154,12 @@ class AbstractImageModel(nn.Module, abc.ABC):
         x = as_images(self.config, x)
         return x, check_condition(self.config, given, len(x), (x.shape[2], x.shape[3]))
 
-    def _map_in(self, x: Tensor, given: Condition, orders: Tensor) -> Tensor:
-        """`log_prob_map` of checked images, each read in an order of its own."""
+    def _map_in(self, x: Tensor, given: Condition, orders: Tensor, *, moments: bool = False) -> Tensor:
+        """`map_as_read` of checked images, each read in an order of its own."""
         if self.config.orders == 1:
-            return self.map_as_read(x, given)
+            return self.map_as_read(x, given, moments=moments)
         parts = [
-            (members, restore_each(self.map_as_read(part, own), orders[members]))
+            (members, restore_each(self.map_as_read(part, own, moments=moments), orders[members]))
             for members, part, own in read_in_orders(self.config, x, given, orders)
         ]
         return join_parts(parts)

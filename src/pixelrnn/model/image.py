@@ -35,6 +35,7 @@ from pixelrnn.model.orders import read_in_orders, restore
 from pixelrnn.model.programs import Programs, require_finite
 from pixelrnn.model.sampling import AbstractWalker, Array, Walks, uniform_numbers
 from pixelrnn.outputs.logistic import LogisticMixture
+from pixelrnn.outputs.moments import surprise_moments
 from pixelrnn.outputs.restricted import log_prob_restricted
 from pixelrnn.progress import Reporter
 
@@ -104,40 +105,41 @@ class ImageModel(AbstractImageModel):
         # In mixed precision the network computes in half, the distributions never.
         return parameters.float() if parameters.dtype in (torch.bfloat16, torch.float16) else parameters
 
-    def map_as_read(self, x: Tensor, given: Condition) -> Tensor:
+    def map_as_read(self, x: Tensor, given: Condition, *, moments: bool = False) -> Tensor:
         """Log probability of each sub-pixel given the earlier ones and the condition; see `AbstractImageModel`.
 
         Pixels that are copied from the context have probability one if they are equal to it, else zero. With `colours`
         the sub-pixels are those of the planes, and a colour that no planes give has probability zero.
         """
         planes, is_impossible = to_planes(self.config, x)
-        nats = self._nats(planes, given)
+        maps = self._nats(planes, given, moments)
+        nats, rest = maps[:, : planes.shape[1]], maps[:, planes.shape[1] :]
         if is_impossible is not None:
             nats = nats.masked_fill(is_impossible.to(nats.device)[:, None], -math.inf)
         if self.config.copies_context and given.context is not None:
             dtype = torch.int64 if self.config.levels else torch.float32  # in which samples hold their values
             is_equal = x[COPIED].to(nats.device, dtype) == given.context.to(nats.device, dtype)
-            nats = nats.clone()
-            nats[COPIED] = torch.where(is_equal, 0.0, -math.inf)
-        return nats
+            nats, rest = nats.clone(), rest.clone()
+            nats[COPIED], rest[COPIED] = torch.where(is_equal, 0.0, -math.inf), 0.0
+        return torch.cat([nats, rest], dim=1) if moments else nats
 
-    def _nats(self, planes: Tensor, given: Condition) -> Tensor:
-        """Log probabilities of planes, of a large image part by part where no gradient is wanted."""
+    def _nats(self, planes: Tensor, given: Condition, moments: bool) -> Tensor:
+        """Log probabilities of planes, of a large image part by part where no gradient is wanted; moments behind."""
         if torch.is_grad_enabled() or planes[0].numel() <= large.AT_ONCE:
-            return self._nats_by(self._parameters_of(planes, given), planes, given)
+            return self._nats_by(self._parameters_of(planes, given), planes, given, moments)
         height, width = planes.shape[2], planes[:, :, 0].numel()
         above = large.rows_above(self.network)
         if above is not None:
 
             def of_rows(rows: slice) -> Tensor:
                 part = planes[:, :, rows]
-                return self._nats_by(self._parameters_of(part, given), part, given)
+                return self._nats_by(self._parameters_of(part, given), part, given, moments)
 
             return large.in_bands(height, width, above, of_rows)
         self.require_memory((height, planes.shape[3]))
         parameters = self._parameters_of(planes, given)
         return large.in_bands(
-            height, width, 0, lambda rows: self._nats_by(parameters[..., rows, :], planes[:, :, rows], given)
+            height, width, 0, lambda rows: self._nats_by(parameters[..., rows, :], planes[:, :, rows], given, moments)
         )
 
     def require_memory(self, size: tuple[int, int]) -> None:
@@ -146,9 +148,11 @@ class ImageModel(AbstractImageModel):
         if is_large and large.rows_above(self.network) is None:
             large.require_memory(self.config, self.output.parameters, size)
 
-    def _nats_by(self, parameters: Tensor, planes: Tensor, given: Condition) -> Tensor:
-        """Log probabilities of planes by the parameters of their distributions."""
+    def _nats_by(self, parameters: Tensor, planes: Tensor, given: Condition, moments: bool) -> Tensor:
+        """Log probabilities of planes by the parameters of their distributions, and moments behind them."""
         planes = planes.to(self.device)
+        if moments:
+            return torch.cat([self.output.log_prob(parameters, planes), *surprise_moments(self.output, parameters)], 1)
         if given.support is None:
             return self.output.log_prob(parameters, planes)
         assert isinstance(self.output, LogisticMixture)

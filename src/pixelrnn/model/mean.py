@@ -65,8 +65,10 @@ class MeanModel(AbstractImageModel):
         models = [to_json(model.config) for model in self.models]
         return {"of": self.of, "weights": list(self.weights), "models": models}
 
-    def map_as_read(self, x: Tensor, given: Condition) -> Tensor:
+    def map_as_read(self, x: Tensor, given: Condition, *, moments: bool = False) -> Tensor:
         """See `AbstractImageModel`; of whole images as of several orders."""
+        if moments:
+            raise ConfigError("moments are of single models; ask those of which this is a mean")
         if self.of == "images":
             return mix_maps([model.map_of(x, given) for model in self.models], self.weights)
         logs = [math.log(weight) for weight in self.weights]

@@ -81,7 +81,7 @@ class MultiScaleModel(AbstractImageModel):
         """The model of each scale, the smallest first."""
         return [model for model in self.scales if isinstance(model, ImageModel)]
 
-    def map_as_read(self, x: Tensor, given: Condition) -> Tensor:
+    def map_as_read(self, x: Tensor, given: Condition, *, moments: bool = False) -> Tensor:
         """Log probability of each sub-pixel given all of the smaller images and the earlier ones of its own scale.
 
         See `AbstractImageModel`. The pixels of the smallest image come first, then those that the next one adds. An
@@ -89,9 +89,10 @@ class MultiScaleModel(AbstractImageModel):
         """
         self.require_size((x.shape[2], x.shape[3]))
         steps = self.steps
-        total = self.models[0].map_as_read(x[..., :: steps[0], :: steps[0]], given)
+        total = self.models[0].map_as_read(x[..., :: steps[0], :: steps[0]], given, moments=moments)
         for model, above, step in zip(self.models[1:], steps, steps[1:], strict=False):
-            nats = model.map_as_read(x[..., ::step, ::step], given._replace(context=x[..., ::above, ::above]))
+            own = given._replace(context=x[..., ::above, ::above])
+            nats = model.map_as_read(x[..., ::step, ::step], own, moments=moments)
             nats = nats.clone()
             nats[COPIED] = total
             total = nats

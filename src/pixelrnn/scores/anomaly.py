@@ -1,8 +1,8 @@
 r"""What is unusual among images, by a model of the usual ones.
 
 The likelihood alone is known to fail: a model of one set of images can prefer other, simpler ones (Nalisnick et al.,
-*Do Deep Generative Models Know What They Don't Know?*, ICLR 2019). So there are four scores to choose from, each higher
-for what is more usual, in bits for a sub-pixel (C H W of them):
+*Do Deep Generative Models Know What They Don't Know?*, ICLR 2019). So there are five scores to choose from, each higher
+for what is more usual, all but the last in bits for a sub-pixel (C H W of them):
 
 `Likelihood`
     .. math:: s(x) = \log_2 p(x) / CHW
@@ -18,6 +18,14 @@ Out-of-distribution Detection with Likelihood-based Generative Models*, ICLR 202
 `Typicality`, how near the code length is to the entropy of the usual images, from either side (Nalisnick et al.,
 *Detecting Out-of-Distribution Inputs to Deep Generative Models Using Typicality*, 2019, section 3, with the other sign)
     .. math:: s(x) = -\left| -\log_2 p(x) / CHW - \hat H \right|
+
+`Surprise`, how near the code length is to what the model itself expects of it, in standard deviations, from either side
+of what usual images have, m: a model is not perfect
+    .. math:: s(x) = -\left| Z(x) - m \right|, \quad
+              Z(x) = \frac{\sum_i -\ln p(x_i \mid x_{<i}) - H_i}{\sqrt{\sum_i V_i}}
+
+with mean :math:`H_i` and variance :math:`V_i` of the surprise at a sub-pixel by its own distribution. Of images from
+the model the numerator is a martingale, and Z has mean 0 and, of many sub-pixels, about a standard normal distribution.
 
 The words are those of scikit-learn's detectors: `fit`, `score_samples` and `predict`.
 """
@@ -45,11 +53,16 @@ __all__ = [
     "InputComplexity",
     "Likelihood",
     "LikelihoodRatio",
+    "Surprise",
     "Typicality",
     "area_under_curve",
     "coded_bits",
     "detector",
+    "standardised",
 ]
+
+LEAST_VARIANCE = 1e-6
+"""Squared nats of an image: a value that was all but certain, and is not there, counts a thousandfold."""
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -251,11 +264,50 @@ class Typicality(AbstractDetector):
         return float((1 + (np.abs(drawn - self.entropy_) >= distance).sum()) / (1 + draws))
 
 
+class Surprise(AbstractDetector):
+    """How near the code length is to what the model expects of it: see the module.
+
+    Attributes:
+        centre_: Median Z of the usual images, after `fit`.
+
+    Raises:
+        ConfigError: If the model is continuous, or a mean of models, when it is asked.
+    """
+
+    def _lengths(self, images: Images, lengths: Scores | None, callback: Callback | None) -> Scores:
+        if lengths is not None and lengths.variance is not None:
+            return lengths
+        return score(self.model, images, batch=self.batch, moments=True, callback=callback)
+
+    def fit(self, images: Images, *, lengths: Scores | None = None, callback: Callback | None = None) -> Self:
+        """See `AbstractDetector`."""
+        usual = standardised(self._lengths(images, lengths, callback))
+        if not np.isfinite(usual).all():
+            raise DataError("a usual image has probability zero; then there is no telling what to expect")
+        self.centre_ = float(np.median(usual))
+        self.usual_ = np.sort(-np.abs(usual - self.centre_))
+        return self
+
+    def _judge(self, lengths: Scores, images: ImageSet | Tensor, callback: Callback | None) -> Array:
+        self._fitted()
+        distance: Array = -np.abs(standardised(lengths) - self.centre_)
+        return distance
+
+
+def standardised(lengths: Scores) -> Array:
+    """Z of images whose moments are known: see the module; 0 where everything was certain, and so it was."""
+    assert lengths.expected is not None
+    assert lengths.variance is not None
+    values: Array = (lengths.nats - lengths.expected) / np.sqrt(np.maximum(lengths.variance, LEAST_VARIANCE))
+    return values
+
+
 METHODS: dict[str, type[AbstractDetector]] = {
     "likelihood": Likelihood,
     "ratio": LikelihoodRatio,
     "complexity": InputComplexity,
     "typicality": Typicality,
+    "surprise": Surprise,
 }
 
 

@@ -18,9 +18,13 @@ from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.model.base import AbstractImageModel
 from pixelrnn.model.large import AT_ONCE
 from pixelrnn.model.pictures import Pictures, as_tensor
+from pixelrnn.outputs.moments import SurpriseMap
 from pixelrnn.progress import Callback, Reporter
 
-__all__ = ["Images", "Scores", "as_set_or_tensor", "batches", "log_prob_map", "log_prob_maps", "score", "share_below"]
+__all__ = [
+    "Images", "Scores", "as_set_or_tensor", "batches", "log_prob_map", "log_prob_maps", "score", "share_below",
+    "surprise_map", "surprise_maps",
+]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -40,10 +44,14 @@ class Scores:
     Attributes:
         nats: `(N,)` float64: -ln p of each.
         dims: `(N,)` int64: sub-pixels of each.
+        expected: `(N,)` nats: what the distributions of the sub-pixels expect of `nats`, if that was computed.
+        variance: `(N,)` squared nats: the variance that they expect.
     """
 
     nats: Array
     dims: Array
+    expected: Array | None = None
+    variance: Array | None = None
 
     def __repr__(self) -> str:
         """In a few lines."""
@@ -107,7 +115,16 @@ def _at_once(shape: tuple[int, int, int], batch: int) -> int:
 @torch.no_grad()
 def log_prob_map(model: AbstractImageModel, examples: Examples) -> Tensor:
     """`model.log_prob_map` of images, given the labels, contexts and supports that it takes; on the CPU."""
-    return model.log_prob_map(examples.images, **examples.given(model.config)).cpu()
+    nats: Tensor = model.log_prob_map(examples.images, **examples.given(model.config))
+    return nats.cpu()
+
+
+@torch.no_grad()
+def surprise_map(model: AbstractImageModel, examples: Examples) -> SurpriseMap:
+    """The same with what is expected of it; supports are not given."""
+    given = examples.given(model.config) | {"support": None}
+    found: SurpriseMap = model.log_prob_map(examples.images, **given, moments=True)
+    return SurpriseMap(*(part.cpu() for part in found))
 
 
 def log_prob_maps(
@@ -125,18 +142,41 @@ def log_prob_maps(
         DataError: If there are no images, or they do not fit the model, or it gives one of them no number.
         ConfigError: If `batch` is not at least 1.
     """
+    for examples in _checked(model, images, batch, callback):
+        yield _numbers(log_prob_map(model, examples))
+
+
+def surprise_maps(
+    model: AbstractImageModel, images: Images, *, batch: int = 64, callback: Callback | None = None
+) -> Iterator[SurpriseMap]:
+    """As `log_prob_maps`, with what the distributions expect: see `pixelrnn.outputs.moments.SurpriseMap`.
+
+    Raises:
+        ConfigError: If the model is continuous, or a mean of models, as well.
+    """
+    for examples in _checked(model, images, batch, callback):
+        found = surprise_map(model, examples)
+        _numbers(found.log_prob)
+        yield found
+
+
+def _checked(model: AbstractImageModel, images: Images, batch: int, callback: Callback | None) -> Iterator[Examples]:
+    """The images batch by batch, whose progress is told after each."""
     images = as_set_or_tensor(model, images)
     if isinstance(images, ImageSet):
         images.require_levels(model.config.levels)
     _require_memory(model, images)
     done, report = 0, Reporter(callback)
     for examples in batches(images, batch):
-        found = log_prob_map(model, examples)
-        if found.isnan().any():
-            raise DataError("the model produced NaN for an image: its training went wrong")
-        yield found
+        yield examples
         done += len(examples.images)
         report.amount(done, len(images))
+
+
+def _numbers(nats: Tensor) -> Tensor:
+    if nats.isnan().any():
+        raise DataError("the model produced NaN for an image: its training went wrong")
+    return nats
 
 
 def _require_memory(model: AbstractImageModel, images: ImageSet | Tensor) -> None:
@@ -147,18 +187,26 @@ def _require_memory(model: AbstractImageModel, images: ImageSet | Tensor) -> Non
         stage.require_memory((height // step, width // step))
 
 
-def score(model: AbstractImageModel, images: Images, *, batch: int = 64, callback: Callback | None = None) -> Scores:
+def score(
+    model: AbstractImageModel,
+    images: Images,
+    *,
+    batch: int = 64,
+    moments: bool = False,
+    callback: Callback | None = None,
+) -> Scores:
     r"""Compute :math:`-\ln p(x)` of each image.
 
     Args:
         model: The model.
         images: Images, as for `log_prob_maps`.
         batch: Images computed at once.
+        moments: Compute what is expected as well; nothing is known of the colours of an image then.
         callback: Callback that is told the progress; see `pixelrnn.progress.Callback`.
 
     Raises:
         DataError: If there are no images, or they do not fit the model.
-        ConfigError: If `batch` is not at least 1.
+        ConfigError: If `batch` is not at least 1; with moments, as by `surprise_maps`.
 
     Example:
         >>> from pixelrnn import ImageModel, ModelConfig
@@ -166,8 +214,11 @@ def score(model: AbstractImageModel, images: Images, *, batch: int = 64, callbac
         >>> score(model, torch.zeros(3, 1, 4, 4, dtype=torch.uint8)).nats.shape
         (3,)
     """
-    nats, dims = [], []
-    for found in log_prob_maps(model, images, batch=batch, callback=callback):
-        nats.append(-found.double().sum((1, 2, 3)).numpy())
-        dims.append(np.full(len(found), found[0].numel()))
-    return Scores(np.concatenate(nats), np.concatenate(dims))
+    sums, dims = [], []
+    maps = surprise_maps if moments else log_prob_maps
+    for found in maps(model, images, batch=batch, callback=callback):
+        parts = found if isinstance(found, SurpriseMap) else (found,)
+        sums.append(np.stack([part.double().sum((1, 2, 3)).numpy() for part in parts]))
+        dims.append(np.full(len(parts[0]), parts[0][0].numel()))
+    log_prob, *expected = np.concatenate(sums, axis=1)
+    return Scores(-log_prob, np.concatenate(dims), *expected)
