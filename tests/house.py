@@ -27,6 +27,7 @@ FLOORS = (
     ("codec",),
     ("archive",),
     ("scores", "agents", "pack"),
+    ("inspection",),
     ("app",),
     ("cli", "pillow"),
     ("__init__", "__main__"),

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pixelrnn.colours.support import Support
     from pixelrnn.config import DataConfig, ModelConfig, TrainConfig
     from pixelrnn.data import Data, ImageSet, load_data
+    from pixelrnn.inspection.inspector import Inspector
     from pixelrnn.model.architectures import register_architecture
     from pixelrnn.model.base import AbstractImageModel
     from pixelrnn.model.completion import Completion
@@ -40,6 +41,7 @@ __all__ = [
     "Evaluation",
     "ImageModel",
     "ImageSet",
+    "Inspector",
     "ModelConfig",
     "MultiScaleModel",
     "PixelRNNError",
@@ -68,6 +70,7 @@ _LAZY = {
     **dict.fromkeys(("DataConfig", "ModelConfig", "TrainConfig"), "pixelrnn.config"),
     "AbstractImageModel": "pixelrnn.model.base",
     "Completion": "pixelrnn.model.completion",
+    "Inspector": "pixelrnn.inspection.inspector",
     "ImageModel": "pixelrnn.model.image",
     "MultiScaleModel": "pixelrnn.model.multiscale",
     "mean_model": "pixelrnn.model.mean",

@@ -18,6 +18,7 @@ from typing import Any
 from pixelrnn import __version__
 from pixelrnn.cli import let_go
 from pixelrnn.cli.bench import Bench
+from pixelrnn.cli.calibrate import Calibrate
 from pixelrnn.cli.complete import Complete
 from pixelrnn.cli.compress import Compress
 from pixelrnn.cli.console import is_first_process, say
@@ -27,6 +28,7 @@ from pixelrnn.cli.demo import Demo
 from pixelrnn.cli.entropy import Entropy
 from pixelrnn.cli.evaluate import Evaluate
 from pixelrnn.cli.info import Info
+from pixelrnn.cli.inspect import Inspect
 from pixelrnn.cli.interrupt import insistent
 from pixelrnn.cli.model_folder import fetched
 from pixelrnn.cli.models import Models
@@ -59,6 +61,8 @@ Command = (
     | Decompress
     | Pack
     | Score
+    | Inspect
+    | Calibrate
     | Entropy
     | Info
     | Models
@@ -78,6 +82,8 @@ VERBS: dict[str, type[Command]] = {
     "pack": Pack,
     "unpack": Decompress,
     "score": Score,
+    "inspect": Inspect,
+    "calibrate": Calibrate,
     "entropy": Entropy,
     "info": Info,
     "models": Models,

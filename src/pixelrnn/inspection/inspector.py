@@ -1,0 +1,216 @@
+"""Finds images in which something is unusual, and where: by a model, and usual images to compare with."""
+
+import dataclasses
+import functools
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Self, TypeAlias
+
+import numpy as np
+from PIL import Image
+from scipy import stats
+
+from pixelrnn.codec.fingerprint import fingerprint
+from pixelrnn.data.images import ImageSet
+from pixelrnn.errors import ConfigError, RunError
+from pixelrnn.inspection.calibration import Calibration
+from pixelrnn.inspection.regions import Region, regions_of
+from pixelrnn.inspection.windows import Evidence, evidence_of
+from pixelrnn.model.base import AbstractImageModel
+from pixelrnn.model.pictures import Pictures, as_tensor
+from pixelrnn.progress import Callback, Reporter
+from pixelrnn.runs import files
+from pixelrnn.scores.score import surprise_maps
+
+__all__ = ["FalseAlarms", "Inspected", "Inspection", "Inspector"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+Inspected: TypeAlias = ImageSet | Pictures | Sequence[Pictures]
+"""Images of any size: a set, a tensor, an array, PIL images, or a list of these."""
+
+ALPHA = 0.01
+FORMAT = "pixelrnn threshold 1"
+
+
+class FalseAlarms(NamedTuple):
+    """How many usual images are rejected.
+
+    Attributes:
+        rate: Their share, of those of `fit`, each of which was compared with the others.
+        interval: Confidence interval of the share (Clopper and Pearson, 1934).
+    """
+
+    rate: float
+    interval: tuple[float, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Inspection:
+    """What was found in an image.
+
+    Attributes:
+        is_usual: The verdict: whether the p-value is above alpha.
+        p_value: How often a usual image has a window that is as surprising, or as little.
+        highest: What the p-value is of: the highest exceedance.
+        threshold: What it is above if the image is rejected.
+        evidence: What the model says of the pixels.
+        calibration: What the windows are compared with.
+    """
+
+    is_usual: bool
+    p_value: float
+    highest: float
+    threshold: float
+    evidence: Evidence
+    calibration: Calibration
+
+    @functools.cached_property
+    def exceedance(self) -> Array:
+        """`(H, W)` float32: how far the windows reach that each pixel is in; see `Calibration`."""
+        return self.calibration.exceedance(self.evidence)
+
+    @property
+    def mask(self) -> Array:
+        """`(H, W)` bool: the pixels in a window that a share of alpha of the usual images, or fewer, have anywhere."""
+        if self.is_usual:
+            return np.zeros(self.evidence.excess.shape, np.bool_)
+        mask: Array = self.exceedance > self.threshold
+        return mask
+
+    @functools.cached_property
+    def regions(self) -> tuple[Region, ...]:
+        """The connected parts of `mask`, the most unusual first."""
+        if self.is_usual:
+            return ()
+        return tuple(regions_of(self.exceedance, self.threshold, self.calibration.total.above))
+
+    def __repr__(self) -> str:
+        """The verdict, and how many regions there are."""
+        verdict = "usual" if self.is_usual else f"unusual, {len(self.regions)} regions"
+        return f"Inspection({verdict}, p-value {self.p_value:.3g})"
+
+
+class Inspector:
+    """Tells images in which something is unusual, and where.
+
+    Args:
+        model: Model of usual images, of levels.
+        alpha: Share of usual images that may be rejected.
+        batch: Images computed at once.
+
+    Raises:
+        ConfigError: If `alpha` is not between 0 and 1, or the model cannot say what it expects.
+
+    Example:
+        >>> from pixelrnn import load_data, load_model
+        >>> data = load_data("digits")
+        >>> from pixelrnn import build_model, ModelConfig
+        >>> model = build_model(ModelConfig(**data.model_fields, layers=1, hidden=4), seed=0)
+        >>> inspector = Inspector(model, alpha=0.05).fit(data.valid)
+        >>> len(inspector.predict(data.test.batch(range(3))))
+        3
+    """
+
+    def __init__(self, model: AbstractImageModel, *, alpha: float = ALPHA, batch: int = 64) -> None:
+        if not 0 < alpha < 1:
+            raise ConfigError(f"alpha is {alpha}; above 0 and below 1 is needed")
+        self.model, self.alpha, self.batch = model, alpha, batch
+        self.calibration_: Calibration | None = None
+
+    def fit(self, usual: Inspected, *, callback: Callback | None = None) -> Self:
+        """Learn how surprising usual images are: images that the model was not trained on, such as those of validation.
+
+        Args:
+            usual: Images of any size: a set, a tensor, an array, PIL images, or a list of these.
+            callback: Callback that is told the progress.
+
+        Raises:
+            DataError: If they are fewer than ten, or do not fit the model.
+        """
+        self.calibration_ = Calibration.of(list(self._evidence(usual, callback)))
+        return self
+
+    def predict(self, images: Inspected, *, callback: Callback | None = None) -> list[Inspection]:
+        """What is found in each image; arguments and errors as for `fit`."""
+        return list(self.inspect(images, callback=callback))
+
+    def inspect(self, images: Inspected, *, callback: Callback | None = None) -> Iterator[Inspection]:
+        """The same one by one."""
+        calibration = self._fitted()
+        threshold = calibration.total.exceeded_with(self.alpha)
+        for evidence in self._evidence(images, callback):
+            highest = calibration.highest(evidence)
+            p_value = calibration.total.above(highest)
+            yield Inspection(highest <= threshold, p_value, highest, threshold, evidence, calibration)
+
+    def score_samples(self, images: Inspected) -> Array:
+        """How usual each image is, `(N,)`: the natural logarithm of its p-value."""
+        return np.log(np.maximum([each.p_value for each in self.inspect(images)], np.finfo(np.float64).tiny))
+
+    def false_alarms(self, confidence: float = 0.95) -> FalseAlarms:
+        """How many of the images of `fit` are rejected at alpha, each compared with the others."""
+        calibration = self._fitted()
+        reached = np.asarray(calibration.reached)
+        count, rejected = len(reached), int((reached > calibration.total.exceeded_with(self.alpha)).sum())
+        tail = (1 - confidence) / 2
+        low = stats.beta.ppf(tail, rejected, count - rejected + 1) if rejected else 0.0
+        high = stats.beta.ppf(1 - tail, rejected + 1, count - rejected) if rejected < count else 1.0
+        return FalseAlarms(rejected / count, (float(low), float(high)))
+
+    @property
+    def fingerprint(self) -> str:
+        """Sixteen letters that stand for the model, what `fit` learnt, and alpha."""
+        tensors, rest = self._fitted().to_tensors()
+        found = hashlib.blake2b(fingerprint(self.model), digest_size=8)
+        found.update(files.json_text([self.alpha, rest]).encode())
+        for name, tensor in tensors.items():
+            found.update(name.encode() + tensor.numpy().tobytes())
+        return found.hexdigest()
+
+    def save(self, path: str | Path) -> None:
+        """Write what `fit` learnt, alpha, and which model it is of."""
+        tensors, rest = self._fitted().to_tensors()
+        about = {"format": FORMAT, "alpha": self.alpha, "model": fingerprint(self.model).hex(), **rest}
+        files.write_tensors(Path(path), tensors, about)
+
+    @classmethod
+    def load(cls, path: str | Path, model: AbstractImageModel, *, batch: int = 64) -> Self:
+        """Read what `save` wrote, for the same model.
+
+        Raises:
+            RunError: If it is no such file, or of another model.
+        """
+        tensors, about = files.read_tensors(Path(path))
+        if not isinstance(about, dict) or about.get("format") != FORMAT:
+            raise RunError(f"{path} is no threshold file; `Inspector.save` and `pixelrnn calibrate` write them")
+        if about.get("model") != fingerprint(model).hex():
+            raise RunError(f"{path} is of another model, or of this one with other weights; calibrate again")
+        try:
+            inspector = cls(model, alpha=float(about["alpha"]), batch=batch)
+            inspector.calibration_ = Calibration.from_tensors(tensors, about)
+        except (KeyError, TypeError, ValueError, ConfigError) as error:
+            raise RunError(f"{path} is damaged ({error})") from error
+        return inspector
+
+    def _evidence(self, images: Inspected, callback: Callback | None) -> Iterator[Evidence]:
+        """Of each image, whatever they are."""
+        parts: list[Any] = [images]
+        if isinstance(images, list | tuple):
+            parts = [as_tensor(self.model.config, _alone(one)) for one in images]
+        report = Reporter(callback)
+        for number, part in enumerate(parts):
+            told = report.part(number / len(parts), (number + 1) / len(parts)).forward
+            for found in surprise_maps(self.model, part, batch=self.batch, callback=told):
+                yield from evidence_of(found)
+
+    def _fitted(self) -> Calibration:
+        if self.calibration_ is None:
+            raise ConfigError("Inspector needs fit(images) with usual images first, or load")
+        return self.calibration_
+
+
+def _alone(image: Any) -> Pictures:
+    """One image of a list as a batch of one."""
+    return image if isinstance(image, Image.Image) else image[None]

@@ -1,0 +1,168 @@
+"""Calibration and inspection from the command line: verdicts, tables that grow, pictures, kinds of flaws."""
+
+import csv
+import json
+import threading
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pixelrnn.cli import inspect
+from tests.cli.test_cli import run
+
+
+def stripes(random, side=16):
+    """A usual picture: rows of two colours."""
+    return np.repeat(random.integers(0, 2, (side, 1)) * 200, side, axis=1) + random.integers(0, 9, (side, side))
+
+
+def flawed(random):
+    """One with noise in a square, and where that is."""
+    pixels, mask = stripes(random), np.zeros((16, 16), np.uint8)
+    pixels[6:11, 4:9] = random.integers(0, 256, (5, 5))
+    mask[6:11, 4:9] = 255
+    return pixels, mask
+
+
+def save(pixels, path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels.astype(np.uint8)).save(path)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A run, usual pictures, labelled ones and their masks, and thresholds."""
+    root, random = tmp_path_factory.mktemp("parts"), np.random.default_rng(0)
+    for number in range(60):
+        save(stripes(random), root / "train" / f"{number:02d}.png")
+    for number in range(30):
+        save(stripes(random), root / "usual" / f"{number:02d}.png")
+    for number in range(12):
+        save(stripes(random), root / "labelled" / "good" / f"{number}.png")
+    for number in range(6):
+        pixels, mask = flawed(random)
+        save(pixels, root / "labelled" / "noise" / f"{number}.png")
+        save(mask, root / "masks" / "noise" / f"{number}.png")
+    network = ["--architecture", "pixelcnn", "--layers", "1", "--hidden", "8", "--output", "logistic-mixture"]
+    assert run("train", root / "train", *network, "--steps", "240", "--samples", "0", "--out", root / "run") == 0
+    assert run("calibrate", root / "run", root / "usual", "--alpha", "0.02", "--out", root / "a.thresholds") == 0
+    return root
+
+
+def inspected(folder, source, *options):
+    """Exit code of an inspection with the thresholds."""
+    return run("inspect", folder / "run", source, "--threshold", folder / "a.thresholds", *options)
+
+
+def test_calibration_says_what_it_means(folder, tmp_path, capsys):
+    assert run("calibrate", folder / "run", folder / "usual", "--out", tmp_path / "b.thresholds") == 0
+    said = capsys.readouterr().out
+    assert "30 usual images; at alpha 0.01 0.0% of them are rejected" in said
+    assert "95% interval of that share: 0.0% to 11.6%" in said
+    assert "so rare an event was not seen among 30" in said
+    assert run("calibrate", folder / "run", "--limit", 3, "--out", tmp_path / "c.thresholds") == 2
+    assert "6 usual images are given; at least 10 are needed" in capsys.readouterr().err  # those of validation
+    assert run("calibrate", folder / "run", folder / "usual", "--out", tmp_path / "b.thresholds", "--json") == 2
+    assert "b.thresholds exists" in capsys.readouterr().err
+
+
+def test_kinds_of_flaws(folder, tmp_path, capsys):
+    out = tmp_path / "out"
+    options = ["--masks", folder / "masks", "--out", out, "--csv", tmp_path / "a.csv"]
+    assert inspected(folder, folder / "labelled", *options) == inspect.REJECTED
+    said = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("unusual") and "noise/0.png" in line for line in said)
+    table = {line.split()[0]: line.split() for line in said if line.startswith(("good", "noise"))}
+    assert table["noise"][1:4] == ["6", "6", "(100%)"]
+    assert float(table["noise"][4]) == 1.0
+    assert float(table["noise"][-1]) > 0.8
+    page = (out / "index.html").read_text()
+    for number in range(6):
+        assert f'src="noise-{number}.overlay.png"' in page
+        with (
+            Image.open(out / f"noise-{number}.mask.png") as mask,
+            Image.open(out / f"noise-{number}.overlay.png") as shown,
+        ):
+            assert mask.size == (16, 16)
+            assert np.asarray(mask)[6:11, 4:9].mean() > 0.5
+            assert shown.size == (240, 240)
+            red = np.asarray(shown).astype(int)
+            assert (red[..., 0] - red[..., 1] > 60).sum() > 1_000
+    with (tmp_path / "a.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 18
+    assert [row["verdict"] for row in rows if row["name"].startswith("noise")] == ["unusual"] * 6
+    for row in rows:
+        if row["name"].startswith("noise"):
+            assert int(row["top"]) < 11
+            assert int(row["bottom"]) > 6
+
+
+def test_usual_pictures_alone_end_with_0(folder, tmp_path, capsys):
+    assert inspected(folder, folder / "labelled" / "good", "--alpha", "1e-5", "--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["alpha"] == 1e-5
+    assert said["kinds"] == []
+    assert {image["verdict"] for image in said["images"]} == {"usual"}
+    save(np.full((7, 30), 128), tmp_path / "x" / "other size.png")
+    assert inspected(folder, tmp_path / "x") == 2
+    assert "an image is 7x30; the usual ones are 16x16 and alike at their places" in capsys.readouterr().err
+
+
+def test_a_table_goes_on_where_it_ended(folder, tmp_path, capsys):
+    source, table = tmp_path / "new", tmp_path / "new.csv"
+    random = np.random.default_rng(5)
+    save(flawed(random)[0], source / "a.png")
+    assert inspected(folder, source, "--csv", table) == inspect.REJECTED
+    first = table.read_text()
+    save(stripes(random), source / "b.png")
+    capsys.readouterr()
+    assert inspected(folder, source, "--csv", table) == inspect.REJECTED  # as the first one was
+    assert "1 pictures were in" in capsys.readouterr().out
+    assert table.read_text().startswith(first)
+    assert len(table.read_text().splitlines()) == 3
+    assert inspected(folder, source, "--csv", table, "--alpha", "0.5") == 2
+    assert "holds verdicts by another model, threshold or alpha" in capsys.readouterr().err
+    assert inspected(folder, source, "--csv", table, "--alpha", "0.5", "--overwrite") == inspect.REJECTED
+    table.write_text("a,b\n1,2\n")
+    assert inspected(folder, source, "--csv", table) == 2
+    assert "is a table of something else" in capsys.readouterr().err
+
+
+def test_a_folder_is_watched(folder, tmp_path, capsys, monkeypatch):
+    """Whatever comes is inspected once it is whole; Ctrl-C ends it."""
+    source, random, naps = tmp_path / "incoming", np.random.default_rng(7), []
+    save(stripes(random), source / "first.png")
+
+    def sleep(_):
+        naps.append(None)
+        if len(naps) == 2:
+            save(flawed(random)[0], source / "later.png")
+        if len(naps) == 6:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("pixelrnn.cli.inspect.time.sleep", sleep)
+    assert inspected(folder, source, "--watch", "--csv", tmp_path / "a.csv") == 130
+    lines = [line for line in capsys.readouterr().out.splitlines() if "later.png" in line]
+    assert len(lines) == 1
+    assert lines[0].startswith("unusual")
+    assert len((tmp_path / "a.csv").read_text().splitlines()) == 3
+    assert threading.active_count() < 20
+
+
+def test_what_is_refused(folder, tmp_path, capsys):
+    for options, error in (
+        (["--alpha", "0"], "alpha is 0.0; above 0 and below 1 is needed"),
+        (["--usual", folder / "usual"], "--threshold says what is usual already; --usual goes without it"),
+        (["--csv", "x.txt"], "--csv is x.txt; it names a file that ends in .csv"),
+        (["--masks", tmp_path], "has no mask of noise/0.png; 0.png, or 0_mask.png, is needed"),
+    ):
+        assert inspected(folder, folder / "labelled", *options) == 2
+        assert error in capsys.readouterr().err
+    assert inspected(folder, "digits", "--watch") == 2
+    assert "--watch needs a folder; digits is none" in capsys.readouterr().err
+    (tmp_path / "noise").mkdir()
+    (tmp_path / "noise" / "0.png").write_text("no picture")
+    assert inspected(folder, folder / "labelled", "--masks", tmp_path) == 2
+    assert "noise/0.png: no picture" in capsys.readouterr().err

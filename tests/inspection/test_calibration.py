@@ -1,0 +1,121 @@
+"""How often usual images are rejected, and what is found in others."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+from pixelrnn import DataError
+from pixelrnn.inspection.calibration import Calibration, Gumbel
+from pixelrnn.inspection.windows import Evidence, standardised_windows
+
+
+def noise(seed, size=(24, 24), *, count=60, pattern=None):
+    """Evidence of images whose pixels are independent, with another mean at each place if there is a pattern."""
+    random = np.random.default_rng(seed)
+    found = []
+    for _ in range(count):
+        excess = random.normal(size=size) + (0 if pattern is None else pattern)
+        found.append(Evidence(excess.astype(np.float32), np.ones(size, np.float32)))
+    return found
+
+
+def p_value(calibration, evidence):
+    return calibration.total.above(calibration.highest(evidence))
+
+
+def test_gumbel():
+    values = np.random.default_rng(0).gumbel(3.0, 2.0, 20_000)
+    found = Gumbel.of(values)
+    assert found.location == pytest.approx(3, abs=0.06)
+    assert found.scale == pytest.approx(2, abs=0.06)
+    assert found.above(5.0) == pytest.approx((values > 5).mean(), abs=0.01)
+    for alpha in (0.3, 0.01, 1e-9):
+        assert found.above(found.exceeded_with(alpha)) == pytest.approx(alpha, rel=1e-9)
+    assert found.above(math.inf) == found.above(1e6) == 0
+    assert found.above(-math.inf) == 1
+
+
+def test_usual_images_are_rejected_as_often_as_was_asked():
+    calibration = Calibration.of(noise(0, count=200))
+    p_values = np.array([p_value(calibration, each) for each in noise(1, count=600)])
+    for alpha in (0.5, 0.2, 0.05):
+        assert (p_values <= alpha).mean() == pytest.approx(alpha, abs=3 * math.sqrt(alpha / 600) + 0.01)
+
+
+def test_images_of_other_sizes_are_rejected_as_often():
+    """A larger image has more windows, of which the highest is higher."""
+    usual = [each for size in ((20, 20), (24, 30), (40, 20)) for each in noise(size[0], size, count=60)]
+    calibration = Calibration.of(usual)
+    for size in ((16, 16), (64, 64)):
+        p_values = np.array([p_value(calibration, each) for each in noise(5, size, count=300)])
+        assert 0.02 < (p_values <= 0.1).mean() < 0.2, size
+    naive = dataclasses.replace(calibration, pixels=64.0**2)  # as if the usual ones had been as large
+    p_values = np.array([p_value(naive, each) for each in noise(5, (64, 64), count=300)])
+    assert (p_values <= 0.1).mean() > 0.3
+
+
+@pytest.mark.parametrize(("side", "height"), [(1, 9.0), (3, 2.5), (16, 0.7), (4, -2.0)])
+def test_a_flaw_of_any_size_is_found_where_it_is(side, height):
+    calibration = Calibration.of(noise(0, count=100))
+    flawed = noise(2, count=1)[0]
+    before = p_value(calibration, flawed)
+    flawed.excess[4 : 4 + side, 5 : 5 + side] += height
+    assert p_value(calibration, flawed) < 1e-3 < before
+    found = calibration.exceedance(flawed)
+    assert found.shape == (24, 24)
+    assert found.max() == pytest.approx(calibration.highest(flawed))
+    row, column = np.unravel_index(found.argmax(), found.shape)
+    assert 3 <= row <= 4 + side
+    assert 4 <= column <= 5 + side
+
+
+def test_places_are_compared_where_they_are_alike():
+    """A pattern that all usual images have is none of what is unusual; where it is missing is."""
+    pattern = np.zeros((24, 24))
+    pattern[8:12, 8:12] = 3.0
+    usual = noise(0, count=100, pattern=pattern)
+    calibration = Calibration.of(usual)
+    assert calibration.size == (24, 24)
+    p_values = np.array([p_value(calibration, each) for each in noise(1, count=300, pattern=pattern)])
+    assert (p_values <= 0.1).mean() < 0.2
+    assert p_value(calibration, noise(3, count=1)[0]) < 1e-3
+    assert Calibration.of(noise(0, count=100)).size is None
+    with pytest.raises(DataError, match="an image is 24x25; the usual ones are 24x24 and alike at their places"):
+        calibration.highest(noise(0, (24, 25), count=1)[0])
+
+
+def test_each_usual_image_is_compared_with_the_others():
+    pattern = np.zeros((6, 6))
+    pattern[2:4] = 4.0
+    usual = noise(0, (6, 6), count=20, pattern=pattern)
+    calibration = Calibration.of(usual)
+    assert calibration.size == (6, 6)
+    z = np.stack([standardised_windows(each, 1, calibration.least) for each in usual])
+    whole, highest = (z**2).mean() - z.mean() ** 2, []
+    for own in range(20):
+        others = np.delete(z, own, axis=0)
+        deviation = np.sqrt((19 * others.var(0) + 10 * whole) / 29)
+        highest.append(((z[own] - others.mean(0)) / deviation).max())
+    expected = Gumbel.of(np.array(highest))
+    assert calibration.tails[1, 1] == pytest.approx(expected, rel=1e-4)
+
+
+def test_too_few_and_impossible_images_are_refused():
+    with pytest.raises(DataError, match="9 usual images are given; at least 10 are needed"):
+        Calibration.of(noise(0, count=9))
+    usual = noise(0, count=10)
+    usual[3].excess[0, 0] = np.inf
+    with pytest.raises(DataError, match="a usual image has probability zero; then there is nothing to compare with"):
+        Calibration.of(usual)
+
+
+def test_what_cannot_occur_has_the_p_value_zero():
+    calibration = Calibration.of(noise(0, count=20))
+    impossible = noise(1, count=1)[0]
+    impossible.excess[2, 3] = np.inf
+    assert p_value(calibration, impossible) == 0
+    found = calibration.exceedance(impossible)
+    assert np.isinf(found[2, 3])
+    assert np.isfinite(found).sum() == found.size - 1

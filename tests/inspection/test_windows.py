@@ -1,0 +1,69 @@
+"""Sums over windows and what they are spread to, against loops; the evidence of a model's maps."""
+
+import numpy as np
+import pytest
+import torch
+
+from pixelrnn.inspection.windows import (
+    SIDES,
+    Evidence,
+    evidence_of,
+    sides_for,
+    spread,
+    standardised_windows,
+    window_sums,
+)
+from tests.conftest import build
+
+
+@pytest.mark.parametrize("side", [1, 2, 3, 5])
+def test_sums_and_what_they_are_spread_to(side):
+    random = np.random.default_rng(0)
+    values = random.normal(size=(7, 9))
+    places = [(r, c) for r in range(8 - side) for c in range(10 - side)]
+    sums = np.array([values[r : r + side, c : c + side].sum() for r, c in places]).reshape(8 - side, 10 - side)
+    np.testing.assert_allclose(window_sums(values, side), sums, atol=1e-12)
+    highest = np.full(values.shape, -np.inf)
+    for r, c in places:
+        part = highest[r : r + side, c : c + side]
+        np.maximum(part, sums[r, c], out=part)
+    np.testing.assert_allclose(spread(sums, side), highest, atol=1e-12)
+
+
+def test_evidence_adds_the_channels_up():
+    model = build(architecture="pixelcnn", shape=(3, 4, 5), levels=4)
+    x = torch.randint(0, 4, (2, 3, 4, 5))
+    with torch.no_grad():
+        found = model.log_prob_map(x, moments=True)
+    each = list(evidence_of(found))
+    assert len(each) == 2
+    for image, evidence in enumerate(each):
+        excess = -(found.log_prob + found.mean)[image].sum(0).numpy()
+        np.testing.assert_allclose(evidence.excess, excess, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(evidence.variance, found.variance[image].sum(0).numpy(), rtol=1e-5)
+
+
+def test_windows_of_images_from_the_model_are_standard():
+    """The excess is a martingale: Z of all windows has mean 0 and variance 1, whatever is in them."""
+    model = build(architecture="pixelcnn", shape=(1, 12, 12), levels=5).float()
+    x = model.sample(150, seed=0)
+    with torch.no_grad():
+        evidence = list(evidence_of(model.log_prob_map(x, moments=True)))
+    for side in (1, 3, 8):
+        z = np.stack([standardised_windows(each, side, 0.0) for each in evidence])
+        assert abs(z.mean()) < 0.06
+        assert abs((z**2).mean() - 1) < 0.08
+    plain = -np.stack([each.excess for each in evidence])
+    assert plain.std() > 0.3
+
+
+def test_what_is_certain_counts_no_surprise_as_infinite():
+    certain = Evidence(np.array([[9.0, 0.0], [0.0, 0.0]], np.float32), np.zeros((2, 2), np.float32))
+    assert standardised_windows(certain, 2, 0.25)[0, 0] == pytest.approx(9.0)
+    assert standardised_windows(certain, 1, 0.25)[0, 0] == pytest.approx(18.0)
+
+
+def test_small_images_have_small_windows():
+    assert sides_for((5, 40)) == (1, 2, 3, 4)
+    assert sides_for((1, 1)) == (1,)
+    assert sides_for((99, 32)) == SIDES
