@@ -52,6 +52,8 @@ VERBS = [
     "pack",
     "unpack",
     "score",
+    "inspect",
+    "calibrate",
     "entropy",
     "info",
     "models",

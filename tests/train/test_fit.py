@@ -372,7 +372,7 @@ def test_withheld_labels(labelled, monkeypatch):
     given = []
     count = len(labelled.train)
 
-    def noted(self, x, condition):
+    def noted(self, x, condition, **_):
         given.append(condition.label)
         return self.output.log_prob(self(x, label=condition.label), x)
 

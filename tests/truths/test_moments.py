@@ -143,10 +143,9 @@ def test_what_has_no_moments_says_so():
     with pytest.raises(ConfigError, match="continuous values do not have"):
         model.log_prob_map(torch.zeros(1, 1, 2, 2), moments=True)
     model = build(architecture="local", shape=(1, 2, 2), levels=4)
+    image = torch.zeros(1, 1, 2, 2, dtype=torch.uint8)
     with pytest.raises(ConfigError, match="within a support they are not there"):
-        model.log_prob_map(
-            torch.zeros(1, 1, 2, 2), support=Support.of(torch.zeros(1, 2, 2, dtype=torch.uint8)), moments=True
-        )
+        model.log_prob_map(image, support=Support.of(image[0]), moments=True)
     both = mean_model([build(shape=(1, 2, 2), levels=2), build(1, shape=(1, 2, 2), levels=2)])
     with pytest.raises(ConfigError, match="ask those of which this is a mean"):
-        both.log_prob_map(torch.zeros(1, 1, 2, 2, dtype=torch.uint8), moments=True)
+        both.log_prob_map(image, moments=True)
