@@ -51,6 +51,7 @@ def test_images_of_other_sizes_are_rejected_as_often():
     for size in ((16, 16), (64, 64)):
         p_values = np.array([p_value(calibration, each) for each in noise(5, size, count=300)])
         assert 0.02 < (p_values <= 0.1).mean() < 0.2, size
+    assert max(side for side, _ in calibration.tails) == 16  # none has larger windows in both directions
     naive = dataclasses.replace(calibration, pixels=64.0**2)  # as if the usual ones had been as large
     p_values = np.array([p_value(naive, each) for each in noise(5, (64, 64), count=300)])
     assert (p_values <= 0.1).mean() > 0.3

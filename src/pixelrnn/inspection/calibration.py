@@ -112,7 +112,8 @@ class Calibration:
         found: dict[int, Usual] = {}
         tails: dict[tuple[int, int], Gumbel] = {}
         reached = np.full((len(usual), 0), 0.0)
-        for side in sides_for(min(each.excess.shape for each in usual)):
+        smallest = min(min(each.excess.shape) for each in usual)
+        for side in sides_for((smallest, smallest)):
             found[side], highest = _usual_of(usual, side, least, by_place=size is not None)
             reference = _count((math.sqrt(pixels),) * 2, side)
             ratios = np.log([_count(each.excess.shape, side) / reference for each in usual])
