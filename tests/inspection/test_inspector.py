@@ -37,7 +37,7 @@ def test_verdicts_and_regions(model, inspector):
         assert bottom > 5
         assert left < 9
         assert right > 4
-        assert each.regions[0].p_value == pytest.approx(each.p_value)
+        assert each.regions[0].p_value == min(region.p_value for region in each.regions) < 0.1
     for each in found:
         assert each.is_usual == (not each.regions) == (each.p_value >= 0.05)
 

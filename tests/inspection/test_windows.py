@@ -1,4 +1,4 @@
-"""Sums over windows and what they are spread to, against loops; the evidence of a model's maps."""
+"""Sums over windows and their means at each pixel, against loops; the evidence of a model's maps."""
 
 import numpy as np
 import pytest
@@ -7,9 +7,9 @@ import torch
 from pixelrnn.inspection.windows import (
     SIDES,
     Evidence,
+    averaged,
     evidence_of,
     sides_for,
-    spread,
     standardised_windows,
     window_sums,
 )
@@ -17,17 +17,19 @@ from tests.conftest import build
 
 
 @pytest.mark.parametrize("side", [1, 2, 3, 5])
-def test_sums_and_what_they_are_spread_to(side):
+def test_sums_and_their_means_at_each_pixel(side):
     random = np.random.default_rng(0)
     values = random.normal(size=(7, 9))
     places = [(r, c) for r in range(8 - side) for c in range(10 - side)]
     sums = np.array([values[r : r + side, c : c + side].sum() for r, c in places]).reshape(8 - side, 10 - side)
     np.testing.assert_allclose(window_sums(values, side), sums, atol=1e-12)
-    highest = np.full(values.shape, -np.inf)
+    inside = [[[] for _ in range(9)] for _ in range(7)]
     for r, c in places:
-        part = highest[r : r + side, c : c + side]
-        np.maximum(part, sums[r, c], out=part)
-    np.testing.assert_allclose(spread(sums, side), highest, atol=1e-12)
+        for row in range(r, r + side):
+            for column in range(c, c + side):
+                inside[row][column].append(sums[r, c])
+    means = [[np.mean(each) for each in row] for row in inside]
+    np.testing.assert_allclose(averaged(sums, side), means, atol=1e-12)
 
 
 def test_evidence_adds_the_channels_up():

@@ -1,16 +1,19 @@
 r"""How high the windows of usual images reach, and so how often a usual image would reach as high as another one.
 
-The Z of windows (`windows.py`) are standardised by what those of usual images are: by mean and deviation of each size,
-or where usual images show the same things at the same places by those of each place. Of the highest and of the lowest
-of an image, of every size, usual images give the location and the scale of a Gumbel distribution, to which highest
-values tend (Fisher and Tippett, 1928). An image that has r times as many windows, of those that overlap by half, is as
-r images are:
+What is left of the features of an image beyond what is expected of them (`features.py`) is judged twice. The highest
+values of windows by Gumbel distributions, to which such values tend (Fisher and Tippett, 1928): with location
+:math:`\mu` and scale :math:`\beta` of each size and sign,
 
-.. math:: g = \frac{\max_w \pm A_w - \mu}{\beta} - \ln r, \qquad T = \max g, \qquad
-          P = 1 - e^{-e^{-(T - \mu_T) / \beta_T}}
+.. math:: g_w = \frac{\pm A_w - E f - \mu}{\beta} - \ln r, \qquad M = \max_w g_w
 
-T is the highest g of all sizes and both signs, and again has a Gumbel distribution among usual images, of which P is
-the p-value. What a window of one size reaches is so comparable with what one of another size does.
+An image that is larger than usual ones, so that it has r times as many windows, of those that overlap by half, is as r
+images are. And all features together, each in its standard deviations, by their mean T: where much is a little unusual.
+M and T have Gumbel distributions among usual images as well. The higher one, x, in their units gives the p-value
+
+.. math:: P = \min(1, 2 (1 - e^{-e^{-x}}))
+
+(two chances to be rejected). *Where* an image is unusual, the mean of the squares of A says, over all windows that a
+pixel is in: a large window that has a flaw in it is high as well, and says less of its pixels than a small one.
 """
 
 import dataclasses
@@ -23,21 +26,29 @@ import torch
 from torch import Tensor
 
 from pixelrnn.errors import DataError
-from pixelrnn.inspection.windows import Evidence, sides_for, spread, standardised_windows
+from pixelrnn.inspection.features import (
+    FEATURES,
+    Expectation,
+    Usual,
+    are_aligned,
+    covariates_of,
+    features_of,
+    usual_of,
+)
+from pixelrnn.inspection.windows import Evidence, averaged, sides_for, standardised_windows
 
-__all__ = ["Calibration", "Gumbel", "Usual"]
+__all__ = ["Calibration", "Gumbel", "p_value_of", "threshold_of"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 LEAST_USUAL = 10
 """Usual images that a calibration needs."""
 
-LEAST_ALIGNED = 20  # images from which on places are looked at one by one
-ALIGNED = 0.02  # share of the variance that the places must explain, of images that did not say what it is
-FLOOR = 0.1  # epsilon, in mean variances of a pixel of usual images
-SHRINKAGE = 10  # usual images as which the deviation of all places counts, in that of each
+FLOOR = 0.3  # epsilon, in mean variances of a pixel of usual images
 EULER = 0.5772156649015329
-SIGNS = (1, -1)
+SIGNS = (1, -1)  # of the first features of a size of windows
+CHANCES = 2
+GUMBELS = ("highest", "mean", "peaks")
 
 
 class Gumbel(NamedTuple):
@@ -55,21 +66,19 @@ class Gumbel(NamedTuple):
         scale = max(second / math.log(2), 1e-6)
         return cls(float(ordered.mean() - EULER * scale), float(scale))
 
-    def above(self, x: float) -> float:
-        """P(X > x)."""
-        return -math.expm1(-math.exp(-max((x - self.location) / self.scale, -700.0)))
-
-    def exceeded_with(self, alpha: float) -> float:
-        """The x with P(X > x) = alpha."""
-        return self.location - self.scale * math.log(-math.log1p(-alpha))
+    def units(self, x: Any) -> Any:
+        """Values from the location, in scales."""
+        return (x - self.location) / self.scale
 
 
-@dataclasses.dataclass(frozen=True)
-class Usual:
-    """What the Z of windows of a side are in usual images: numbers, or `(H, W)` arrays of each place."""
+def p_value_of(x: float) -> float:
+    """P of the higher of the two, in units of a Gumbel distribution."""
+    return min(1.0, -CHANCES * math.expm1(-math.exp(-max(x, -700.0))))
 
-    mean: Array
-    deviation: Array
+
+def threshold_of(alpha: float) -> float:
+    """The x that has the p-value alpha."""
+    return -math.log(-math.log1p(-alpha / CHANCES))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,18 +89,24 @@ class Calibration:
         least: Epsilon of the windows.
         size: Height and width of the usual images if places are compared one by one; None if not.
         usual: By side, what Z are.
-        tails: By side and sign, of the highest value of an image of `pixels` pixels.
-        total: Of T.
-        pixels: See `tails`.
-        reached: T of each of the usual images, compared with the others where places are, in ascending order.
+        expectation: Of the features, those of one side after those of another.
+        deviations: `(F,)` of what is left of the features.
+        tails: By side and sign, of what is left of the highest values.
+        highest: Of M.
+        mean: Of T.
+        peaks: Of the logarithm of the highest mean square of windows that a pixel is in.
+        reached: x of each of the usual images, as if it had not been among them, in ascending order.
     """
 
     least: float
     size: tuple[int, int] | None
     usual: dict[int, Usual]
+    expectation: Expectation
+    deviations: Array
     tails: dict[tuple[int, int], Gumbel]
-    total: Gumbel
-    pixels: float
+    highest: Gumbel
+    mean: Gumbel
+    peaks: Gumbel
     reached: Array
 
     @classmethod
@@ -106,82 +121,113 @@ class Calibration:
         if not all(np.isfinite(each.excess).all() for each in usual):
             raise DataError("a usual image has probability zero; then there is nothing to compare with")
         least = FLOOR * float(np.mean([each.variance.mean() for each in usual])) + 1e-9
-        sizes = {each.excess.shape for each in usual}
-        size = (*sizes.pop(),) if len(sizes) == 1 and _are_aligned(usual, least) else None
-        pixels = float(np.exp(np.mean([math.log(each.excess.size) for each in usual])))
-        found: dict[int, Usual] = {}
-        tails: dict[tuple[int, int], Gumbel] = {}
-        reached = np.full((len(usual), 0), 0.0)
+        size = usual[0].excess.shape if are_aligned(usual, least) else None
         smallest = min(min(each.excess.shape) for each in usual)
-        for side in sides_for((smallest, smallest)):
-            found[side], highest = _usual_of(usual, side, least, by_place=size is not None)
-            reference = _count((math.sqrt(pixels),) * 2, side)
-            ratios = np.log([_count(each.excess.shape, side) / reference for each in usual])
-            for sign, values in zip(SIGNS, highest.T, strict=True):
-                tails[side, sign] = tail = _tail(values, ratios)
-                reached = np.column_stack([reached, (values - tail.location) / tail.scale - ratios])
-        highest = np.sort(reached.max(1))
-        return cls(least, size, found, tails, Gumbel.of(highest), pixels, highest)
+        sides = sides_for((smallest, smallest))
+        found = {side: usual_of(usual, side, least, by_place=size is not None) for side in sides}
+        covariates = np.stack([covariates_of(each) for each in usual])
+        expectation, left = Expectation.of(covariates, np.concatenate([features for _, features in found.values()], 1))
+        ratios = np.array([[_log_ratio(each, expectation, side) for side in sides] for each in usual])
+        tails, heights = dict[tuple[int, int], Gumbel](), list[Array]()
+        for number, side in enumerate(sides):
+            for place, sign in enumerate(SIGNS):
+                values = left[:, FEATURES * number + place]
+                tails[side, sign] = tail = _tail(values, ratios[:, number])
+                values -= tail.scale * ratios[:, number]  # of an image with as many windows as usual
+                heights.append(tail.units(values))
+        deviations = np.maximum(left.std(0), 1e-6)
+        highest, means = np.max(heights, axis=0), (left / deviations).mean(1)
+        both = Gumbel.of(highest), Gumbel.of(means)
+        reached = np.sort(np.maximum(both[0].units(highest), both[1].units(means)))
+        of_sides = {side: of for side, (of, _) in found.items()}
+        made = cls(least, size, of_sides, expectation, deviations, tails, *both, Gumbel(0.0, 1.0), reached)
+        peaks = Gumbel.of(np.array([math.log(made._squares(each).max()) for each in usual]))
+        return dataclasses.replace(made, peaks=peaks)
 
-    def highest(self, evidence: Evidence) -> float:
-        """T of an image; its p-value is `total.above(T)`.
+    def judge(self, evidence: Evidence) -> float:
+        """How unusual an image is: x, whose p-value is `p_value_of(x)`.
 
         Raises:
             DataError: If places are compared and the image is of another size.
         """
         if np.isinf(evidence.excess).any():
             return math.inf
-        return max(float(g.max()) for _, g in self._windows(evidence))
+        left, highest = list[Array](), -math.inf
+        for side, windows, expected, deviations in self._each(evidence):
+            own = features_of(windows) - expected
+            ratio = _log_ratio(evidence, self.expectation, side)
+            for place, sign in enumerate(SIGNS):
+                own[place] -= self.tails[side, sign].scale * ratio
+                highest = max(highest, self.tails[side, sign].units(own[place]))
+            left.append(own / deviations)
+        return float(max(self.highest.units(highest), self.mean.units(np.mean(left))))
 
     def exceedance(self, evidence: Evidence) -> Array:
-        """`(H, W)` float32: the highest g of the windows that each pixel is in, T being the highest of all.
+        """`(H, W)` float32: where an image is unusual, in units of the Gumbel distribution of usual images.
 
         Raises:
-            DataError: As by `highest`.
+            DataError: As by `judge`.
         """
         is_impossible = np.isinf(evidence.excess)
         evidence = evidence._replace(excess=np.where(is_impossible, 0, evidence.excess))
-        found = np.where(is_impossible, np.inf, -np.inf).astype(np.float32)
-        for side, g in self._windows(evidence):
-            np.maximum(found, spread(g, side), out=found)
-        return found
+        found = self.peaks.units(np.log(self._squares(evidence)))
+        return np.where(is_impossible, np.inf, found).astype(np.float32)
 
-    def _windows(self, evidence: Evidence) -> Iterator[tuple[int, Array]]:
-        """G of all windows of each side, of the sign that has the higher one."""
+    def _squares(self, evidence: Evidence) -> Array:
+        """Mean of the squares of all standardised windows that each pixel is in, each side counting the same."""
+        each = [averaged(windows**2, side) for side, windows, _, _ in self._each(evidence)]
+        squares: Array = np.mean(each, axis=0) + 1e-9
+        return squares
+
+    def _each(self, evidence: Evidence) -> Iterator[tuple[int, Array, Array, Array]]:
+        """Side, standardised windows, features that are expected and their deviations, of each side there is."""
         size = evidence.excess.shape
         if self.size is not None and size != self.size:
             raise DataError(
                 f"an image is {size[0]}x{size[1]}; the usual ones are {self.size[0]}x{self.size[1]} and alike at their "
                 "places, which are compared one by one"
             )
-        for side, usual in self.usual.items():
+        expected = self.expectation(covariates_of(evidence))
+        for number, (side, usual) in enumerate(self.usual.items()):
             if side <= min(size):
+                own = slice(FEATURES * number, FEATURES * (number + 1))
                 windows = (standardised_windows(evidence, side, self.least) - usual.mean) / usual.deviation
-                ratio = math.log(_count(size, side) / _count((math.sqrt(self.pixels),) * 2, side))
-                both = ((sign * windows - tail.location) / tail.scale for sign, tail in self._tails(side))
-                yield side, (np.maximum(*both) - ratio).astype(np.float32)
-
-    def _tails(self, side: int) -> list[tuple[int, Gumbel]]:
-        return [(sign, self.tails[side, sign]) for sign in SIGNS]
+                yield side, windows, expected[own], self.deviations[own]
 
     def to_tensors(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Its arrays, and the rest of it as JSON has it."""
-        tensors = {"reached": torch.from_numpy(self.reached)}
+        arrays = {"reached": self.reached, "deviations": self.deviations}
+        arrays |= {f"expectation.{name}": value for name, value in vars(self.expectation).items()}
         for side, usual in self.usual.items():
-            tensors |= {f"{side}.mean": torch.tensor(usual.mean), f"{side}.deviation": torch.tensor(usual.deviation)}
+            arrays |= {f"{side}.mean": usual.mean, f"{side}.deviation": usual.deviation}
         tails = [[side, sign, *tail] for (side, sign), tail in self.tails.items()]
-        rest = {"least": self.least, "size": self.size, "tails": tails, "total": self.total, "pixels": self.pixels}
-        return tensors, rest
+        rest = {"least": self.least, "size": self.size, "tails": tails}
+        rest |= {name: getattr(self, name) for name in GUMBELS}
+        return {name: torch.tensor(array) for name, array in arrays.items()}, rest
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor], rest: Mapping[str, Any]) -> "Calibration":
         """What `to_tensors` gave; raises `KeyError`, `TypeError` or `ValueError` for anything else."""
         tails = {(int(side), int(sign)): Gumbel(float(at), float(scale)) for side, sign, at, scale in rest["tails"]}
         arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
-        usual = {side: Usual(arrays[f"{side}.mean"], arrays[f"{side}.deviation"]) for side, sign in tails if sign > 0}
-        size = rest["size"] and (int(rest["size"][0]), int(rest["size"][1]))
-        total = Gumbel(*map(float, rest["total"]))
-        return cls(float(rest["least"]), size, usual, tails, total, float(rest["pixels"]), arrays["reached"])
+        names = [field.name for field in dataclasses.fields(Expectation)]
+        return cls(
+            least=float(rest["least"]),
+            size=rest["size"] and (int(rest["size"][0]), int(rest["size"][1])),
+            usual={side: Usual(arrays[f"{side}.mean"], arrays[f"{side}.deviation"]) for side, _ in tails},
+            expectation=Expectation(*(arrays[f"expectation.{name}"] for name in names)),
+            deviations=arrays["deviations"],
+            tails=tails,
+            **{name: Gumbel(*map(float, rest[name])) for name in GUMBELS},
+            reached=arrays["reached"],
+        )
+
+
+def _log_ratio(evidence: Evidence, expectation: Expectation, side: int) -> float:
+    """Ln r: how many times as many windows an image has as it would have with an area that usual ones have."""
+    size, area = evidence.excess.shape, expectation.area_within(covariates_of(evidence))
+    scale = math.sqrt(area / math.prod(size))
+    return math.log(_count(size, side) / _count([scale * length for length in size], side))
 
 
 def _count(size: Sequence[float], side: int) -> float:
@@ -190,47 +236,8 @@ def _count(size: Sequence[float], side: int) -> float:
 
 
 def _tail(values: Array, ratios: Array) -> Gumbel:
-    """The Gumbel distribution of highest values, had all images the reference's number of windows."""
+    """The Gumbel distribution of highest values, had no image more windows than usual."""
     tail = Gumbel.of(values)
     for _ in range(5):  # the scale says how much a larger image reaches higher
         tail = Gumbel.of(values - tail.scale * ratios)
     return tail
-
-
-def _are_aligned(usual: Sequence[Evidence], least: float) -> bool:
-    """Whether the places of images of one size explain some of what other images show there."""
-    if len(usual) < LEAST_ALIGNED:
-        return False
-    side = min(4, *usual[0].excess.shape)
-    windows = np.stack([standardised_windows(each, side, least) for each in usual])
-    learnt, others = windows[::2], windows[1::2]
-    of_places = ((others - learnt.mean(0)) ** 2).mean()
-    return bool(1 - of_places / ((others - learnt.mean()) ** 2).mean() > ALIGNED)
-
-
-def _usual_of(usual: Sequence[Evidence], side: int, least: float, *, by_place: bool) -> tuple[Usual, Array]:
-    """What Z of a side are, and the highest and lowest of each image, `(n, 2)`, standardised by the others."""
-    count, sums, squares, windows = len(usual), np.zeros(()), np.zeros(()), 0
-    for each in usual:
-        z = standardised_windows(each, side, least)
-        windows += z.size
-        sums, squares = (sums + z, squares + z**2) if by_place else (sums + z.sum(), squares + (z**2).sum())
-    whole = squares.sum() / windows - (sums.sum() / windows) ** 2  # variance of all places
-    highest = []
-    for each in usual:
-        z = standardised_windows(each, side, least)
-        if by_place:
-            of = _standard(sums - z, squares - z**2, count - 1, whole)
-        else:
-            of = _standard(sums - z.sum(), squares - (z**2).sum(), windows - z.size, 0.0)
-        standardised = (z - of.mean) / of.deviation
-        highest.append((standardised.max(), -standardised.min()))
-    return _standard(sums, squares, count if by_place else windows, whole if by_place else 0.0), np.array(highest)
-
-
-def _standard(sums: Array, squares: Array, count: int, prior: float) -> Usual:
-    mean = sums / count
-    variance = np.maximum(squares / count - mean**2, 0)
-    if prior:
-        variance = (count * variance + SHRINKAGE * prior) / (count + SHRINKAGE)
-    return Usual(mean.astype(np.float32), np.sqrt(np.maximum(variance, 1e-12)).astype(np.float32))

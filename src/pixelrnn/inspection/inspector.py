@@ -14,7 +14,7 @@ from scipy import stats
 from pixelrnn.codec.fingerprint import fingerprint
 from pixelrnn.data.images import ImageSet
 from pixelrnn.errors import ConfigError, RunError
-from pixelrnn.inspection.calibration import Calibration
+from pixelrnn.inspection.calibration import Calibration, p_value_of, threshold_of
 from pixelrnn.inspection.regions import Region, regions_of
 from pixelrnn.inspection.windows import Evidence, evidence_of
 from pixelrnn.model.base import AbstractImageModel
@@ -31,6 +31,7 @@ Inspected: TypeAlias = ImageSet | Pictures | Sequence[Pictures]
 """Images of any size: a set, a tensor, an array, PIL images, or a list of these."""
 
 ALPHA = 0.01
+NEAR = 0.5  # below the highest exceedance: what is marked where no window is above the threshold by itself
 FORMAT = "pixelrnn threshold 1"
 
 
@@ -52,8 +53,8 @@ class Inspection:
 
     Attributes:
         is_usual: The verdict: whether the p-value is above alpha.
-        p_value: How often a usual image has a window that is as surprising, or as little.
-        highest: What the p-value is of: the highest exceedance.
+        p_value: How often a usual image is as unusual, in a window or all together.
+        highest: What the p-value is of: see `Calibration.judge`.
         threshold: What it is above if the image is rejected.
         evidence: What the model says of the pixels.
         calibration: What the windows are compared with.
@@ -68,23 +69,25 @@ class Inspection:
 
     @functools.cached_property
     def exceedance(self) -> Array:
-        """`(H, W)` float32: how far the windows reach that each pixel is in; see `Calibration`."""
+        """`(H, W)` float32: where it is unusual; see `Calibration.exceedance`."""
         return self.calibration.exceedance(self.evidence)
 
     @property
     def mask(self) -> Array:
-        """`(H, W)` bool: the pixels in a window that a share of alpha of the usual images, or fewer, have anywhere."""
+        """`(H, W)` bool: the pixels above the threshold, or the highest where none is."""
         if self.is_usual:
             return np.zeros(self.evidence.excess.shape, np.bool_)
-        mask: Array = self.exceedance > self.threshold
+        mask: Array = self.exceedance > self._least
         return mask
 
     @functools.cached_property
     def regions(self) -> tuple[Region, ...]:
         """The connected parts of `mask`, the most unusual first."""
-        if self.is_usual:
-            return ()
-        return tuple(regions_of(self.exceedance, self.threshold, self.calibration.total.above))
+        return () if self.is_usual else tuple(regions_of(self.exceedance, self._least, p_value_of))
+
+    @property
+    def _least(self) -> float:
+        return min(self.threshold, float(self.exceedance.max()) - NEAR)
 
     def __repr__(self) -> str:
         """The verdict, and how many regions there are."""
@@ -139,11 +142,10 @@ class Inspector:
     def inspect(self, images: Inspected, *, callback: Callback | None = None) -> Iterator[Inspection]:
         """The same one by one."""
         calibration = self._fitted()
-        threshold = calibration.total.exceeded_with(self.alpha)
+        threshold = threshold_of(self.alpha)
         for evidence in self._evidence(images, callback):
-            highest = calibration.highest(evidence)
-            p_value = calibration.total.above(highest)
-            yield Inspection(highest <= threshold, p_value, highest, threshold, evidence, calibration)
+            highest = calibration.judge(evidence)
+            yield Inspection(highest <= threshold, p_value_of(highest), highest, threshold, evidence, calibration)
 
     def score_samples(self, images: Inspected) -> Array:
         """How usual each image is, `(N,)`: the natural logarithm of its p-value."""
@@ -153,7 +155,7 @@ class Inspector:
         """How many of the images of `fit` are rejected at alpha, each compared with the others."""
         calibration = self._fitted()
         reached = np.asarray(calibration.reached)
-        count, rejected = len(reached), int((reached > calibration.total.exceeded_with(self.alpha)).sum())
+        count, rejected = len(reached), int((reached > threshold_of(self.alpha)).sum())
         tail = (1 - confidence) / 2
         low = stats.beta.ppf(tail, rejected, count - rejected + 1) if rejected else 0.0
         high = stats.beta.ppf(1 - tail, rejected + 1, count - rejected) if rejected < count else 1.0

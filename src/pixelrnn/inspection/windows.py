@@ -14,12 +14,11 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import ndimage
 from torch import Tensor
 
 from pixelrnn.outputs.moments import SurpriseMap
 
-__all__ = ["SIDES", "Evidence", "evidence_of", "sides_for", "spread", "standardised_windows", "window_sums"]
+__all__ = ["SIDES", "Evidence", "averaged", "evidence_of", "sides_for", "standardised_windows", "window_sums"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -76,17 +75,13 @@ def standardised_windows(evidence: Evidence, side: int, least: float) -> Array:
     return z
 
 
-def spread(windows: Array, side: int) -> Array:
-    """The highest value of the windows that each pixel is in, `(H, W)`, by the values of all windows.
+def averaged(windows: Array, side: int) -> Array:
+    """The mean of the windows that each pixel is in, `(H, W)`, by the values of all windows.
 
     Example:
-        >>> spread(np.array([[1.0, 5.0, 2.0]]), 2)
-        array([[1., 5., 5., 2.],
-               [1., 5., 5., 2.]])
+        >>> averaged(np.array([[1.0, 5.0, 2.0]]), 2)
+        array([[1. , 3. , 3.5, 2. ],
+               [1. , 3. , 3.5, 2. ]])
     """
-    padded = np.pad(windows, side - 1, constant_values=-np.inf)
-    # A filter's window of an even side reaches one pixel farther up and to the left than down and to the right.
-    highest = ndimage.maximum_filter(padded, size=side, mode="constant", cval=-np.inf)
-    first = side // 2
-    found: Array = highest[first : first + windows.shape[0] + side - 1, first : first + windows.shape[1] + side - 1]
-    return found
+    sums, counts = (window_sums(np.pad(each, side - 1), side) for each in (windows, np.ones_like(windows)))
+    return sums / np.rint(counts)
