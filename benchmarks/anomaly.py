@@ -3,7 +3,7 @@
     python benchmarks/anomaly.py cifar10-jpeg.tar.xz --emoji emoji.zip --mnist mnist.npz --photos photos-small.zip
 
 trains a model of the usual images and one of their background, for so many minutes each on one thread, and measures the
-area under the ROC curve for each of the four scores, against five kinds of unusual images of 32x32 pixels.
+area under the ROC curve for each of the five scores, against five kinds of unusual images of 32x32 pixels.
 """
 
 import dataclasses
@@ -66,7 +66,7 @@ def draw(path: Path, areas: dict[str, dict[str, AreaUnderCurve]]) -> None:
     axes, width = figure.subplots(), 0.8 / len(METHODS)
     for number, method in enumerate(METHODS):
         found = [by_method[method] for by_method in areas.values()]
-        at = np.arange(len(areas)) + (number - 1.5) * width
+        at = np.arange(len(areas)) + (number - (len(METHODS) - 1) / 2) * width
         errors = [[each.area - each.interval[0] for each in found], [each.interval[1] - each.area for each in found]]
         axes.bar(at, [each.area for each in found], width, yerr=errors, label=method, capsize=2)
     axes.axhline(0.5, color="black", linewidth=0.8, linestyle="--")
@@ -74,7 +74,7 @@ def draw(path: Path, areas: dict[str, dict[str, AreaUnderCurve]]) -> None:
     axes.set(
         ylabel="area under the ROC curve", ylim=(0, 1.02), title="CIFAR-10 JPEGs are usual; which score finds what?"
     )
-    axes.legend(ncols=4, loc="lower center", bbox_to_anchor=(0.5, -0.32), frameon=False)
+    axes.legend(ncols=len(METHODS), loc="lower center", bbox_to_anchor=(0.5, -0.32), frameon=False)
     figure.savefig(path, dpi=120)
 
 
