@@ -72,6 +72,7 @@ def test_kinds_of_flaws(folder, tmp_path, capsys):
     options = ["--masks", folder / "masks", "--out", out, "--csv", tmp_path / "a.csv"]
     assert inspected(folder, folder / "labelled", *options) == inspect.REJECTED
     said = capsys.readouterr().out.splitlines()
+    assert any("of as many usual pictures about 0.4 would be" in line for line in said)
     assert any(line.startswith("unusual") and "noise/0.png" in line for line in said)
     table = {line.split()[0]: line.split() for line in said if line.startswith(("good", "noise"))}
     assert table["noise"][1:4] == ["6", "6", "(100%)"]
@@ -119,7 +120,7 @@ def test_a_table_goes_on_where_it_ended(folder, tmp_path, capsys):
     save(stripes(random), source / "b.png")
     capsys.readouterr()
     assert inspected(folder, source, "--csv", table) == inspect.REJECTED  # as the first one was
-    assert "1 pictures were in" in capsys.readouterr().out
+    assert "new.csv: 1" in capsys.readouterr().out
     assert table.read_text().startswith(first)
     assert len(table.read_text().splitlines()) == 3
     assert inspected(folder, source, "--csv", table, "--alpha", "0.5") == 2

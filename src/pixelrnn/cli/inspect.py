@@ -146,7 +146,7 @@ class Inspect:
             for item, found in enumerate(work.inspector.inspect(images, callback=report)):
                 work.add(data, images, item, found, keeps=keeps)
         if work.folder is not None:
-            title = f"{len(work.rejected):,} of {len(work.rows):,} pictures are rejected"
+            title = f"Rejected: {len(work.rejected):,} of {len(work.rows):,}"
             write_flaws_page(work.folder, title, work.rejected, [LEGEND])
 
     def _watch(self, work: "_Work", seen: "Content") -> NoReturn:
@@ -179,12 +179,10 @@ class Inspect:
         if len(rejected) > MOST_SHOWN:
             say(f"... and {len(rejected) - MOST_SHOWN:,} more")
         if work.table is not None and work.table.earlier:
-            say(f"{len(work.table.earlier):,} pictures were in {work.table.path} already")
+            say(f"already in {work.table.path}: {len(work.table.earlier):,}")
         expected = work.inspector.alpha * len(work.rows)
-        say(
-            f"{len(rejected):,} of {len(work.rows):,} pictures are rejected; of as many usual ones "
-            f"about {expected:.1f} would be"
-        )
+        of_all = f"{len(rejected):,} of {len(work.rows):,}"
+        say(f"rejected: {of_all}; of as many usual pictures about {expected:.1f} would be")
         if ratings:
             show_table([("kind", "pictures", "rejected", "AUROC", "95%", "AUPRO"), *map(_words, ratings)])
         if work.folder is not None:
