@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pixelrnn.app.page import write_page
+from pixelrnn.app.page import figure, write_page
 from pixelrnn.errors import DataError
 
 if TYPE_CHECKING:
@@ -64,14 +64,12 @@ def write_flaws_page(folder: Path, title: str, rejected: Sequence[Mapping[str, A
     """
     parts = [f"<p>{html.escape(line)}</p>" for line in lines]
     for row in sorted(rejected, key=lambda row: row["p_value"]):
-        name, count = html.escape(row["name"]), row["regions"]
+        name, count = row["name"], row["regions"]
         text = f"{name}: p-value {row['p_value']:.2g}, {count} {'region' if count == 1 else 'regions'}"
-        parts.append(FIGURE.format(file=html.escape(row["file"]), name=name, text=text))
+        parts.append(figure(row["file"], f"{name}, with its regions", text))
     write_page(folder / "index.html", title, STYLE, parts)
     return folder / "index.html"
 
-
-FIGURE = '<figure><img src="{file}" alt="{name}, with its regions"><figcaption>{text}</figcaption></figure>'
 
 STYLE = """figure { display: inline-block; margin: 0 1.5em 1.5em 0; vertical-align: top }
 img { max-width: 100%; display: block }

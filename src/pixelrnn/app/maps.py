@@ -1,12 +1,11 @@
 """Pictures of where in images their bits are, and a page that shows them."""
 
-import html
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pixelrnn.app.page import write_page
+from pixelrnn.app.page import figure, write_page
 
 if TYPE_CHECKING:
     from pixelrnn.data import ImageSet
@@ -58,12 +57,10 @@ def save_maps(
             title = f"score {row['score']:.3f}, p-value {row['p_value']:.4f}, {row['bits_per_dim']:.3f} bits/dim"
             picture = to_image(images.batch([item])[0], model.config.levels)
             save_heat_map(folder / file, maps[item], "bits a pixel", title, picture=picture, top=top)
-            parts.append(FIGURE.format(file=file, name=html.escape(row["name"])))
+            parts.append(figure(file, f"{row['name']} and its bits", row["name"]))
     write_page(folder / "index.html", f"{len(rows):,} images by {name}", STYLE, [LEGEND, *parts])
     return folder / "index.html"
 
-
-FIGURE = '<figure><img src="{file}" alt="{name} and its bits"><figcaption>{name}</figcaption></figure>'
 
 STYLE = """figure { display: inline-block; margin: 0 1.5em 1.5em 0 }
 img { max-width: 100%; display: block }

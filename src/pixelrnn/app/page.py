@@ -4,7 +4,13 @@ import html
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["write_page"]
+__all__ = ["figure", "write_page"]
+
+
+def figure(file: str, shown: str, caption: str) -> str:
+    """HTML of a picture beside the page, with what it shows and what stands below it, both plain text."""
+    file, shown, caption = (html.escape(text) for text in (file, shown, caption))
+    return f'<figure><img src="{file}" alt="{shown}"><figcaption>{caption}</figcaption></figure>'
 
 
 def write_page(path: Path, title: str, style: str, parts: Sequence[str]) -> None:

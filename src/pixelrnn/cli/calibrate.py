@@ -12,14 +12,13 @@ from pixelrnn.cli.machine import Machine
 from pixelrnn.cli.model_folder import ModelFolder, open_model, open_run, require_model
 from pixelrnn.cli.output import require_file
 from pixelrnn.cli.parser import SOURCE
-from pixelrnn.config import require_source
-from pixelrnn.errors import ConfigError
+from pixelrnn.config import require_alpha, require_source
 
 if TYPE_CHECKING:
     from pixelrnn.inspection.inspector import Inspector
     from pixelrnn.model.base import AbstractImageModel
 
-__all__ = ["THRESHOLDS", "Calibrate", "calibrated", "require_alpha"]
+__all__ = ["Calibrate", "calibrated"]
 
 THRESHOLDS = ".thresholds"
 
@@ -90,12 +89,6 @@ class Calibrate:
 
 def _size(size: tuple[int, int]) -> str:
     return f"images of {size[1]}x{size[0]} pixels"
-
-
-def require_alpha(alpha: float) -> None:
-    """Refuse a share that is none: `ConfigError`."""
-    if not 0 < alpha < 1:
-        raise ConfigError(f"alpha is {alpha}; above 0 and below 1 is needed")
 
 
 def calibrated(

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeAlias
 import tyro
 
 from pixelrnn.app.flaws import GOOD, Rating, file_name, kind_of, overlay, rate, read_masks, write_flaws_page
-from pixelrnn.cli.calibrate import calibrated, require_alpha
+from pixelrnn.cli.calibrate import calibrated
 from pixelrnn.cli.choice import Choice
 from pixelrnn.cli.console import progress, say, show_json, show_table
 from pixelrnn.cli.machine import Machine
 from pixelrnn.cli.model_folder import ModelFolder, open_model, open_run, require_model
 from pixelrnn.cli.output import OutputFolder
 from pixelrnn.cli.parser import SOURCE
-from pixelrnn.config import require_source
+from pixelrnn.config import require_alpha, require_source
 from pixelrnn.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -137,7 +137,8 @@ class Inspect:
         """Inspect the pictures that were not yet."""
         data, _, images = self.choice.load(open_run(self.run_folder), self.source, are_whole=True)
         names = [data.name(images, item) for item in range(len(images))]
-        items = [item for item, name in enumerate(names) if name not in work.known]
+        known = work.known
+        items = [item for item, name in enumerate(names) if name not in known]
         if not items:
             return
         images = dataclasses.replace(images, positions=images.positions[items], perturb=0.0)

@@ -6,7 +6,15 @@ from typing import Any, get_args
 from pixelrnn.config.names import CONFIG
 from pixelrnn.errors import ConfigError, DataError, RunError
 
-__all__ = ["require", "require_choice", "require_draws", "require_run", "require_seed", "require_source"]
+__all__ = [
+    "require",
+    "require_alpha",
+    "require_choice",
+    "require_draws",
+    "require_run",
+    "require_seed",
+    "require_source",
+]
 
 MAX_SEED = 2**63
 
@@ -31,6 +39,11 @@ def require_draws(confidence: float, draws: int) -> None:
     """Check the numbers of a bootstrap; raises `ConfigError` if one is out of range."""
     require(0 < confidence < 1, f"confidence is {confidence}; it lies above 0 and below 1")
     require(draws >= 1, f"draws is {draws}; at least 1 is needed")
+
+
+def require_alpha(alpha: float) -> None:
+    """Check a share of usual images that may be rejected; raises `ConfigError` if it is none."""
+    require(0 < alpha < 1, f"alpha is {alpha}; above 0 and below 1 is needed")
 
 
 def require_source(source: str) -> None:

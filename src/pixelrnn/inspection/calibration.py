@@ -127,7 +127,7 @@ class Calibration:
         found = {side: usual_of(usual, side, least, by_place=size is not None) for side in sides}
         covariates = np.stack([covariates_of(each) for each in usual])
         expectation, left = Expectation.of(covariates, np.concatenate([features for _, features in found.values()], 1))
-        ratios = np.array([[_log_ratio(each, expectation, side) for side in sides] for each in usual])
+        ratios = np.array([[_log_ratio(each.excess.shape, expectation, side) for side in sides] for each in usual])
         tails, heights = dict[tuple[int, int], Gumbel](), list[Array]()
         for number, side in enumerate(sides):
             for place, sign in enumerate(SIGNS):
@@ -155,7 +155,7 @@ class Calibration:
         left, highest = list[Array](), -math.inf
         for side, windows, expected, deviations in self._each(evidence):
             own = features_of(windows) - expected
-            ratio = _log_ratio(evidence, self.expectation, side)
+            ratio = _log_ratio(evidence.excess.shape, self.expectation, side)
             for place, sign in enumerate(SIGNS):
                 own[place] -= self.tails[side, sign].scale * ratio
                 highest = max(highest, self.tails[side, sign].units(own[place]))
@@ -223,10 +223,9 @@ class Calibration:
         )
 
 
-def _log_ratio(evidence: Evidence, expectation: Expectation, side: int) -> float:
+def _log_ratio(size: Sequence[int], expectation: Expectation, side: int) -> float:
     """Ln r: how many times as many windows an image has as it would have with an area that usual ones have."""
-    size, area = evidence.excess.shape, expectation.area_within(covariates_of(evidence))
-    scale = math.sqrt(area / math.prod(size))
+    scale = math.sqrt(expectation.area_within(size) / math.prod(size))
     return math.log(_count(size, side) / _count([scale * length for length in size], side))
 
 

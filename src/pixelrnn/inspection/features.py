@@ -132,9 +132,9 @@ class Expectation:
         expected: Array = self._standardised(covariates) @ self.weights
         return expected
 
-    def area_within(self, covariates: Array) -> float:
-        """The area of an image, or the nearest one that usual images have."""
-        return float(np.exp(np.clip(covariates[1], self.low[1], self.high[1])))
+    def area_within(self, size: Sequence[int]) -> float:
+        """The area of an image of a size, or the nearest one that usual images have."""
+        return float(np.exp(np.clip(math.log(math.prod(size)), self.low[1], self.high[1])))
 
     def _standardised(self, covariates: Array) -> Array:
         return np.array([1.0, *((np.clip(covariates, self.low, self.high) - self.centre) / self.unit)])

@@ -12,6 +12,7 @@ from PIL import Image
 from scipy import stats
 
 from pixelrnn.codec.fingerprint import fingerprint
+from pixelrnn.config import require_alpha
 from pixelrnn.data.images import ImageSet
 from pixelrnn.errors import ConfigError, RunError
 from pixelrnn.inspection.calibration import Calibration, p_value_of, threshold_of
@@ -117,8 +118,7 @@ class Inspector:
     """
 
     def __init__(self, model: AbstractImageModel, *, alpha: float = ALPHA, batch: int = 64) -> None:
-        if not 0 < alpha < 1:
-            raise ConfigError(f"alpha is {alpha}; above 0 and below 1 is needed")
+        require_alpha(alpha)
         self.model, self.alpha, self.batch = model, alpha, batch
         self.calibration_: Calibration | None = None
 

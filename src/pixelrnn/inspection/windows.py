@@ -83,5 +83,6 @@ def averaged(windows: Array, side: int) -> Array:
         array([[1. , 3. , 3.5, 2. ],
                [1. , 3. , 3.5, 2. ]])
     """
-    sums, counts = (window_sums(np.pad(each, side - 1), side) for each in (windows, np.ones_like(windows)))
-    return sums / np.rint(counts)
+    counts = np.outer(*(np.convolve(np.ones(length), np.ones(side)) for length in windows.shape))
+    means: Array = window_sums(np.pad(windows, side - 1), side) / counts
+    return means

@@ -37,7 +37,7 @@ import numpy as np
 from torch import Tensor
 
 from pixelrnn.archive.ordinary import file_of, fits
-from pixelrnn.config import ModelConfig
+from pixelrnn.config import ModelConfig, require_alpha
 from pixelrnn.data.images import ImageSet
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.model.base import AbstractImageModel
@@ -144,8 +144,7 @@ class AbstractDetector(abc.ABC):
             ConfigError: If `alpha` is not between 0 and 1, or there was no `fit`.
             DataError: As by `score_samples`.
         """
-        if not 0 < alpha < 1:
-            raise ConfigError(f"alpha is {alpha}; above 0 and below 1 is needed")
+        require_alpha(alpha)
         return np.where(self.p_values(self.score_samples(images)) <= alpha, -1, 1)
 
     def _fitted(self) -> Array:
