@@ -64,6 +64,9 @@ class DataConfig:
     """Share of the pixels of training and validation images that are replaced by noise, drawn afresh each epoch: for a
     background model, which learns what all images have in common (`pixelrnn score --against`)."""
 
+    shrink: int = 1
+    """Read images n times smaller: means of n x n pixels. Other lengths, as size, are those of the images before."""
+
     subsample: int = 1
     """Keep every n-th pixel of every n-th row."""
 
@@ -126,6 +129,12 @@ class DataConfig:
         require(0 <= self.perturb <= 1, f"perturb is {self.perturb}; it is a share, 0 to 1")
         require(self.perturb == 0 or self.levels != 0, "perturb draws levels; images with levels 0 have none")
         require(not (self.perturb and self.support), "perturb draws colours that the support would not have")
+        require(self.shrink >= 1, f"shrink is {self.shrink}; at least 1 is needed")
+        require(
+            self.shrink == 1 or self.binarize in ("none", "threshold"),
+            f"shrink gives means; binarize {self.binarize!r} draws bits for the pixels of the source",
+        )
+        require(self.shrink == 1 or self.context != "given", "context 'given' is not shrunk with the images")
         require(self.subsample >= 1, f"subsample is {self.subsample}; at least 1 is needed")
         require(self.context != "given" or self.crop == "centre", "context 'given' does not go with crop 'random'")
 

@@ -18,7 +18,7 @@ from pixelrnn.condition import Condition
 from pixelrnn.config import ContextKind, DataConfig, ModelConfig
 from pixelrnn.data.contexts import context_shape, derive
 from pixelrnn.data.pixels import AbstractPixels
-from pixelrnn.data.quantise import Quantiser
+from pixelrnn.data.quantise import Quantiser, shrunk
 from pixelrnn.errors import DataError
 
 __all__ = ["Data", "Examples", "ImageSet"]
@@ -82,6 +82,7 @@ class ImageSet:
         context: Kind of the context of each image.
         contexts: Contexts of all images of `pixels`, if they are given.
         subsample: Every so many pixels and rows of an image, one is kept.
+        shrink: Side of the squares of pixels whose means are taken, before that.
         is_fixed: Whether every draw is the same (evaluation) or each draw is fresh (training).
         align: Patches begin at multiples of this.
         has_support: Whether images come with the colours that they have, if these are few.
@@ -102,6 +103,7 @@ class ImageSet:
     align: int = 1
     has_support: bool = False
     perturb: float = 0.0
+    shrink: int = 1
 
     def __repr__(self) -> str:
         """How many images, not their values."""
@@ -127,9 +129,18 @@ class ImageSet:
 
     def shape(self, item: int) -> tuple[int, int, int]:
         """Channels, height and width of an image; only whole ones can differ."""
-        channels, height, width = self.pixels.shape(int(self.positions[item // self.patches]))
-        height, width = self.patch or (height, width)
-        return channels, -(-height // self.subsample), -(-width // self.subsample)
+        channels, *whole = self.pixels.shape(int(self.positions[item // self.patches]))
+        height, width = self.patch or whole
+        return channels, -(-height // self.reduction), -(-width // self.reduction)
+
+    @property
+    def reduction(self) -> int:
+        """How many times larger the images of the source are."""
+        return self.shrink * self.subsample
+
+    def original(self, item: int) -> NDArray[np.generic]:
+        """A whole image as it is in the source, `(C, H, W)`."""
+        return self.pixels.read([int(self.positions[item // self.patches])])[0]
 
     def require_levels(self, levels: int) -> None:
         """Check that the values are those of a model of so many levels; raises `DataError` if not."""
@@ -152,7 +163,7 @@ class ImageSet:
         for item, position, values in zip(items, positions, self.pixels.read(positions), strict=True):
             # The fixed draw belongs to the whole image; everything else is cheaper on the patch alone.
             early = self.patch is not None and self.quantiser.binarize != "fixed"
-            values = self._cut(values, item, draw) if early else values
+            values = shrunk(self._cut(values, item, draw) if early else values, self.shrink)
             image = self.quantiser(values, self.pixels.offset(position), item, draw)
             image = image if self.patch is None or early else self._cut(image, item, draw)
             images.append(self._perturbed(image, item, draw) if self.perturb else image)
@@ -178,7 +189,7 @@ class ImageSet:
             if len(known) >= MOST_SUPPORTS:
                 known.pop(next(iter(known)))
             (values,) = self.pixels.read([position])
-            known[position] = few(self.quantiser.plainly(values), self.quantiser.levels)
+            known[position] = few(self.quantiser.plainly(shrunk(values, self.shrink)), self.quantiser.levels)
         return known[position]
 
     @functools.cached_property

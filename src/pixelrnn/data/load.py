@@ -52,7 +52,8 @@ def load_data(
     config = dataclasses.replace(config or DataConfig(), **fields)
     found = find(str(source), config, callback)
     shape = _shape(found, config)
-    shape = (shape[0], -(-shape[1] // config.subsample), -(-shape[2] // config.subsample))
+    reduction = config.shrink * config.subsample
+    shape = (shape[0], -(-shape[1] // reduction), -(-shape[2] // reduction))
     levels = 2 if config.binarize != "none" else found.levels if config.levels is None else config.levels
     if found.levels == 0 and config.binarize != "none":
         raise DataError(f"{source}: floats cannot be binarized; give integers")
@@ -80,6 +81,7 @@ def load_data(
             config.align,
             config.support,
             perturb,
+            config.shrink,
         )
 
     everything = np.concatenate([found.splits[name] for name in (*SPLITS, "all") if name in found.splits])
@@ -153,8 +155,9 @@ def _protocol(found: Source, config: DataConfig, levels: int) -> str:
     drawn = [name for name in SPLITS[1:] if name not in found.splits]
     splits = f"{' and '.join(drawn)} drawn with seed {config.split_seed}" if drawn else "splits of the source"
     cut = f", patches {config.size}" if config.crop == "random" else ""
+    smaller = f", means of {config.shrink}x{config.shrink} pixels" if config.shrink > 1 else ""
     thinned = f", one of {config.subsample} pixels and rows" if config.subsample > 1 else ""
     context = f", context {config.context}" if config.context != "none" else ""
     noise = f", {config.perturb:.0%} of the pixels noise (not of test images)" if config.perturb else ""
     within = ", given the colours of each image that has few (which are not counted)" if config.support else ""
-    return f"{values}{cut}{thinned}{noise}{context}{within}; {splits}"
+    return f"{values}{cut}{smaller}{thinned}{noise}{context}{within}; {splits}"

@@ -1,16 +1,16 @@
-r"""From the values of a source to the values of a model: quantisation, binarisation, dequantisation.
+r"""From the values of a source to the values of a model: fewer pixels, quantisation, binarisation, dequantisation.
 
 Stateless: what is random is a function of a seed, the image's place in the source and the number of the draw, so that
 an interrupted run sees the same values again and no process depends on another.
 """
 
 import dataclasses
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Quantiser", "fixed_bits"]
+__all__ = ["Quantiser", "fixed_bits", "shrunk"]
 
 
 def fixed_bits(values: NDArray[np.uint8], levels: int, seed: int, offset: int) -> NDArray[np.uint8]:
@@ -36,6 +36,28 @@ def fixed_bits(values: NDArray[np.uint8], levels: int, seed: int, offset: int) -
     stream = np.random.PCG64(seed)
     stream.advance(offset)
     return (np.random.Generator(stream).random(values.shape) < values / (levels - 1)).astype(np.uint8)
+
+
+def shrunk(values: NDArray[np.generic], side: int) -> NDArray[np.generic]:
+    """An image `(C, H, W)` of the means of squares of pixels, `(C, ceil(H / side), ceil(W / side))`.
+
+    Squares at the right and at the bottom may be cut. Integers are rounded, halves upwards.
+
+    Example:
+        >>> shrunk(np.array([[[0, 2, 9], [3, 4, 8]]], np.uint8), 2)
+        array([[[2, 9]]], dtype=uint8)
+    """
+    if side == 1:
+        return values
+    is_float = values.dtype.kind == "f"
+    sums: NDArray[Any] = values if is_float else values.astype(np.int64)
+    counts = np.ones((), np.int64)
+    for axis in (1, 2):
+        starts = np.arange(0, values.shape[axis], side)
+        sums = np.add.reduceat(sums, starts, axis=axis)
+        counts = np.multiply.outer(counts, np.diff(np.append(starts, values.shape[axis])))
+    means: NDArray[Any] = sums / counts if is_float else (2 * sums + counts) // (2 * counts)
+    return means.astype(values.dtype)
 
 
 @dataclasses.dataclass(frozen=True)

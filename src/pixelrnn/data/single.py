@@ -13,7 +13,7 @@ from torch import Tensor
 from pixelrnn.config import DataConfig
 from pixelrnn.data.decode import decode
 from pixelrnn.data.picture import CHANNELS, Channels, UnreadableError, picture_of, read
-from pixelrnn.data.quantise import Quantiser
+from pixelrnn.data.quantise import Quantiser, shrunk
 from pixelrnn.errors import DataError
 
 __all__ = ["read_image", "read_mask", "read_opacity", "size_of", "whole_image"]
@@ -24,7 +24,7 @@ WHITE = 240  # and above; less than 255, for masks that were JPEG files
 
 def whole_image(config: DataConfig, size: tuple[int, int] | None) -> DataConfig:
     """The options of a configuration for a file that is one whole image of a size, or of its own."""
-    return dataclasses.replace(config, size=size, crop="centre", patches=1, subsample=1)
+    return dataclasses.replace(config, size=size, crop="centre", patches=1, shrink=1, subsample=1)
 
 
 def read_image(path: Path, config: DataConfig, *, channels: int, levels: int) -> Tensor:
@@ -43,7 +43,7 @@ def read_image(path: Path, config: DataConfig, *, channels: int, levels: int) ->
         raise DataError(f"{path}: image files have 1, 3 or 4 channels; {channels} are needed")
     if levels > SOURCE_LEVELS:
         raise DataError(f"{path}: image files have {SOURCE_LEVELS} levels; {levels} are needed")
-    values = _decode(path, CHANNELS[channels], config)
+    values = shrunk(_decode(path, CHANNELS[channels], config), config.shrink)
     image = Quantiser(SOURCE_LEVELS, levels, "none", 0).plainly(values)
     return torch.from_numpy(image[:, :: config.subsample, :: config.subsample].copy())
 
@@ -85,6 +85,7 @@ def read_opacity(path: Path, config: DataConfig) -> Tensor | None:
 
 def _bits(values: NDArray[np.uint8], config: DataConfig) -> Tensor:
     # Where resizing has mixed what is there with what is missing, it is missing.
+    values = shrunk(values[None], config.shrink)[0]
     return torch.from_numpy((values >= WHITE)[:: config.subsample, :: config.subsample].copy())
 
 

@@ -1,0 +1,92 @@
+"""Images that are read smaller: means of squares of pixels, before anything else is made of the values."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pixelrnn import DataConfig, load_data
+from pixelrnn.data.quantise import shrunk
+from pixelrnn.data.single import read_image, read_mask
+from pixelrnn.errors import ConfigError
+
+RNG = np.random.default_rng(0)
+
+
+def means(image: np.ndarray, side: int) -> np.ndarray:
+    """The same by loops."""
+    rows, columns = (range(0, length, side) for length in image.shape[1:])
+    return np.array(
+        [[[plane[r : r + side, c : c + side].astype(float).mean() for c in columns] for r in rows] for plane in image]
+    )
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    for number in range(12):
+        Image.fromarray(RNG.integers(0, 256, (9, 14), np.uint8)).save(tmp_path / f"{number:02}.png")
+    return tmp_path
+
+
+@pytest.mark.parametrize("side", [2, 3, 5, 20])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_pixels_are_means_of_squares_also_where_these_are_cut(side: int, dtype: type) -> None:
+    image = RNG.integers(0, 256, (3, 7, 11)).astype(dtype)
+    found, wanted = shrunk(image, side), means(image, side)
+    assert found.dtype == dtype
+    np.testing.assert_allclose(found, np.floor(wanted + 0.5) if dtype == np.uint8 else wanted, rtol=1e-6)
+
+
+def test_means_are_taken_before_levels(pictures: Path) -> None:
+    data = load_data(pictures, shrink=2, levels=16)
+    whole = load_data(pictures)
+    assert data.shape == (1, 5, 7)
+    for item in range(len(data.whole)):
+        wanted = np.floor(means(whole.whole.batch([item])[0].numpy(), 2) + 0.5) // 16
+        np.testing.assert_array_equal(data.whole.batch([item])[0].numpy(), wanted)
+        np.testing.assert_array_equal(data.whole.original(item), whole.whole.batch([item])[0].numpy())
+    assert "means of 2x2 pixels" in data.protocol
+
+
+def test_patches_are_cut_before(pictures: Path) -> None:
+    data = load_data(pictures, size=6, crop="random", patches=3, shrink=2)
+    large = load_data(pictures, size=6, crop="random", patches=3)
+    assert data.shape == (1, 3, 3)
+    for item in range(len(data.test)):
+        wanted = shrunk(large.test.batch([item])[0].numpy(), 2)
+        np.testing.assert_array_equal(data.test.batch([item])[0].numpy(), wanted)
+    assert data.uncut().whole.shape(0) == (1, 5, 7)
+
+
+def test_every_second_of_the_means_can_be_kept(pictures: Path) -> None:
+    both, means_only = load_data(pictures, shrink=2, subsample=2), load_data(pictures, shrink=2)
+    assert both.shape == (1, 3, 4)
+    np.testing.assert_array_equal(both.whole.batch([0]), means_only.whole.batch([0])[..., ::2, ::2])
+
+
+def test_single_files_and_masks_are_shrunk_alike(pictures: Path, tmp_path: Path) -> None:
+    config = DataConfig(shrink=3)
+    path = pictures / "00.png"
+    found = read_image(path, config, channels=1, levels=256)
+    np.testing.assert_array_equal(found, load_data(pictures, shrink=3).whole.batch([0])[0])
+    mask = np.zeros((9, 14), np.uint8)
+    mask[:3, :4] = 255  # one square, and a column of the next, which is mixed with what is missing
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    known = read_mask(tmp_path / "mask.png", path, config)
+    assert known.tolist() == [[column == 0 and row == 0 for column in range(5)] for row in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"shrink": 0}, "shrink is 0; at least 1"),
+        ({"shrink": 2, "binarize": "fixed"}, "shrink gives means; binarize 'fixed' draws bits"),
+        ({"shrink": 2, "context": "given"}, "context 'given' is not shrunk"),
+    ],
+)
+def test_what_cannot_be_shrunk_is_refused(fields: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        DataConfig(**fields)
+    assert dataclasses.replace(DataConfig(), shrink=2).shrink == 2
