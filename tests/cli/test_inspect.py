@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import threading
 
 import numpy as np
@@ -100,6 +101,29 @@ def test_kinds_of_flaws(folder, tmp_path, capsys):
             assert int(row["bottom"]) > 6
 
 
+def test_pictures_may_be_read_smaller(folder, tmp_path, capsys):
+    """Whatever is shown and measured is of the pictures as they are."""
+    shutil.copytree(folder / "run", tmp_path / "run")
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    config["data"]["shrink"] = 2
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config))
+    options = ["--usual", folder / "usual", "--alpha", "0.5", "--masks", folder / "masks", "--out", tmp_path / "out"]
+    assert run("inspect", tmp_path / "run", folder / "labelled", *options, "--json") == inspect.REJECTED
+    said = json.loads(capsys.readouterr().out)
+    assert said["kinds"][1]["overlap"] is not None
+    rejected = [row for row in said["images"] if "file" in row and row["name"].startswith("noise")]
+    assert rejected
+    for row in rejected:
+        assert row["bottom"] <= 16
+        stem = row["file"].removesuffix(".overlay.png")
+        with Image.open(tmp_path / "out" / f"{stem}.mask.png") as mask:
+            assert mask.size == (16, 16)
+            pixels = np.asarray(mask)
+        assert (pixels == np.kron(pixels[::2, ::2], np.ones((2, 2), bool))).all()
+        with Image.open(tmp_path / "out" / row["file"]) as shown:
+            assert shown.size == (240, 240)
+
+
 def test_usual_pictures_alone_end_with_0(folder, tmp_path, capsys):
     assert inspected(folder, folder / "labelled" / "good", "--alpha", "1e-5", "--json") == 0
     said = json.loads(capsys.readouterr().out)
@@ -108,7 +132,9 @@ def test_usual_pictures_alone_end_with_0(folder, tmp_path, capsys):
     assert {image["verdict"] for image in said["images"]} == {"usual"}
     save(np.full((7, 30), 128), tmp_path / "x" / "other size.png")
     assert inspected(folder, tmp_path / "x") == 2
-    assert "an image is 7x30; the usual ones are 16x16 and alike at their places" in capsys.readouterr().err
+    assert (
+        "an image is read as 7x30 pixels; the usual ones are 16x16 and alike at their places" in capsys.readouterr().err
+    )
 
 
 def test_a_table_goes_on_where_it_ended(folder, tmp_path, capsys):

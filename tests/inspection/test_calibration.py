@@ -93,7 +93,9 @@ def test_places_are_compared_where_they_are_alike():
     assert (p_values <= 0.1).mean() < 0.2
     assert p_value(calibration, noise(3, count=1)[0]) < 1e-3
     assert Calibration.of(noise(0, count=100)).size is None
-    with pytest.raises(DataError, match="an image is 24x25; the usual ones are 24x24 and alike at their places"):
+    with pytest.raises(
+        DataError, match="an image is read as 24x25 pixels; the usual ones are 24x24 and alike at their places"
+    ):
         calibration.judge(noise(0, (24, 25), count=1)[0])
 
 

@@ -74,6 +74,38 @@ def test_a_set_of_images():
     assert len(found.predict(data.test.spaced(5))) == 5
 
 
+def test_images_may_be_read_smaller(model, tmp_path):
+    random = np.random.default_rng(0)
+    smooth = [np.kron(random.integers(0, 256, (5, 6)), np.ones((3, 3)))[:13, :17].astype(np.uint8) for _ in range(40)]
+    inspector = Inspector(model, alpha=0.05, shrink=3).fit([Image.fromarray(array) for array in smooth])
+    flawed = smooth[0].copy()
+    flawed[3:9, 6:12] = np.kron([[0, 255], [255, 0]], np.ones((3, 3)))
+    turned = Image.fromarray(np.rot90(flawed))  # as the EXIF data of cameras say
+    turned.getexif()[0x0112] = 6
+    turned.save(tmp_path / "turned.png", exif=turned.getexif())
+    Image.fromarray(flawed).save(tmp_path / "plain.png")
+    data = load_data(tmp_path, shrink=3, levels=LEVELS)
+    names = [data.name(data.whole, item) for item in range(2)]
+    by_set = inspector.predict(data.whole)[names.index("plain.png")]
+    with Image.open(tmp_path / "turned.png") as file:
+        copied = file.copy()
+    for picture in (Image.fromarray(flawed), copied):
+        found = inspector.predict(picture)[0]
+        assert found.highest == pytest.approx(by_set.highest, rel=1e-6)
+        assert found.size == (13, 17) == found.exceedance.shape == found.mask.shape == by_set.mask.shape
+        assert found.evidence.excess.shape == (5, 6)
+        np.testing.assert_array_equal(found.exceedance[::3, ::3], found.calibration.exceedance(found.evidence))
+        np.testing.assert_array_equal(found.exceedance[:3, :3], np.full((3, 3), found.exceedance[0, 0]))
+    levels = inspector.predict([flawed // 43])[0]  # an array of levels, whose means are less exact
+    assert levels.size == (13, 17)
+    with pytest.raises(DataError, match=r"images have shape \(13, 17\)"):
+        inspector.predict(flawed)
+    inspector.save(tmp_path / "usual")
+    assert Inspector.load(tmp_path / "usual", model).predict(picture)[0].highest == found.highest
+    with pytest.raises(ConfigError, match="shrink is 0; at least 1 is needed"):
+        Inspector(model, shrink=0)
+
+
 def test_what_was_learnt_is_kept(model, inspector, tmp_path):
     path = tmp_path / "usual.thresholds"
     inspector.save(path)

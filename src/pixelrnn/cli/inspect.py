@@ -235,7 +235,7 @@ class _Work:
             from pixelrnn.plots import save_image, to_image
 
             file = file_name(row["name"])
-            picture = to_image(images.batch([item])[0], data.levels)
+            picture = to_image(images.original(item), images.quantiser.source_levels)
             save_image(self.folder / f"{file}.overlay.png", overlay(picture, found))
             save_image(self.folder / f"{file}.mask.png", Image.fromarray(found.mask))
             row["file"] = f"{file}.overlay.png"

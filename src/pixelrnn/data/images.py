@@ -138,9 +138,9 @@ class ImageSet:
         """How many times larger the images of the source are."""
         return self.shrink * self.subsample
 
-    def original(self, item: int) -> NDArray[np.generic]:
+    def original(self, item: int) -> Tensor:
         """A whole image as it is in the source, `(C, H, W)`."""
-        return self.pixels.read([int(self.positions[item // self.patches])])[0]
+        return torch.from_numpy(np.array(self.pixels.read([int(self.positions[item // self.patches])])[0]))
 
     def require_levels(self, levels: int) -> None:
         """Check that the values are those of a model of so many levels; raises `DataError` if not."""

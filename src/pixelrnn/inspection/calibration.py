@@ -184,8 +184,8 @@ class Calibration:
         size = evidence.excess.shape
         if self.size is not None and size != self.size:
             raise DataError(
-                f"an image is {size[0]}x{size[1]}; the usual ones are {self.size[0]}x{self.size[1]} and alike at their "
-                "places, which are compared one by one"
+                f"an image is read as {size[0]}x{size[1]} pixels; the usual ones are {self.size[0]}x{self.size[1]} and "
+                "alike at their places, which are compared one by one"
             )
         expected = self.expectation(covariates_of(evidence))
         for number, (side, usual) in enumerate(self.usual.items()):

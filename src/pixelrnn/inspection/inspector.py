@@ -3,13 +3,14 @@
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeAlias
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 from scipy import stats
+from torch import Tensor
 
 from pixelrnn.codec.fingerprint import fingerprint
 from pixelrnn.config import require_alpha
@@ -36,6 +37,14 @@ NEAR = 0.5  # below the highest exceedance: what is marked where no window is ab
 FORMAT = "pixelrnn threshold 1"
 
 
+class _Seen(NamedTuple):
+    """What a model says of an image, of which size, so many times larger than what the model read."""
+
+    evidence: Evidence
+    size: tuple[int, int]
+    reduction: int
+
+
 class FalseAlarms(NamedTuple):
     """How many usual images are rejected.
 
@@ -50,15 +59,17 @@ class FalseAlarms(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Inspection:
-    """What was found in an image.
+    """What was found in an image; pixels are those of the image before it was shrunk.
 
     Attributes:
         is_usual: The verdict: whether the p-value is above alpha.
         p_value: How often a usual image is as unusual, in a window or all together.
         highest: What the p-value is of: see `Calibration.judge`.
         threshold: What it is above if the image is rejected.
-        evidence: What the model says of the pixels.
+        evidence: What the model says of the pixels that it read.
         calibration: What the windows are compared with.
+        size: Height and width of the image.
+        reduction: Side of the squares of its pixels that the model read as one.
     """
 
     is_usual: bool
@@ -67,17 +78,22 @@ class Inspection:
     threshold: float
     evidence: Evidence
     calibration: Calibration
+    size: tuple[int, int]
+    reduction: int = 1
 
     @functools.cached_property
     def exceedance(self) -> Array:
         """`(H, W)` float32: where it is unusual; see `Calibration.exceedance`."""
-        return self.calibration.exceedance(self.evidence)
+        found = self.calibration.exceedance(self.evidence)
+        rows, columns = (np.arange(length) // self.reduction for length in self.size)
+        enlarged: Array = found[rows[:, None], columns]
+        return enlarged
 
     @property
     def mask(self) -> Array:
         """`(H, W)` bool: the pixels above the threshold, or the highest where none is."""
         if self.is_usual:
-            return np.zeros(self.evidence.excess.shape, np.bool_)
+            return np.zeros(self.size, np.bool_)
         mask: Array = self.exceedance > self._least
         return mask
 
@@ -103,9 +119,12 @@ class Inspector:
         model: Model of usual images, of levels.
         alpha: Share of usual images that may be rejected.
         batch: Images computed at once.
+        shrink: How many times smaller the model reads images, as in its training (`DataConfig.shrink`): arrays and PIL
+            images are given as they are.
 
     Raises:
-        ConfigError: If `alpha` is not between 0 and 1, or the model cannot say what it expects.
+        ConfigError: If `alpha` is not between 0 and 1 or `shrink` not at least 1, or the model cannot say what it
+            expects.
 
     Example:
         >>> from pixelrnn import load_data, load_model
@@ -117,9 +136,11 @@ class Inspector:
         3
     """
 
-    def __init__(self, model: AbstractImageModel, *, alpha: float = ALPHA, batch: int = 64) -> None:
+    def __init__(self, model: AbstractImageModel, *, alpha: float = ALPHA, batch: int = 64, shrink: int = 1) -> None:
         require_alpha(alpha)
-        self.model, self.alpha, self.batch = model, alpha, batch
+        if shrink < 1:
+            raise ConfigError(f"shrink is {shrink}; at least 1 is needed")
+        self.model, self.alpha, self.batch, self.shrink = model, alpha, batch, shrink
         self.calibration_: Calibration | None = None
 
     def fit(self, usual: Inspected, *, callback: Callback | None = None) -> Self:
@@ -132,7 +153,7 @@ class Inspector:
         Raises:
             DataError: If they are fewer than ten, or do not fit the model.
         """
-        self.calibration_ = Calibration.of(list(self._evidence(usual, callback)))
+        self.calibration_ = Calibration.of([each.evidence for each in self._look(usual, callback)])
         return self
 
     def predict(self, images: Inspected, *, callback: Callback | None = None) -> list[Inspection]:
@@ -143,9 +164,10 @@ class Inspector:
         """The same one by one."""
         calibration = self._fitted()
         threshold = threshold_of(self.alpha)
-        for evidence in self._evidence(images, callback):
+        for evidence, size, reduction in self._look(images, callback):
             highest = calibration.judge(evidence)
-            yield Inspection(highest <= threshold, p_value_of(highest), highest, threshold, evidence, calibration)
+            is_usual, p_value = highest <= threshold, p_value_of(highest)
+            yield Inspection(is_usual, p_value, highest, threshold, evidence, calibration, size, reduction)
 
     def score_samples(self, images: Inspected) -> Array:
         """How usual each image is, `(N,)`: the natural logarithm of its p-value."""
@@ -174,7 +196,8 @@ class Inspector:
     def save(self, path: str | Path) -> None:
         """Write what `fit` learnt, alpha, and which model it is of."""
         tensors, rest = self._fitted().to_tensors()
-        about = {"format": FORMAT, "alpha": self.alpha, "model": fingerprint(self.model).hex(), **rest}
+        about = {"format": FORMAT, "alpha": self.alpha, "shrink": self.shrink, **rest}
+        about["model"] = fingerprint(self.model).hex()
         files.write_tensors(Path(path), tensors, about)
 
     @classmethod
@@ -190,22 +213,36 @@ class Inspector:
         if about.get("model") != fingerprint(model).hex():
             raise RunError(f"{path} is of another model, or of this one with other weights; calibrate again")
         try:
-            inspector = cls(model, alpha=float(about["alpha"]), batch=batch)
+            inspector = cls(model, alpha=float(about["alpha"]), batch=batch, shrink=int(about["shrink"]))
             inspector.calibration_ = Calibration.from_tensors(tensors, about)
         except (KeyError, TypeError, ValueError, ConfigError) as error:
             raise RunError(f"{path} is damaged ({error})") from error
         return inspector
 
-    def _evidence(self, images: Inspected, callback: Callback | None) -> Iterator[Evidence]:
-        """Of each image, whatever they are."""
-        parts: list[Any] = [images]
-        if isinstance(images, list | tuple):
-            parts = [as_tensor(self.model.config, _alone(one)) for one in images]
+    def _look(self, images: Inspected, callback: Callback | None) -> Iterator[_Seen]:
+        """What the model says of each image, whatever they are."""
+        parts: list[Any] = [_alone(one) for one in images] if isinstance(images, list | tuple) else [images]
         report = Reporter(callback)
         for number, part in enumerate(parts):
             told = report.part(number / len(parts), (number + 1) / len(parts)).forward
-            for found in surprise_maps(self.model, part, batch=self.batch, callback=told):
-                yield from evidence_of(found)
+            read, sizes, reduction = self._read(part)
+            maps = surprise_maps(self.model, read, batch=self.batch, callback=told)
+            found = (evidence for each in maps for evidence in evidence_of(each))
+            for evidence, size in zip(found, sizes, strict=True):
+                yield _Seen(evidence, size, reduction)
+
+    def _read(self, images: ImageSet | Pictures) -> tuple[ImageSet | Tensor, Iterable[tuple[int, int]], int]:
+        """Images as the model reads them, the size of each, and how many times larger that is."""
+        if isinstance(images, ImageSet):
+            whole = dataclasses.replace(images, shrink=1, subsample=1)
+            return images, (whole.shape(item)[1:] for item in range(len(whole))), images.reduction
+        if isinstance(images, Image.Image):
+            upright = ImageOps.exif_transpose(images)
+            return as_tensor(self.model.config, upright, self.shrink), [(upright.height, upright.width)], self.shrink
+        whole_images = as_tensor(self.model.config, images)
+        *_, height, width = 0, 0, *whole_images.shape  # what is no image is refused with the others
+        sizes = [(height, width)] * len(whole_images)
+        return as_tensor(self.model.config, whole_images, self.shrink), sizes, self.shrink
 
     def _fitted(self) -> Calibration:
         if self.calibration_ is None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pixelrnn.config import ModelConfig
 from pixelrnn.data.picture import CHANNELS, UnreadableError, picture_of, with_channels
-from pixelrnn.data.quantise import Quantiser
+from pixelrnn.data.quantise import Quantiser, shrunk
 from pixelrnn.errors import DataError
 
 __all__ = ["Pictures", "as_tensor"]
@@ -22,7 +22,7 @@ Pictures: TypeAlias = Tensor | NDArray[np.generic] | Image.Image | Sequence[Imag
 BYTES = 256  # values of a PIL image
 
 
-def as_tensor(config: ModelConfig, pictures: Pictures) -> Tensor:
+def as_tensor(config: ModelConfig, pictures: Pictures, shrink: int = 1) -> Tensor:
     r"""Images as a tensor `(N, C, H, W)`, whose values are not checked.
 
     A tensor is taken as it is. An array holds what a tensor would, levels 0 .. L-1 or floats; its channels may also
@@ -30,6 +30,11 @@ def as_tensor(config: ModelConfig, pictures: Pictures) -> Tensor:
     size, is turned upright, transparency is laid over white unless the model has four channels, colours become the
     channels of the model (1: grey, 3: RGB), and its values v of 0 .. 255 become :math:`\lfloor v L / 256 \rfloor`; for
     a continuous model :math:`(2 v + 1) / 256 - 1`.
+
+    Args:
+        config: Says what the model takes.
+        pictures: The images.
+        shrink: Side of the squares of pixels whose means are taken: of values 0 .. 255 where there are, else of levels.
 
     Raises:
         DataError: If it is none of these, or PIL images differ in size or have no such channels.
@@ -41,10 +46,12 @@ def as_tensor(config: ModelConfig, pictures: Pictures) -> Tensor:
         >>> as_tensor(config, np.zeros((5, 2, 2), np.uint8)).shape
         torch.Size([5, 1, 2, 2])
     """
-    if isinstance(pictures, Tensor):
-        return pictures
     if isinstance(pictures, np.ndarray):
-        return _of_array(config, pictures)
+        pictures = _of_array(config, pictures)
+    if isinstance(pictures, Tensor):
+        if shrink == 1 or pictures.ndim != 4:  # whose shape is checked with its values
+            return pictures
+        return torch.stack([_shrunk(image, shrink) for image in pictures])
     if isinstance(pictures, Image.Image):
         pictures = [pictures]
     if not isinstance(pictures, Sequence) or not pictures or not all(isinstance(one, Image.Image) for one in pictures):
@@ -52,7 +59,11 @@ def as_tensor(config: ModelConfig, pictures: Pictures) -> Tensor:
     if len({one.size for one in pictures}) > 1:
         sizes = sorted(f"{one.width}x{one.height}" for one in pictures)
         raise DataError(f"images differ in size ({sizes[0]} and {sizes[-1]} pixels); those given together have one")
-    return torch.stack([_of_picture(config, one) for one in pictures])
+    return torch.stack([_of_picture(config, one, shrink) for one in pictures])
+
+
+def _shrunk(image: Tensor, side: int) -> Tensor:
+    return torch.from_numpy(shrunk(image.numpy(), side))
 
 
 def _of_array(config: ModelConfig, array: NDArray[np.generic]) -> Tensor:
@@ -69,7 +80,7 @@ def _of_array(config: ModelConfig, array: NDArray[np.generic]) -> Tensor:
     )  # a copy: torch warns of arrays that are read-only, and wants no odd strides
 
 
-def _of_picture(config: ModelConfig, picture: Image.Image) -> Tensor:
+def _of_picture(config: ModelConfig, picture: Image.Image, shrink: int) -> Tensor:
     channels = config.shape[0]
     if channels not in CHANNELS:
         raise DataError(f"PIL images have 1, 3 or 4 channels; {channels} are needed")
@@ -80,4 +91,4 @@ def _of_picture(config: ModelConfig, picture: Image.Image) -> Tensor:
     if config.levels > BYTES:
         raise DataError(f"PIL images have {BYTES} levels; {config.levels} are needed")
     values = np.asarray(plain).reshape(plain.height, plain.width, channels).transpose(2, 0, 1)
-    return torch.from_numpy(Quantiser(BYTES, config.levels, "none", 0).plainly(values).copy())
+    return torch.from_numpy(Quantiser(BYTES, config.levels, "none", 0).plainly(shrunk(values, shrink)).copy())

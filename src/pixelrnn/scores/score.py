@@ -16,6 +16,7 @@ from pixelrnn.brief import brief
 from pixelrnn.data.images import Examples, ImageSet
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.model.base import AbstractImageModel
+from pixelrnn.model.condition import as_images
 from pixelrnn.model.large import AT_ONCE
 from pixelrnn.model.pictures import Pictures, as_tensor
 from pixelrnn.outputs.moments import SurpriseMap
@@ -33,8 +34,11 @@ Images = ImageSet | Pictures
 
 
 def as_set_or_tensor(model: AbstractImageModel, images: Images) -> ImageSet | Tensor:
-    """Images whose number is known, and of which a part can be taken."""
-    return images if isinstance(images, ImageSet) else as_tensor(model.config, images)
+    """Images whose number is known, and of which a part can be taken; raises `DataError` if they are none."""
+    if isinstance(images, ImageSet):
+        return images
+    tensor = as_tensor(model.config, images)
+    return tensor if tensor.dim() == 4 else as_images(model.config, tensor)
 
 
 @dataclasses.dataclass(frozen=True)
