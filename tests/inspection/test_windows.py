@@ -10,7 +10,7 @@ from pixelrnn.inspection.windows import (
     averaged,
     evidence_of,
     sides_for,
-    standardised_windows,
+    window_signals,
     window_sums,
 )
 from tests.conftest import build
@@ -42,27 +42,36 @@ def test_evidence_adds_the_channels_up():
     for image, evidence in enumerate(each):
         excess = -(found.log_prob + found.mean)[image].sum(0).numpy()
         np.testing.assert_allclose(evidence.excess, excess, rtol=1e-5, atol=1e-5)
-        np.testing.assert_allclose(evidence.variance, found.variance[image].sum(0).numpy(), rtol=1e-5)
+        for name in ("variance", "rank", "outlying"):
+            summed = getattr(found, name)[image].sum(0).numpy()
+            np.testing.assert_allclose(getattr(evidence, name), summed, rtol=1e-5, atol=1e-6)
 
 
 def test_windows_of_images_from_the_model_are_standard():
-    """The excess is a martingale: Z of all windows has mean 0 and variance 1, whatever is in them."""
+    """All are martingales: Z of all windows has mean 0 and variance 1, whatever is in them; R and O have mean 0."""
     model = build(architecture="pixelcnn", shape=(1, 12, 12), levels=5).float()
     x = model.sample(150, seed=0)
     with torch.no_grad():
         evidence = list(evidence_of(model.log_prob_map(x, moments=True)))
     for side in (1, 3, 8):
-        z = np.stack([standardised_windows(each, side, 0.0) for each in evidence])
-        assert abs(z.mean()) < 0.06
-        assert abs((z**2).mean() - 1) < 0.08
+        ((_, first),) = window_signals(evidence[0], [side], 0.0)
+        signals = np.stack([found for each in evidence for _, found in window_signals(each, [side], 0.0)])
+        np.testing.assert_array_equal(signals[0], first)
+        assert (np.abs(signals.mean((0, 2, 3))) < 0.06).all()
+        assert abs((signals[:, 0] ** 2).mean() - 1) < 0.08
+        shifted = [each._replace(rank=each.rank + 0.2) for each in evidence]
+        signals = np.stack([found for each in shifted for _, found in window_signals(each, [side], 0.0)])
+        assert signals[:, 1].mean() > 0.15 * side
     plain = -np.stack([each.excess for each in evidence])
     assert plain.std() > 0.3
 
 
 def test_what_is_certain_counts_no_surprise_as_infinite():
-    certain = Evidence(np.array([[9.0, 0.0], [0.0, 0.0]], np.float32), np.zeros((2, 2), np.float32))
-    assert standardised_windows(certain, 2, 0.25)[0, 0] == pytest.approx(9.0)
-    assert standardised_windows(certain, 1, 0.25)[0, 0] == pytest.approx(18.0)
+    zero = np.zeros((2, 2), np.float32)
+    certain = Evidence(np.array([[9.0, 0.0], [0.0, 0.0]], np.float32), zero, zero, zero)
+    found = dict(window_signals(certain, [1, 2], 0.25))
+    assert found[2][0, 0, 0] == pytest.approx(9.0)
+    assert found[1][0, 0, 0] == pytest.approx(18.0)
 
 
 def test_small_images_have_small_windows():

@@ -10,7 +10,7 @@ from pixelrnn import ConfigError, Support, mean_model
 from pixelrnn.config.architectures import ARCHITECTURES as KNOWN
 from pixelrnn.config.architectures import OUTPUTS
 from pixelrnn.outputs import Bernoulli, LogisticMixture, Softmax
-from pixelrnn.outputs.moments import by_table, surprise_moments
+from pixelrnn.outputs.moments import by_table, surprise_map, surprise_moments
 from tests.conftest import WITH_CONTEXT, all_images, architectures_with, build
 
 SHAPES = [((1, 2, 3), 2), ((1, 2, 2), 4), ((3, 1, 2), 2), ((2, 1, 2), 3)]
@@ -23,8 +23,16 @@ CASES = [
 ]
 
 
+def legendre(degree, low, high):
+    """Mean of a Legendre polynomial of 2 u - 1 for u between two numbers, by quadrature."""
+    nodes, weights = np.polynomial.legendre.leggauss(4)
+    u = low[..., None] + (high - low)[..., None] * torch.from_numpy((nodes + 1) / 2)
+    of = np.polynomial.Legendre.basis(degree, domain=[0, 1])
+    return (torch.from_numpy(of(u.numpy())) * torch.from_numpy(weights / 2)).sum(-1)
+
+
 def by_enumeration(probabilities, places):
-    """Mean and variance of -log of each conditional, from the joint of all images as a table with an axis a value."""
+    """What a `SurpriseMap` has of each sub-pixel, from the joint of all images as a table with an axis a value."""
     joint = probabilities.movedim(places, tuple(range(len(places))))
     found = []
     for at in range(len(places)):
@@ -33,7 +41,10 @@ def by_enumeration(probabilities, places):
         conditional = pair / pair.sum(at, keepdim=True)
         mean = -(conditional * conditional.log()).sum(at, keepdim=True)
         square = (conditional * conditional.log() ** 2).sum(at, keepdim=True)
-        found.append([part.expand(joint.shape).movedim(tuple(range(len(places))), places) for part in (mean, square)])
+        above = conditional.cumsum(at)
+        ranks = [legendre(degree, above - conditional, above) for degree in (1, 2)]
+        each = (mean, square - mean**2, *ranks)
+        found.append([part.expand(joint.shape).movedim(tuple(range(len(places))), places) for part in each])
     return found
 
 
@@ -51,10 +62,9 @@ def require_as_enumerated(model, shape, levels, places, **given):
         torch.testing.assert_close(found.log_prob, model.log_prob_map(images, **given))
     dims = len(places)
     probabilities = found.log_prob.sum((1, 2, 3)).exp().view((levels,) * dims)
-    for axis, (mean, square) in zip(places, by_enumeration(probabilities, places), strict=True):
-        own = (tensor.flatten(1)[:, axis].view(mean.shape) for tensor in (found.mean, found.variance))
-        for got, wanted in zip(own, (mean, square - mean**2), strict=True):
-            assert (got - wanted).abs().max() < 1e-9
+    for axis, each in zip(places, by_enumeration(probabilities, places), strict=True):
+        for tensor, wanted in zip(found[1:], each, strict=True):
+            assert (tensor.flatten(1)[:, axis].view(wanted.shape) - wanted).abs().max() < 1e-9
     return found, probabilities.flatten()
 
 
@@ -68,6 +78,9 @@ def test_moments_are_those_of_the_conditionals(architecture, output, shape, leve
     assert (probabilities * less).sum().item() == pytest.approx(0, abs=1e-9)
     of_less, of_sum = (probabilities * less**2).sum(), (probabilities * found.variance.sum((1, 2, 3))).sum()
     assert of_less.item() == pytest.approx(of_sum.item(), rel=1e-9)
+    for tensor in (found.rank, found.outlying):
+        assert tensor.std() > 0.01
+        assert (probabilities * tensor.flatten(1).T).sum(1).abs().max() < 1e-9
 
 
 @pytest.mark.parametrize("order", range(8))
@@ -120,11 +133,13 @@ def test_compiled_moments_of_mixtures_are_the_sums(levels, mixtures, copies, wid
     scales = 3 * torch.randn(2, 3, mixtures, 2, width) - np.log(levels) / 2
     parameters[:, :, 2 * mixtures : 3 * mixtures] = scales.clamp(min=-np.log(4 * levels))
     parameters[:, :, 3 * mixtures + copies :] = torch.randint(0, levels, (2, 3, copies, 2, width)).float()
-    found, wanted = surprise_moments(output, parameters), by_table(output, parameters.double())
+    x = torch.randint(0, levels, (2, 3, 2, width))
+    found, wanted = surprise_moments(output, parameters, x), by_table(output, parameters.double(), x)
     assert found.mean.dtype == torch.float32
     assert wanted.mean.std() > 0.2
     torch.testing.assert_close(found.mean.double(), wanted.mean, rtol=1e-4, atol=2e-4)
     torch.testing.assert_close(found.variance.double(), wanted.variance, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(found.below.double(), wanted.below, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("output", [Bernoulli(), Softmax(7), LogisticMixture(9, 2)])
@@ -133,9 +148,10 @@ def test_of_what_is_certain_nothing_is_expected(output):
     parameters[:, :, :1] = 200.0  # the first level, or the first component,
     if isinstance(output, LogisticMixture):
         parameters[:, :, 2], parameters[:, :, 4:] = 0.5, -30.0  # in the middle of a level
-    mean, variance = surprise_moments(output, parameters)
-    assert mean.abs().max() < 1e-6
-    assert variance.abs().max() < 1e-6
+    certain = output.log_table(parameters).argmax(2)
+    found = surprise_map(output, parameters, certain)
+    for part in found:
+        assert part.abs().max() < 1e-6
 
 
 def test_what_has_no_moments_says_so():

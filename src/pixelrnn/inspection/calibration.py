@@ -1,19 +1,21 @@
-r"""How high the windows of usual images reach, and so how often a usual image would reach as high as another one.
+r"""How odd the windows of usual images are, and so how often a usual image would be as odd as another one.
 
-What is left of the features of an image beyond what is expected of them (`features.py`) is judged twice. The highest
-values of windows by Gumbel distributions, to which such values tend (Fisher and Tippett, 1928): with location
-:math:`\mu` and scale :math:`\beta` of each size and sign,
+What is left of the features of an image beyond what is expected of them (`features.py`) is judged twice. Those of ln Q
+together, each in its standard deviations, by their mean T: where much is a little odd. And the highest Q alone, by
+Gumbel distributions, to which such values tend (Fisher and Tippett, 1928): with location :math:`\mu` and scale
+:math:`\beta` of the windows of each size,
 
-.. math:: g_w = \frac{\pm A_w - E f - \mu}{\beta} - \ln r, \qquad M = \max_w g_w
+.. math:: g = \frac{\max_w Q_w - E f - \mu}{\beta} - \ln r, \qquad M = \max_{\mathrm{sizes}} g
 
 An image that is larger than usual ones, so that it has r times as many windows, of those that overlap by half, is as r
-images are. And all features together, each in its standard deviations, by their mean T: where much is a little unusual.
-M and T have Gumbel distributions among usual images as well. The higher one, x, in their units gives the p-value
+images are. M and T have Gumbel distributions among usual images as well. With both in their units, x is the higher one
+of :math:`M + \ln c` and :math:`T + \ln(1 - c)`, where c is the share of all false alarms that M may give, and
 
-.. math:: P = \min(1, 2 (1 - e^{-e^{-x}}))
+.. math:: P = 1 - e^{-e^{-x}}
 
-(two chances to be rejected). *Where* an image is unusual, the mean of the squares of A says, over all windows that a
-pixel is in: a large window that has a flaw in it is high as well, and says less of its pixels than a small one.
+is the p-value: no less than the probability that either is as high. *Where* an image is unusual, the mean of Q says,
+over all windows that a pixel is in: a large window that has a flaw in it is high as well, and says less of its pixels
+than a small one.
 """
 
 import dataclasses
@@ -35,7 +37,7 @@ from pixelrnn.inspection.features import (
     features_of,
     usual_of,
 )
-from pixelrnn.inspection.windows import Evidence, averaged, sides_for, standardised_windows
+from pixelrnn.inspection.windows import Evidence, averaged, sides_for, window_signals
 
 __all__ = ["Calibration", "Gumbel", "p_value_of", "threshold_of"]
 
@@ -46,8 +48,7 @@ LEAST_USUAL = 10
 
 FLOOR = 0.3  # epsilon, in mean variances of a pixel of usual images
 EULER = 0.5772156649015329
-SIGNS = (1, -1)  # of the first features of a size of windows
-CHANCES = 2
+SHARE_OF_HIGHEST = 0.2  # c: of the false alarms, those by a single window
 GUMBELS = ("highest", "mean", "peaks")
 
 
@@ -72,13 +73,13 @@ class Gumbel(NamedTuple):
 
 
 def p_value_of(x: float) -> float:
-    """P of the higher of the two, in units of a Gumbel distribution."""
-    return min(1.0, -CHANCES * math.expm1(-math.exp(-max(x, -700.0))))
+    """P of x."""
+    return -math.expm1(-math.exp(-max(x, -700.0)))
 
 
 def threshold_of(alpha: float) -> float:
     """The x that has the p-value alpha."""
-    return -math.log(-math.log1p(-alpha / CHANCES))
+    return -math.log(-math.log1p(-alpha))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,13 +89,13 @@ class Calibration:
     Attributes:
         least: Epsilon of the windows.
         size: Height and width of the usual images if places are compared one by one; None if not.
-        usual: By side, what Z are.
+        usual: By side, what the signals of windows are.
         expectation: Of the features, those of one side after those of another.
         deviations: `(F,)` of what is left of the features.
-        tails: By side and sign, of what is left of the highest values.
+        tails: By side, of what is left of the highest ones.
         highest: Of M.
         mean: Of T.
-        peaks: Of the logarithm of the highest mean square of windows that a pixel is in.
+        peaks: Of the logarithm of the highest mean of Q of windows that a pixel is in.
         reached: x of each of the usual images, as if it had not been among them, in ascending order.
     """
 
@@ -103,7 +104,7 @@ class Calibration:
     usual: dict[int, Usual]
     expectation: Expectation
     deviations: Array
-    tails: dict[tuple[int, int], Gumbel]
+    tails: dict[int, Gumbel]
     highest: Gumbel
     mean: Gumbel
     peaks: Gumbel
@@ -124,24 +125,21 @@ class Calibration:
         size = usual[0].excess.shape if are_aligned(usual, least) else None
         smallest = min(min(each.excess.shape) for each in usual)
         sides = sides_for((smallest, smallest))
-        found = {side: usual_of(usual, side, least, by_place=size is not None) for side in sides}
+        found, features = usual_of(usual, sides, least, by_place=size is not None)
         covariates = np.stack([covariates_of(each) for each in usual])
-        expectation, left = Expectation.of(covariates, np.concatenate([features for _, features in found.values()], 1))
+        expectation, left = Expectation.of(covariates, features)
         ratios = np.array([[_log_ratio(each.excess.shape, expectation, side) for side in sides] for each in usual])
-        tails, heights = dict[tuple[int, int], Gumbel](), list[Array]()
+        tails, heights = dict[int, Gumbel](), list[Array]()
         for number, side in enumerate(sides):
-            for place, sign in enumerate(SIGNS):
-                values = left[:, FEATURES * number + place]
-                tails[side, sign] = tail = _tail(values, ratios[:, number])
-                values -= tail.scale * ratios[:, number]  # of an image with as many windows as usual
-                heights.append(tail.units(values))
+            values = left[:, FEATURES * number]
+            tails[side] = tail = _tail(values, ratios[:, number])
+            heights.append(tail.units(values) - ratios[:, number])  # of an image with as many windows as usual
         deviations = np.maximum(left.std(0), 1e-6)
-        highest, means = np.max(heights, axis=0), (left / deviations).mean(1)
+        highest, means = np.max(heights, axis=0), (left / deviations)[:, _of_logs(len(sides))].mean(1)
         both = Gumbel.of(highest), Gumbel.of(means)
-        reached = np.sort(np.maximum(both[0].units(highest), both[1].units(means)))
-        of_sides = {side: of for side, (of, _) in found.items()}
-        made = cls(least, size, of_sides, expectation, deviations, tails, *both, Gumbel(0.0, 1.0), reached)
-        peaks = Gumbel.of(np.array([math.log(made._squares(each).max()) for each in usual]))
+        reached = np.sort([_either(both[0].units(m), both[1].units(t)) for m, t in zip(highest, means, strict=True)])
+        made = cls(least, size, found, expectation, deviations, tails, *both, Gumbel(0.0, 1.0), reached)
+        peaks = Gumbel.of(np.array([math.log(made._oddness(each).max()) for each in usual]))
         return dataclasses.replace(made, peaks=peaks)
 
     def judge(self, evidence: Evidence) -> float:
@@ -153,14 +151,12 @@ class Calibration:
         if np.isinf(evidence.excess).any():
             return math.inf
         left, highest = list[Array](), -math.inf
-        for side, windows, expected, deviations in self._each(evidence):
-            own = features_of(windows) - expected
+        for side, oddness, expected, deviations in self._each(evidence):
+            own = features_of(oddness) - expected
             ratio = _log_ratio(evidence.excess.shape, self.expectation, side)
-            for place, sign in enumerate(SIGNS):
-                own[place] -= self.tails[side, sign].scale * ratio
-                highest = max(highest, self.tails[side, sign].units(own[place]))
-            left.append(own / deviations)
-        return float(max(self.highest.units(highest), self.mean.units(np.mean(left))))
+            highest = max(highest, self.tails[side].units(own[0]) - ratio)
+            left.append(own[1:] / deviations[1:])
+        return _either(self.highest.units(highest), self.mean.units(np.mean(left)))
 
     def exceedance(self, evidence: Evidence) -> Array:
         """`(H, W)` float32: where an image is unusual, in units of the Gumbel distribution of usual images.
@@ -170,17 +166,17 @@ class Calibration:
         """
         is_impossible = np.isinf(evidence.excess)
         evidence = evidence._replace(excess=np.where(is_impossible, 0, evidence.excess))
-        found = self.peaks.units(np.log(self._squares(evidence)))
+        found = self.peaks.units(np.log(self._oddness(evidence)))
         return np.where(is_impossible, np.inf, found).astype(np.float32)
 
-    def _squares(self, evidence: Evidence) -> Array:
-        """Mean of the squares of all standardised windows that each pixel is in, each side counting the same."""
-        each = [averaged(windows**2, side) for side, windows, _, _ in self._each(evidence)]
-        squares: Array = np.mean(each, axis=0) + 1e-9
-        return squares
+    def _oddness(self, evidence: Evidence) -> Array:
+        """Mean of Q of all windows that each pixel is in, each side counting the same."""
+        each = [averaged(oddness, side) for side, oddness, _, _ in self._each(evidence)]
+        oddness: Array = np.mean(each, axis=0) + 1e-9
+        return oddness
 
     def _each(self, evidence: Evidence) -> Iterator[tuple[int, Array, Array, Array]]:
-        """Side, standardised windows, features that are expected and their deviations, of each side there is."""
+        """Side, Q of the windows, features that are expected and their deviations, of each side there is."""
         size = evidence.excess.shape
         if self.size is not None and size != self.size:
             raise DataError(
@@ -188,19 +184,18 @@ class Calibration:
                 "alike at their places, which are compared one by one"
             )
         expected = self.expectation(covariates_of(evidence))
-        for number, (side, usual) in enumerate(self.usual.items()):
-            if side <= min(size):
-                own = slice(FEATURES * number, FEATURES * (number + 1))
-                windows = (standardised_windows(evidence, side, self.least) - usual.mean) / usual.deviation
-                yield side, windows, expected[own], self.deviations[own]
+        sides = [side for side in self.usual if side <= min(size)]  # the first ones
+        for number, (side, signals) in enumerate(window_signals(evidence, sides, self.least)):
+            own = slice(FEATURES * number, FEATURES * (number + 1))
+            yield side, self.usual[side].oddness(signals), expected[own], self.deviations[own]
 
     def to_tensors(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Its arrays, and the rest of it as JSON has it."""
         arrays = {"reached": self.reached, "deviations": self.deviations}
         arrays |= {f"expectation.{name}": value for name, value in vars(self.expectation).items()}
         for side, usual in self.usual.items():
-            arrays |= {f"{side}.mean": usual.mean, f"{side}.deviation": usual.deviation}
-        tails = [[side, sign, *tail] for (side, sign), tail in self.tails.items()]
+            arrays |= {f"{side}.{name}": value for name, value in vars(usual).items()}
+        tails = [[side, *tail] for side, tail in self.tails.items()]
         rest = {"least": self.least, "size": self.size, "tails": tails}
         rest |= {name: getattr(self, name) for name in GUMBELS}
         return {name: torch.tensor(array) for name, array in arrays.items()}, rest
@@ -208,19 +203,29 @@ class Calibration:
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor], rest: Mapping[str, Any]) -> "Calibration":
         """What `to_tensors` gave; raises `KeyError`, `TypeError` or `ValueError` for anything else."""
-        tails = {(int(side), int(sign)): Gumbel(float(at), float(scale)) for side, sign, at, scale in rest["tails"]}
+        tails = {int(side): Gumbel(float(at), float(scale)) for side, at, scale in rest["tails"]}
         arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
-        names = [field.name for field in dataclasses.fields(Expectation)]
+        of, to = ([field.name for field in dataclasses.fields(kind)] for kind in (Usual, Expectation))
         return cls(
             least=float(rest["least"]),
             size=rest["size"] and (int(rest["size"][0]), int(rest["size"][1])),
-            usual={side: Usual(arrays[f"{side}.mean"], arrays[f"{side}.deviation"]) for side, _ in tails},
-            expectation=Expectation(*(arrays[f"expectation.{name}"] for name in names)),
+            usual={side: Usual(*(arrays[f"{side}.{name}"] for name in of)) for side in tails},
+            expectation=Expectation(*(arrays[f"expectation.{name}"] for name in to)),
             deviations=arrays["deviations"],
             tails=tails,
             **{name: Gumbel(*map(float, rest[name])) for name in GUMBELS},
             reached=arrays["reached"],
         )
+
+
+def _of_logs(sides: int) -> Array:
+    """Which of the features of so many sides are of ln Q."""
+    return np.arange(FEATURES * sides) % FEATURES > 0
+
+
+def _either(highest: float, mean: float) -> float:
+    """X by M and T in their units."""
+    return float(max(highest + math.log(SHARE_OF_HIGHEST), mean + math.log1p(-SHARE_OF_HIGHEST)))
 
 
 def _log_ratio(size: Sequence[int], expectation: Expectation, side: int) -> float:

@@ -1,9 +1,10 @@
-r"""What the windows of an image come to: how high and how low they reach; and what that is of usual images like it.
+r"""What the windows of an image come to: how odd the oddest are, and how odd all; and what that is of usual images.
 
-Of each size of windows there are four features of Z (`windows.py`): the highest and the lowest, and the quantiles at
-one in a hundred from either end, for flaws of some windows and for those of many. They are higher in a picture that is
-rougher, or larger: so usual images say what is expected of a feature, given the logarithms of the mean variance, of the
-area and of the aspect of an image,
+The signals of the windows of a side (`windows.py`) are standardised and made uncorrelated by those of usual images, to
+A, and Q is the mean of the squares of its three components. Features are the highest Q; and of ln Q the highest value,
+the quantiles at 0.99 and 0.9, and the mean: for flaws of some windows and for those of many. They are higher in a
+picture that is rougher, or larger: so usual images say what is expected of a feature, given the logarithms of the mean
+variance, of the area and of the aspect of an image,
 
 .. math:: E f = w \cdot (1, \ln \bar V, \ln HW, \ln H / W)
 
@@ -17,73 +18,131 @@ from typing import Any
 
 import numpy as np
 
-from pixelrnn.inspection.windows import Evidence, standardised_windows
+from pixelrnn.inspection.windows import SIGNALS, Evidence, window_signals
 
 __all__ = ["FEATURES", "Expectation", "Usual", "are_aligned", "covariates_of", "features_of", "usual_of"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-FEATURES = 4
-"""Features of a size of windows: the highest, the lowest times -1, and the quantiles next to these."""
+FEATURES = 5
+"""Features of a size of windows: the highest Q; the highest of ln Q, two quantiles, the mean."""
 
-QUANTILE = 0.01
+QUANTILES = (0.99, 0.9)
+LOWEST = 1e-3  # added to Q before its logarithm
 LEAST_ALIGNED = 20  # images from which on places are looked at one by one
 ALIGNED = 0.02  # share of the variance that the places must explain, of images that did not say what it is
 SHRINKAGE = 10  # usual images as which the deviation of all places counts, in that of each
 LEAST_FOR_EACH = 10  # usual images for each weight of an expectation
 RIDGE = 1e-3  # of standardised covariates, in images
+LEAST_SHARE = 1e-3  # of the highest variance of the standardised signals, that each direction has at least
 
 
 @dataclasses.dataclass(frozen=True)
 class Usual:
-    """What the Z of windows of a side are in usual images: numbers, or `(H, W)` arrays of each place."""
+    """What the signals of windows of a side are in usual images.
+
+    Attributes:
+        mean: `(3, 1, 1)`, or `(3, H, W)` of each place.
+        deviation: The same.
+        whitening: `(3, 3)`: makes the standardised signals uncorrelated, with the variance 1.
+    """
 
     mean: Array
     deviation: Array
+    whitening: Array
+
+    def oddness(self, signals: Array) -> Array:
+        """Q of all windows, `(H, W)`, by their signals `(3, H, W)`."""
+        standardised = (signals - self.mean) / self.deviation
+        q: Array = (np.tensordot(self.whitening, standardised, 1) ** 2).mean(0)
+        return q
 
 
-def features_of(standardised: Array) -> Array:
-    """The features of the windows of an image, `(FEATURES,)`."""
-    low, high = np.quantile(standardised, (QUANTILE, 1 - QUANTILE))
-    return np.array([standardised.max(), -standardised.min(), high, -low])
+class _Sums:
+    """Of the signals of windows of a side, over images: of each place, or of all."""
+
+    def __init__(self, *, by_place: bool) -> None:
+        self.by_place, self.count = by_place, 0
+        self.sums, self.squares, self.products = np.zeros(()), np.zeros(()), np.zeros((SIGNALS, SIGNALS))
+
+    def add(self, signals: Array) -> None:
+        """Take the windows of an image in."""
+        count, sums, squares = self._of(signals)
+        self.count, self.sums, self.squares = self.count + count, self.sums + sums, self.squares + squares
+        flat = signals.reshape(SIGNALS, -1)
+        self.products += flat @ flat.T
+
+    def usual(self, without: Array | None = None) -> Usual:
+        """What they say, without the windows of one of the images."""
+        count, sums, squares = self.count, self.sums, self.squares
+        if without is not None:
+            own = self._of(without)
+            count, sums, squares = count - own[0], sums - own[1], squares - own[2]
+        mean, covariance = sums / count, self._covariance()
+        variance = np.maximum(squares / count - mean**2, 0)
+        whole = np.diag(covariance)[:, None, None]
+        if self.by_place:
+            variance = (count * variance + SHRINKAGE * whole) / (count + SHRINKAGE)
+        deviation = np.sqrt(np.maximum(variance, 1e-12))
+        return Usual(mean.astype(np.float32), deviation.astype(np.float32), _whitening(covariance))
+
+    def _of(self, signals: Array) -> tuple[int, Array, Array]:
+        if self.by_place:
+            return 1, signals, signals**2
+        sums, squares = (part.sum((1, 2), keepdims=True) for part in (signals, signals**2))
+        return signals[0].size, sums, squares
+
+    def _covariance(self) -> Array:
+        """Of the signals about the mean of their place."""
+        means, places = (self.sums / self.count).reshape(SIGNALS, -1), max(1, self.sums[0].size)
+        covariance: Array = self.products / (self.count * places) - means @ means.T / places
+        return covariance
 
 
-def usual_of(usual: Sequence[Evidence], side: int, least: float, *, by_place: bool) -> tuple[Usual, Array]:
-    """What Z of a side are, and the features of each image, `(n, FEATURES)`, standardised by the others."""
-    count, sums, squares, windows = len(usual), np.zeros(()), np.zeros(()), 0
+def _whitening(covariance: Array) -> Array:
+    deviations = np.sqrt(np.maximum(np.diag(covariance), 1e-12))
+    variances, directions = np.linalg.eigh(covariance / np.outer(deviations, deviations))
+    variances = np.maximum(variances, LEAST_SHARE * variances.max() + 1e-12)
+    whitening: Array = (directions / np.sqrt(variances)) @ directions.T
+    return whitening
+
+
+def features_of(oddness: Array) -> Array:
+    """The features of the windows of an image by their Q, `(FEATURES,)`."""
+    logs = np.log(oddness + LOWEST)
+    return np.array([oddness.max(), logs.max(), *np.quantile(logs, QUANTILES), logs.mean()])
+
+
+def usual_of(
+    usual: Sequence[Evidence], sides: Sequence[int], least: float, *, by_place: bool
+) -> tuple[dict[int, Usual], Array]:
+    """What the signals of each side are, and the features of each image by the others, `(n, sides * FEATURES)`."""
+    found = {side: _Sums(by_place=by_place) for side in sides}
     for each in usual:
-        z = standardised_windows(each, side, least)
-        windows += z.size
-        sums, squares = (sums + z, squares + z**2) if by_place else (sums + z.sum(), squares + (z**2).sum())
-    whole = squares.sum() / windows - (sums.sum() / windows) ** 2  # variance of all places
-    features = []
-    for each in usual:
-        z = standardised_windows(each, side, least)
-        if by_place:
-            of = _standard(sums - z, squares - z**2, count - 1, whole)
-        else:
-            of = _standard(sums - z.sum(), squares - (z**2).sum(), windows - z.size, 0.0)
-        features.append(features_of((z - of.mean) / of.deviation))
-    return _standard(sums, squares, count if by_place else windows, whole if by_place else 0.0), np.stack(features)
-
-
-def _standard(sums: Array, squares: Array, count: int, prior: float) -> Usual:
-    mean = sums / count
-    variance = np.maximum(squares / count - mean**2, 0)
-    if prior:
-        variance = (count * variance + SHRINKAGE * prior) / (count + SHRINKAGE)
-    return Usual(mean.astype(np.float32), np.sqrt(np.maximum(variance, 1e-12)).astype(np.float32))
+        for side, signals in window_signals(each, sides, least):
+            found[side].add(signals)
+    features = [
+        np.concatenate(
+            [
+                features_of(found[side].usual(without=signals).oddness(signals))
+                for side, signals in window_signals(each, sides, least)
+            ]
+        )
+        for each in usual
+    ]
+    return {side: sums.usual() for side, sums in found.items()}, np.stack(features)
 
 
 def are_aligned(usual: Sequence[Evidence], least: float) -> bool:
     """Whether the places of images of one size explain some of what other images show there."""
     if len(usual) < LEAST_ALIGNED or len({each.excess.shape for each in usual}) > 1:
         return False
-    side = min(4, *usual[0].excess.shape)
-    windows = np.stack([standardised_windows(each, side, least) for each in usual])
+    side = min(4, max(1, min(usual[0].excess.shape) // 4))  # small beside what there is to see
+    windows = np.stack([signals for each in usual for _, signals in window_signals(each, [side], least)])
     learnt, others = windows[::2], windows[1::2]
-    of_places = ((others - learnt.mean(0)) ** 2).mean()
-    return bool(1 - of_places / ((others - learnt.mean()) ** 2).mean() > ALIGNED)
+    of_places = ((others - learnt.mean(0)) ** 2).mean((0, 2, 3))
+    of_all = ((others - learnt.mean((0, 2, 3), keepdims=True)) ** 2).mean((0, 2, 3))
+    return bool((of_places < (1 - ALIGNED) * of_all).any())
 
 
 def covariates_of(evidence: Evidence) -> Array:

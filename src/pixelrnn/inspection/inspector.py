@@ -34,7 +34,7 @@ Inspected: TypeAlias = ImageSet | Pictures | Sequence[Pictures]
 
 ALPHA = 0.01
 NEAR = 0.5  # below the highest exceedance: what is marked where no window is above the threshold by itself
-FORMAT = "pixelrnn threshold 1"
+FORMAT = "pixelrnn threshold 2"
 
 
 class _Seen(NamedTuple):

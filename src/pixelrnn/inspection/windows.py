@@ -1,16 +1,18 @@
-r"""How surprising the windows of an image are, at all places and of several sizes.
+r"""What is odd about the windows of an image, at all places and of several sizes.
 
 With the surprise :math:`s_i = -\ln p(x_i \mid x_{<i})` of each sub-pixel, and its mean :math:`H_i` and variance
 :math:`V_i` by the model's own distribution, a window w of n pixels has
 
-.. math:: Z_w = \frac{\sum_{i \in w} s_i - H_i}{\sqrt{\sum_{i \in w} V_i + n \epsilon}}
+.. math:: Z_w = \frac{\sum_{i \in w} s_i - H_i}{\sqrt{\sum_{i \in w} V_i + n \epsilon}}, \quad
+    R_w = \frac{1}{\sqrt n} \sum_{i \in w} r_i, \quad O_w = \frac{1}{\sqrt n} \sum_{i \in w} o_i
 
-Of images from the model the numerator has mean 0 and, but for :math:`\epsilon`, the variance of which the denominator
-is the root. So Z is near a standard normal for windows of many sub-pixels, whatever is in them. :math:`\epsilon`
-keeps windows in which all is certain from counting a single surprise as infinite.
+where :math:`r_i` says on which side of what was expected a value lies, and :math:`o_i` how far out
+(`pixelrnn.outputs.moments`): a window can be surprising, darker than was expected, or smoother. Of images from the
+model all three have the mean 0, and Z, but for :math:`\epsilon`, the variance 1, whatever is in the window.
+:math:`\epsilon` keeps windows in which all is certain from counting a single surprise as infinite.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,12 +20,16 @@ from torch import Tensor
 
 from pixelrnn.outputs.moments import SurpriseMap
 
-__all__ = ["SIDES", "Evidence", "averaged", "evidence_of", "sides_for", "standardised_windows", "window_sums"]
+__all__ = ["SIDES", "SIGNALS", "Evidence", "averaged", "evidence_of", "sides_for", "window_signals", "window_sums"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 SIDES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 """Sides of the windows, which are squares."""
+
+
+SIGNALS = 3
+"""Z, R and O of a window."""
 
 
 class Evidence(NamedTuple):
@@ -32,17 +38,21 @@ class Evidence(NamedTuple):
     Attributes:
         excess: `(H, W)` float32 nats: surprise less its mean.
         variance: `(H, W)` float32 squared nats: its variance.
+        rank: `(H, W)` float32.
+        outlying: `(H, W)` float32.
     """
 
     excess: Array
     variance: Array
+    rank: Array
+    outlying: Array
 
 
 def evidence_of(found: SurpriseMap) -> Iterator[Evidence]:
     """The evidence of each of the images of a map."""
     for parts in zip(*found, strict=True):
-        nats, mean, variance = (_summed(part) for part in parts)
-        yield Evidence(-(nats + mean), variance)
+        nats, mean, variance, rank, outlying = (_summed(part) for part in parts)
+        yield Evidence(-(nats + mean), variance, rank, outlying)
 
 
 def _summed(part: Tensor) -> Array:
@@ -62,17 +72,30 @@ def window_sums(values: Array, side: int) -> Array:
         >>> window_sums(np.arange(6.0).reshape(2, 3), 2)
         array([[ 8., 12.]])
     """
-    table = np.zeros((values.shape[0] + 1, values.shape[1] + 1))
-    np.cumsum(np.cumsum(values, axis=0, dtype=np.float64), axis=1, out=table[1:, 1:])
-    sums: Array = table[side:, side:] - table[:-side, side:] - table[side:, :-side] + table[:-side, :-side]
+    return _sums(_table(values), side)
+
+
+def window_signals(evidence: Evidence, sides: Sequence[int], least: float) -> Iterator[tuple[int, Array]]:
+    """Each side with Z, R and O of all windows, `(3, H - side + 1, W - side + 1)`, with `least` as epsilon."""
+    table = _table(np.stack(evidence))
+    for side in sides:
+        excess, variance, rank, outlying = _sums(table, side)
+        z = excess / np.sqrt(np.maximum(variance, 0) + side**2 * least)
+        yield side, np.stack([z, rank / side, outlying / side])
+
+
+def _table(values: Array) -> Array:
+    """The sums of all that is above and to the left, `(..., H + 1, W + 1)` float64."""
+    table = np.zeros((*values.shape[:-2], values.shape[-2] + 1, values.shape[-1] + 1))
+    np.cumsum(np.cumsum(values, axis=-2, dtype=np.float64), axis=-1, out=table[..., 1:, 1:])
+    return table
+
+
+def _sums(table: Array, side: int) -> Array:
+    sums: Array = (
+        table[..., side:, side:] - table[..., :-side, side:] - table[..., side:, :-side] + table[..., :-side, :-side]
+    )
     return sums
-
-
-def standardised_windows(evidence: Evidence, side: int, least: float) -> Array:
-    """Z of all windows of a side, `(H - side + 1, W - side + 1)`, with `least` as epsilon: see the module."""
-    variance = np.maximum(window_sums(evidence.variance, side), 0) + side**2 * least
-    z: Array = window_sums(evidence.excess, side) / np.sqrt(variance)
-    return z
 
 
 def averaged(windows: Array, side: int) -> Array:

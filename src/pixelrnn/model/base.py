@@ -71,7 +71,7 @@ class AbstractImageModel(nn.Module, abc.ABC):
         Args:
             x: `(N, C, H, W)` as the networks read them: turned, if the model has several orders.
             given: What they are given, checked; rows of biases for labels, see `ModelConfig.label_rows`.
-            moments: Give mean and variance of the surprise as well, all three one after the other: `(N, 3 C, H, W)`.
+            moments: Give all that is in a `SurpriseMap`, one after the other: `(N, 5 C, H, W)`.
         """
 
     @overload
@@ -124,10 +124,10 @@ class AbstractImageModel(nn.Module, abc.ABC):
             order: Number of the order in which all images are read, or `(N,)` of them, 0 .. orders-1; the mean over
                 all if not given.
             moments: Compute what each distribution expects of its surprise as well: see `SurpriseMap`. Of a model of
-                several orders, without `order`, the mean of all three over the orders.
+                several orders, without `order`, the mean of each over the orders.
 
         Returns:
-            `(N, C, H, W)` nats; a log density for a continuous model; or three such maps.
+            `(N, C, H, W)` nats; a log density for a continuous model; or five such maps.
 
         Raises:
             DataError: If the shape, the type or a value of `x`, `label` or `context` does not fit the model.
@@ -141,7 +141,7 @@ class AbstractImageModel(nn.Module, abc.ABC):
             raise ConfigError("moments are of all levels; within a support they are not there")
         orders = list_orders(self.config) if order is None else [order]
         maps = [self._map_in(x, given, self.orders(each, len(x)), moments=True) for each in orders]
-        return SurpriseMap(*torch.stack(maps).mean(0).chunk(3, dim=1))
+        return SurpriseMap(*torch.stack(maps).mean(0).chunk(len(SurpriseMap._fields), dim=1))
 
     def map_of(self, x: Tensor, given: Condition, order: int | Tensor | None = None) -> Tensor:
         """`log_prob_map` of checked images."""

@@ -35,7 +35,7 @@ from pixelrnn.model.orders import read_in_orders, restore
 from pixelrnn.model.programs import Programs, require_finite
 from pixelrnn.model.sampling import AbstractWalker, Array, Walks, uniform_numbers
 from pixelrnn.outputs.logistic import LogisticMixture
-from pixelrnn.outputs.moments import surprise_moments
+from pixelrnn.outputs.moments import surprise_map
 from pixelrnn.outputs.restricted import log_prob_restricted
 from pixelrnn.progress import Reporter
 
@@ -152,7 +152,7 @@ class ImageModel(AbstractImageModel):
         """Log probabilities of planes by the parameters of their distributions, and moments behind them."""
         planes = planes.to(self.device)
         if moments:
-            return torch.cat([self.output.log_prob(parameters, planes), *surprise_moments(self.output, parameters)], 1)
+            return torch.cat(surprise_map(self.output, parameters, planes), 1)
         if given.support is None:
             return self.output.log_prob(parameters, planes)
         assert isinstance(self.output, LogisticMixture)

@@ -51,8 +51,10 @@ class _Call(NamedTuple):
         copies: Point masses.
         levels: Levels.
         parameters: `(planes, P, subpixels)`.
+        values: `(planes, subpixels)` levels.
         mean: `(planes, subpixels)`, to be filled.
         variance: The same.
+        below: The same.
     """
 
     planes: int
@@ -61,23 +63,32 @@ class _Call(NamedTuple):
     copies: int
     levels: int
     parameters: Float32
+    values: Float32
     mean: Float32
     variance: Float32
+    below: Float32
 
 
 class _Memory(NamedTuple):
-    """Addresses: of parameters, of weights, means and inverse scales, of weights of copies, of probabilities."""
+    """Addresses: parameters, values; weights, means and inverse scales; weights of copies; probabilities."""
 
     parameters: Address
+    values: Address
     prepared: Address
     points: Address
     table: Address
 
 
-def surprise_moments(output: LogisticMixture, parameters: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and variance `(N, C, ...)`, of parameters `(N, C, P, ...)`: float32 on the CPU."""
+def surprise_moments(output: LogisticMixture, parameters: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean and variance, and the probability of less than `x`, `(N, C, ...)`, float32 on the CPU.
+
+    Args:
+        output: The mixture.
+        parameters: `(N, C, P, ...)`.
+        x: `(N, C, ...)`.
+    """
     shape = (*parameters.shape[:2], *parameters.shape[3:])
-    mean, variance = torch.empty(shape), torch.empty(shape)
+    mean, variance, below = (torch.empty(shape) for _ in range(3))
     planes, subpixels = shape[0] * shape[1], parameters[0, 0, 0].numel()
     call = Record(
         _Call,
@@ -87,11 +98,13 @@ def surprise_moments(output: LogisticMixture, parameters: Tensor) -> tuple[Tenso
         copies=output.copies,
         levels=output.levels,
         parameters=parameters.detach().contiguous(),
+        values=x.float().contiguous(),
         mean=mean,
         variance=variance,
+        below=below,
     )
     threads.run(_block, planes * -(-subpixels // (BLOCKS * LANES)), call.integers)
-    return mean, variance
+    return mean, variance, below
 
 
 _read_call = reader(_Call)
@@ -166,23 +179,26 @@ def _add_copies(call: _Call, memory: _Memory) -> None:
 
 
 @inner
-def _sum_up(call: _Call, memory: _Memory, first: int, last: int) -> tuple[Vector, Vector]:
-    """Mean and variance by the probabilities of all levels: twice through them, so that nothing cancels."""
-    mean, variance = splat(_ZERO), splat(_ZERO)
+def _sum_up(call: _Call, memory: _Memory, first: int, last: int) -> tuple[Vector, Vector, Vector]:
+    """Mean and variance by the probabilities of all levels, twice through them, so that nothing cancels; F(x - 1)."""
+    mean, variance, below, value = splat(_ZERO), splat(_ZERO), splat(_ZERO), load(memory.values, 0)
     for level in range(first, last + 1):
         probability = load(memory.table, level * LANES)
         nats = log(maximum(probability, splat(SMALLEST)))
         mean = mean - probability * nats
+        higher = value - splat(np.float32(level))  # 1 or more where the level is lower
+        is_lower = maximum(higher, splat(_ZERO)) - maximum(higher - splat(_ONE), splat(_ZERO))
+        below = below + probability * is_lower
     for level in range(first, last + 1):
         probability = load(memory.table, level * LANES)
         surplus = log(maximum(probability, splat(SMALLEST))) + mean
         variance = variance + probability * surplus * surplus
-    return mean, variance
+    return mean, variance, below
 
 
 @inner
-def _moments(call: _Call, memory: _Memory) -> tuple[Vector, Vector]:
-    """Mean and variance of a lane each."""
+def _moments(call: _Call, memory: _Memory) -> tuple[Vector, Vector, Vector]:
+    """What is asked, of a lane each."""
     _prepare(call, memory)
     for level in range(call.levels):
         store(memory.table, level * LANES, splat(_ZERO))
@@ -200,24 +216,32 @@ def _block(task: int, n: Any) -> None:
     size, each = 3 * call.mixtures + 2 * call.copies, BLOCKS * LANES
     of_plane = (call.subpixels + each - 1) // each
     plane, start = task // of_plane, task % of_plane * each
-    source, results = view(call.parameters, np.float32), np.empty((2, LANES), np.float32)
-    floats = np.empty((size + 3 * call.mixtures + call.copies + call.levels + 1) * LANES, np.float32)
+    source, levels, results = (
+        view(call.parameters, np.float32), view(call.values, np.float32), np.empty((3, LANES), np.float32)
+    )  # fmt: skip
+    floats = np.empty((size + 3 * call.mixtures + call.copies + call.levels + 2) * LANES, np.float32)
     parameters = aligned(floats)
-    prepared = pointer(parameters, size * LANES)
+    values = pointer(parameters, size * LANES)
+    prepared = pointer(values, LANES)
     points = pointer(prepared, 3 * call.mixtures * LANES)
-    memory = _Memory(parameters, prepared, points, pointer(points, call.copies * LANES))
-    means, variances = view(call.mean, np.float32), view(call.variance, np.float32)
+    memory = _Memory(parameters, values, prepared, points, pointer(points, call.copies * LANES))
+    means, variances, below = (
+        view(call.mean, np.float32), view(call.variance, np.float32), view(call.below, np.float32)
+    )  # fmt: skip
     for first in range(start, min(start + each, call.subpixels), LANES):
         count = min(LANES, call.subpixels - first)
-        own = view(address(parameters), np.float32)
-        for p in range(size):
-            for lane in range(LANES):
-                own[p * LANES + lane] = source[(plane * size + p) * call.subpixels + first + min(lane, count - 1)]
-        mean, variance = _moments(call, memory)
+        own, own_values = view(address(parameters), np.float32), view(address(values), np.float32)
+        for lane in range(LANES):
+            at = first + min(lane, count - 1)
+            own_values[lane] = levels[plane * call.subpixels + at]
+            for p in range(size):
+                own[p * LANES + lane] = source[(plane * size + p) * call.subpixels + at]
+        mean, variance, less = _moments(call, memory)
         store(pointer(results, 0), 0, mean)
         store(pointer(results, LANES), 0, variance)
+        store(pointer(results, 2 * LANES), 0, less)
         for lane in range(count):
-            means[plane * call.subpixels + first + lane] = results[0, lane]
-            variances[plane * call.subpixels + first + lane] = results[1, lane]
+            at = plane * call.subpixels + first + lane
+            means[at], variances[at], below[at] = results[0, lane], results[1, lane], results[2, lane]
     # Numba frees an array after the last line that names it.
     floats[0], results[0, 0] = 0, 0

@@ -221,7 +221,7 @@ def score(
     sums, dims = [], []
     maps = surprise_maps if moments else log_prob_maps
     for found in maps(model, images, batch=batch, callback=callback):
-        parts = found if isinstance(found, SurpriseMap) else (found,)
+        parts = found[:3] if isinstance(found, SurpriseMap) else (found,)
         sums.append(np.stack([part.double().sum((1, 2, 3)).numpy() for part in parts]))
         dims.append(np.full(len(parts[0]), parts[0][0].numel()))
     log_prob, *expected = np.concatenate(sums, axis=1)
