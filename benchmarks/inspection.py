@@ -2,8 +2,8 @@
 
     python benchmarks/inspection.py --minutes 5 --out benchmarks/out
 
-draws textured discs, some with a scratch one pixel wide or a spot of four pixels, trains a Row LSTM on the good ones,
-and measures the area under the ROC curve.
+draws textured discs, some with a scratch one pixel wide or a spot of four pixels, trains a Diagonal BiLSTM of four
+orders on the good ones, and measures the area under the ROC curve. Its model is what is shipped as `drawn-discs`.
 """
 
 import json
@@ -69,8 +69,9 @@ def main(minutes: float = 5.0, seed: int = 0, out: Path = Path("benchmarks/out")
     bad = {flaw: [disc(random, flaw) for _ in range(100)] for flaw in ("scratch", "spot")}
     np.savez(out / "discs.npz", train=train, test=usual)
     data = load_data(out / "discs.npz", source_levels=LEVELS)
-    model = build_model(ModelConfig(architecture="row-lstm", hidden=16, layers=4, **data.model_fields), seed=seed)
+    model = build_model(ModelConfig(orders=4, hidden=16, layers=4, **data.model_fields), seed=seed)
     fit(model, data, TrainConfig(minutes=minutes, batch=16, samples=0, seed=seed))
+    model.save_pretrained(out / "drawn-discs")
     found: dict[str, dict[str, float]] = {}
     images = {"good": tensor(good)} | {flaw: tensor(each) for flaw, each in bad.items()}
     for method in METHODS:

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Exhibit", "tour", "write_exhibits"]
 
-MODEL, OTHER = "mnist-diagonal-bilstm", "mnist-row-lstm"
+MODEL, OTHER, PARTS = "mnist-diagonal-bilstm", "mnist-row-lstm", "drawn-discs"
 SHOWN, COMPLETED, GUESSES, CODED = 64, 6, 6, 256
 SPOT = slice(4, 7)  # rows and columns of the flaw that is to be found: nothing is drawn there otherwise
+USUAL = 30  # parts that say what is usual
+SCRATCH = [(17 + step, 20 + step // 2) for step in range(12)]  # pixels of a part that are lighter
 
 
 class Exhibit(NamedTuple):
@@ -36,7 +38,7 @@ class Exhibit(NamedTuple):
 
 
 def tour(out: Path, seed: int, report: Reporter) -> list[Exhibit]:
-    """Draw samples, completions, sizes of files and an anomaly map with a shipped model.
+    """Draw samples, completions, sizes of files, an anomaly map and a flaw with shipped models.
 
     Args:
         out: Folder for the pictures.
@@ -59,9 +61,11 @@ def tour(out: Path, seed: int, report: Reporter) -> list[Exhibit]:
             f"{SHOWN} digits by the shipped model {MODEL}, drawn pixel by pixel.",
         )
     ]
-    for part, end in ((_completions, 0.4), (_files, 0.9), (_anomaly, 1.0)):
+    for part, end in ((_completions, 0.35), (_files, 0.7), (_anomaly, 0.75)):
         exhibits.append(part(model, digits, out, seed))
         report(end)
+    exhibits.append(_flaw(out, seed))
+    report(1.0)
     return exhibits
 
 
@@ -116,6 +120,28 @@ def _anomaly(model: "AbstractImageModel", digits: "Tensor", out: Path, seed: int
     save_heat_map(out / "anomaly.png", after, "bits a pixel", title, picture=to_image(flawed[0], 2), top=16.0)
     text = "Where the model did not expect what it sees, it is bright: each pixel's surprise, -log2 p, in bits."
     return Exhibit("anomaly.png", "What is unusual", text)
+
+
+def _flaw(out: Path, seed: int) -> Exhibit:
+    from pixelrnn.app.flaws import overlay
+    from pixelrnn.inspection.inspector import Inspector
+    from pixelrnn.model.loading import load_model
+    from pixelrnn.plots import save_image, to_image
+
+    model = load_model(PARTS)
+    *usual, part = model.sample(USUAL + 1, seed=seed)
+    flawed, levels = part.clone(), model.config.levels
+    for row, column in SCRATCH:
+        flawed[0, row, column] = min(int(flawed[0, row, column]) + levels // 5, levels - 1)
+    inspector = Inspector(model).fit([each.numpy() for each in usual])
+    before, after = inspector.predict([part, flawed])
+    save_image(out / "flaw.png", overlay(to_image(flawed, levels), after))
+    text = (
+        f"A disc that the shipped model {PARTS} drew, with a scratch of {len(SCRATCH)} pixels; {USUAL} other discs say "
+        f"what is usual. How often a usual one is as odd: {before.p_value:.2g} before the scratch, {after.p_value:.2g} "
+        "with it; in red is where. `pixelrnn inspect` does this with folders."
+    )
+    return Exhibit("flaw.png", "A flaw, found", text)
 
 
 def write_exhibits(path: Path, exhibits: Sequence[Exhibit], heading: str) -> None:

@@ -54,8 +54,10 @@ class Usual:
     def oddness(self, signals: Array) -> Array:
         """Q of all windows, `(H, W)`, by their signals `(3, H, W)`."""
         standardised = (signals - self.mean) / self.deviation
-        q: Array = (np.tensordot(self.whitening, standardised, 1) ** 2).mean(0)
-        return q
+        q = np.zeros(signals.shape[1:], np.float32)
+        for row in self.whitening.astype(np.float32):
+            q += np.einsum("i,ihw->hw", row, standardised) ** 2
+        return q / np.float32(SIGNALS)
 
 
 class _Sums:
@@ -69,7 +71,7 @@ class _Sums:
         """Take the windows of an image in."""
         count, sums, squares = self._of(signals)
         self.count, self.sums, self.squares = self.count + count, self.sums + sums, self.squares + squares
-        flat = signals.reshape(SIGNALS, -1)
+        flat = signals.reshape(SIGNALS, -1).astype(np.float64)
         self.products += flat @ flat.T
 
     def usual(self, without: Array | None = None) -> Usual:
@@ -88,8 +90,8 @@ class _Sums:
 
     def _of(self, signals: Array) -> tuple[int, Array, Array]:
         if self.by_place:
-            return 1, signals, signals**2
-        sums, squares = (part.sum((1, 2), keepdims=True) for part in (signals, signals**2))
+            return 1, signals.astype(np.float64), signals.astype(np.float64) ** 2
+        sums, squares = (part.sum((1, 2), keepdims=True, dtype=np.float64) for part in (signals, signals**2))
         return signals[0].size, sums, squares
 
     def _covariance(self) -> Array:

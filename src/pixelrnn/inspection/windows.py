@@ -76,25 +76,27 @@ def window_sums(values: Array, side: int) -> Array:
 
 
 def window_signals(evidence: Evidence, sides: Sequence[int], least: float) -> Iterator[tuple[int, Array]]:
-    """Each side with Z, R and O of all windows, `(3, H - side + 1, W - side + 1)`, with `least` as epsilon."""
-    table = _table(np.stack(evidence))
+    """Each side with Z, R and O of all windows, `(3, H - side + 1, W - side + 1)` float32, with `least` as epsilon."""
+    tables = [_table(part) for part in evidence]
     for side in sides:
-        excess, variance, rank, outlying = _sums(table, side)
-        z = excess / np.sqrt(np.maximum(variance, 0) + side**2 * least)
-        yield side, np.stack([z, rank / side, outlying / side])
+        excess, variance, rank, outlying = (_sums(table, side).astype(np.float32) for table in tables)
+        excess /= np.sqrt(np.maximum(variance, 0) + np.float32(side**2 * least))
+        yield side, np.stack([excess, rank / np.float32(side), outlying / np.float32(side)])
 
 
 def _table(values: Array) -> Array:
-    """The sums of all that is above and to the left, `(..., H + 1, W + 1)` float64."""
-    table = np.zeros((*values.shape[:-2], values.shape[-2] + 1, values.shape[-1] + 1))
-    np.cumsum(np.cumsum(values, axis=-2, dtype=np.float64), axis=-1, out=table[..., 1:, 1:])
+    """The sums of all that is above and to the left, `(H + 1, W + 1)` float64."""
+    table = np.zeros((values.shape[0] + 1, values.shape[1] + 1))
+    inside = table[1:, 1:]
+    np.cumsum(values, axis=0, dtype=np.float64, out=inside)
+    np.cumsum(inside, axis=1, out=inside)
     return table
 
 
 def _sums(table: Array, side: int) -> Array:
-    sums: Array = (
-        table[..., side:, side:] - table[..., :-side, side:] - table[..., side:, :-side] + table[..., :-side, :-side]
-    )
+    sums: Array = table[side:, side:] - table[:-side, side:]
+    sums -= table[side:, :-side]
+    sums += table[:-side, :-side]
     return sums
 
 
