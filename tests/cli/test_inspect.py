@@ -124,6 +124,16 @@ def test_pictures_may_be_read_smaller(folder, tmp_path, capsys):
             assert shown.size == (240, 240)
 
 
+def test_pictures_whose_names_differ_in_little_are_shown_each(folder, tmp_path, capsys):
+    random = np.random.default_rng(8)
+    for name in ("a/b.png", "a-b.png", "a-b.bmp"):
+        save(flawed(random)[0], tmp_path / "new" / name)
+    assert inspected(folder, tmp_path / "new", "--out", tmp_path / "out", "--json") == inspect.REJECTED
+    files = {row["name"]: row["file"] for row in json.loads(capsys.readouterr().out)["images"]}
+    assert sorted(files.values()) == ["a-b-2.overlay.png", "a-b-3.overlay.png", "a-b.overlay.png"]
+    assert {path.name for path in (tmp_path / "out").glob("*.overlay.png")} == {*files.values()}
+
+
 def test_usual_pictures_alone_end_with_0(folder, tmp_path, capsys):
     assert inspected(folder, folder / "labelled" / "good", "--alpha", "1e-5", "--json") == 0
     said = json.loads(capsys.readouterr().out)

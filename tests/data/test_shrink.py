@@ -52,12 +52,19 @@ def test_means_are_taken_before_levels(pictures: Path) -> None:
 
 
 def test_patches_are_cut_before(pictures: Path) -> None:
+    """They are patches of the shrunk image, with its squares."""
     data = load_data(pictures, size=6, crop="random", patches=3, shrink=2)
-    large = load_data(pictures, size=6, crop="random", patches=3)
     assert data.shape == (1, 3, 3)
     for item in range(len(data.test)):
+        patch = data.test.batch([item])[0, 0].numpy()
+        whole = shrunk(data.test.original(item).numpy(), 2)[0]
+        places = np.lib.stride_tricks.sliding_window_view(whole, (3, 3))
+        assert (places == patch).all((2, 3)).any()
+    aligned = load_data(pictures, size=6, crop="random", patches=3, shrink=2, align=3)
+    large = load_data(pictures, size=6, crop="random", patches=3, align=6)
+    for item in range(len(aligned.test)):
         wanted = shrunk(large.test.batch([item])[0].numpy(), 2)
-        np.testing.assert_array_equal(data.test.batch([item])[0].numpy(), wanted)
+        np.testing.assert_array_equal(aligned.test.batch([item])[0].numpy(), wanted)
     assert data.uncut().whole.shape(0) == (1, 5, 7)
 
 

@@ -1,7 +1,8 @@
 """What an inspection found, for people: pictures, masks, a page; and how well it went where the truth is known."""
 
 import html
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -30,9 +31,11 @@ def kind_of(name: str) -> str:
     return parts[-2] if len(parts) > 1 else ""
 
 
-def file_name(name: str) -> str:
-    """What the pictures of a picture are called: `crack/3.jpg` gives `crack-3`."""
-    return "-".join(PurePosixPath(name.replace("\\", "/")).with_suffix("").parts).strip("-./")
+def file_name(name: str, taken: Collection[str] = ()) -> str:
+    """What the pictures of a picture are called: `crack/3.jpg` gives `crack-3`, or `crack-3-2` if that is taken."""
+    stem = "-".join(PurePosixPath(name.replace("\\", "/")).with_suffix("").parts).strip("-./")
+    names = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
+    return next(each for each in names if each not in taken)
 
 
 def overlay(picture: "Image.Image", found: "Inspection") -> "Image.Image":

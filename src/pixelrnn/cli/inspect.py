@@ -32,6 +32,7 @@ REJECTED = 1
 """Exit code where at least one picture was rejected."""
 
 COLUMNS = ("name", "verdict", "p_value", "regions", "area", "top", "left", "bottom", "right", "by")
+OVERLAY = ".overlay.png"
 PICTURES = r".+\.(overlay|mask)\.png|index\.html"
 MOST_SHOWN = 20
 LEGEND = "What is red surprises the model more, or less, than nearly all usual pictures do anywhere."
@@ -234,11 +235,11 @@ class _Work:
 
             from pixelrnn.plots import save_image, to_image
 
-            file = file_name(row["name"])
+            file = file_name(row["name"], {each["file"].removesuffix(OVERLAY) for each in self.rejected})
             picture = to_image(images.original(item), images.quantiser.source_levels)
-            save_image(self.folder / f"{file}.overlay.png", overlay(picture, found))
+            save_image(self.folder / f"{file}{OVERLAY}", overlay(picture, found))
             save_image(self.folder / f"{file}.mask.png", Image.fromarray(found.mask))
-            row["file"] = f"{file}.overlay.png"
+            row["file"] = f"{file}{OVERLAY}"
         self.rows.append(row)
         if keeps:
             self.kept.append(found)

@@ -65,7 +65,7 @@ class DataConfig:
     background model, which learns what all images have in common (`pixelrnn score --against`)."""
 
     shrink: int = 1
-    """Read images n times smaller: means of n x n pixels. Other lengths, as size, are those of the images before."""
+    """Read images n times smaller: means of n x n pixels. Other lengths, as size, count pixels of the images before."""
 
     subsample: int = 1
     """Keep every n-th pixel of every n-th row."""

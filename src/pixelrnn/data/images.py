@@ -223,8 +223,9 @@ class ImageSet:
         assert self.patch is not None
         height, width = self.patch
         stream = np.random.Generator(np.random.Philox(key=self.seed, counter=[1, 0, item, draw]))
-        top = self.align * stream.integers((image.shape[1] - height) // self.align + 1)
-        left = self.align * stream.integers((image.shape[2] - width) // self.align + 1)
+        step = math.lcm(self.align, self.shrink)  # so that patches of what is shrunk are those of the shrunk image
+        top = step * stream.integers((image.shape[1] - height) // step + 1)
+        left = step * stream.integers((image.shape[2] - width) // step + 1)
         return image[:, top : top + height, left : left + width]
 
 
