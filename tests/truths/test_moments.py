@@ -122,6 +122,16 @@ def test_of_an_image_in_bands_they_are_the_same(monkeypatch):
             torch.testing.assert_close(part, wanted)
 
 
+def as_summed(output, parameters, levels):
+    x = torch.randint(0, levels, (*parameters.shape[:2], *parameters.shape[3:]))
+    found, wanted = surprise_moments(output, parameters, x), by_table(output, parameters.double(), x)
+    assert found.mean.dtype == torch.float32
+    assert wanted.mean.std() > 0.05
+    torch.testing.assert_close(found.mean.double(), wanted.mean, rtol=1e-4, atol=2e-4)
+    torch.testing.assert_close(found.variance.double(), wanted.variance, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(found.below.double(), wanted.below, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("width", [1, 7, 64])
 @pytest.mark.parametrize(
     ("levels", "mixtures", "copies"), [(2, 1, 0), (16, 3, 2), (256, 6, 0), (256, 2, 3), (5000, 2, 0)]
@@ -133,13 +143,23 @@ def test_compiled_moments_of_mixtures_are_the_sums(levels, mixtures, copies, wid
     scales = 3 * torch.randn(2, 3, mixtures, 2, width) - np.log(levels) / 2
     parameters[:, :, 2 * mixtures : 3 * mixtures] = scales.clamp(min=-np.log(4 * levels))
     parameters[:, :, 3 * mixtures + copies :] = torch.randint(0, levels, (2, 3, copies, 2, width)).float()
-    x = torch.randint(0, levels, (2, 3, 2, width))
-    found, wanted = surprise_moments(output, parameters, x), by_table(output, parameters.double(), x)
-    assert found.mean.dtype == torch.float32
-    assert wanted.mean.std() > 0.2
-    torch.testing.assert_close(found.mean.double(), wanted.mean, rtol=1e-4, atol=2e-4)
-    torch.testing.assert_close(found.variance.double(), wanted.variance, rtol=1e-3, atol=1e-3)
-    torch.testing.assert_close(found.below.double(), wanted.below, rtol=1e-4, atol=1e-5)
+    as_summed(output, parameters, levels)
+
+
+@pytest.mark.parametrize("scale", [0.3, 0.02, 0.004, 0.001])
+def test_logistics_of_one_scale(scale):
+    """Wide ones, whose exponentials follow from one another, and narrow ones, in the same lanes as others."""
+    parameters = torch.randn(1, 1, 6, 4, 33)
+    parameters[:, :, 2:4] = torch.rand(1, 1, 2, 4, 33) * 2.4 - 1.2  # some beyond the ends
+    parameters[:, :, 4:] = np.log(scale)
+    parameters[:, :, 4:, 0, 0] = np.log(0.001)
+    as_summed(LogisticMixture(256, 2), parameters, 256)
+
+
+@pytest.mark.parametrize("spread", [1.0, 8.0])
+@pytest.mark.parametrize("levels", [2, 17, 256])
+def test_compiled_moments_of_softmaxes_are_the_sums(levels, spread):
+    as_summed(Softmax(levels), 50 + spread * torch.randn(2, 3, levels, 3, 11), levels)
 
 
 @pytest.mark.parametrize("output", [Bernoulli(), Softmax(7), LogisticMixture(9, 2)])

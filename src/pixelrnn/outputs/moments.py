@@ -12,8 +12,7 @@ H is the entropy. A number u, drawn evenly between F(x - 1) and F(x) of the dist
 whose means by the distribution are 0: the components of Neyman's smooth test ("Smooth test for goodness of fit",
 Skandinavisk Aktuarietidskrift 1937).
 
-Of what has few parameters a level they are sums over the levels by torch. Of a mixture of logistics on the CPU they are
-compiled: one cumulative distribution an edge between levels, where it is neither 0 nor 1.
+They are sums over all levels by torch; of softmaxes and of mixtures of logistics on the CPU they are compiled.
 """
 
 from typing import Any, NamedTuple
@@ -25,6 +24,7 @@ from pixelrnn.errors import ConfigError
 from pixelrnn.kernels.lazy import compiled_module
 from pixelrnn.outputs.logistic import LogisticMixture
 from pixelrnn.outputs.output import AbstractOutput
+from pixelrnn.outputs.softmax import Softmax
 
 __all__ = ["Moments", "SurpriseMap", "surprise_map", "surprise_moments"]
 
@@ -91,8 +91,8 @@ def surprise_moments(output: AbstractOutput, parameters: Tensor, x: Tensor) -> M
     if not getattr(output, "levels", 1):
         raise ConfigError("the expected surprise is a sum over levels, which continuous values do not have")
     is_plain = parameters.device.type == "cpu" and parameters.dtype == torch.float32 and not parameters.requires_grad
-    if isinstance(output, LogisticMixture) and is_plain:
-        kernel = compiled_module("pixelrnn.outputs.moments_kernel", "the expected surprise of mixtures")
+    if isinstance(output, LogisticMixture | Softmax) and is_plain:
+        kernel = compiled_module("pixelrnn.outputs.moments_kernel", "the expected surprise")
         found: tuple[Tensor, Tensor, Tensor] = kernel.surprise_moments(output, parameters, x)
         return Moments(*found)
     return by_table(output, parameters, x)

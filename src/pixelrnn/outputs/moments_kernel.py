@@ -1,8 +1,9 @@
-r"""Mean and variance of the surprise of mixtures of logistics, compiled; see `moments.py`.
+r"""Mean and variance of the surprise of softmaxes and mixtures of logistics, compiled; see `moments.py`.
 
 Importing it compiles the kernel, or loads what an earlier process has compiled. A lane is a sub-pixel. The probability
-of a level is that between its edges, at each of which there is one exponential. Farther than `REACH` scales from its
-mean a logistic has less than a float32 can tell from 0 or 1, and no level is looked at.
+of a level of a logistic is that between its edges, at each of which there is an exponential; from one edge to the next
+it falls by the same factor, so that only one in `EXACT` is computed. Farther than `REACH` scales from its mean a
+logistic has less than a float32 can tell from 0 or 1, and no level is looked at.
 """
 
 from typing import Any, NamedTuple
@@ -32,11 +33,14 @@ from pixelrnn.kernels.vectors import (
 )
 from pixelrnn.outputs.logistic import LogisticMixture
 from pixelrnn.outputs.mixture import log_scale
+from pixelrnn.outputs.softmax import Softmax
 from pixelrnn.outputs.workspace import SMALLEST, highest_of
 
 __all__ = ["surprise_moments"]
 
 REACH = np.float32(17)  # e^-17 is 4e-8, less than the last digit of 1
+EXACT = 8
+STEEPEST = np.float32(2.5)  # scales from edge to edge: what falls faster is computed at each
 BLOCKS = 8  # of lanes, of a task
 _ZERO, _ONE = np.array([0, 1], np.float32)
 
@@ -47,7 +51,7 @@ class _Call(NamedTuple):
     Attributes:
         planes: Number of channels of all images.
         subpixels: Number of sub-pixels of each.
-        mixtures: Components.
+        mixtures: Components; 0 of a softmax.
         copies: Point masses.
         levels: Levels.
         parameters: `(planes, P, subpixels)`.
@@ -79,11 +83,11 @@ class _Memory(NamedTuple):
     table: Address
 
 
-def surprise_moments(output: LogisticMixture, parameters: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def surprise_moments(output: LogisticMixture | Softmax, parameters: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Mean and variance, and the probability of less than `x`, `(N, C, ...)`, float32 on the CPU.
 
     Args:
-        output: The mixture.
+        output: The mixture, or softmax.
         parameters: `(N, C, P, ...)`.
         x: `(N, C, ...)`.
     """
@@ -135,15 +139,17 @@ def _level_at(call: _Call, value: float) -> int:
 
 
 @inner
-def _range_of(call: _Call, memory: _Memory, k: int) -> tuple[int, int]:
-    """The first and the last level within reach of a component, in any lane."""
+def _range_of(call: _Call, memory: _Memory, k: int) -> tuple[int, int, bool]:
+    """The first and the last level within reach of a component, in any lane; whether it falls slowly in all."""
     means = view(address(pointer(memory.prepared, call.mixtures * LANES + k)), np.float32)
     inverses = view(address(pointer(memory.prepared, 2 * call.mixtures * LANES + k)), np.float32)
-    low, high = np.float32(3e38), np.float32(-3e38)
+    low, high, highest = np.float32(3e38), np.float32(-3e38), np.float32(0)
     for lane in range(LANES):
         reach = REACH / inverses[lane]
         low, high = min(low, means[lane] - reach), max(high, means[lane] + reach)
-    return _level_at(call, low), _level_at(call, high)
+        highest = max(highest, inverses[lane])
+    is_slow = bool(2 * highest <= STEEPEST * (call.levels - 1))
+    return _level_at(call, low), _level_at(call, high), is_slow
 
 
 @inner
@@ -154,11 +160,14 @@ def _add_logistics(call: _Call, memory: _Memory) -> tuple[int, int]:
         mean, inverse = load(memory.prepared, count + k), load(memory.prepared, 2 * count + k)
         share, above = load(memory.prepared, k), splat(_ONE)
         width = one_minus_exp(splat(np.float32(2) / top) * inverse)
-        first, last = _range_of(call, memory, k)
+        factor, falling = splat(_ONE) - width, splat(_ONE)
+        first, last, is_slow = _range_of(call, memory, k)
         lowest, highest = min(lowest, first), max(highest, last)
         for level in range(first, last + 1):
             # sigma(b) - sigma(a) = sigma(b) sigma(-a) (1 - e^(a-b)), of which nothing cancels.
-            falling = exp((mean - splat(np.float32(2 * level + 1) / top - _ONE)) * inverse)
+            falling = falling * factor
+            if not is_slow or (level - first) % EXACT == 0:
+                falling = exp((mean - splat(np.float32(2 * level + 1) / top - _ONE)) * inverse)
             reached, part = splat(_ONE) / (splat(_ONE) + falling), above
             if level < call.levels - 1:
                 part = reached
@@ -180,25 +189,42 @@ def _add_copies(call: _Call, memory: _Memory) -> None:
 
 @inner
 def _sum_up(call: _Call, memory: _Memory, first: int, last: int) -> tuple[Vector, Vector, Vector]:
-    """Mean and variance by the probabilities of all levels, twice through them, so that nothing cancels; F(x - 1)."""
-    mean, variance, below, value = splat(_ZERO), splat(_ZERO), splat(_ZERO), load(memory.values, 0)
+    """Mean and variance by the probabilities of all levels, and F(x - 1)."""
+    mean, square, below = splat(_ZERO), splat(_ZERO), splat(_ZERO)
     for level in range(first, last + 1):
         probability = load(memory.table, level * LANES)
         nats = log(maximum(probability, splat(SMALLEST)))
-        mean = mean - probability * nats
-        higher = value - splat(np.float32(level))  # 1 or more where the level is lower
-        is_lower = maximum(higher, splat(_ZERO)) - maximum(higher - splat(_ONE), splat(_ZERO))
-        below = below + probability * is_lower
-    for level in range(first, last + 1):
-        probability = load(memory.table, level * LANES)
-        surplus = log(maximum(probability, splat(SMALLEST))) + mean
-        variance = variance + probability * surplus * surplus
-    return mean, variance, below
+        mean, square = mean - probability * nats, square + probability * nats * nats
+        below = below + probability * _is_lower(memory, level)
+    return mean, maximum(square - mean * mean, splat(_ZERO)), below
+
+
+@inner
+def _is_lower(memory: _Memory, level: int) -> Vector:
+    """1 where a level is lower than the value, else 0."""
+    higher = load(memory.values, 0) - splat(np.float32(level))
+    return maximum(higher, splat(_ZERO)) - maximum(higher - splat(_ONE), splat(_ZERO))
+
+
+@inner
+def _of_logits(call: _Call, memory: _Memory) -> tuple[Vector, Vector, Vector]:
+    """The same of a softmax: -log p is the logarithm of the sum of all, less the logit, whose moments these are."""
+    highest, total = highest_of(memory.parameters, call.levels), splat(_ZERO)
+    first, second, below = splat(_ZERO), splat(_ZERO), splat(_ZERO)
+    for level in range(call.levels):
+        logit = load(memory.parameters, level * LANES) - highest
+        weight = exp(logit)
+        total, below = total + weight, below + weight * _is_lower(memory, level)
+        first, second = first + weight * logit, second + weight * logit * logit
+    first, second = first / total, second / total
+    return log(total) - first, maximum(second - first * first, splat(_ZERO)), below / total
 
 
 @inner
 def _moments(call: _Call, memory: _Memory) -> tuple[Vector, Vector, Vector]:
     """What is asked, of a lane each."""
+    if call.mixtures == 0:
+        return _of_logits(call, memory)  # type: ignore[no-any-return]
     _prepare(call, memory)
     for level in range(call.levels):
         store(memory.table, level * LANES, splat(_ZERO))
@@ -214,6 +240,8 @@ def _block(task: int, n: Any) -> None:
     """Some sub-pixels of a plane."""
     call = _read_call(n)
     size, each = 3 * call.mixtures + 2 * call.copies, BLOCKS * LANES
+    if call.mixtures == 0:
+        size = call.levels
     of_plane = (call.subpixels + each - 1) // each
     plane, start = task // of_plane, task % of_plane * each
     source, levels, results = (
