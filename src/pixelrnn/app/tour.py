@@ -19,7 +19,7 @@ __all__ = ["Exhibit", "tour", "write_exhibits"]
 MODEL, OTHER, PARTS = "mnist-diagonal-bilstm", "mnist-row-lstm", "drawn-discs"
 SHOWN, COMPLETED, GUESSES, CODED = 64, 6, 6, 256
 SPOT = slice(4, 7)  # rows and columns of the flaw that is to be found: nothing is drawn there otherwise
-USUAL = 30  # parts that say what is usual
+USUAL = 40  # parts that say what is usual
 SCRATCH = [(17 + step, 20 + step // 2) for step in range(12)]  # pixels of a part that are lighter
 
 
@@ -129,7 +129,7 @@ def _flaw(out: Path, seed: int) -> Exhibit:
     from pixelrnn.plots import save_image, to_image
 
     model = load_model(PARTS)
-    *usual, part = model.sample(USUAL + 1, seed=seed)
+    part, *usual = model.sample(USUAL + 1, seed=seed)
     flawed, levels = part.clone(), model.config.levels
     for row, column in SCRATCH:
         flawed[0, row, column] = min(int(flawed[0, row, column]) + levels // 5, levels - 1)

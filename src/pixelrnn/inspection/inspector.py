@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import hashlib
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeAlias
@@ -17,7 +18,7 @@ from pixelrnn.config import require_alpha
 from pixelrnn.data.images import ImageSet
 from pixelrnn.errors import ConfigError, RunError
 from pixelrnn.inspection.calibration import Calibration, p_value_of, threshold_of
-from pixelrnn.inspection.regions import Region, regions_of
+from pixelrnn.inspection.regions import Region, mask_of, regions_of
 from pixelrnn.inspection.windows import Evidence, evidence_of
 from pixelrnn.model.base import AbstractImageModel
 from pixelrnn.model.pictures import Pictures, as_tensor
@@ -34,6 +35,7 @@ Inspected: TypeAlias = ImageSet | Pictures | Sequence[Pictures]
 
 ALPHA = 0.01
 NEAR = 0.5  # below the highest exceedance: what is marked where no window is above the threshold by itself
+DEPTH = math.log(6)  # of ln Q, below the highest pixel of a region: what belongs to it
 FORMAT = "pixelrnn threshold 2"
 
 
@@ -89,22 +91,18 @@ class Inspection:
         enlarged: Array = found[rows[:, None], columns]
         return enlarged
 
-    @property
+    @functools.cached_property
     def mask(self) -> Array:
-        """`(H, W)` bool: the pixels above the threshold, or the highest where none is."""
+        """`(H, W)` bool: the pixels above the threshold, or the highest where none is; see `regions.mask_of`."""
         if self.is_usual:
             return np.zeros(self.size, np.bool_)
-        mask: Array = self.exceedance > self._least
-        return mask
+        threshold = min(self.threshold, float(self.exceedance.max()) - NEAR)
+        return mask_of(self.exceedance, threshold, DEPTH / self.calibration.peaks.scale)
 
     @functools.cached_property
     def regions(self) -> tuple[Region, ...]:
         """The connected parts of `mask`, the most unusual first."""
-        return () if self.is_usual else tuple(regions_of(self.exceedance, self._least, p_value_of))
-
-    @property
-    def _least(self) -> float:
-        return min(self.threshold, float(self.exceedance.max()) - NEAR)
+        return () if self.is_usual else tuple(regions_of(self.exceedance, self.mask, p_value_of))
 
     def __repr__(self) -> str:
         """The verdict, and how many regions there are."""

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import ndimage
 
-__all__ = ["Box", "Region", "regions_of"]
+__all__ = ["Box", "Region", "mask_of", "regions_of"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -40,20 +40,36 @@ class Region(NamedTuple):
     p_value: float
 
 
-def regions_of(exceedance: Array, threshold: float, p_value: Callable[[float], float]) -> list[Region]:
-    """The connected regions above a threshold, the highest first.
+def mask_of(exceedance: Array, threshold: float, depth: float) -> Array:
+    """`(H, W)` bool: what is above a threshold, and of a region that is, at most so far below its highest pixel.
+
+    For a flaw that is far beyond the threshold is seen in all large windows around it.
+
+    Example:
+        >>> mask_of(np.array([[3.0, 9.0, 4.0, 0.0, 2.5]]), 2.0, 5.5)
+        array([[False,  True,  True, False,  True]])
+    """
+    labels, count = ndimage.label(exceedance > threshold, structure=ALL_AROUND)
+    highest = ndimage.maximum(exceedance, labels, np.arange(1, count + 1))
+    least = np.concatenate([[np.inf], np.atleast_1d(highest) - depth])[labels]
+    mask: Array = (labels > 0) & (exceedance >= least)
+    return mask
+
+
+def regions_of(exceedance: Array, mask: Array, p_value: Callable[[float], float]) -> list[Region]:
+    """The connected regions of a mask, the highest first.
 
     Args:
         exceedance: `(H, W)`.
-        threshold: Threshold.
+        mask: `(H, W)` bool.
         p_value: The p-value of an exceedance.
 
     Example:
         >>> image = np.array([[0.0, 3.0, 0.0], [0.0, 0.0, 4.0], [0.0, 0.0, 0.0]])
-        >>> regions_of(image, 2.0, lambda x: 1 / x)[0].box
+        >>> regions_of(image, image > 2, lambda x: 1 / x)[0].box
         Box(top=0, left=1, bottom=2, right=3)
     """
-    labels, _ = ndimage.label(exceedance > threshold, structure=ALL_AROUND)
+    labels, _ = ndimage.label(mask, structure=ALL_AROUND)
     found = []
     for number, (rows, columns) in enumerate(ndimage.find_objects(labels), start=1):
         is_inside = labels[rows, columns] == number
