@@ -1,6 +1,5 @@
 """Images that are read smaller: means of squares of pixels, before anything else is made of the values."""
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +83,10 @@ def test_single_files_and_masks_are_shrunk_alike(pictures: Path, tmp_path: Path)
     Image.fromarray(mask).save(tmp_path / "mask.png")
     known = read_mask(tmp_path / "mask.png", path, config)
     assert known.tolist() == [[column == 0 and row == 0 for column in range(5)] for row in range(3)]
+    mask[:] = 255
+    mask[0, 0] = 0
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    assert read_mask(tmp_path / "mask.png", path, DataConfig(shrink=7)).tolist() == [[False, True], [True, True]]
 
 
 @pytest.mark.parametrize(
@@ -92,9 +95,12 @@ def test_single_files_and_masks_are_shrunk_alike(pictures: Path, tmp_path: Path)
         ({"shrink": 0}, "shrink is 0; at least 1"),
         ({"shrink": 2, "binarize": "fixed"}, "shrink gives means; binarize 'fixed' draws bits"),
         ({"shrink": 2, "context": "given"}, "context 'given' is not shrunk"),
+        (
+            {"shrink": 2, "size": (4, 7), "crop": "random"},
+            r"size is \(4, 7\); of patches of images made 2 times smaller",
+        ),
     ],
 )
 def test_what_cannot_be_shrunk_is_refused(fields: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         DataConfig(**fields)
-    assert dataclasses.replace(DataConfig(), shrink=2).shrink == 2

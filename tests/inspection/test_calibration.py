@@ -25,7 +25,7 @@ def noise(seed, size=(24, 24), *, count=60, pattern=None):
     found = []
     for _ in range(count):
         excess = random.normal(size=size) + (0 if pattern is None else pattern)
-        found.append(evidence(random, excess, np.ones(size)))
+        found.append((evidence(random, excess, np.ones(size)),))
     return found
 
 
@@ -65,7 +65,8 @@ def test_usual_images_are_rejected_as_often_as_was_asked():
     p_values = np.array([p_value(calibration, each) for each in noise(1, count=600)])
     for alpha in (0.5, 0.2, 0.05):
         # Two chances, of which one counts mostly: never more often, and hardly less where it is rare.
-        assert 0.6 * alpha - 0.02 < (p_values <= alpha).mean() < alpha + 2 * math.sqrt(alpha / 600)
+        error = math.sqrt(alpha / 600 + alpha / 200)  # of what is counted, and of what it was fitted to
+        assert 0.6 * alpha - 0.02 < (p_values <= alpha).mean() < alpha + 2 * error
 
 
 def test_images_of_other_sizes_are_rejected_as_often():
@@ -81,7 +82,7 @@ def test_images_of_other_sizes_are_rejected_as_often():
     naive = dataclasses.replace(of, high=of.high + 9, unit=np.full(3, np.inf))  # as if their size did not matter
     naive = dataclasses.replace(calibration, expectation=naive)
     p_values = np.array([p_value(naive, each) for each in noise(5, (64, 64), count=300)])
-    assert (p_values <= 0.1).mean() > 0.08 > 3 * rejected
+    assert (p_values <= 0.1).mean() > max(0.03, 3 * rejected)
 
 
 @pytest.mark.parametrize(("side", "height"), [(1, 9.0), (3, 2.5), (16, 0.7), (4, -2.0)])
@@ -89,7 +90,7 @@ def test_a_flaw_of_any_size_is_found_where_it_is(side, height):
     calibration = Calibration.of(noise(0, count=100))
     flawed = noise(2, count=1)[0]
     before = p_value(calibration, flawed)
-    flawed.excess[4 : 4 + side, 5 : 5 + side] += height
+    flawed[0].excess[4 : 4 + side, 5 : 5 + side] += height
     assert p_value(calibration, flawed) < 1e-3 < before
     found = calibration.exceedance(flawed)
     assert found.shape == (24, 24)
@@ -122,7 +123,7 @@ def test_each_usual_image_is_compared_with_the_others():
     usual = noise(0, (6, 6), count=20, pattern=pattern)
     calibration = Calibration.of(usual)
     assert calibration.size == (6, 6)
-    z = np.stack([signals for each in usual for _, signals in window_signals(each, [1], calibration.least)])
+    z = np.stack([signals for (each,) in usual for _, signals in window_signals(each, [1], calibration.least)])
     count = z[:, 0].size
     centred = (z - z.mean(0)).swapaxes(0, 1).reshape(3, -1)
     covariance = centred @ centred.T / count
@@ -149,14 +150,14 @@ def test_rough_pictures_are_compared_with_rough_ones():
         for _ in range(count):
             roughness = np.exp(random.uniform(-1, 1))
             excess = random.normal(size=(24, 24)) * roughness**0.65  # beyond what the model expects
-            found.append(evidence(random, excess, np.full((24, 24), roughness)))
+            found.append((evidence(random, excess, np.full((24, 24), roughness)),))
         return found
 
     calibration = Calibration.of(rough(200))
     assert np.ptp(calibration.expectation.weights[1]) > 0.1
     new = rough(400)
     p_values = np.array([p_value(calibration, each) for each in new])
-    roughness = np.array([each.variance.mean() for each in new])
+    roughness = np.array([each.variance.mean() for (each,) in new])
     assert 0.03 < (p_values <= 0.1).mean() < 0.17
     halves = [(p_values[part] <= 0.2).mean() for part in (roughness > 1, roughness <= 1)]
     assert max(halves) < 3 * min(halves)
@@ -181,11 +182,58 @@ def test_what_is_expected_is_a_regression():
     assert covariates_of(noise(0, (6, 24), count=1)[0]) == pytest.approx([0, math.log(144), -math.log(4)], abs=1e-6)
 
 
+def test_orders_are_looked_at_one_by_one():
+    """What two orders say with opposite signs is odd in both, though nothing of it is left in their mean."""
+
+    def both(seed, count, shift):
+        pairs = zip(noise(seed, count=count), noise(seed + 100, count=count), strict=True)
+        for (first,), (second,) in pairs:
+            first.rank[4:12, 4:12] += shift
+            second.rank[4:12, 4:12] -= shift
+            yield first, second
+
+    calibration = Calibration.of(list(both(0, 100, 0.0)))
+    p_values = np.array([p_value(calibration, each) for each in both(1, 200, 0.0)])
+    assert 0.04 < (p_values <= 0.2).mean() < 0.3
+    (flawed,) = both(2, 1, 0.6)
+    assert p_value(calibration, flawed) < 1e-3
+    found = calibration.exceedance(flawed)
+    row, column = np.unravel_index(found.argmax(), found.shape)
+    assert 3 <= row <= 12
+    assert 3 <= column <= 12
+    mean = tuple(np.mean(parts, axis=0) for parts in zip(*flawed, strict=True))
+    assert p_value(calibration, (Evidence(*mean),) * 2) > 0.01
+
+
+@pytest.mark.parametrize("size", [(24, 24), (60, 60)])
+def test_places_of_usual_images_are_as_unusual_as_they_say(size):
+    calibration = Calibration.of(noise(0, count=100))
+    highest = np.array([calibration.exceedance(each).max() for each in noise(1, size, count=150)])
+    for alpha in (0.3, 0.05):
+        assert np.mean([p_value_of(x) <= alpha for x in highest]) < 1.7 * alpha + 0.03
+
+
+def test_places_of_few_aligned_images_are_as_unusual_as_they_say():
+    pattern = np.kron(np.eye(4), np.ones((4, 4))) * 3
+    calibration = Calibration.of(noise(0, (16, 16), count=30, pattern=pattern))
+    assert calibration.size == (16, 16)
+    highest = [calibration.exceedance(each).max() for each in noise(1, (16, 16), count=200, pattern=pattern)]
+    assert np.mean([p_value_of(x) <= 0.05 for x in highest]) < 0.13
+
+
+def test_identical_images_are_usual():
+    same = noise(3, (8, 8), count=1) * 30
+    calibration = Calibration.of(same)
+    assert p_value(calibration, same[0]) > 0.1
+    other = noise(4, (8, 8), count=1)[0]
+    assert p_value(calibration, other) < 1e-3
+
+
 def test_too_few_and_impossible_images_are_refused():
     with pytest.raises(DataError, match="9 usual images are given; at least 10 are needed"):
         Calibration.of(noise(0, count=9))
     usual = noise(0, count=10)
-    usual[3].excess[0, 0] = np.inf
+    usual[3][0].excess[0, 0] = np.inf
     with pytest.raises(DataError, match="a usual image has probability zero; then there is nothing to compare with"):
         Calibration.of(usual)
 
@@ -193,7 +241,7 @@ def test_too_few_and_impossible_images_are_refused():
 def test_what_cannot_occur_has_the_p_value_zero():
     calibration = Calibration.of(noise(0, count=20))
     impossible = noise(1, count=1)[0]
-    impossible.excess[2, 3] = np.inf
+    impossible[0].excess[2, 3] = np.inf
     assert p_value(calibration, impossible) == 0
     found = calibration.exceedance(impossible)
     assert np.isinf(found[2, 3])

@@ -1,5 +1,7 @@
 """From images to verdicts and regions, and the file between calibration and inspection."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -93,8 +95,8 @@ def test_images_may_be_read_smaller(model, tmp_path):
         found = inspector.predict(picture)[0]
         assert found.highest == pytest.approx(by_set.highest, rel=1e-6)
         assert found.size == (13, 17) == found.exceedance.shape == found.mask.shape == by_set.mask.shape
-        assert found.evidence.excess.shape == (5, 6)
-        np.testing.assert_array_equal(found.exceedance[::3, ::3], found.calibration.exceedance(found.evidence))
+        assert found.readings[0].excess.shape == (5, 6)
+        np.testing.assert_array_equal(found.exceedance[::3, ::3], found.calibration.exceedance(found.readings))
         np.testing.assert_array_equal(found.exceedance[:3, :3], np.full((3, 3), found.exceedance[0, 0]))
     levels = inspector.predict([flawed // 43])[0]  # an array of levels, whose means are less exact
     assert levels.size == (13, 17)
@@ -104,6 +106,40 @@ def test_images_may_be_read_smaller(model, tmp_path):
     assert Inspector.load(tmp_path / "usual", model).predict(picture)[0].highest == found.highest
     with pytest.raises(ConfigError, match="shrink is 0; at least 1 is needed"):
         Inspector(model, shrink=0)
+
+
+def test_what_cannot_occur_is_a_region():
+    model = build(architecture="pixelcnn", shape=SHAPE, levels=LEVELS).float()
+    inspector = Inspector(model).fit(model.sample(20, seed=0))
+    found = inspector.predict(model.sample(1, seed=5))[0]
+    found.readings[0].excess[4, 6] = np.inf
+    impossible = dataclasses.replace(found, is_usual=False)
+    (region,) = impossible.regions
+    assert (region.peak, region.area, region.p_value) == ((4, 6), 1, 0.0)
+
+
+def test_a_set_says_how_small_images_are_read(tmp_path):
+    random = np.random.default_rng(0)
+    pictures = [Image.fromarray(random.integers(0, 256, (12, 12), dtype=np.uint8)) for _ in range(20)]
+    for number, picture in enumerate(pictures):
+        picture.save(tmp_path / f"{number}.png")
+    model = build(architecture="pixelcnn", shape=(1, 6, 6), levels=LEVELS).float()
+    data = load_data(tmp_path, shrink=2, levels=LEVELS)
+    inspector = Inspector(model).fit(data.whole)
+    assert inspector.shrink == 2
+    assert inspector.predict(pictures[0])[0].readings[0].excess.shape == (6, 6)
+    with pytest.raises(ConfigError, match="the images are read with shrink 1; the inspector has 2"):
+        inspector.predict(load_data(tmp_path, levels=LEVELS).whole)
+
+
+def test_each_order_is_asked():
+    model = build(architecture="pixelcnn", shape=SHAPE, levels=LEVELS, orders=4).float()
+    x = model.sample(30, seed=0)
+    (found, *_) = Inspector(model).fit(x).predict(x[:2])
+    for order, evidence in enumerate(found.readings):
+        map_ = model.log_prob_map(x[:2], order=order, moments=True)
+        np.testing.assert_allclose(evidence.rank, map_.rank[0, 0].detach(), atol=1e-5)
+    assert len(found.readings) == 4
 
 
 def test_what_was_learnt_is_kept(model, inspector, tmp_path):

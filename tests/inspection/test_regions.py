@@ -43,21 +43,21 @@ def test_of_a_region_what_is_near_its_highest(seed):
     for region in flood(image > 0.2):
         highest = max(image[place] for place in region)
         for place in region:
-            wanted[place] = image[place] >= highest - 0.7
-    np.testing.assert_array_equal(mask_of(image, 0.2, 0.7), wanted)
+            wanted[place] = image[place] >= 0.2 + 0.4 * (highest - 0.2)
+    np.testing.assert_array_equal(mask_of(image, 0.2, 0.4), wanted)
     assert wanted.sum() < (image > 0.2).sum()
 
 
 def test_where_nothing_is_above_there_are_none():
     assert regions_of(np.zeros((3, 3)), np.zeros((3, 3), bool), abs) == []
-    assert not mask_of(np.zeros((3, 3)), 0.0, 1.0).any()
+    assert not mask_of(np.zeros((3, 3)), 0.0, 0.5).any()
 
 
 def test_what_cannot_occur_is_a_region():
     image = np.zeros((3, 3))
     image[1, 2] = np.inf
     image[0, 1] = 9.0
-    assert np.argwhere(mask_of(image, 2.0, 4.0)).tolist() == [[1, 2]]
+    assert np.argwhere(mask_of(image, 2.0, 0.5)).tolist() == [[1, 2]]
     image[0, 1] = 0.0
     (region,) = regions_of(image, image > 2, lambda height: 0.0)
     assert (region.peak, region.area) == ((1, 2), 1)

@@ -8,7 +8,7 @@ from pixelrnn.inspection.windows import (
     SIDES,
     Evidence,
     averaged,
-    evidence_of,
+    readings_of,
     sides_for,
     window_signals,
     window_sums,
@@ -30,6 +30,9 @@ def test_sums_and_their_means_at_each_pixel(side):
                 inside[row][column].append(sums[r, c])
     means = [[np.mean(each) for each in row] for row in inside]
     np.testing.assert_allclose(averaged(sums, side), means, atol=1e-12)
+    more = 2 * max(len(each) for row in inside for each in row)
+    with_ones = [[(sum(each) + more) / (len(each) + more) for each in row] for row in inside]
+    np.testing.assert_allclose(averaged(sums, side, 2.0), with_ones, atol=1e-12)
 
 
 def test_evidence_adds_the_channels_up():
@@ -37,9 +40,11 @@ def test_evidence_adds_the_channels_up():
     x = torch.randint(0, 4, (2, 3, 4, 5))
     with torch.no_grad():
         found = model.log_prob_map(x, moments=True)
-    each = list(evidence_of(found))
+        other = type(found)(*(2 * part for part in found))
+    each = list(readings_of([found, other]))
     assert len(each) == 2
-    for image, evidence in enumerate(each):
+    for image, (evidence, twice) in enumerate(each):
+        np.testing.assert_allclose(twice.rank, 2 * evidence.rank, rtol=1e-6)
         excess = -(found.log_prob + found.mean)[image].sum(0).numpy()
         np.testing.assert_allclose(evidence.excess, excess, rtol=1e-5, atol=1e-5)
         for name in ("variance", "rank", "outlying"):
@@ -52,7 +57,7 @@ def test_windows_of_images_from_the_model_are_standard():
     model = build(architecture="pixelcnn", shape=(1, 12, 12), levels=5).float()
     x = model.sample(150, seed=0)
     with torch.no_grad():
-        evidence = list(evidence_of(model.log_prob_map(x, moments=True)))
+        evidence = [only for (only,) in readings_of([model.log_prob_map(x, moments=True)])]
     for side in (1, 3, 8):
         ((_, first),) = window_signals(evidence[0], [side], 0.0)
         signals = np.stack([found for each in evidence for _, found in window_signals(each, [side], 0.0)])

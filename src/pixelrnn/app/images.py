@@ -63,7 +63,7 @@ def load_as_trained(
     config = dataclasses.replace(config, **_changes(changes, run.model, config, source, is_own=of_run))
     if are_whole and config.crop == "random" and not of_run and config.context == "none":
         # No image is too small; the run's own are split as they were.
-        config = dataclasses.replace(config, size=1, align=1)
+        config = dataclasses.replace(config, size=config.shrink, align=1)
     try:
         data = load_data(source, config, callback=callback)
     except SizesError as error:

@@ -35,7 +35,7 @@ COLUMNS = ("name", "verdict", "p_value", "regions", "area", "top", "left", "bott
 OVERLAY = ".overlay.png"
 PICTURES = r".+\.(overlay|mask)\.png|index\.html"
 MOST_SHOWN = 20
-LEGEND = "What is red surprises the model more, or less, than nearly all usual pictures do anywhere."
+LEGEND = "In red: where a picture is odder, by what the model expects, than nearly all usual pictures are anywhere."
 PAUSE = 1.0  # seconds between two looks at a folder that is watched
 
 
@@ -49,9 +49,9 @@ class Inspect:
         pixelrnn inspect runs/tiles labelled/ --masks masks/
         pixelrnn inspect runs/tiles incoming/ --threshold tiles.thresholds --watch
 
-    The exit code is 0 if all pictures are usual, 1 if one is not. A p-value says how often a usual picture has a
-    window that surprises the model as much, or as little. Where the folder has a folder `good` and others, the kinds of
-    flaws, it is also said how well they are told from the good ones.
+    The exit code is 0 if all pictures are usual, 1 if one is not. A p-value says how often a usual picture is as odd,
+    in a window or altogether. Where the folder has a folder `good` and others, the kinds of flaws, it is also said how
+    well they are told from the good ones.
     """
 
     run_folder: tyro.conf.Positional[ModelFolder]
@@ -143,7 +143,7 @@ class Inspect:
         if not items:
             return
         images = dataclasses.replace(images, positions=images.positions[items], perturb=0.0)
-        keeps = self._is_labelled(names)
+        keeps = self._is_labelled([names[item] for item in items])
         with progress("inspecting") as report:
             for item, found in enumerate(work.inspector.inspect(images, callback=report)):
                 work.add(data, images, item, found, keeps=keeps)

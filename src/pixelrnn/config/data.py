@@ -134,6 +134,10 @@ class DataConfig:
             self.shrink == 1 or self.binarize in ("none", "threshold"),
             f"shrink gives means; binarize {self.binarize!r} draws bits for the pixels of the source",
         )
+        require(
+            self.crop == "centre" or all(side % self.shrink == 0 for side in self.height_width or ()),
+            f"size is {self.size}; of patches of images made {self.shrink} times smaller it is a multiple of that",
+        )
         require(self.shrink == 1 or self.context != "given", "context 'given' is not shrunk with the images")
         require(self.subsample >= 1, f"subsample is {self.subsample}; at least 1 is needed")
         require(self.context != "given" or self.crop == "centre", "context 'given' does not go with crop 'random'")

@@ -85,8 +85,8 @@ def read_opacity(path: Path, config: DataConfig) -> Tensor | None:
 
 def _bits(values: NDArray[np.uint8], config: DataConfig) -> Tensor:
     # Where resizing has mixed what is there with what is missing, it is missing.
-    values = shrunk(values[None], config.shrink)[0]
-    return torch.from_numpy((values >= WHITE)[:: config.subsample, :: config.subsample].copy())
+    are_all_white = shrunk((values[None] >= WHITE).astype(np.float64), config.shrink)[0] == 1
+    return torch.from_numpy(are_all_white[:: config.subsample, :: config.subsample].copy())
 
 
 def _decode(path: Path, channels: Channels, config: DataConfig) -> NDArray[np.uint8]:

@@ -1,1 +1,1 @@
-"""Where an image surprises a model more, or less, than usual images do: windows, calibration, regions."""
+"""Where an image is odder, by what a model expects of it, than usual images are: windows, calibration, regions."""

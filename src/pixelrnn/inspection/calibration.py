@@ -13,14 +13,15 @@ of :math:`M + \ln c` and :math:`T + \ln(1 - c)`, where c is the share of all fal
 
 .. math:: P = 1 - e^{-e^{-x}}
 
-is the p-value: no less than the probability that either is as high. *Where* an image is unusual, the mean of Q says,
-over all windows that a pixel is in: a large window that has a flaw in it is high as well, and says less of its pixels
-than a small one.
+is the p-value: no less than the probability that either is as high. *Where* an image is unusual, the means of Q say,
+over all windows of a size that a pixel is in: a large window that has a flaw in it is high as well, and says less of
+its pixels than a small one. The mean over the sizes of the logarithms of these means, each in units of the Gumbel
+distribution of its highest value in a usual image, is high where a flaw of any size is.
 """
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,14 +31,19 @@ from torch import Tensor
 from pixelrnn.errors import DataError
 from pixelrnn.inspection.features import (
     FEATURES,
+    LOWEST,
     Expectation,
     Usual,
+    WindowSums,
     are_aligned,
     covariates_of,
     features_of,
+    oddness_of,
+    signals_of,
+    size_of,
     usual_of,
 )
-from pixelrnn.inspection.windows import Evidence, averaged, sides_for, window_signals
+from pixelrnn.inspection.windows import Readings, averaged, sides_for
 
 __all__ = ["Calibration", "Gumbel", "p_value_of", "threshold_of"]
 
@@ -47,9 +53,11 @@ LEAST_USUAL = 10
 """Usual images that a calibration needs."""
 
 FLOOR = 0.3  # epsilon, in mean variances of a pixel of usual images
+LEAST_SCALE = 1e-3  # of features: what varies less is rounding
+AT_BORDERS = 0.3  # windows as usual, beside those that a pixel is in
 EULER = 0.5772156649015329
-SHARE_OF_HIGHEST = 0.2  # c: of the false alarms, those by a single window
-GUMBELS = ("highest", "mean", "peaks")
+SHARE_OF_HIGHEST = 0.05  # c: of the false alarms, those by a single window
+GUMBELS, OF_SIDES = ("highest", "mean", "peaks"), ("tails", "local")
 
 
 class Gumbel(NamedTuple):
@@ -64,7 +72,7 @@ class Gumbel(NamedTuple):
         ordered, count = np.sort(np.asarray(values, np.float64)), len(values)
         ranks = np.arange(count)
         second = 2 * (ranks * ordered).sum() / (count * max(1, count - 1)) - ordered.mean()
-        scale = max(second / math.log(2), 1e-6)
+        scale = max(second / math.log(2), LEAST_SCALE)
         return cls(float(ordered.mean() - EULER * scale), float(scale))
 
     def units(self, x: Any) -> Any:
@@ -95,8 +103,9 @@ class Calibration:
         tails: By side, of what is left of the highest ones.
         highest: Of M.
         mean: Of T.
-        peaks: Of the logarithm of the highest mean of Q of windows that a pixel is in.
-        reached: x of each of the usual images, as if it had not been among them, in ascending order.
+        local: By side, of the logarithm of the highest mean of Q of the windows that a pixel is in.
+        peaks: Of the highest mean over the sides of these logarithms, in their units.
+        reached: x of each of the usual images, compared with the others by distributions fitted to all; ascending.
     """
 
     least: float
@@ -107,11 +116,12 @@ class Calibration:
     tails: dict[int, Gumbel]
     highest: Gumbel
     mean: Gumbel
+    local: dict[int, Gumbel]
     peaks: Gumbel
     reached: Array
 
     @classmethod
-    def of(cls, usual: Sequence[Evidence]) -> "Calibration":
+    def of(cls, usual: Sequence[Readings]) -> "Calibration":
         """By the evidence of usual images.
 
         Raises:
@@ -119,75 +129,92 @@ class Calibration:
         """
         if len(usual) < LEAST_USUAL:
             raise DataError(f"{len(usual)} usual images are given; at least {LEAST_USUAL} are needed")
-        if not all(np.isfinite(each.excess).all() for each in usual):
+        if not all(np.isfinite(each.excess).all() for readings in usual for each in readings):
             raise DataError("a usual image has probability zero; then there is nothing to compare with")
-        least = FLOOR * float(np.mean([each.variance.mean() for each in usual])) + 1e-9
-        size = usual[0].excess.shape if are_aligned(usual, least) else None
-        smallest = min(min(each.excess.shape) for each in usual)
+        least = FLOOR * float(np.mean([each.variance.mean() for readings in usual for each in readings])) + 1e-9
+        size = size_of(usual[0]) if are_aligned(usual, least) else None
+        smallest = min(min(size_of(each)) for each in usual)
         sides = sides_for((smallest, smallest))
         found, features = usual_of(usual, sides, least, by_place=size is not None)
         covariates = np.stack([covariates_of(each) for each in usual])
         expectation, left = Expectation.of(covariates, features)
-        ratios = np.array([[_log_ratio(each.excess.shape, expectation, side) for side in sides] for each in usual])
+        ratios = np.array([[_log_ratio(size_of(each), expectation, side) for side in sides] for each in usual])
         tails, heights = dict[int, Gumbel](), list[Array]()
         for number, side in enumerate(sides):
             values = left[:, FEATURES * number]
             tails[side] = tail = _tail(values, ratios[:, number])
             heights.append(tail.units(values) - ratios[:, number])  # of an image with as many windows as usual
-        deviations = np.maximum(left.std(0), 1e-6)
+        deviations = np.maximum(left.std(0), LEAST_SCALE)
         highest, means = np.max(heights, axis=0), (left / deviations)[:, _of_logs(len(sides))].mean(1)
         both = Gumbel.of(highest), Gumbel.of(means)
         reached = np.sort([_either(both[0].units(m), both[1].units(t)) for m, t in zip(highest, means, strict=True)])
-        made = cls(least, size, found, expectation, deviations, tails, *both, Gumbel(0.0, 1.0), reached)
-        peaks = Gumbel.of(np.array([math.log(made._oddness(each).max()) for each in usual]))
+        of_sides = {side: sums.usual() for side, sums in found.items()}
+        made = cls(least, size, of_sides, expectation, deviations, tails, *both, {}, Gumbel(0.0, 1.0), reached)
+        return made._with_places(usual, found)
+
+    def _with_places(self, usual: Sequence[Readings], windows: Mapping[int, WindowSums]) -> "Calibration":
+        """With what it needs to say where an image is unusual, by usual images, each compared with the others."""
+
+        def local_means(readings: Readings) -> Iterator[tuple[int, Array]]:
+            for side, of_orders in signals_of(readings, list(windows), self.least):
+                yield side, _local_mean(oddness_of(windows[side].usual(without=of_orders), of_orders), side)
+
+        ratios = np.array([[_log_ratio(size_of(each), self.expectation, side) for side in windows] for each in usual])
+        highest = np.array([[means.max() for _, means in local_means(each)] for each in usual])
+        tails = [_tail(values, ratio) for values, ratio in zip(highest.T, ratios.T, strict=True)]
+        made = dataclasses.replace(self, local=dict(zip(windows, tails, strict=True)))
+        peaks = Gumbel.of(np.array([made._oddness(size_of(each), local_means(each)).max() for each in usual]))
         return dataclasses.replace(made, peaks=peaks)
 
-    def judge(self, evidence: Evidence) -> float:
+    def judge(self, readings: Readings) -> float:
         """How unusual an image is: x, whose p-value is `p_value_of(x)`.
 
         Raises:
             DataError: If places are compared and the image is of another size.
         """
-        if np.isinf(evidence.excess).any():
+        if any(np.isinf(each.excess).any() for each in readings):
             return math.inf
         left, highest = list[Array](), -math.inf
-        for side, oddness, expected, deviations in self._each(evidence):
+        for side, oddness, expected, deviations in self._each(readings):
             own = features_of(oddness) - expected
-            ratio = _log_ratio(evidence.excess.shape, self.expectation, side)
+            ratio = _log_ratio(size_of(readings), self.expectation, side)
             highest = max(highest, self.tails[side].units(own[0]) - ratio)
             left.append(own[1:] / deviations[1:])
         return _either(self.highest.units(highest), self.mean.units(np.mean(left)))
 
-    def exceedance(self, evidence: Evidence) -> Array:
+    def exceedance(self, readings: Readings) -> Array:
         """`(H, W)` float32: where an image is unusual, in units of the Gumbel distribution of usual images.
 
         Raises:
             DataError: As by `judge`.
         """
-        is_impossible = np.isinf(evidence.excess)
-        evidence = evidence._replace(excess=np.where(is_impossible, 0, evidence.excess))
-        found = self.peaks.units(np.log(self._oddness(evidence)))
+        is_impossible = np.any([np.isinf(each.excess) for each in readings], axis=0)
+        readings = tuple(each._replace(excess=np.where(is_impossible, 0, each.excess)) for each in readings)
+        local_means = ((side, _local_mean(oddness, side)) for side, oddness, _, _ in self._each(readings))
+        found = self.peaks.units(self._oddness(size_of(readings), local_means))
         return np.where(is_impossible, np.inf, found).astype(np.float32)
 
-    def _oddness(self, evidence: Evidence) -> Array:
-        """Mean of Q of all windows that each pixel is in, each side counting the same."""
-        each = [averaged(oddness, side) for side, oddness, _, _ in self._each(evidence)]
-        oddness: Array = np.mean(each, axis=0) + 1e-9
-        return oddness
+    def _oddness(self, size: tuple[int, int], local_means: Iterable[tuple[int, Array]]) -> Array:
+        """`(H, W)`: the mean over the sides of the local means, each in units of the highest of usual images."""
+        total, count = np.zeros(size), 0
+        for side, means in local_means:
+            total += self.local[side].units(means) - _log_ratio(size, self.expectation, side)
+            count += 1
+        return total / count
 
-    def _each(self, evidence: Evidence) -> Iterator[tuple[int, Array, Array, Array]]:
+    def _each(self, readings: Readings) -> Iterator[tuple[int, Array, Array, Array]]:
         """Side, Q of the windows, features that are expected and their deviations, of each side there is."""
-        size = evidence.excess.shape
+        size = size_of(readings)
         if self.size is not None and size != self.size:
             raise DataError(
                 f"an image is read as {size[0]}x{size[1]} pixels; the usual ones are {self.size[0]}x{self.size[1]} and "
                 "alike at their places, which are compared one by one"
             )
-        expected = self.expectation(covariates_of(evidence))
+        expected = self.expectation(covariates_of(readings))
         sides = [side for side in self.usual if side <= min(size)]  # the first ones
-        for number, (side, signals) in enumerate(window_signals(evidence, sides, self.least)):
+        for number, (side, of_orders) in enumerate(signals_of(readings, sides, self.least)):
             own = slice(FEATURES * number, FEATURES * (number + 1))
-            yield side, self.usual[side].oddness(signals), expected[own], self.deviations[own]
+            yield side, oddness_of(self.usual[side], of_orders), expected[own], self.deviations[own]
 
     def to_tensors(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Its arrays, and the rest of it as JSON has it."""
@@ -195,15 +222,18 @@ class Calibration:
         arrays |= {f"expectation.{name}": value for name, value in vars(self.expectation).items()}
         for side, usual in self.usual.items():
             arrays |= {f"{side}.{name}": value for name, value in vars(usual).items()}
-        tails = [[side, *tail] for side, tail in self.tails.items()]
-        rest = {"least": self.least, "size": self.size, "tails": tails}
+        rest: dict[str, Any] = {"least": self.least, "size": self.size}
+        rest |= {name: [[side, *of] for side, of in getattr(self, name).items()] for name in OF_SIDES}
         rest |= {name: getattr(self, name) for name in GUMBELS}
         return {name: torch.tensor(array) for name, array in arrays.items()}, rest
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor], rest: Mapping[str, Any]) -> "Calibration":
         """What `to_tensors` gave; raises `KeyError`, `TypeError` or `ValueError` for anything else."""
-        tails = {int(side): Gumbel(float(at), float(scale)) for side, at, scale in rest["tails"]}
+        tails, local = (
+            {int(side): Gumbel(float(at), float(scale)) for side, at, scale in rest[name]} for name in OF_SIDES
+        )
+        highest, mean, peaks = (Gumbel(*map(float, rest[name])) for name in GUMBELS)
         arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
         of, to = ([field.name for field in dataclasses.fields(kind)] for kind in (Usual, Expectation))
         return cls(
@@ -213,9 +243,18 @@ class Calibration:
             expectation=Expectation(*(arrays[f"expectation.{name}"] for name in to)),
             deviations=arrays["deviations"],
             tails=tails,
-            **{name: Gumbel(*map(float, rest[name])) for name in GUMBELS},
+            highest=highest,
+            mean=mean,
+            local=local,
+            peaks=peaks,
             reached=arrays["reached"],
         )
+
+
+def _local_mean(oddness: Array, side: int) -> Array:
+    """`(H, W)`: the logarithm of the mean of Q of the windows of a side that each pixel is in."""
+    means: Array = np.log(averaged(oddness, side, AT_BORDERS) + LOWEST)
+    return means
 
 
 def _of_logs(sides: int) -> Array:

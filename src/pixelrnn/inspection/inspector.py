@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import hashlib
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeAlias
@@ -19,8 +18,9 @@ from pixelrnn.data.images import ImageSet
 from pixelrnn.errors import ConfigError, RunError
 from pixelrnn.inspection.calibration import Calibration, p_value_of, threshold_of
 from pixelrnn.inspection.regions import Region, mask_of, regions_of
-from pixelrnn.inspection.windows import Evidence, evidence_of
+from pixelrnn.inspection.windows import Readings, readings_of
 from pixelrnn.model.base import AbstractImageModel
+from pixelrnn.model.orders import list_orders
 from pixelrnn.model.pictures import Pictures, as_tensor
 from pixelrnn.progress import Callback, Reporter
 from pixelrnn.runs import files
@@ -35,14 +35,15 @@ Inspected: TypeAlias = ImageSet | Pictures | Sequence[Pictures]
 
 ALPHA = 0.01
 NEAR = 0.5  # below the highest exceedance: what is marked where no window is above the threshold by itself
-DEPTH = math.log(6)  # of ln Q, below the highest pixel of a region: what belongs to it
+SHARE = 0.6  # of what a region reaches above the threshold: what its pixels reach at least
+AROUND = 0.4  # of what the highest one reaches: what it lifts the pixels around it by, at most
 FORMAT = "pixelrnn threshold 2"
 
 
 class _Seen(NamedTuple):
     """What a model says of an image, of which size, so many times larger than what the model read."""
 
-    evidence: Evidence
+    readings: Readings
     size: tuple[int, int]
     reduction: int
 
@@ -51,7 +52,8 @@ class FalseAlarms(NamedTuple):
     """How many usual images are rejected.
 
     Attributes:
-        rate: Their share, of those of `fit`, each of which was compared with the others.
+        rate: Their share, of those of `fit`, each compared with the others, by distributions that were fitted to all of
+            them: of few images a little less than of new ones.
         interval: Confidence interval of the share (Clopper and Pearson, 1934).
     """
 
@@ -68,7 +70,7 @@ class Inspection:
         p_value: How often a usual image is as unusual, in a window or all together.
         highest: What the p-value is of: see `Calibration.judge`.
         threshold: What it is above if the image is rejected.
-        evidence: What the model says of the pixels that it read.
+        readings: What the model says of the pixels that it read, in each of its orders.
         calibration: What the windows are compared with.
         size: Height and width of the image.
         reduction: Side of the squares of its pixels that the model read as one.
@@ -78,7 +80,7 @@ class Inspection:
     p_value: float
     highest: float
     threshold: float
-    evidence: Evidence
+    readings: Readings
     calibration: Calibration
     size: tuple[int, int]
     reduction: int = 1
@@ -86,7 +88,7 @@ class Inspection:
     @functools.cached_property
     def exceedance(self) -> Array:
         """`(H, W)` float32: where it is unusual; see `Calibration.exceedance`."""
-        found = self.calibration.exceedance(self.evidence)
+        found = self.calibration.exceedance(self.readings)
         rows, columns = (np.arange(length) // self.reduction for length in self.size)
         enlarged: Array = found[rows[:, None], columns]
         return enlarged
@@ -96,8 +98,9 @@ class Inspection:
         """`(H, W)` bool: the pixels above the threshold, or the highest where none is; see `regions.mask_of`."""
         if self.is_usual:
             return np.zeros(self.size, np.bool_)
-        threshold = min(self.threshold, float(self.exceedance.max()) - NEAR)
-        return mask_of(self.exceedance, threshold, DEPTH / self.calibration.peaks.scale)
+        highest = float(self.exceedance[np.isfinite(self.exceedance)].max(initial=self.threshold))
+        threshold = min(max(self.threshold, AROUND * highest), max(highest, float(self.exceedance.max())) - NEAR)
+        return mask_of(self.exceedance, threshold, SHARE)
 
     @functools.cached_property
     def regions(self) -> tuple[Region, ...]:
@@ -145,13 +148,16 @@ class Inspector:
         """Learn how surprising usual images are: images that the model was not trained on, such as those of validation.
 
         Args:
-            usual: Images of any size: a set, a tensor, an array, PIL images, or a list of these.
+            usual: Images of any size: a set, which says what `shrink` is; a tensor, an array, PIL images, or a list of
+                these.
             callback: Callback that is told the progress.
 
         Raises:
             DataError: If they are fewer than ten, or do not fit the model.
         """
-        self.calibration_ = Calibration.of([each.evidence for each in self._look(usual, callback)])
+        if isinstance(usual, ImageSet):
+            self.shrink = usual.shrink
+        self.calibration_ = Calibration.of([each.readings for each in self._look(usual, callback)])
         return self
 
     def predict(self, images: Inspected, *, callback: Callback | None = None) -> list[Inspection]:
@@ -162,10 +168,10 @@ class Inspector:
         """The same one by one."""
         calibration = self._fitted()
         threshold = threshold_of(self.alpha)
-        for evidence, size, reduction in self._look(images, callback):
-            highest = calibration.judge(evidence)
+        for readings, size, reduction in self._look(images, callback):
+            highest = calibration.judge(readings)
             is_usual, p_value = highest <= threshold, p_value_of(highest)
-            yield Inspection(is_usual, p_value, highest, threshold, evidence, calibration, size, reduction)
+            yield Inspection(is_usual, p_value, highest, threshold, readings, calibration, size, reduction)
 
     def score_samples(self, images: Inspected) -> Array:
         """How usual each image is, `(N,)`: the natural logarithm of its p-value."""
@@ -224,14 +230,17 @@ class Inspector:
         for number, part in enumerate(parts):
             told = report.part(number / len(parts), (number + 1) / len(parts)).forward
             read, sizes, reduction = self._read(part)
-            maps = surprise_maps(self.model, read, batch=self.batch, callback=told)
-            found = (evidence for each in maps for evidence in evidence_of(each))
-            for evidence, size in zip(found, sizes, strict=True):
-                yield _Seen(evidence, size, reduction)
+            orders = list_orders(self.model.config)
+            maps = surprise_maps(self.model, read, orders=orders, batch=self.batch, callback=told)
+            found = (readings for each in maps for readings in readings_of(each))
+            for readings, size in zip(found, sizes, strict=True):
+                yield _Seen(readings, size, reduction)
 
     def _read(self, images: ImageSet | Pictures) -> tuple[ImageSet | Tensor, Iterable[tuple[int, int]], int]:
         """Images as the model reads them, the size of each, and how many times larger that is."""
         if isinstance(images, ImageSet):
+            if images.shrink != self.shrink:
+                raise ConfigError(f"the images are read with shrink {images.shrink}; the inspector has {self.shrink}")
             whole = dataclasses.replace(images, shrink=1, subsample=1)
             return images, (whole.shape(item)[1:] for item in range(len(whole))), images.reduction
         if isinstance(images, Image.Image):

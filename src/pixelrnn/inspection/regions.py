@@ -40,18 +40,18 @@ class Region(NamedTuple):
     p_value: float
 
 
-def mask_of(exceedance: Array, threshold: float, depth: float) -> Array:
-    """`(H, W)` bool: what is above a threshold, and of a region that is, at most so far below its highest pixel.
+def mask_of(exceedance: Array, threshold: float, share: float) -> Array:
+    """`(H, W)` bool: what is above a threshold by a share, at least, of what the highest pixel of its region is.
 
     For a flaw that is far beyond the threshold is seen in all large windows around it.
 
     Example:
-        >>> mask_of(np.array([[3.0, 9.0, 4.0, 0.0, 2.5]]), 2.0, 5.5)
+        >>> mask_of(np.array([[3.0, 9.0, 6.0, 0.0, 2.5]]), 2.0, 0.5)
         array([[False,  True,  True, False,  True]])
     """
     labels, count = ndimage.label(exceedance > threshold, structure=ALL_AROUND)
     highest = ndimage.maximum(exceedance, labels, np.arange(1, count + 1))
-    least = np.concatenate([[np.inf], np.atleast_1d(highest) - depth])[labels]
+    least = np.concatenate([[np.inf], threshold + share * (np.atleast_1d(highest) - threshold)])[labels]
     mask: Array = (labels > 0) & (exceedance >= least)
     return mask
 

@@ -13,14 +13,24 @@ model all three have the mean 0, and Z, but for :math:`\epsilon`, the variance 1
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from torch import Tensor
 
 from pixelrnn.outputs.moments import SurpriseMap
 
-__all__ = ["SIDES", "SIGNALS", "Evidence", "averaged", "evidence_of", "sides_for", "window_signals", "window_sums"]
+__all__ = [
+    "SIDES",
+    "SIGNALS",
+    "Evidence",
+    "Readings",
+    "averaged",
+    "readings_of",
+    "sides_for",
+    "window_signals",
+    "window_sums",
+]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -48,11 +58,18 @@ class Evidence(NamedTuple):
     outlying: Array
 
 
-def evidence_of(found: SurpriseMap) -> Iterator[Evidence]:
-    """The evidence of each of the images of a map."""
-    for parts in zip(*found, strict=True):
-        nats, mean, variance, rank, outlying = (_summed(part) for part in parts)
-        yield Evidence(-(nats + mean), variance, rank, outlying)
+Readings: TypeAlias = tuple[Evidence, ...]
+"""The evidence of an image, of each order in which the model reads it."""
+
+
+def readings_of(found: Sequence[SurpriseMap]) -> Iterator[Readings]:
+    """The evidence of each of the images of maps of some orders."""
+    for image in range(len(found[0].log_prob)):
+        yield tuple(_evidence(*(_summed(part[image]) for part in each)) for each in found)
+
+
+def _evidence(nats: Array, mean: Array, variance: Array, rank: Array, outlying: Array) -> Evidence:
+    return Evidence(-(nats + mean), variance, rank, outlying)
 
 
 def _summed(part: Tensor) -> Array:
@@ -100,8 +117,14 @@ def _sums(table: Array, side: int) -> Array:
     return sums
 
 
-def averaged(windows: Array, side: int) -> Array:
+def averaged(windows: Array, side: int, ones: float = 0.0) -> Array:
     """The mean of the windows that each pixel is in, `(H, W)`, by the values of all windows.
+
+    Args:
+        windows: `(H - side + 1, W - side + 1)`.
+        side: Their side.
+        ones: Windows of the value 1 that count with those of each pixel, as a share of those that one in the middle is in:
+            at the borders there are few, whose mean would vary more.
 
     Example:
         >>> averaged(np.array([[1.0, 5.0, 2.0]]), 2)
@@ -109,5 +132,6 @@ def averaged(windows: Array, side: int) -> Array:
                [1. , 3. , 3.5, 2. ]])
     """
     counts = np.outer(*(np.convolve(np.ones(length), np.ones(side)) for length in windows.shape))
-    means: Array = window_sums(np.pad(windows, side - 1), side) / counts
+    more = ones * counts.max()
+    means: Array = (window_sums(np.pad(windows, side - 1), side) + more) / (counts + more)
     return means

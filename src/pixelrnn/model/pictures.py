@@ -49,7 +49,7 @@ def as_tensor(config: ModelConfig, pictures: Pictures, shrink: int = 1) -> Tenso
     if isinstance(pictures, np.ndarray):
         pictures = _of_array(config, pictures)
     if isinstance(pictures, Tensor):
-        if shrink == 1 or pictures.ndim != 4:  # whose shape is checked with its values
+        if shrink == 1 or pictures.ndim != 4 or not pictures.numel():  # what is no image is refused with its values
             return pictures
         return torch.stack([_shrunk(image, shrink) for image in pictures])
     if isinstance(pictures, Image.Image):
@@ -63,7 +63,7 @@ def as_tensor(config: ModelConfig, pictures: Pictures, shrink: int = 1) -> Tenso
 
 
 def _shrunk(image: Tensor, side: int) -> Tensor:
-    return torch.from_numpy(shrunk(image.numpy(), side))
+    return torch.from_numpy(shrunk(image.detach().cpu().numpy(), side))
 
 
 def _of_array(config: ModelConfig, array: NDArray[np.generic]) -> Tensor:

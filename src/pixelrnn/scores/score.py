@@ -5,7 +5,7 @@ Images may differ in size, if the model takes any: those of one size that follow
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -124,9 +124,9 @@ def log_prob_map(model: AbstractImageModel, examples: Examples) -> Tensor:
 
 
 @torch.no_grad()
-def surprise_map(model: AbstractImageModel, examples: Examples) -> SurpriseMap:
-    """The same with what is expected of it; supports are not given."""
-    given = examples.given(model.config) | {"support": None}
+def surprise_map(model: AbstractImageModel, examples: Examples, order: int | None = None) -> SurpriseMap:
+    """The same with what is expected of it, in an order, or the mean of all; supports are not given."""
+    given = examples.given(model.config) | {"support": None, "order": order}
     found: SurpriseMap = model.log_prob_map(examples.images, **given, moments=True)
     return SurpriseMap(*(part.cpu() for part in found))
 
@@ -151,16 +151,29 @@ def log_prob_maps(
 
 
 def surprise_maps(
-    model: AbstractImageModel, images: Images, *, batch: int = 64, callback: Callback | None = None
-) -> Iterator[SurpriseMap]:
+    model: AbstractImageModel,
+    images: Images,
+    *,
+    orders: Sequence[int | None] = (None,),
+    batch: int = 64,
+    callback: Callback | None = None,
+) -> Iterator[list[SurpriseMap]]:
     """As `log_prob_maps`, with what the distributions expect: see `pixelrnn.outputs.moments.SurpriseMap`.
+
+    Args:
+        model: The model.
+        images: As for `log_prob_maps`.
+        orders: The orders in which images are read, each giving a map of its own; None for the mean of all.
+        batch: Images computed at once.
+        callback: Callback that is told the progress.
 
     Raises:
         ConfigError: If the model is continuous, or a mean of models, as well.
     """
     for examples in _checked(model, images, batch, callback):
-        found = surprise_map(model, examples)
-        _numbers(found.log_prob)
+        found = [surprise_map(model, examples, order) for order in orders]
+        for each in found:
+            _numbers(each.log_prob)
         yield found
 
 
@@ -221,7 +234,7 @@ def score(
     sums, dims = [], []
     maps = surprise_maps if moments else log_prob_maps
     for found in maps(model, images, batch=batch, callback=callback):
-        parts = found[:3] if isinstance(found, SurpriseMap) else (found,)
+        parts = found[0][:3] if isinstance(found, list) else (found,)
         sums.append(np.stack([part.double().sum((1, 2, 3)).numpy() for part in parts]))
         dims.append(np.full(len(parts[0]), parts[0][0].numel()))
     log_prob, *expected = np.concatenate(sums, axis=1)
