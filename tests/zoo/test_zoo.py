@@ -50,6 +50,7 @@ def thinned(source, folder):
         ("mnist-row-lstm", "mnist_binarized.npz", 300),
         ("mnist-pixelcnn", "mnist_binarized.npz", 200),
         ("mnist-classes", "mnist.npz", 300),
+        ("mnist-grey", "mnist.npz", 300),
         ("cifar-row-lstm", "cifar10-jpeg.tar.xz", 120),
         ("emoji", "emoji.zip", 50),
     ],

@@ -123,7 +123,7 @@ def averaged(windows: Array, side: int, ones: float = 0.0) -> Array:
     Args:
         windows: `(H - side + 1, W - side + 1)`.
         side: Their side.
-        ones: Windows of the value 1 that count with those of each pixel, as a share of those that one in the middle is in:
+        ones: Windows of the value 1 that count with those of each pixel, as a share of what one in the middle has:
             at the borders there are few, whose mean would vary more.
 
     Example:
