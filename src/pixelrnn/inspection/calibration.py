@@ -57,7 +57,7 @@ LEAST_SCALE = 1e-3  # of features: what varies less is rounding
 AT_BORDERS = 0.3  # windows as usual, beside those that a pixel is in
 EULER = 0.5772156649015329
 SHARE_OF_HIGHEST = 0.05  # c: of the false alarms, those by a single window
-GUMBELS, OF_SIDES = ("highest", "mean", "peaks"), ("tails", "local")
+GUMBELS, OF_SIDES = ("highest", "mean", "peaks"), ("tails", "nearby")
 
 
 class Gumbel(NamedTuple):
@@ -103,7 +103,7 @@ class Calibration:
         tails: By side, of what is left of the highest ones.
         highest: Of M.
         mean: Of T.
-        local: By side, of the logarithm of the highest mean of Q of the windows that a pixel is in.
+        nearby: By side, of the logarithm of the highest mean of Q of the windows that a pixel is in.
         peaks: Of the highest mean over the sides of these logarithms, in their units.
         reached: x of each of the usual images, compared with the others by distributions fitted to all; ascending.
     """
@@ -116,7 +116,7 @@ class Calibration:
     tails: dict[int, Gumbel]
     highest: Gumbel
     mean: Gumbel
-    local: dict[int, Gumbel]
+    nearby: dict[int, Gumbel]
     peaks: Gumbel
     reached: Array
 
@@ -155,15 +155,15 @@ class Calibration:
     def _with_places(self, usual: Sequence[Readings], windows: Mapping[int, WindowSums]) -> "Calibration":
         """With what it needs to say where an image is unusual, by usual images, each compared with the others."""
 
-        def local_means(readings: Readings) -> Iterator[tuple[int, Array]]:
+        def nearby_means(readings: Readings) -> Iterator[tuple[int, Array]]:
             for side, of_orders in signals_of(readings, list(windows), self.least):
-                yield side, _local_mean(oddness_of(windows[side].usual(without=of_orders), of_orders), side)
+                yield side, _nearby_mean(oddness_of(windows[side].usual(without=of_orders), of_orders), side)
 
         ratios = np.array([[_log_ratio(size_of(each), self.expectation, side) for side in windows] for each in usual])
-        highest = np.array([[means.max() for _, means in local_means(each)] for each in usual])
+        highest = np.array([[means.max() for _, means in nearby_means(each)] for each in usual])
         tails = [_tail(values, ratio) for values, ratio in zip(highest.T, ratios.T, strict=True)]
-        made = dataclasses.replace(self, local=dict(zip(windows, tails, strict=True)))
-        peaks = Gumbel.of(np.array([made._oddness(size_of(each), local_means(each)).max() for each in usual]))
+        made = dataclasses.replace(self, nearby=dict(zip(windows, tails, strict=True)))
+        peaks = Gumbel.of(np.array([made._oddness(size_of(each), nearby_means(each)).max() for each in usual]))
         return dataclasses.replace(made, peaks=peaks)
 
     def judge(self, readings: Readings) -> float:
@@ -190,15 +190,15 @@ class Calibration:
         """
         is_impossible = np.any([np.isinf(each.excess) for each in readings], axis=0)
         readings = tuple(each._replace(excess=np.where(is_impossible, 0, each.excess)) for each in readings)
-        local_means = ((side, _local_mean(oddness, side)) for side, oddness, _, _ in self._each(readings))
-        found = self.peaks.units(self._oddness(size_of(readings), local_means))
+        nearby_means = ((side, _nearby_mean(oddness, side)) for side, oddness, _, _ in self._each(readings))
+        found = self.peaks.units(self._oddness(size_of(readings), nearby_means))
         return np.where(is_impossible, np.inf, found).astype(np.float32)
 
-    def _oddness(self, size: tuple[int, int], local_means: Iterable[tuple[int, Array]]) -> Array:
-        """`(H, W)`: the mean over the sides of the local means, each in units of the highest of usual images."""
+    def _oddness(self, size: tuple[int, int], nearby_means: Iterable[tuple[int, Array]]) -> Array:
+        """`(H, W)`: the mean over the sides of the means nearby, each in units of the highest of usual images."""
         total, count = np.zeros(size), 0
-        for side, means in local_means:
-            total += self.local[side].units(means) - _log_ratio(size, self.expectation, side)
+        for side, means in nearby_means:
+            total += self.nearby[side].units(means) - _log_ratio(size, self.expectation, side)
             count += 1
         return total / count
 
@@ -230,7 +230,7 @@ class Calibration:
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor], rest: Mapping[str, Any]) -> "Calibration":
         """What `to_tensors` gave; raises `KeyError`, `TypeError` or `ValueError` for anything else."""
-        tails, local = (
+        tails, nearby = (
             {int(side): Gumbel(float(at), float(scale)) for side, at, scale in rest[name]} for name in OF_SIDES
         )
         highest, mean, peaks = (Gumbel(*map(float, rest[name])) for name in GUMBELS)
@@ -245,13 +245,13 @@ class Calibration:
             tails=tails,
             highest=highest,
             mean=mean,
-            local=local,
+            nearby=nearby,
             peaks=peaks,
             reached=arrays["reached"],
         )
 
 
-def _local_mean(oddness: Array, side: int) -> Array:
+def _nearby_mean(oddness: Array, side: int) -> Array:
     """`(H, W)`: the logarithm of the mean of Q of the windows of a side that each pixel is in."""
     means: Array = np.log(averaged(oddness, side, AT_BORDERS) + LOWEST)
     return means
