@@ -3,10 +3,10 @@
     pip install scikit-learn
     python benchmarks/tiles.py runs/tiles-0 runs/tiles-1 runs/tiles-2 --parts magnetic-tiles/ --out benchmarks/out
 
-takes runs that were trained on `train/good` of the parts, and tells each kind in `test/` from `test/good`: by each score
-of whole pictures, by `Inspector`, and by two baselines without a model: the distance of the means and deviations of
-windows from a Gaussian, and what the principal components of patches leave of them. All see the pictures as the runs
-read them (`--shrink`, levels); masks are in `masks/`, in the size of the pictures.
+takes runs that were trained on `train/good` of the parts, and tells each kind in `test/` from `test/good`: by each
+score of whole pictures, by `Inspector`, and by two baselines without a model: the distance of the means and deviations
+of windows from a Gaussian, and what the principal components of patches leave of them. All see the pictures as the
+runs read them (`--shrink`, levels); masks are in `masks/`, in the size of the pictures.
 """
 
 import dataclasses
@@ -98,22 +98,26 @@ def gaussian_windows(usual: ImageSet, side: int) -> Callable[[Array], Array]:
     return distance
 
 
+def padded(image: Array, side: int) -> Array:
+    """A picture that has a patch of a side, if need be by reflection."""
+    return np.pad(image, [(0, max(0, side - length)) for length in image.shape], mode="reflect")
+
+
 def left_by_components(usual: ImageSet, side: int) -> Callable[[Array], Array]:
     """The mean square of what the principal components of patches of usual pictures leave of a patch."""
 
     def patches(image: Array) -> Array:
         return np.lib.stride_tricks.sliding_window_view(image, (side, side))
 
-    known = np.concatenate([patches(image)[::3, ::3].reshape(-1, side**2) for image in floats(usual)])
+    known = np.concatenate([patches(padded(image, side))[::3, ::3].reshape(-1, side**2) for image in floats(usual)])
     components = PCA(min(COMPONENTS, side**2 - 1)).fit(known)
 
     def error(image: Array) -> Array:
-        if min(image.shape) < side:
-            image = np.pad(image, [(0, max(0, side - length)) for length in image.shape], mode="reflect")
-        found = patches(image)
+        found = patches(padded(image, side))
         flat = found.reshape(-1, side**2)
         left = flat - components.inverse_transform(components.transform(flat))
-        return averaged((left**2).mean(1).reshape(found.shape[:2]), side)
+        means = averaged((left**2).mean(1).reshape(found.shape[:2]), side)
+        return means[: image.shape[0], : image.shape[1]]
 
     return error
 

@@ -88,7 +88,7 @@ class Calibrate:
 
 
 def _size(size: tuple[int, int]) -> str:
-    return f"images of {size[1]}x{size[0]} pixels"
+    return f"images that are read as {size[1]}x{size[0]} pixels"
 
 
 def calibrated(

@@ -207,6 +207,7 @@ class _Work:
         folder: Where pictures are kept.
         rows: A row for each picture that was inspected.
         kept: What was found in each, where the truth is known.
+        files: What the pictures of those that were rejected are called.
     """
 
     inspector: "Inspector"
@@ -214,6 +215,7 @@ class _Work:
     folder: Path | None
     rows: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     kept: "list[Inspection]" = dataclasses.field(default_factory=list)
+    files: set[str] = dataclasses.field(default_factory=set)
 
     @property
     def known(self) -> set[str]:
@@ -235,7 +237,8 @@ class _Work:
 
             from pixelrnn.plots import save_image, to_image
 
-            file = file_name(row["name"], {each["file"].removesuffix(OVERLAY) for each in self.rejected})
+            file = file_name(row["name"], self.files)
+            self.files.add(file)
             picture = to_image(images.original(item), images.quantiser.source_levels)
             save_image(self.folder / f"{file}{OVERLAY}", overlay(picture, found))
             save_image(self.folder / f"{file}.mask.png", Image.fromarray(found.mask))

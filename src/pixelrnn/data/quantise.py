@@ -50,7 +50,7 @@ def shrunk(values: NDArray[np.generic], side: int) -> NDArray[np.generic]:
     if side == 1:
         return values
     is_float = values.dtype.kind == "f"
-    sums: NDArray[Any] = values if is_float else values.astype(np.int64)
+    sums: NDArray[Any] = values.astype(np.float64 if is_float else np.int64)
     counts = np.ones((), np.int64)
     for axis in (1, 2):
         starts = np.arange(0, values.shape[axis], side)
