@@ -394,7 +394,8 @@ def test_demo(capsys, tmp_path, monkeypatch):
         assert part in text
     page = (tmp_path / "demo" / "index.html").read_text()
     shown = re.findall(r'src="([^"]+)"', page)
-    assert len(shown) == 6
+    assert len(shown) == 7
+    assert "flaw.png" in shown
     assert all((tmp_path / "demo" / name).stat().st_size > 1_000 for name in shown)
     with Image.open(tmp_path / "demo" / "samples.png") as image:
         assert image.width > 100
