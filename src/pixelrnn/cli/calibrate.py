@@ -99,9 +99,7 @@ def calibrated(
 
     own = dataclasses.replace(choice, split="valid", limit=None)
     chosen = own if source is None else dataclasses.replace(choice, split="all")
-    run = open_run(folder)
-    _, _, images = chosen.load(run, source, are_whole=True)
+    _, _, images = chosen.load(open_run(folder), source, are_whole=True)
     images = dataclasses.replace(images, perturb=0.0)
     with progress("looking at usual images") as report:
-        inspector = Inspector(model, alpha=alpha, batch=choice.batch, shrink=run.data.shrink)
-        return inspector.fit(images, callback=report), len(images)
+        return Inspector(model, alpha=alpha, batch=choice.batch).fit(images, callback=report), len(images)
