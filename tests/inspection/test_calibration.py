@@ -7,15 +7,10 @@ import numpy as np
 import pytest
 
 from pixelrnn import DataError
-from pixelrnn.inspection.calibration import (
-    SHARE_OF_HIGHEST,
-    Calibration,
-    Gumbel,
-    _either,
-    p_value_of,
-    threshold_of,
-)
+from pixelrnn.inspection.calibration import Calibration
 from pixelrnn.inspection.features import Expectation, covariates_of
+from pixelrnn.inspection.gumbel import Gumbel, p_value_of, threshold_of
+from pixelrnn.inspection.verdict import SHARE_OF_HIGHEST, either
 from pixelrnn.inspection.windows import Evidence, window_signals
 
 
@@ -52,7 +47,7 @@ def test_p_values_and_thresholds():
         assert p_value_of(threshold_of(alpha)) == pytest.approx(alpha, rel=1e-9)
     # Either of two independent ones is as high as often as that.
     m, t = np.random.default_rng(0).gumbel(size=(2, 100_000))
-    drawn = np.array([_either(*both) for both in zip(m, t, strict=True)])
+    drawn = np.array([either(*both) for both in zip(m, t, strict=True)])
     assert (drawn > threshold_of(0.05)).mean() == pytest.approx(0.05, abs=0.002)
     by_one = m + math.log(SHARE_OF_HIGHEST) > threshold_of(0.05)
     assert by_one.mean() == pytest.approx(SHARE_OF_HIGHEST * 0.05, abs=0.001)
@@ -77,7 +72,7 @@ def test_images_of_other_sizes_are_rejected_as_often():
     for size, least in (((16, 16), 0.02), ((64, 64), 0.001)):
         p_values = np.array([p_value(calibration, each) for each in noise(5, size, count=300)])
         assert least < (rejected := (p_values <= 0.1).mean()) < 0.2, size
-    assert max(calibration.tails) == 16  # none has larger windows in both directions
+    assert max(calibration.usual) == 16  # none has larger windows in both directions
     of = calibration.expectation
     naive = dataclasses.replace(of, high=of.high + 9, unit=np.full(3, np.inf))  # as if their size did not matter
     naive = dataclasses.replace(calibration, expectation=naive)
@@ -137,7 +132,7 @@ def test_each_usual_image_is_compared_with_the_others():
         highest.append(distances.max() / 3)
     # All are alike in what they are expected to be by, so that what is expected is the mean of the others.
     left = np.array([own - np.delete(highest, n).mean() for n, own in enumerate(highest)])
-    for got, wanted in zip(calibration.tails[1], Gumbel.of(left), strict=True):
+    for got, wanted in zip(calibration.verdict.tails[0], Gumbel.of(left), strict=True):
         assert got == pytest.approx(wanted, abs=2e-3)
 
 
@@ -219,6 +214,16 @@ def test_places_of_few_aligned_images_are_as_unusual_as_they_say():
     assert calibration.size == (16, 16)
     highest = [calibration.exceedance(each).max() for each in noise(1, (16, 16), count=200, pattern=pattern)]
     assert np.mean([p_value_of(x) <= 0.05 for x in highest]) < 0.13
+
+
+def test_false_alarms_of_few_images_are_those_of_new_ones():
+    alpha, told, true = threshold_of(0.02), [], []
+    for seed in range(60):
+        calibration = Calibration.of(noise(seed, (8, 8), count=10))
+        told.append((calibration.reached > alpha).mean())
+        true.append(np.mean([calibration.judge(each) > alpha for each in noise(100 + seed, (8, 8), count=24)]))
+    difference = np.array(told) - true
+    assert abs(difference.mean()) < 2.5 * difference.std() / math.sqrt(60)
 
 
 def test_identical_images_are_usual():

@@ -1,28 +1,14 @@
-r"""How odd the windows of usual images are, and so how often a usual image would be as odd as another one.
+"""How odd the windows of usual images are, and so how often a usual image would be as odd as another one.
 
-What is left of the features of an image beyond what is expected of them (`features.py`) is judged twice. Those of ln Q
-together, each in its standard deviations, by their mean T: where much is a little odd. And the highest Q alone, by
-Gumbel distributions, to which such values tend (Fisher and Tippett, 1928): with location :math:`\mu` and scale
-:math:`\beta` of the windows of each size,
-
-.. math:: g = \frac{\max_w Q_w - E f - \mu}{\beta} - \ln r, \qquad M = \max_{\mathrm{sizes}} g
-
-An image that is larger than usual ones, so that it has r times as many windows, of those that overlap by half, is as r
-images are. M and T have Gumbel distributions among usual images as well. With both in their units, x is the higher one
-of :math:`M + \ln c` and :math:`T + \ln(1 - c)`, where c is the share of all false alarms that M may give, and
-
-.. math:: P = 1 - e^{-e^{-x}}
-
-is the p-value: no less than the probability that either is as high. *Where* an image is unusual, the means of Q say,
-over all windows of a size that a pixel is in: a large window that has a flaw in it is high as well, and says less of
-its pixels than a small one. The mean over the sizes of the logarithms of these means, each in units of the Gumbel
-distribution of its highest value in a usual image, is high where a flaw of any size is.
+From usual images come, one after another: what the signals of windows are (`features.WindowSums`), what is expected of
+their features (`features.Expectation`), and how far usual images are from that, each compared with the others: as a
+whole (`verdict.py`), and at their places (`places.py`).
 """
 
 import dataclasses
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,8 +16,6 @@ from torch import Tensor
 
 from pixelrnn.errors import DataError
 from pixelrnn.inspection.features import (
-    FEATURES,
-    LOWEST,
     Expectation,
     Usual,
     WindowSums,
@@ -41,11 +25,14 @@ from pixelrnn.inspection.features import (
     oddness_of,
     signals_of,
     size_of,
-    usual_of,
+    sums_of,
 )
-from pixelrnn.inspection.windows import Readings, averaged, sides_for
+from pixelrnn.inspection.gumbel import Gumbel
+from pixelrnn.inspection.places import Places, nearby, oddness_of_places
+from pixelrnn.inspection.verdict import Verdict, reached_by_each
+from pixelrnn.inspection.windows import Readings, sides_for
 
-__all__ = ["Calibration", "Gumbel", "p_value_of", "threshold_of"]
+__all__ = ["Calibration"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -53,41 +40,6 @@ LEAST_USUAL = 10
 """Usual images that a calibration needs."""
 
 FLOOR = 0.3  # epsilon, in mean variances of a pixel of usual images
-LEAST_SCALE = 1e-3  # of features: what varies less is rounding
-AT_BORDERS = 0.3  # windows as usual, beside those that a pixel is in
-EULER = 0.5772156649015329
-SHARE_OF_HIGHEST = 0.05  # c: of the false alarms, those by a single window
-GUMBELS, OF_SIDES = ("highest", "mean", "peaks"), ("tails", "nearby")
-
-
-class Gumbel(NamedTuple):
-    r"""A Gumbel distribution, :math:`P(X \le x) = e^{-e^{-(x - \mu) / \beta}}`."""
-
-    location: float
-    scale: float
-
-    @classmethod
-    def of(cls, values: Array) -> "Gumbel":
-        """The one with the first two L-moments of some values (Hosking, 1990)."""
-        ordered, count = np.sort(np.asarray(values, np.float64)), len(values)
-        ranks = np.arange(count)
-        second = 2 * (ranks * ordered).sum() / (count * max(1, count - 1)) - ordered.mean()
-        scale = max(second / math.log(2), LEAST_SCALE)
-        return cls(float(ordered.mean() - EULER * scale), float(scale))
-
-    def units(self, x: Any) -> Any:
-        """Values from the location, in scales."""
-        return (x - self.location) / self.scale
-
-
-def p_value_of(x: float) -> float:
-    """P of x."""
-    return -math.expm1(-math.exp(-max(x, -700.0)))
-
-
-def threshold_of(alpha: float) -> float:
-    """The x that has the p-value alpha."""
-    return -math.log(-math.log1p(-alpha))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,25 +51,17 @@ class Calibration:
         size: Height and width of the usual images if places are compared one by one; None if not.
         usual: By side, what the signals of windows are.
         expectation: Of the features, those of one side after those of another.
-        deviations: `(F,)` of what is left of the features.
-        tails: By side, of what is left of the highest ones.
-        highest: Of M.
-        mean: Of T.
-        nearby: By side, of the logarithm of the highest mean of Q of the windows that a pixel is in.
-        peaks: Of the highest mean over the sides of these logarithms, in their units.
-        reached: x of each of the usual images, compared with the others by distributions fitted to all; ascending.
+        verdict: Of an image as a whole.
+        places: Of the places of an image.
+        reached: `(n,)` x of each of the usual images, compared with the others; ascending.
     """
 
     least: float
     size: tuple[int, int] | None
     usual: dict[int, Usual]
     expectation: Expectation
-    deviations: Array
-    tails: dict[int, Gumbel]
-    highest: Gumbel
-    mean: Gumbel
-    nearby: dict[int, Gumbel]
-    peaks: Gumbel
+    verdict: Verdict
+    places: Places
     reached: Array
 
     @classmethod
@@ -134,37 +78,22 @@ class Calibration:
         least = FLOOR * float(np.mean([each.variance.mean() for readings in usual for each in readings])) + 1e-9
         size = size_of(usual[0]) if are_aligned(usual, least) else None
         smallest = min(min(size_of(each)) for each in usual)
-        sides = sides_for((smallest, smallest))
-        found, features = usual_of(usual, sides, least, by_place=size is not None)
-        covariates = np.stack([covariates_of(each) for each in usual])
-        expectation, left = Expectation.of(covariates, features)
-        ratios = np.array([[_log_ratio(size_of(each), expectation, side) for side in sides] for each in usual])
-        tails, heights = dict[int, Gumbel](), list[Array]()
-        for number, side in enumerate(sides):
-            values = left[:, FEATURES * number]
-            tails[side] = tail = _tail(values, ratios[:, number])
-            heights.append(tail.units(values) - ratios[:, number])  # of an image with as many windows as usual
-        deviations = np.maximum(left.std(0), LEAST_SCALE)
-        highest, means = np.max(heights, axis=0), (left / deviations)[:, _of_logs(len(sides))].mean(1)
-        both = Gumbel.of(highest), Gumbel.of(means)
-        reached = np.sort([_either(both[0].units(m), both[1].units(t)) for m, t in zip(highest, means, strict=True)])
-        of_sides = {side: sums.usual() for side, sums in found.items()}
-        made = cls(least, size, of_sides, expectation, deviations, tails, *both, {}, Gumbel(0.0, 1.0), reached)
-        return made._with_places(usual, found)
-
-    def _with_places(self, usual: Sequence[Readings], windows: Mapping[int, WindowSums]) -> "Calibration":
-        """With what it needs to say where an image is unusual, by usual images, each compared with the others."""
-
-        def nearby_means(readings: Readings) -> Iterator[tuple[int, Array]]:
-            for side, of_orders in signals_of(readings, list(windows), self.least):
-                yield side, _nearby_mean(oddness_of(windows[side].usual(without=of_orders), of_orders), side)
-
-        ratios = np.array([[_log_ratio(size_of(each), self.expectation, side) for side in windows] for each in usual])
-        highest = np.array([[means.max() for _, means in nearby_means(each)] for each in usual])
-        tails = [_tail(values, ratio) for values, ratio in zip(highest.T, ratios.T, strict=True)]
-        made = dataclasses.replace(self, nearby=dict(zip(windows, tails, strict=True)))
-        peaks = Gumbel.of(np.array([made._oddness(size_of(each), nearby_means(each)).max() for each in usual]))
-        return dataclasses.replace(made, peaks=peaks)
+        others = _Others(sums_of(usual, sides_for((smallest, smallest)), least, by_place=size is not None), least)
+        features, highest = others.features(usual)
+        expectation, left = Expectation.of(np.stack([covariates_of(each) for each in usual]), features)
+        log_ratios = np.stack([_log_ratios(size_of(each), expectation, others.sides) for each in usual])
+        tails = tuple(Gumbel.of_highest(*each) for each in zip(highest.T, log_ratios.T, strict=True))
+        every = zip(map(others.nearby, usual), log_ratios, strict=True)
+        peaks = Gumbel.of(np.array([oddness_of_places(tails, *each).max() for each in every]))
+        return cls(
+            least=least,
+            size=size,
+            usual={side: sums.usual() for side, sums in others.sums.items()},
+            expectation=expectation,
+            verdict=Verdict.of(left, log_ratios),
+            places=Places(tails, peaks),
+            reached=np.sort(reached_by_each(left, log_ratios)),
+        )
 
     def judge(self, readings: Readings) -> float:
         """How unusual an image is: x, whose p-value is `p_value_of(x)`.
@@ -174,13 +103,9 @@ class Calibration:
         """
         if any(np.isinf(each.excess).any() for each in readings):
             return math.inf
-        left, highest = list[Array](), -math.inf
-        for side, oddness, expected, deviations in self._each(readings):
-            own = features_of(oddness) - expected
-            ratio = _log_ratio(size_of(readings), self.expectation, side)
-            highest = max(highest, self.tails[side].units(own[0]) - ratio)
-            left.append(own[1:] / deviations[1:])
-        return _either(self.highest.units(highest), self.mean.units(np.mean(left)))
+        features = np.concatenate([features_of(oddness) for _, oddness in self._oddness(readings)])
+        left = features - self.expectation(covariates_of(readings))[: len(features)]
+        return float(self.verdict(left, self._ratios(readings)))
 
     def exceedance(self, readings: Readings) -> Array:
         """`(H, W)` float32: where an image is unusual, in units of the Gumbel distribution of usual images.
@@ -190,97 +115,102 @@ class Calibration:
         """
         is_impossible = np.any([np.isinf(each.excess) for each in readings], axis=0)
         readings = tuple(each._replace(excess=np.where(is_impossible, 0, each.excess)) for each in readings)
-        nearby_means = ((side, _nearby_mean(oddness, side)) for side, oddness, _, _ in self._each(readings))
-        found = self.peaks.units(self._oddness(size_of(readings), nearby_means))
+        maps = (nearby(oddness, side) for side, oddness in self._oddness(readings))
+        found = self.places(maps, self._ratios(readings))
         return np.where(is_impossible, np.inf, found).astype(np.float32)
 
-    def _oddness(self, size: tuple[int, int], nearby_means: Iterable[tuple[int, Array]]) -> Array:
-        """`(H, W)`: the mean over the sides of the means nearby, each in units of the highest of usual images."""
-        total, count = np.zeros(size), 0
-        for side, means in nearby_means:
-            total += self.nearby[side].units(means) - _log_ratio(size, self.expectation, side)
-            count += 1
-        return total / count
-
-    def _each(self, readings: Readings) -> Iterator[tuple[int, Array, Array, Array]]:
-        """Side, Q of the windows, features that are expected and their deviations, of each side there is."""
+    def _oddness(self, readings: Readings) -> Iterator[tuple[int, Array]]:
+        """Side, and Q of the windows, of each side there is."""
         size = size_of(readings)
         if self.size is not None and size != self.size:
             raise DataError(
                 f"an image is read as {size[0]}x{size[1]} pixels; the usual ones are {self.size[0]}x{self.size[1]} and "
                 "alike at their places, which are compared one by one"
             )
-        expected = self.expectation(covariates_of(readings))
-        sides = [side for side in self.usual if side <= min(size)]  # the first ones
-        for number, (side, of_orders) in enumerate(signals_of(readings, sides, self.least)):
-            own = slice(FEATURES * number, FEATURES * (number + 1))
-            yield side, oddness_of(self.usual[side], of_orders), expected[own], self.deviations[own]
+        for side, of_orders in signals_of(readings, self._sides(size), self.least):
+            yield side, oddness_of(self.usual[side], of_orders)
+
+    def _ratios(self, readings: Readings) -> Array:
+        """Ln r of each side that an image has."""
+        size = size_of(readings)
+        return _log_ratios(size, self.expectation, self._sides(size))
+
+    def _sides(self, size: tuple[int, int]) -> list[int]:
+        return [side for side in self.usual if side <= min(size)]  # the first ones
 
     def to_tensors(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Its arrays, and the rest of it as JSON has it."""
-        arrays = {"reached": self.reached, "deviations": self.deviations}
+        arrays = {"reached": self.reached, "deviations": self.verdict.deviations}
         arrays |= {f"expectation.{name}": value for name, value in vars(self.expectation).items()}
         for side, usual in self.usual.items():
             arrays |= {f"{side}.{name}": value for name, value in vars(usual).items()}
-        rest: dict[str, Any] = {"least": self.least, "size": self.size}
-        rest |= {name: [[side, *of] for side, of in getattr(self, name).items()] for name in OF_SIDES}
-        rest |= {name: getattr(self, name) for name in GUMBELS}
+        rest: dict[str, Any] = {"least": self.least, "size": self.size, "sides": list(self.usual)}
+        verdict, places = self.verdict, self.places
+        rest |= {"tails": verdict.tails, "highest": verdict.highest, "mean": verdict.mean}
+        rest |= {"nearby": places.tails, "peaks": places.peaks}
         return {name: torch.tensor(array) for name, array in arrays.items()}, rest
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor], rest: Mapping[str, Any]) -> "Calibration":
         """What `to_tensors` gave; raises `KeyError`, `TypeError` or `ValueError` for anything else."""
-        tails, nearby = (
-            {int(side): Gumbel(float(at), float(scale)) for side, at, scale in rest[name]} for name in OF_SIDES
-        )
-        highest, mean, peaks = (Gumbel(*map(float, rest[name])) for name in GUMBELS)
+        tails, of_places = (tuple(Gumbel(*map(float, each)) for each in rest[name]) for name in ("tails", "nearby"))
+        highest, mean, peaks = (Gumbel(*map(float, rest[name])) for name in ("highest", "mean", "peaks"))
         arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
         of, to = ([field.name for field in dataclasses.fields(kind)] for kind in (Usual, Expectation))
+        sides = [int(side) for side in rest["sides"]]
         return cls(
             least=float(rest["least"]),
             size=rest["size"] and (int(rest["size"][0]), int(rest["size"][1])),
-            usual={side: Usual(*(arrays[f"{side}.{name}"] for name in of)) for side in tails},
+            usual={side: Usual(*(arrays[f"{side}.{name}"] for name in of)) for side in sides},
             expectation=Expectation(*(arrays[f"expectation.{name}"] for name in to)),
-            deviations=arrays["deviations"],
-            tails=tails,
-            highest=highest,
-            mean=mean,
-            nearby=nearby,
-            peaks=peaks,
+            verdict=Verdict(arrays["deviations"], tails, highest, mean),
+            places=Places(of_places, peaks),
             reached=arrays["reached"],
         )
 
 
-def _nearby_mean(oddness: Array, side: int) -> Array:
-    """`(H, W)`: the logarithm of the mean of Q of the windows of a side that each pixel is in."""
-    means: Array = np.log(averaged(oddness, side, AT_BORDERS) + LOWEST)
-    return means
+@dataclasses.dataclass(frozen=True)
+class _Others:
+    """Usual images, each of which is compared with the others.
+
+    Attributes:
+        sums: By side, of the windows of all.
+        least: Epsilon of the windows.
+    """
+
+    sums: dict[int, WindowSums]
+    least: float
+
+    @property
+    def sides(self) -> list[int]:
+        """Of the windows."""
+        return list(self.sums)
+
+    def features(self, usual: Sequence[Readings]) -> tuple[Array, Array]:
+        """The features of each, `(n, F)`, and the highest of `nearby` of each side, `(n, S)`."""
+        features, highest = list[Array](), list[list[float]]()
+        for each in usual:
+            of_sides = list(self._oddness(each))
+            features.append(np.concatenate([features_of(oddness) for _, oddness in of_sides]))
+            highest.append([float(nearby(oddness, side).max()) for side, oddness in of_sides])
+        return np.stack(features), np.array(highest)
+
+    def nearby(self, readings: Readings) -> Iterator[Array]:
+        """`places.nearby` of one of them, side by side."""
+        return (nearby(oddness, side) for side, oddness in self._oddness(readings))
+
+    def _oddness(self, readings: Readings) -> Iterator[tuple[int, Array]]:
+        for side, of_orders in signals_of(readings, self.sides, self.least):
+            yield side, oddness_of(self.sums[side].usual(without=of_orders), of_orders)
 
 
-def _of_logs(sides: int) -> Array:
-    """Which of the features of so many sides are of ln Q."""
-    return np.arange(FEATURES * sides) % FEATURES > 0
-
-
-def _either(highest: float, mean: float) -> float:
-    """X by M and T in their units."""
-    return float(max(highest + math.log(SHARE_OF_HIGHEST), mean + math.log1p(-SHARE_OF_HIGHEST)))
-
-
-def _log_ratio(size: Sequence[int], expectation: Expectation, side: int) -> float:
-    """Ln r: how many times as many windows an image has as it would have with an area that usual ones have."""
+def _log_ratios(size: Sequence[int], expectation: Expectation, sides: Sequence[int]) -> Array:
+    """Ln r of each side: how many times as many windows an image has as it would have with an area of usual ones."""
     scale = math.sqrt(expectation.area_within(size) / math.prod(size))
-    return math.log(_count(size, side) / _count([scale * length for length in size], side))
+    usual = [scale * length for length in size]
+    return np.log([_count(size, side) / _count(usual, side) for side in sides])
 
 
 def _count(size: Sequence[float], side: int) -> float:
     """How many windows that overlap by half or less an image has: the others say little more than these."""
     return math.prod(1 + 2 * max(0.0, length - side) / side for length in size)
-
-
-def _tail(values: Array, ratios: Array) -> Gumbel:
-    """The Gumbel distribution of highest values, had no image more windows than usual."""
-    tail = Gumbel.of(values)
-    for _ in range(5):  # the scale says how much a larger image reaches higher
-        tail = Gumbel.of(values - tail.scale * ratios)
-    return tail

@@ -32,7 +32,7 @@ __all__ = [
     "oddness_of",
     "signals_of",
     "size_of",
-    "usual_of",
+    "sums_of",
 ]
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -144,25 +144,16 @@ def signals_of(readings: Readings, sides: Sequence[int], least: float) -> Iterat
         yield each[0][0], [signals for _, signals in each]
 
 
-def usual_of(
+def sums_of(
     usual: Sequence[Readings], sides: Sequence[int], least: float, *, by_place: bool
-) -> tuple[dict[int, WindowSums], Array]:
-    """The signals of each side, and the features of each image by the others, `(n, sides * FEATURES)`."""
+) -> dict[int, WindowSums]:
+    """The signals of windows of each side, added up over images."""
     found = {side: WindowSums(by_place=by_place) for side in sides}
     for each in usual:
         for side, of_orders in signals_of(each, sides, least):
             for signals in of_orders:
                 found[side].add(signals)
-    features = [
-        np.concatenate(
-            [
-                features_of(oddness_of(found[side].usual(without=of_orders), of_orders))
-                for side, of_orders in signals_of(each, sides, least)
-            ]
-        )
-        for each in usual
-    ]
-    return found, np.stack(features)
+    return found
 
 
 def are_aligned(usual: Sequence[Readings], least: float) -> bool:

@@ -16,7 +16,8 @@ from pixelrnn.codec.fingerprint import fingerprint
 from pixelrnn.config import require_alpha
 from pixelrnn.data.images import ImageSet
 from pixelrnn.errors import ConfigError, RunError
-from pixelrnn.inspection.calibration import Calibration, p_value_of, threshold_of
+from pixelrnn.inspection.calibration import Calibration
+from pixelrnn.inspection.gumbel import p_value_of, threshold_of
 from pixelrnn.inspection.regions import Region, mask_of, regions_of
 from pixelrnn.inspection.windows import Readings, readings_of
 from pixelrnn.model.base import AbstractImageModel
@@ -37,7 +38,7 @@ ALPHA = 0.01
 NEAR = 0.5  # below the highest exceedance: what is marked where no window is above the threshold by itself
 SHARE = 0.6  # of what a region reaches above the threshold: what its pixels reach at least
 AROUND = 0.4  # of what the highest one reaches: what it lifts the pixels around it by, at most
-FORMAT = "pixelrnn threshold 2"
+FORMAT = "pixelrnn threshold 3"
 
 
 class _Seen(NamedTuple):
@@ -52,8 +53,7 @@ class FalseAlarms(NamedTuple):
     """How many usual images are rejected.
 
     Attributes:
-        rate: Their share, of those of `fit`, each compared with the others, by distributions that were fitted to all of
-            them: of few images a little less than of new ones.
+        rate: Their share, of those of `fit`, each compared with the others.
         interval: Confidence interval of the share (Clopper and Pearson, 1934).
     """
 
@@ -180,7 +180,7 @@ class Inspector:
     def false_alarms(self, confidence: float = 0.95) -> FalseAlarms:
         """How many of the images of `fit` are rejected at alpha, each compared with the others."""
         calibration = self._fitted()
-        reached = np.asarray(calibration.reached)
+        reached = calibration.reached
         count, rejected = len(reached), int((reached > threshold_of(self.alpha)).sum())
         tail = (1 - confidence) / 2
         low = stats.beta.ppf(tail, rejected, count - rejected + 1) if rejected else 0.0
