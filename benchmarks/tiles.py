@@ -24,6 +24,7 @@ from pixelrnn import Inspector
 from pixelrnn.app.flaws import GOOD, kind_of, overlay, read_masks
 from pixelrnn.app.images import load_as_trained
 from pixelrnn.data import Data, ImageSet
+from pixelrnn.data.quantise import enlarged
 from pixelrnn.inspection.metrics import area_under_overlap
 from pixelrnn.inspection.windows import averaged, window_sums
 from pixelrnn.model.loading import load_model
@@ -124,24 +125,17 @@ def left_by_components(usual: ImageSet, side: int) -> Callable[[Array], Array]:
 
 def baselines(usual: ImageSet, parts: Parts) -> dict[str, dict[str, dict[str, float]]]:
     """The two without a model, of each size."""
-    found, shapes = {}, [mask.shape if mask is not None else None for mask in parts.masks]
+    found = {}
     for name, make in (("Gaussian of windows", gaussian_windows), ("principal components", left_by_components)):
         for side in SIDES:
             of = make(usual, side)
             maps = [of(image) for image in floats(parts.images)]
             scores = {"highest": [-each.max() for each in maps], "0.99": [-np.quantile(each, AS_FAR) for each in maps]}
-            large = [enlarged(each, parts.images, item, shapes[item]) for item, each in enumerate(maps)]
-            overlaps = parts.overlaps(large)
+            side_of, size_of = parts.images.reduction, parts.images.original_size
+            overlaps = parts.overlaps([enlarged(each, side_of, size_of(item)) for item, each in enumerate(maps)])
             for how, each in scores.items():
                 found[f"{name}, {side}x{side}, {how}"] = {"AUROC": parts.areas(np.array(each)), "AUPRO": overlaps}
     return found
-
-
-def enlarged(found: Array, images: ImageSet, item: int, shape: tuple[int, ...] | None) -> Array:
-    """A map in the pixels of the picture as it is."""
-    height, width = shape or dataclasses.replace(images, shrink=1, subsample=1).shape(item)[1:]
-    rows, columns = (np.arange(length) // images.reduction for length in (height, width))
-    return found[rows[:, None], columns]
 
 
 def measured(run: Run, folder: Path) -> tuple[dict[str, dict[str, dict[str, float]]], dict[str, Any]]:

@@ -167,6 +167,44 @@ def test_a_table_goes_on_where_it_ended(folder, tmp_path, capsys):
     assert "is a table of something else" in capsys.readouterr().err
 
 
+def test_a_table_and_its_pictures_go_on_together(folder, tmp_path, capsys):
+    """What was inspected earlier is shown and rated with what is new."""
+    source, shown = tmp_path / "new", [*("--csv", tmp_path / "new.csv", "--out", tmp_path / "out")]
+    random = np.random.default_rng(9)
+    for name in ("good/a.png", "good/b.png"):
+        save(stripes(random), source / name)
+    pixels, mask = flawed(random)
+    for place, picture in ((source, pixels), (tmp_path / "masks", mask)):
+        save(picture, place / "noise" / "c.png")
+    assert inspected(folder, source, *shown) == inspect.REJECTED
+    pixels, mask = flawed(random)
+    for place, picture in ((source, pixels), (tmp_path / "masks", mask)):
+        save(picture, place / "noise" / "d.png")
+    capsys.readouterr()
+    assert inspected(folder, source, *shown, "--masks", tmp_path / "masks") == inspect.REJECTED
+    said = capsys.readouterr().out
+    assert "rejected: 2 of 4" in said
+    assert "AUPRO needs what was found in all pictures: --overwrite inspects them again" in said
+    (noise,) = [line.split() for line in said.splitlines() if line.startswith("noise")]
+    assert noise[1:5] == ["2", "2", "(100%)", "1.000"]
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "Rejected: 2 of 4" in page
+    for name in ("noise-c", "noise-d"):
+        assert f'src="{name}.overlay.png"' in page
+        assert (tmp_path / "out" / f"{name}.mask.png").exists()
+    assert inspected(folder, source, *shown, "--json") == inspect.REJECTED
+    rows = json.loads(capsys.readouterr().out)["images"]
+    assert [row["name"] for row in rows] == ["good/a.png", "good/b.png", "noise/c.png", "noise/d.png"]
+    assert inspected(folder, source, *shown, "--masks", tmp_path / "masks", "--overwrite") == inspect.REJECTED
+    (noise,) = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("noise")]
+    assert float(noise[-1]) > 0.8
+    assert inspected(folder, source, *shown[2:]) == 2  # without the table the pictures are somebody's
+    assert "holds what an earlier call wrote" in capsys.readouterr().err
+    (tmp_path / "new.csv").write_text((tmp_path / "new.csv").read_text() + "noise/e.png,unus")
+    assert inspected(folder, source, *shown) == 2
+    assert "is damaged (that of noise/e.png has another number of values" in capsys.readouterr().err
+
+
 def test_a_folder_is_watched(folder, tmp_path, capsys, monkeypatch):
     """Whatever comes is inspected once it is whole; Ctrl-C ends it."""
     source, random, naps = tmp_path / "incoming", np.random.default_rng(7), []

@@ -62,11 +62,14 @@ def write_flaws_page(folder: Path, title: str, rejected: Sequence[Mapping[str, A
     Args:
         folder: Where the pictures are.
         title: Title.
-        rejected: Rows of them: name, file, p_value, regions.
+        rejected: Rows of them: name, p_value, regions; and file, of those whose picture was kept.
         lines: What is said of all pictures.
     """
     parts = [f"<p>{html.escape(line)}</p>" for line in lines]
     for row in sorted(rejected, key=lambda row: row["p_value"]):
+        if "file" not in row:  # rejected by a call that kept no pictures
+            parts.append(f"<p>{html.escape(row['name'])}: p-value {row['p_value']:.2g}; its picture was not kept</p>")
+            continue
         name, count = row["name"], row["regions"]
         text = f"{name}: p-value {row['p_value']:.2g}, {count} {'region' if count == 1 else 'regions'}"
         parts.append(figure(row["file"], f"{name}, with its regions", text))
@@ -125,26 +128,31 @@ class Rating(NamedTuple):
 
 
 def rate(
-    names: Sequence[str], found: "Sequence[Inspection]", masks: "Sequence[NDArray[np.bool_] | None] | None"
+    rows: Sequence[Mapping[str, Any]],
+    seen: "Mapping[str, Inspection]",
+    masks: "Sequence[NDArray[np.bool_] | None] | None",
 ) -> list[Rating]:
-    """How well each kind of flaws was told from the good pictures, `GOOD` itself first."""
+    """How well each kind of flaws was told from the good pictures, `GOOD` itself first.
+
+    Args:
+        rows: The name, the verdict and the p-value of each picture.
+        seen: What was found in pictures, by their names; without some of a kind its overlap is not known.
+        masks: The mask of each picture.
+    """
     import numpy as np
 
     from pixelrnn.inspection.metrics import area_under_overlap
     from pixelrnn.scores.anomaly import area_under_curve
 
-    kinds = [kind_of(name) for name in names]
-    highest = np.array([-each.highest for each in found])
-    good = [item for item, kind in enumerate(kinds) if kind == GOOD]
-    rejected = sum(not found[item].is_usual for item in good)
-    ratings = [Rating(GOOD, len(good), rejected, 0.5, (0.5, 0.5), None)]
-    for kind in sorted({*kinds} - {GOOD, ""}):
-        items = [item for item, own in enumerate(kinds) if own == kind]
-        area = area_under_curve(highest[good], highest[items])
-        overlap = None
-        if masks is not None:
-            both = good + items
-            overlap = area_under_overlap([found[i].exceedance for i in both], [masks[i] for i in both])
-        rejected = sum(not found[item].is_usual for item in items)
-        ratings.append(Rating(kind, len(items), rejected, area.area, area.interval, overlap))
+    names, kinds = [row["name"] for row in rows], [kind_of(row["name"]) for row in rows]
+    p_values = np.array([row["p_value"] for row in rows])
+    is_rejected = np.array([row["verdict"] != "usual" for row in rows])
+    ratings = list[Rating]()
+    for kind in [GOOD, *sorted({*kinds} - {GOOD, ""})]:
+        good, items = (np.flatnonzero([own == each for own in kinds]) for each in (GOOD, kind))
+        area, overlap, both = area_under_curve(p_values[good], p_values[items]), None, [*good, *items]
+        if kind != GOOD and masks is not None and all(names[item] in seen for item in both):
+            maps = [seen[names[item]].exceedance for item in both]
+            overlap = area_under_overlap(maps, [masks[item] for item in both])
+        ratings.append(Rating(kind, len(items), int(is_rejected[items].sum()), area.area, area.interval, overlap))
     return ratings

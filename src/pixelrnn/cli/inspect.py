@@ -1,9 +1,7 @@
 """`pixelrnn inspect`."""
 
 import contextlib
-import csv
 import dataclasses
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,8 +17,9 @@ from pixelrnn.cli.machine import Machine
 from pixelrnn.cli.model_folder import ModelFolder, open_model, open_run, require_model
 from pixelrnn.cli.output import OutputFolder
 from pixelrnn.cli.parser import SOURCE
+from pixelrnn.cli.verdicts import VerdictTable, line_of, row_of
 from pixelrnn.config import require_alpha, require_source
-from pixelrnn.errors import ConfigError, DataError
+from pixelrnn.errors import ConfigError
 
 if TYPE_CHECKING:
     from pixelrnn.data import Data, ImageSet
@@ -31,7 +30,6 @@ __all__ = ["REJECTED", "Inspect"]
 REJECTED = 1
 """Exit code where at least one picture was rejected."""
 
-COLUMNS = ("name", "verdict", "p_value", "regions", "area", "top", "left", "bottom", "right", "by")
 OVERLAY = ".overlay.png"
 PICTURES = r".+\.(overlay|mask)\.png|index\.html"
 MOST_SHOWN = 20
@@ -105,23 +103,28 @@ class Inspect:
             raise ConfigError(f"--csv is {self.csv}; it names a file that ends in .csv")
         if self.watch and not Path(self.source).is_dir():
             raise ConfigError(f"--watch needs a folder; {self.source} is none")
-        if self.out is not None:
-            OutputFolder.choose(self.out, self.out, PICTURES, overwrite=self.overwrite)
+        self._out_folder()
 
     def run(self) -> int:
         """Inspect, and show."""
         inspector = self._inspector()
-        table = None if self.csv is None else _Table(self.csv, inspector.fingerprint, is_new=self.overwrite)
-        folder = None
-        if self.out is not None:
-            folder = OutputFolder.choose(self.out, self.out, PICTURES, overwrite=self.overwrite).clear()
-        work = _Work(inspector, table, folder)
+        folder = self._out_folder()
+        table = None if self.csv is None else VerdictTable(self.csv, inspector.fingerprint, is_new=self.overwrite)
+        work = _Work(inspector, table, None if folder is None else folder.clear())
         seen = _content(Path(self.source)) if self.watch else {}
         self._inspect(work)
         self._show(work)
         if self.watch:
             self._watch(work, seen)
-        return REJECTED if work.rejected or (table is not None and "unusual" in table.earlier.values()) else 0
+        return REJECTED if work.rejected else 0
+
+    def _out_folder(self) -> OutputFolder | None:
+        """Where pictures go: into what an earlier call wrote only with its table, to go on with both."""
+        if self.out is None:
+            return None
+        if self.csv is not None and self.csv.exists() and not self.overwrite:
+            return OutputFolder.go_on(self.out, PICTURES)
+        return OutputFolder.choose(self.out, self.out, PICTURES, overwrite=self.overwrite)
 
     def _inspector(self) -> "Inspector":
         from pixelrnn.inspection.inspector import ALPHA, Inspector
@@ -138,15 +141,13 @@ class Inspect:
         """Inspect the pictures that were not yet."""
         data, _, images = self.choice.load(open_run(self.run_folder), self.source, are_whole=True)
         names = [data.name(images, item) for item in range(len(images))]
-        known = work.known
-        items = [item for item, name in enumerate(names) if name not in known]
-        if not items:
-            return
-        images = dataclasses.replace(images, positions=images.positions[items], perturb=0.0)
-        keeps = self._is_labelled([names[item] for item in items])
-        with progress("inspecting") as report:
-            for item, found in enumerate(work.inspector.inspect(images, callback=report)):
-                work.add(data, images, item, found, keeps=keeps)
+        known = {row["name"] for row in work.rows}
+        if items := [item for item, name in enumerate(names) if name not in known]:
+            images = dataclasses.replace(images, positions=images.positions[items], perturb=0.0)
+            keeps = self._is_labelled(names)
+            with progress("inspecting") as report:
+                for item, found in enumerate(work.inspector.inspect(images, callback=report)):
+                    work.add(data, images, item, found, keeps=keeps)
         if work.folder is not None:
             title = f"Rejected: {len(work.rejected):,} of {len(work.rows):,}"
             write_flaws_page(work.folder, title, work.rejected, [LEGEND])
@@ -160,7 +161,7 @@ class Inspect:
             if now == before and set(now) - set(seen):
                 self._inspect(work)
                 for row in work.rows[shown:]:
-                    say(_line(row))
+                    say(line_of(row))
                 seen, shown = now, len(work.rows)
             before = now
 
@@ -177,7 +178,7 @@ class Inspect:
             return
         rejected = sorted(work.rejected, key=lambda row: row["p_value"])
         for row in rejected[:MOST_SHOWN]:
-            say(_line(row))
+            say(line_of(row))
         if len(rejected) > MOST_SHOWN:
             say(f"... and {len(rejected) - MOST_SHOWN:,} more")
         if work.table is not None and work.table.earlier:
@@ -187,14 +188,16 @@ class Inspect:
         say(f"rejected: {of_all}; of as many usual pictures about {expected:.1f} would be")
         if ratings:
             show_table([("kind", "pictures", "rejected", "AUROC", "95%", "AUPRO"), *map(_words, ratings)])
+            if self.masks is not None and len(work.seen) < len(work.rows):
+                say("AUPRO needs what was found in all pictures: --overwrite inspects them again")
         if work.folder is not None:
             say(f"{work.folder / 'index.html'} shows those that are rejected")
 
     def _rate(self, work: "_Work") -> list[Rating]:
-        if not work.kept:
+        names = [row["name"] for row in work.rows]
+        if not self._is_labelled(names):
             return []
-        names = [row["name"] for row in work.rows[: len(work.kept)]]
-        return rate(names, work.kept, None if self.masks is None else read_masks(self.masks, names))
+        return rate(work.rows, work.seen, None if self.masks is None else read_masks(self.masks, names))
 
 
 @dataclasses.dataclass
@@ -205,22 +208,19 @@ class _Work:
         inspector: Who inspects.
         table: Where rows are kept.
         folder: Where pictures are kept.
-        rows: A row for each picture that was inspected.
-        kept: What was found in each, where the truth is known.
-        files: What the pictures of those that were rejected are called.
+        rows: A row for each picture, at first those of the table.
+        seen: What was found in each that was inspected, by its name, where the truth is known.
     """
 
     inspector: "Inspector"
-    table: "_Table | None"
+    table: VerdictTable | None
     folder: Path | None
-    rows: list[dict[str, Any]] = dataclasses.field(default_factory=list)
-    kept: "list[Inspection]" = dataclasses.field(default_factory=list)
-    files: set[str] = dataclasses.field(default_factory=set)
+    rows: list[dict[str, Any]] = dataclasses.field(init=False)
+    seen: "dict[str, Inspection]" = dataclasses.field(default_factory=dict)
 
-    @property
-    def known(self) -> set[str]:
-        """The names of the pictures that need no inspection any more."""
-        return {row["name"] for row in self.rows}.union(() if self.table is None else self.table.earlier)
+    def __post_init__(self) -> None:
+        """Go on with the rows that there are."""
+        self.rows = [] if self.table is None else list(self.table.earlier)
 
     @property
     def rejected(self) -> list[dict[str, Any]]:
@@ -229,43 +229,27 @@ class _Work:
 
     def add(self, data: "Data", images: "ImageSet", item: int, found: "Inspection", *, keeps: bool) -> None:
         """Take note of what was found in an image."""
-        row = _row(data.name(images, item), found)
+        row = row_of(data.name(images, item), found)
+        if self.folder is not None and not found.is_usual:
+            row["file"] = self._show(self.folder, images, item, row["name"], found)
         if self.table is not None:
             self.table.append(row)
-        if self.folder is not None and not found.is_usual:
-            from PIL import Image
-
-            from pixelrnn.plots import save_image, to_image
-
-            file = file_name(row["name"], self.files)
-            self.files.add(file)
-            picture = to_image(images.original(item), images.quantiser.source_levels)
-            save_image(self.folder / f"{file}{OVERLAY}", overlay(picture, found))
-            save_image(self.folder / f"{file}.mask.png", Image.fromarray(found.mask))
-            row["file"] = f"{file}{OVERLAY}"
         self.rows.append(row)
         if keeps:
-            self.kept.append(found)
+            self.seen[row["name"]] = found
 
+    def _show(self, folder: Path, images: "ImageSet", item: int, name: str, found: "Inspection") -> str:
+        """Write the pictures of a picture that is rejected; returns the name of the overlay."""
+        from PIL import Image
 
-def _row(name: str, found: "Inspection") -> dict[str, Any]:
-    first = found.regions[0] if found.regions else None
-    box = {} if first is None else first.box._asdict()
-    return {
-        "name": name,
-        "verdict": "usual" if found.is_usual else "unusual",
-        "p_value": found.p_value,
-        "regions": len(found.regions),
-        "area": 0 if first is None else first.area,
-        **box,
-    }
+        from pixelrnn.plots import save_image, to_image
 
-
-def _line(row: dict[str, Any]) -> str:
-    if row["verdict"] == "usual":
-        return f"usual    p-value {row['p_value']:<8.2g} {row['name']}"
-    box = f"{row['right'] - row['left']}x{row['bottom'] - row['top']} at row {row['top']}, column {row['left']}"
-    return f"unusual  p-value {row['p_value']:<8.2g} {row['name']}: {box}"
+        taken = {path.name.removesuffix(OVERLAY) for path in folder.glob(f"*{OVERLAY}")}
+        file = file_name(name, taken)
+        picture = to_image(images.original(item), images.quantiser.source_levels)
+        save_image(folder / f"{file}{OVERLAY}", overlay(picture, found))
+        save_image(folder / f"{file}.mask.png", Image.fromarray(found.mask))
+        return f"{file}{OVERLAY}"
 
 
 def _words(rating: Rating) -> tuple[str, ...]:
@@ -275,46 +259,6 @@ def _words(rating: Rating) -> tuple[str, ...]:
     overlap = "" if rating.overlap is None else f"{rating.overlap:.3f}"
     interval = f"{rating.interval[0]:.3f}-{rating.interval[1]:.3f}"
     return rating.kind, str(rating.pictures), rejected, f"{rating.area:.3f}", interval, overlap
-
-
-class _Table:
-    """A CSV file that grows row by row, each whole before the next is begun.
-
-    Args:
-        path: The file.
-        by: What the rows are by: another model or calibration must not go on with them.
-        is_new: Begin it anew.
-
-    Attributes:
-        earlier: The verdicts of the pictures that it held at first, by their names.
-    """
-
-    def __init__(self, path: Path, by: str, *, is_new: bool) -> None:
-        self.path, self.by, self.earlier = path, by, dict[str, str]()
-        if is_new or not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._write([COLUMNS], "w")
-            return
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-        if rows and set(rows[0]) != set(COLUMNS):
-            raise DataError(f"{path} is a table of something else; choose another name with --csv, or give --overwrite")
-        if any(row["by"] != by for row in rows):
-            raise DataError(
-                f"{path} holds verdicts by another model, threshold or alpha; choose another name with --csv, or give "
-                "--overwrite"
-            )
-        self.earlier = {row["name"]: row["verdict"] for row in rows}
-
-    def append(self, row: dict[str, Any]) -> None:
-        """Add a row, on the disk when this returns."""
-        self._write([[{**row, "by": self.by}.get(name, "") for name in COLUMNS]], "a")
-
-    def _write(self, rows: Sequence[Sequence[Any]], mode: str) -> None:
-        with self.path.open(mode, encoding="utf-8", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows(rows)
-            file.flush()
-            os.fsync(file.fileno())
 
 
 Content: TypeAlias = dict[str, tuple[int, float]]

@@ -34,14 +34,7 @@ class OutputFolder:
             ConfigError: If it is no folder, or holds something that would be replaced, or mixed with what is new.
         """
         folder = cls(given or usual, pattern, overwrite or given is None)
-        if folder.path.exists() and not folder.path.is_dir():
-            raise ConfigError(f"{folder.path} is no folder; choose another name with {option}")
-        earlier, others = folder._content()
-        if others and not overwrite:
-            raise ConfigError(
-                f"{folder.path} holds files of others ({others[0].name}); choose another folder with {option}, or give "
-                "--overwrite, which leaves them there"
-            )
+        earlier = folder._earlier(option, may_have_others=overwrite)
         if earlier and not folder.may_replace:
             raise ConfigError(
                 f"{folder.path} holds what an earlier call wrote ({earlier[0].name}); choose another folder with "
@@ -49,11 +42,30 @@ class OutputFolder:
             )
         return folder
 
+    @classmethod
+    def go_on(cls, path: Path, pattern: str, option: str = "--out") -> "OutputFolder":
+        """The folder of an earlier call, to which this one adds; errors as by `choose`."""
+        folder = cls(path, pattern, may_replace=False)
+        folder._earlier(option, may_have_others=False)
+        return folder
+
     def clear(self) -> Path:
         """Remove what an earlier call wrote; returns the path."""
         for path in self._content()[0] if self.may_replace else ():
             path.unlink()
         return self.path
+
+    def _earlier(self, option: str, *, may_have_others: bool) -> list[Path]:
+        """What an earlier call wrote."""
+        if self.path.exists() and not self.path.is_dir():
+            raise ConfigError(f"{self.path} is no folder; choose another name with {option}")
+        earlier, others = self._content()
+        if others and not may_have_others:
+            raise ConfigError(
+                f"{self.path} holds files of others ({others[0].name}); choose another folder with {option}, or give "
+                "--overwrite, which leaves them there"
+            )
+        return earlier
 
     def _content(self) -> tuple[list[Path], list[Path]]:
         """Files with names as the command gives them, and all others."""

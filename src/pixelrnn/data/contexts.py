@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from pixelrnn.config import ContextKind
+from pixelrnn.data.quantise import shrunk
 from pixelrnn.errors import DataError
 from pixelrnn.masks import COPIED
 
@@ -40,10 +41,8 @@ def derive(kind: ContextKind, images: Tensor) -> Tensor:
     """
     if kind == "subsample":
         return images[COPIED]
+    if kind == "shrunk":
+        return torch.from_numpy(shrunk(images.numpy(), 2))
     wide = images if images.is_floating_point() else images.to(torch.int64)
-    if kind == "grey":
-        total, count = 299 * wide[:, :1] + 587 * wide[:, 1:2] + 114 * wide[:, 2:3], 1000
-    else:
-        total, count = sum(wide[..., r::2, c::2] for r in range(2) for c in range(2)), 4  # type: ignore[assignment]
-        total = total if images.is_floating_point() else total + 2
-    return total / count if images.is_floating_point() else (total // count).to(images.dtype)
+    luma = 299 * wide[:, :1] + 587 * wide[:, 1:2] + 114 * wide[:, 2:3]
+    return luma / 1000 if images.is_floating_point() else (luma // 1000).to(images.dtype)

@@ -138,6 +138,11 @@ class ImageSet:
         """How many times larger the images of the source are."""
         return self.shrink * self.subsample
 
+    def original_size(self, item: int) -> tuple[int, int]:
+        """Height and width of a whole image as it is in the source."""
+        _, height, width = self.pixels.shape(int(self.positions[item // self.patches]))
+        return height, width
+
     def original(self, item: int) -> Tensor:
         """A whole image as it is in the source, `(C, H, W)`."""
         return torch.from_numpy(np.array(self.pixels.read([int(self.positions[item // self.patches])])[0]))

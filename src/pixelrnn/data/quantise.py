@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Quantiser", "fixed_bits", "shrunk"]
+__all__ = ["Quantiser", "enlarged", "fixed_bits", "shrunk"]
 
 
 def fixed_bits(values: NDArray[np.uint8], levels: int, seed: int, offset: int) -> NDArray[np.uint8]:
@@ -39,7 +39,7 @@ def fixed_bits(values: NDArray[np.uint8], levels: int, seed: int, offset: int) -
 
 
 def shrunk(values: NDArray[np.generic], side: int) -> NDArray[np.generic]:
-    """An image `(C, H, W)` of the means of squares of pixels, `(C, ceil(H / side), ceil(W / side))`.
+    """Images `(..., H, W)` of the means of squares of pixels, `(..., ceil(H / side), ceil(W / side))`.
 
     Squares at the right and at the bottom may be cut. Integers are rounded, halves upwards.
 
@@ -52,12 +52,24 @@ def shrunk(values: NDArray[np.generic], side: int) -> NDArray[np.generic]:
     is_float = values.dtype.kind == "f"
     sums: NDArray[Any] = values.astype(np.float64 if is_float else np.int64)
     counts = np.ones((), np.int64)
-    for axis in (1, 2):
+    for axis in (-2, -1):
         starts = np.arange(0, values.shape[axis], side)
         sums = np.add.reduceat(sums, starts, axis=axis)
         counts = np.multiply.outer(counts, np.diff(np.append(starts, values.shape[axis])))
     means: NDArray[Any] = sums / counts if is_float else (2 * sums + counts) // (2 * counts)
     return means.astype(values.dtype)
+
+
+def enlarged(values: NDArray[Any], side: int, size: tuple[int, int]) -> NDArray[Any]:
+    """The other way, `(..., *size)`: each value of `(..., H, W)` over its square.
+
+    Example:
+        >>> enlarged(np.array([[2, 9]]), 2, (2, 3))
+        array([[2, 2, 9],
+               [2, 2, 9]])
+    """
+    rows, columns = (np.arange(length) // side for length in size)
+    return values[..., rows[:, None], columns]
 
 
 @dataclasses.dataclass(frozen=True)

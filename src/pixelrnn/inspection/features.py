@@ -144,9 +144,7 @@ def signals_of(readings: Readings, sides: Sequence[int], least: float) -> Iterat
         yield each[0][0], [signals for _, signals in each]
 
 
-def sums_of(
-    usual: Sequence[Readings], sides: Sequence[int], least: float, *, by_place: bool
-) -> dict[int, WindowSums]:
+def sums_of(usual: Sequence[Readings], sides: Sequence[int], least: float, *, by_place: bool) -> dict[int, WindowSums]:
     """The signals of windows of each side, added up over images."""
     found = {side: WindowSums(by_place=by_place) for side in sides}
     for each in usual:

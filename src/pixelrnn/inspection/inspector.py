@@ -15,6 +15,7 @@ from torch import Tensor
 from pixelrnn.codec.fingerprint import fingerprint
 from pixelrnn.config import require_alpha
 from pixelrnn.data.images import ImageSet
+from pixelrnn.data.quantise import enlarged
 from pixelrnn.errors import ConfigError, RunError
 from pixelrnn.inspection.calibration import Calibration
 from pixelrnn.inspection.gumbel import p_value_of, threshold_of
@@ -88,10 +89,7 @@ class Inspection:
     @functools.cached_property
     def exceedance(self) -> Array:
         """`(H, W)` float32: where it is unusual; see `Calibration.exceedance`."""
-        found = self.calibration.exceedance(self.readings)
-        rows, columns = (np.arange(length) // self.reduction for length in self.size)
-        enlarged: Array = found[rows[:, None], columns]
-        return enlarged
+        return enlarged(self.calibration.exceedance(self.readings), self.reduction, self.size)
 
     @functools.cached_property
     def mask(self) -> Array:
@@ -241,8 +239,7 @@ class Inspector:
         if isinstance(images, ImageSet):
             if images.shrink != self.shrink:
                 raise ConfigError(f"the images are read with shrink {images.shrink}; the inspector has {self.shrink}")
-            whole = dataclasses.replace(images, shrink=1, subsample=1)
-            return images, (whole.shape(item)[1:] for item in range(len(whole))), images.reduction
+            return images, map(images.original_size, range(len(images))), images.reduction
         if isinstance(images, Image.Image):
             upright = ImageOps.exif_transpose(images)
             return as_tensor(self.model.config, upright, self.shrink), [(upright.height, upright.width)], self.shrink

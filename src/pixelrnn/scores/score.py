@@ -24,7 +24,7 @@ from pixelrnn.progress import Callback, Reporter
 
 __all__ = [
     "Images", "Scores", "as_set_or_tensor", "batches", "log_prob_map", "log_prob_maps", "score", "share_below",
-    "surprise_map", "surprise_maps",
+    "surprise_maps",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -124,8 +124,8 @@ def log_prob_map(model: AbstractImageModel, examples: Examples) -> Tensor:
 
 
 @torch.no_grad()
-def surprise_map(model: AbstractImageModel, examples: Examples, order: int | None = None) -> SurpriseMap:
-    """The same with what is expected of it, in an order, or the mean of all; supports are not given."""
+def _surprises(model: AbstractImageModel, examples: Examples, order: int | None = None) -> SurpriseMap:
+    """`log_prob_map` with what is expected of it, in an order, or the mean of all; supports are not given."""
     given = examples.given(model.config) | {"support": None, "order": order}
     found: SurpriseMap = model.log_prob_map(examples.images, **given, moments=True)
     return SurpriseMap(*(part.cpu() for part in found))
@@ -171,7 +171,7 @@ def surprise_maps(
         ConfigError: If the model is continuous, or a mean of models, as well.
     """
     for examples in _checked(model, images, batch, callback):
-        found = [surprise_map(model, examples, order) for order in orders]
+        found = [_surprises(model, examples, order) for order in orders]
         for each in found:
             _numbers(each.log_prob)
         yield found
