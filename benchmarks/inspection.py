@@ -1,6 +1,6 @@
 """How well flaws in drawn discs are found, by every score of whole pictures and by windows: the table of results.md.
 
-    python benchmarks/inspection.py --minutes 5 --out benchmarks/out
+    python benchmarks/inspection.py --minutes 8 --out benchmarks/out
 
 draws textured discs, some with a scratch one pixel wide or a spot of four pixels, trains a Diagonal BiLSTM of four
 orders on the good ones, and measures the area under the ROC curve. Its model is what is shipped as `drawn-discs`.
@@ -53,7 +53,7 @@ def tensor(discs: list[tuple[np.ndarray, np.ndarray]]) -> torch.Tensor:
     return torch.from_numpy(np.stack([image for image, _ in discs]))[:, None]
 
 
-def main(minutes: float = 5.0, seed: int = 0, out: Path = Path("benchmarks/out")) -> None:
+def main(minutes: float = 8.0, seed: int = 0, out: Path = Path("benchmarks/out")) -> None:
     """Measure everything.
 
     Args:

@@ -21,14 +21,13 @@ import tyro
 from sklearn.decomposition import PCA
 
 from pixelrnn import Inspector
-from pixelrnn.app.flaws import GOOD, kind_of, overlay, read_masks
+from pixelrnn.app.flaws import GOOD, kind_of, read_masks
 from pixelrnn.app.images import load_as_trained
 from pixelrnn.data import Data, ImageSet
 from pixelrnn.data.quantise import enlarged
 from pixelrnn.inspection.metrics import area_under_overlap
 from pixelrnn.inspection.windows import averaged, window_sums
 from pixelrnn.model.loading import load_model
-from pixelrnn.plots import sheet, to_image
 from pixelrnn.runs.run import Run
 from pixelrnn.scores.anomaly import area_under_curve, detector
 
@@ -36,7 +35,7 @@ METHODS = ("likelihood", "complexity", "typicality", "surprise")
 SIDES = (4, 8, 16)  # of the windows and patches of the baselines
 COMPONENTS = 16
 AS_FAR = 0.99  # quantile of a map that a picture is judged by, beside its highest value
-RED = 6  # pictures of each kind in the figure
+SHOWN = 3  # pictures of each kind in the figure
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -165,14 +164,26 @@ def measured(run: Run, folder: Path) -> tuple[dict[str, dict[str, dict[str, floa
 
 
 def draw(parts: Parts, seen: list[Any], path: Path) -> None:
-    """The first pictures of each kind, with what was found in them."""
-    chosen = [
-        item
-        for kind in sorted({*parts.kinds})
-        for item in [number for number, own in enumerate(parts.kinds) if own == kind][:RED]
-    ]
-    pictures = [overlay(to_image(parts.images.original(item), 256), seen[item]).resize((240, 240)) for item in chosen]
-    sheet(pictures, columns=RED, side=1500).save(path)
+    """The first pictures of each kind with the outlines of their flaws, each beside where it is said to be unusual."""
+    from matplotlib.figure import Figure
+
+    kinds = sorted({*parts.kinds})
+    figure = Figure(figsize=(2.2 * 2 * SHOWN, 2.3 * len(kinds)), layout="constrained")
+    axes = figure.subplots(len(kinds), 2 * SHOWN)
+    for kind, row in zip(kinds, axes, strict=True):
+        items = [item for item, own in enumerate(parts.kinds) if own == kind][:SHOWN]
+        for item, left, right in zip(items, row[::2], row[1::2], strict=True):
+            mask, found = parts.masks[item], seen[item]
+            left.imshow(parts.images.original(item)[0], cmap="gray", vmin=0, vmax=255)
+            if mask is not None:
+                left.contour(mask, [0.5], colors="red", linewidths=0.8)
+            last = right.imshow(found.exceedance, cmap="inferno", vmin=-found.threshold, vmax=found.threshold)
+            right.set_title(f"p-value {found.p_value:.2g}", fontsize=8)
+        row[0].set_ylabel(kind)
+    for axis in axes.flat:
+        axis.set(xticks=[], yticks=[])
+    figure.colorbar(last, ax=axes, shrink=0.6, label="exceedance (0: what usual pictures reach; top: alpha 0.01)")
+    figure.savefig(path, dpi=90)
 
 
 def main(runs: list[Path], /, parts: Path, out: Path = Path("benchmarks/out")) -> None:

@@ -59,9 +59,7 @@ def test_windows_of_images_from_the_model_are_standard():
     with torch.no_grad():
         evidence = [only for (only,) in readings_of([model.log_prob_map(x, moments=True)])]
     for side in (1, 3, 8):
-        ((_, first),) = window_signals(evidence[0], [side], 0.0)
         signals = np.stack([found for each in evidence for _, found in window_signals(each, [side], 0.0)])
-        np.testing.assert_array_equal(signals[0], first)
         assert (np.abs(signals.mean((0, 2, 3))) < 0.06).all()
         assert abs((signals[:, 0] ** 2).mean() - 1) < 0.08
         shifted = [each._replace(rank=each.rank + 0.2) for each in evidence]
@@ -69,6 +67,19 @@ def test_windows_of_images_from_the_model_are_standard():
         assert signals[:, 1].mean() > 0.15 * side
     plain = -np.stack([each.excess for each in evidence])
     assert plain.std() > 0.3
+
+
+def test_signals_are_sums_over_windows_in_their_units():
+    random, side, least = np.random.default_rng(1), 3, 0.2
+    excess, rank, outlying = random.normal(size=(3, 6, 5)).astype(np.float32)
+    variance = random.uniform(0.1, 2, (6, 5)).astype(np.float32)
+    ((_, found),) = window_signals(Evidence(excess, variance, rank, outlying), [side], least)
+    assert found.shape == (3, 4, 3)
+    for r, c in np.ndindex(4, 3):
+        inside = np.s_[r : r + side, c : c + side]
+        z = excess[inside].sum() / np.sqrt(variance[inside].sum() + side**2 * least)
+        wanted = [z, rank[inside].sum() / side, outlying[inside].sum() / side]
+        np.testing.assert_allclose(found[:, r, c], wanted, rtol=1e-4, atol=1e-6)
 
 
 def test_what_is_certain_counts_no_surprise_as_infinite():

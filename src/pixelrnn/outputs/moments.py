@@ -100,7 +100,7 @@ def surprise_moments(output: AbstractOutput, parameters: Tensor, x: Tensor) -> M
 
 def by_table(output: Any, parameters: Tensor, x: Tensor) -> Moments:
     """The same, by sums over all levels of so many distributions at a time that their tables fit."""
-    count = parameters.shape[2]
+    count = max(parameters.shape[2], getattr(output, "levels", 2))
     flat, values = parameters.movedim(2, 1).flatten(2), x.flatten(1)  # (N, P, D), (N, D): one channel of many
     size = max(1, AT_ONCE // (count * len(flat)))
     parts = zip(torch.split(flat, size, dim=2), torch.split(values, size, dim=1), strict=True)
