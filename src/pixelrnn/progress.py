@@ -24,6 +24,8 @@ class Progress:
         bits_per_dim: Loss of the step of a training; before the first one, validation of the model to start from.
         line: Journal line of a training, if this step wrote one.
         stage: `pixelrnn.pack.search.Stage` of a pack, if one was just tried.
+        drawn: Of work that draws images, gives them as far as they are: `(n, C, H, W)` int64, -1 where nothing is drawn
+            yet; or floats, NaN there. To be called by the callback, before it returns.
     """
 
     fraction: float
@@ -37,6 +39,7 @@ class Progress:
     bits_per_dim: float = math.nan
     line: dict[str, Any] | None = None
     stage: Any = None
+    drawn: Callable[[], Any] | None = None
 
 
 Callback: TypeAlias = Callable[[Progress], bool | None]
@@ -96,6 +99,17 @@ class Reporter:
         """A callback of this work as one piece, which tells of it as a part of the whole."""
         fields = {field.name: getattr(at, field.name) for field in dataclasses.fields(at)}
         return self.tell(at.fraction, **{name: value for name, value in fields.items() if name not in OF_PART})
+
+    def showing(self, change: Callable[[Any], Any]) -> "Reporter":
+        """A reporter of this work whose `drawn` goes through a change: called with what is drawn, None if not told."""
+
+        def tell(at: Progress) -> bool:
+            assert self.callback is not None
+            inner = at.drawn
+            shown = dataclasses.replace(at, drawn=lambda: change(None if inner is None else inner()))
+            return bool(self.callback(shown))
+
+        return Reporter(None if self.callback is None else tell, self.what, self.start, self.end)
 
     def part(self, start: float, end: float, what: str | None = None) -> "Reporter":
         """A reporter for the part of this work between two of its shares."""

@@ -1,6 +1,7 @@
 """Filling in what is not known of images: samples and completions of any model, by its walker."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -74,6 +75,10 @@ Order: TypeAlias = int | Tensor | Literal["all"] | None
 """In which order an image is completed: a number, those of all images, all, or, by what is known, the best."""
 
 
+Finished: TypeAlias = Sequence[tuple[Tensor, Tensor]]
+"""Numbers of images, and these."""
+
+
 def as_arrays(condition: Condition) -> Condition:
     """A checked condition as arrays on the CPU."""
 
@@ -115,11 +120,13 @@ def fill_in_orders(model: Any, what: PartlyKnown, orders: Tensor, effort: Effort
     if model.config.orders == 1:
         filled: Completion = model.fill(what, effort, report)
         return filled
-    count, images, log_known, done = len(what.x), [], [], 0
+    count, log_known, done = len(what.x), [], 0
+    images = list[tuple[Tensor, Tensor]]()
     numbers = range(count) if effort.numbers is None else effort.numbers
     for members, read, own in read_in_orders(model.config, what.x, what.given, orders):
         of, part = orders[members], dataclasses.replace(effort, numbers=[numbers[i] for i in members.tolist()])
         share = report.part(done / count, (done + len(members)) / count)
+        share = share.showing(functools.partial(_with_others, model, what, tuple(images), members, of))
         found = model.fill(PartlyKnown(read, turn_each(what.known[members], of), own), part, share)
         images.append((members, restore_each(found.images, of)))
         log_known.append((members, found.log_known))
@@ -143,6 +150,7 @@ def complete_in_orders(model: Any, what: PartlyKnown, order: Order, effort: Effo
             continue
         part = dataclasses.replace(effort, numbers=[numbers[i] for i in members.tolist()])
         share = report.part(done / walks, (done + len(members)) / walks)
+        share = share.showing(functools.partial(_with_others, model, what, (), members, None))
         filled = fill_in_orders(model, what.of(members), torch.full((len(members),), k), part, share)
         found.append((number, members, filled.images))
         log_known[members, number] = filled.log_known
@@ -192,8 +200,11 @@ def fill(model: Any, what: PartlyKnown, effort: Effort, report: Reporter) -> Com
     order = model.in_order(known)
     is_plain = (count_after(order) == 0).cpu().numpy()
     particles = 1 if is_plain.all() else particles
-    values, log_known = x.detach().cpu().to(torch.float32).contiguous().numpy(), np.zeros(n)
-    filled = np.empty_like(values)
+    values, log_known = (
+        _marked(model, x.detach().cpu(), known.cpu()).to(torch.float32).contiguous().numpy(),
+        np.zeros(n),
+    )
+    filled = values.copy()
     at_once = max(1, effort.batch // particles)
     for start in range(0, n, at_once):
         end = min(start + at_once, n)
@@ -201,13 +212,46 @@ def fill(model: Any, what: PartlyKnown, effort: Effort, report: Reporter) -> Com
         cloud = module.Particles.of(values[group], particles)
         of_walks = condition.of(np.repeat(np.arange(n)[group], particles))
         walks = Walks(images, known[group].cpu().numpy(), of_walks)
-        walker(cloud, walks, report.part(start / n, end / n))
+
+        def drawn(inner: Array | None, cloud: Any = cloud, group: slice = group) -> Tensor:
+            now = filled.copy()
+            now[group] = (cloud.values if inner is None else inner)[:, 0]
+            return _as_far_as_drawn(model, torch.from_numpy(now))
+
+        walker(cloud, walks, report.part(start / n, end / n).showing(drawn))
         places = np.zeros(len(images))
         if particles > 1:
             # Where one particle is exact the first is choose_one, whatever the other images need.
             places = np.where(is_plain[group], 0.0, uniform_numbers(seed, images, 1, stream=(0, 0, 1))[:, 0])
         filled[group], log_known[group] = cloud.chosen(places)
-    levels = model.config.levels
-    dtype = torch.float32 if levels == 0 else torch.uint8 if levels <= 256 else torch.int64
-    pictures = to_colours(model.config, torch.from_numpy(filled).to(dtype))
+    pictures = to_colours(model.config, torch.from_numpy(filled).to(_dtype(model.config.levels)))
     return Completion(pictures.to(model.device), torch.from_numpy(log_known))
+
+
+def _marked(model: Any, x: Tensor, known: Tensor) -> Tensor:
+    """Images whose unknown values are -1, by which it is seen that they are not drawn yet; 0 if they are continuous."""
+    return torch.where(known, x, 0) if model.config.levels == 0 else torch.where(known, x.long(), -1)
+
+
+def _as_far_as_drawn(model: Any, values: Tensor) -> Tensor:
+    """`Progress.drawn` of planes with -1 where nothing is drawn."""
+    if model.config.levels == 0:
+        return values
+    is_drawn = values >= 0
+    shown = to_colours(model.config, values.clamp(min=0).to(_dtype(model.config.levels))).long()
+    is_drawn = is_drawn if model.config.colours == "rgb" else is_drawn.all(1, keepdim=True)
+    return shown.masked_fill(~is_drawn, -1)
+
+
+def _with_others(
+    model: Any, what: PartlyKnown, others: Finished, members: Tensor, orders: Tensor | None, drawn: Tensor
+) -> Tensor:
+    """`Progress.drawn` of all images, by that of some, which may be turned, and others that are finished."""
+    every = _as_far_as_drawn(model, _marked(model, what.x.cpu(), what.known.cpu()))
+    for numbers, images in [*others, (members, drawn if orders is None else restore_each(drawn, orders))]:
+        every[numbers] = images.cpu().to(every.dtype)
+    return every
+
+
+def _dtype(levels: int) -> torch.dtype:
+    return torch.float32 if levels == 0 else torch.uint8 if levels <= 256 else torch.int64

@@ -25,7 +25,7 @@ from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.masks import COPIED
 from pixelrnn.model.base import AbstractImageModel
 from pixelrnn.model.image import ImageModel
-from pixelrnn.model.sampling import AbstractWalker, Walks, uniform_numbers
+from pixelrnn.model.sampling import AbstractWalker, Array, Walks, uniform_numbers
 from pixelrnn.progress import Reporter
 
 __all__ = ["MultiScaleModel", "scale_configs"]
@@ -136,18 +136,20 @@ class MultiScaleModel(AbstractImageModel):
     def _draw(
         self, walkers: Sequence[AbstractWalker], seed: int, particles: Any, walks: Walks, report: Reporter
     ) -> None:
-        done = 0.0
+        done, smaller = 0.0, None
         numbers = uniform_numbers(seed, walks.images, len(walkers), stream=(0, 0, 2))
         for number, (walker, step, share) in enumerate(zip(walkers, self.steps, self.shares, strict=True)):
             values = np.ascontiguousarray(particles.values[..., ::step, ::step])
             is_known = np.ascontiguousarray(walks.is_known[..., ::step, ::step])
             scale = dataclasses.replace(particles, values=values)
-            walker(scale, dataclasses.replace(walks, is_known=is_known), report.part(done, done + share))
+            seen = functools.partial(_seen, values, smaller, step)
+            walker(scale, dataclasses.replace(walks, is_known=is_known), report.part(done, done + share).showing(seen))
             # What a scale was found to be worth decides who goes on: nothing of a larger image is drawn yet.
             flat = values.reshape(-1, *values.shape[2:])
             if step > 1 and (origins := scale.resample(numbers[:, number])) is not None:
                 flat = flat[origins]
             particles.values[..., ::step, ::step] = flat.reshape(values.shape)
+            smaller = _enlarged(flat.reshape(values.shape), 2)
             given = walks.condition._replace(context=flat.astype(self._dtype))
             walks = dataclasses.replace(walks, condition=given)
             done += share
@@ -155,3 +157,12 @@ class MultiScaleModel(AbstractImageModel):
     @property
     def _dtype(self) -> type:
         return np.int64 if self.config.levels else np.float32
+
+
+def _seen(values: Array, smaller: Array | None, step: int, _: None) -> Array:
+    """What is drawn, with the smaller image where nothing is, in the size of the largest."""
+    return _enlarged(values if smaller is None else np.where(values < 0, smaller, values), step)
+
+
+def _enlarged(values: Array, step: int) -> Array:
+    return values.repeat(step, axis=-2).repeat(step, axis=-1)
