@@ -37,6 +37,7 @@ from pixelrnn.cli.parser import one_of, read_arguments
 from pixelrnn.cli.push import Push
 from pixelrnn.cli.sample import Sample
 from pixelrnn.cli.score import Score
+from pixelrnn.cli.studio import StudioCommand
 from pixelrnn.cli.train import INTERRUPTED, Train
 from pixelrnn.cli.upscale import Upscale
 from pixelrnn.errors import ConfigError, PixelRNNError
@@ -69,6 +70,7 @@ Command = (
     | Push
     | DataCommand
     | Demo
+    | StudioCommand
     | Bench
 )
 VERBS: dict[str, type[Command]] = {
@@ -90,6 +92,7 @@ VERBS: dict[str, type[Command]] = {
     "push": Push,
     "data": DataCommand,
     "demo": Demo,
+    "studio": StudioCommand,
     "bench": Bench,
 }
 

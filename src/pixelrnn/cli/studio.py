@@ -1,0 +1,85 @@
+"""`pixelrnn studio`."""
+
+import dataclasses
+import importlib.util
+import secrets
+import socket
+import webbrowser
+from pathlib import Path
+
+from pixelrnn.cli.console import say
+from pixelrnn.cli.machine import Processor
+from pixelrnn.config.names import RUNS
+from pixelrnn.errors import ConfigError
+
+__all__ = ["StudioCommand"]
+
+HERE = "127.0.0.1"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StudioCommand:
+    """Open a local page for all models: watch them draw, ask what they expect of a value, and change it.
+
+    Examples:
+        pixelrnn studio
+        pixelrnn studio --runs runs/ --port 0 --no-browser
+
+    The page is served on this machine alone, to itself, and asks no other machine for anything. Ctrl-C ends it.
+    """
+
+    runs: Path = Path(RUNS)
+    """Folder of runs, whose models are shown beside the shipped ones."""
+
+    port: int = 7860
+    """Port; 0 for any that is free."""
+
+    host: str = HERE
+    """Address to listen at. At any other than 127.0.0.1 the page asks for a token, which is printed."""
+
+    browser: bool = True
+    """Open the page in a browser."""
+
+    processor: Processor = dataclasses.field(default_factory=Processor)
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without torch."""
+        if not 0 <= self.port < 2**16:
+            raise ConfigError(f"--port is {self.port}; 0 .. {2**16 - 1} is allowed")
+        if self.runs.exists() and not self.runs.is_dir():
+            raise ConfigError(f"--runs is {self.runs}, which is no folder")
+        for name in ("starlette", "uvicorn"):
+            if importlib.util.find_spec(name) is None:
+                raise ConfigError(f"the studio needs {name}; install it with: pip install 'pixelrnn[studio]'")
+
+    def run(self) -> int:
+        """Serve until Ctrl-C."""
+        import uvicorn
+
+        listening = self._listen()
+        self.processor.prepare()
+        from pixelrnn.studio.server import Studio
+
+        port = listening.getsockname()[1]
+        token = None if self.host == HERE else secrets.token_urlsafe(18)
+        address = f"http://{self.host}:{port}/" + ("" if token is None else f"?token={token}")
+        app = Studio(self.runs).app({f"{name}:{port}" for name in (HERE, "localhost")}, token)
+        say(f"the studio is at {address}  (Ctrl-C ends it)")
+        if self.browser and not webbrowser.open(address):
+            say("no browser could be opened; open the address in one")
+        config = uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=1)
+        uvicorn.Server(config).run(sockets=[listening])
+        return 0
+
+    def _listen(self) -> socket.socket:
+        """A socket at the address."""
+        listening = socket.socket(socket.AF_INET6 if ":" in self.host else socket.AF_INET)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((self.host, self.port))
+        except OSError as error:
+            listening.close()
+            raise ConfigError(
+                f"cannot listen at {self.host}, port {self.port} ({error.strerror or error}); choose another by --port"
+            ) from error
+        return listening

@@ -1,0 +1,60 @@
+"""What a page asks for, read from JSON: each field checked once, by name."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pixelrnn.config import Sampling
+from pixelrnn.errors import ConfigError
+
+__all__ = ["Asked"]
+
+MOST_SEED = 2**53  # beyond it JavaScript has no whole numbers
+
+
+class Asked:
+    """The fields of a request.
+
+    Args:
+        fields: What its JSON held.
+
+    Raises:
+        ConfigError: If that is no object; by each method, if a field is missing, of another type, or out of range.
+    """
+
+    def __init__(self, fields: Any) -> None:
+        if not isinstance(fields, Mapping):
+            raise ConfigError("an object of named fields is needed")
+        self._fields = fields
+
+    def text(self, name: str) -> str:
+        """A text."""
+        found = self._fields.get(name)
+        if not isinstance(found, str):
+            raise ConfigError(f"{name} is {found!r:.60}; a text is needed")
+        return found
+
+    def whole(self, name: str, low: int, high: int, default: int | None = None) -> int:
+        """A whole number from `low` to `high`."""
+        found = self._fields.get(name, default)
+        if not isinstance(found, int) or isinstance(found, bool) or not low <= found <= high:
+            raise ConfigError(f"{name} is {found!r:.60}; a whole number from {low:,} to {high:,} is needed")
+        return found
+
+    def number(self, name: str, default: float) -> float:
+        """A number."""
+        found = self._fields.get(name, default)
+        if not isinstance(found, int | float) or isinstance(found, bool):
+            raise ConfigError(f"{name} is {found!r:.60}; a number is needed")
+        return float(found)
+
+    def has(self, name: str) -> bool:
+        """Whether a field is given."""
+        return self._fields.get(name) is not None
+
+    def sampling(self) -> Sampling:
+        """How values are drawn."""
+        return Sampling(
+            seed=self.whole("seed", 0, MOST_SEED),
+            temperature=self.number("temperature", 1.0),
+            top_p=self.number("top_p", 1.0),
+        )

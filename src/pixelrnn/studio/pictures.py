@@ -1,0 +1,84 @@
+"""Pictures that a page speaks of: what was drawn, and what people brought, by a name that stands for their values."""
+
+import base64
+import dataclasses
+import hashlib
+import threading
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pixelrnn.errors import DataError
+
+__all__ = ["Picture", "Pictures", "as_base64", "plain"]
+
+MOST_BYTES = 256_000_000  # of all pictures; the oldest are forgotten
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """Levels of an image, and how it was drawn.
+
+    Attributes:
+        x: `(C, H, W)`.
+        label: Number of its label, if it has one.
+        order: Order in which it was drawn.
+        seed: Seed and number by which it was drawn: its random numbers.
+        number: The same.
+    """
+
+    x: Tensor
+    label: int | None = None
+    order: int = 0
+    seed: int = 0
+    number: int = 0
+
+    @property
+    def name(self) -> str:
+        """Letters that stand for all of it."""
+        about = (*self.x.shape, self.label, self.order, self.seed, self.number)
+        found = hashlib.blake2b(repr(about).encode(), digest_size=12)
+        found.update(self.x.contiguous().numpy().tobytes())
+        return found.hexdigest()
+
+
+class Pictures:
+    """The pictures of all pages, by their names."""
+
+    def __init__(self) -> None:
+        self._held, self._bytes, self._lock = OrderedDict[str, Picture](), 0, threading.Lock()
+
+    def add(self, picture: Picture) -> str:
+        """Keep a picture; returns its name."""
+        name, size = picture.name, picture.x.numel() * picture.x.element_size()
+        with self._lock:
+            if name not in self._held:
+                self._held[name], self._bytes = picture, self._bytes + size
+            self._held.move_to_end(name)
+            while self._bytes > MOST_BYTES and len(self._held) > 1:
+                _, oldest = self._held.popitem(last=False)
+                self._bytes -= oldest.x.numel() * oldest.x.element_size()
+        return name
+
+    def find(self, name: str) -> Picture:
+        """A picture; raises `DataError` if it is not there (any more)."""
+        with self._lock:
+            if name not in self._held:
+                raise DataError("this picture is not in memory any more; draw it again")
+            self._held.move_to_end(name)
+            return self._held[name]
+
+
+def as_base64(values: "np.ndarray[Any, Any]") -> str:
+    """An array's bytes as text, as JSON carries them."""
+    return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode()
+
+
+def plain(x: Tensor, levels: int) -> "np.ndarray[Any, Any]":
+    """What is shown of levels, or of floats from -1 to 1: 0 .. 255."""
+    scaled = (x.double() + 1) / 2 if levels == 0 else x.double() / max(1, levels - 1)
+    found: np.ndarray[Any, Any] = (scaled.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
+    return found

@@ -1,0 +1,151 @@
+"""The server of the page: which address does what."""
+
+import functools
+import json
+import logging
+import mimetypes
+from collections.abc import AsyncIterator, Callable
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from pixelrnn.errors import PixelRNNError
+from pixelrnn.studio import drawing
+from pixelrnn.studio.asked import Asked
+from pixelrnn.studio.jobs import Job, Jobs
+from pixelrnn.studio.pictures import Pictures
+from pixelrnn.studio.safety import Guard
+from pixelrnn.studio.shelf import Shelf
+from pixelrnn.studio.values import Values
+
+__all__ = ["Studio"]
+
+logger = logging.getLogger(__name__)
+
+
+class Studio:
+    """All that the pages share.
+
+    Args:
+        runs: Folder of runs.
+    """
+
+    def __init__(self, runs: Path) -> None:
+        self.shelf, self.pictures, self.jobs = Shelf(runs), Pictures(), Jobs()
+        self.values = Values(self.shelf, self.pictures)
+
+    def app(self, hosts: set[str], token: str | None = None) -> Guard:
+        """The application: for pages of some hosts, or for those who know a token."""
+        routes = [
+            Route("/", _file("index.html")),
+            Route("/static/{path:path}", _static),
+            Route("/api/models", self._asked(lambda _: {"models": self.shelf.about()}), methods=["GET"]),
+            Route("/api/jobs", self._asked(lambda _: {"jobs": self.jobs.list()}), methods=["GET"]),
+            Route("/api/stop", self._asked(self._stop), methods=["POST"]),
+            Route("/api/draw", self._work("samples", drawing.draw), methods=["POST"]),
+            Route("/api/redraw", self._work("another value", drawing.redraw), methods=["POST"]),
+            Route("/api/value", self._asked(self.values.at), methods=["POST"]),
+        ]
+        return Guard(Starlette(routes=routes, exception_handlers={Exception: _failed, 404: _missing}), hosts, token)
+
+    def _stop(self, asked: Asked) -> dict[str, Any]:
+        self.jobs.stop(asked.whole("number", 1, 2**53))
+        return {}
+
+    def _asked(self, answer: Callable[[Asked], dict[str, Any]]) -> Callable[[Request], Any]:
+        """A route that answers at once."""
+
+        async def route(request: Request) -> Response:
+            try:
+                asked = await _read(request)
+                return JSONResponse(await run_in_threadpool(answer, asked))
+            except PixelRNNError as error:
+                return _refused(error)
+
+        return route
+
+    def _work(self, title: str, make: Callable[[Shelf, Pictures, Asked], Any]) -> Callable[[Request], Any]:
+        """A route that begins work, and answers with what it tells, a line of JSON each."""
+
+        async def route(request: Request) -> Response:
+            try:
+                asked = await _read(request)
+                job = self.jobs.start(title, make(self.shelf, self.pictures, asked))
+            except PixelRNNError as error:
+                return _refused(error)
+            return StreamingResponse(_lines(job), media_type="application/x-ndjson")
+
+        return route
+
+
+async def _lines(job: Job) -> AsyncIterator[bytes]:
+    yield json.dumps({"type": "job", "number": job.number}).encode() + b"\n"
+    async for event in job.events():
+        yield json.dumps(event).encode() + b"\n"
+
+
+async def _read(request: Request) -> Asked:
+    """The fields of a request; none of one that only asks."""
+    if request.method != "POST":
+        return Asked({})
+    try:
+        return Asked(await request.json())
+    except (ValueError, RecursionError) as error:
+        raise _WrongError(f"the request is no JSON ({error})") from error
+
+
+class _WrongError(PixelRNNError):
+    """A request that cannot be read."""
+
+
+def _refused(error: PixelRNNError) -> Response:
+    return JSONResponse({"error": str(error)}, status_code=400)
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    if not isinstance(error, ClientDisconnect):
+        logger.error("%s failed", request.url.path, exc_info=error)
+    return JSONResponse({"error": "this failed; the terminal says more"}, status_code=500)
+
+
+async def _missing(request: Request, _: Exception) -> Response:
+    return JSONResponse({"error": f"there is nothing at {request.url.path[:60]}"}, status_code=404)
+
+
+@functools.cache
+def _files() -> dict[str, tuple[bytes, str]]:
+    """The files of the page: a fixed set, so no path can lead elsewhere."""
+    found, root = {}, resources.files("pixelrnn.studio") / "static"
+    folders = [("", root)]
+    while folders:
+        prefix, folder = folders.pop()
+        for entry in folder.iterdir():
+            name = f"{prefix}{entry.name}"
+            if entry.is_dir():
+                folders.append((f"{name}/", entry))
+            else:
+                kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+                found[name] = entry.read_bytes(), "text/javascript" if name.endswith(".js") else kind
+    return found
+
+
+async def _static(request: Request) -> Response:
+    path = request.path_params["path"]
+    if path not in _files():
+        return await _missing(request, KeyError(path))
+    content, kind = _files()[path]
+    return Response(content, media_type=kind)
+
+
+def _file(name: str) -> Callable[[Request], Any]:
+    async def route(_: Request) -> Response:
+        content, kind = _files()[name]
+        return Response(content, media_type=kind)
+
+    return route

@@ -1,0 +1,22 @@
+// The state of the page is in its address, so that it survives a reload and can be passed on.
+
+export function read() {
+  return Object.fromEntries(new URLSearchParams(location.search));
+}
+
+/** Change some fields; those that are null or empty are left out. */
+export function write(fields) {
+  const all = new URLSearchParams(location.search);
+  for (const [name, value] of Object.entries(fields)) {
+    if (value === null || value === "") all.delete(name);
+    else all.set(name, value);
+  }
+  history.replaceState(null, "", `?${all}`);
+}
+
+/** The address of another view, with the same model and token. */
+export function view(name) {
+  const { model, token } = read();
+  const all = new URLSearchParams({ view: name, ...(model && { model }), ...(token && { token }) });
+  return `?${all}`;
+}

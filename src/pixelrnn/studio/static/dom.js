@@ -1,0 +1,38 @@
+// Making elements: texts are always texts, never HTML.
+
+/** An element with properties (`on...` are listeners, `data` and `aria-...` as they are called) and children. */
+export function make(name, properties = {}, ...children) {
+  const element = document.createElement(name);
+  for (const [key, value] of Object.entries(properties)) {
+    if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
+    else if (key.includes("-") || key === "role" || key === "for") element.setAttribute(key, value);
+    else element[key] = value;
+  }
+  element.append(...children);
+  return element;
+}
+
+/** A form field under its name. */
+export function field(name, input) {
+  return make("label", {}, name, input);
+}
+
+/** A choice among pairs of value and text. */
+export function choice(pairs, { value, ...properties } = {}) {
+  const select = make("select", properties);
+  for (const [value, text] of pairs) select.append(make("option", { value, textContent: text }));
+  if (value !== undefined) select.value = value;
+  return select;
+}
+
+let timer;
+
+/** Say that something went wrong, in one line. */
+export function trouble(error) {
+  if (error.name === "AbortError") return;
+  const place = document.getElementById("trouble");
+  place.textContent = error.message;
+  place.hidden = false;
+  clearTimeout(timer);
+  timer = setTimeout(() => (place.hidden = true), 12000);
+}

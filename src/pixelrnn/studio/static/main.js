@@ -1,0 +1,37 @@
+// Which view is shown, and what work goes on.
+
+import { read, view, write } from "./address.js";
+import { make, trouble } from "./dom.js";
+import { ask } from "./talk.js";
+import { draw } from "./views/draw.js";
+
+const VIEWS = { draw: ["Draw", draw] };
+
+async function begin() {
+  const name = read().view in VIEWS ? read().view : "draw";
+  write({ view: name });
+  const links = Object.entries(VIEWS).map(([key, [title]]) => {
+    const link = make("a", { href: view(key) }, title);
+    if (key === name) link.setAttribute("aria-current", "page");
+    return link;
+  });
+  document.getElementById("views").replaceChildren(...links);
+  document.title = `${VIEWS[name][0]} - PixelRNN studio`;
+  const { models } = await ask("/api/models");
+  VIEWS[name][1](document.getElementById("main"), models);
+}
+
+/** What runs on the server, for all pages. */
+async function watch() {
+  try {
+    const { jobs } = await ask("/api/jobs");
+    const texts = jobs.map((job) => `${job.title} ${Math.round(100 * job.fraction)}%`);
+    document.getElementById("work").textContent = texts.join(", ");
+  } catch {
+    document.getElementById("work").textContent = "no answer";
+  }
+  setTimeout(watch, 2000);
+}
+
+begin().catch(trouble);
+watch();

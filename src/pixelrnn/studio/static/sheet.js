@@ -1,0 +1,202 @@
+// Images side by side, pixel for pixel, as they are drawn: with a clock that can be turned back, and a pointer.
+
+import { make } from "./dom.js";
+
+const GAP = 2; // pixels of an image between two
+
+export class Sheet {
+  /** `chosen(image, row, column)` is called when a pixel is pointed at, `kept(...)` when it is clicked. */
+  constructor({ chosen, kept }) {
+    this.canvas = make("canvas", {
+      tabIndex: 0,
+      role: "application",
+      "aria-label": "Samples. Arrow keys move the pointer, Page Up and Page Down go to another sample, Enter keeps a pixel.",
+    });
+    this.pointer = make("canvas", { "aria-hidden": "true" });
+    this.element = make("div", { className: "sheet" }, this.canvas, this.pointer);
+    this.chosen = chosen;
+    this.kept = kept;
+    this.place = null;
+    this.canvas.addEventListener("pointermove", (event) => event.pointerType === "mouse" && this.#point(event, chosen));
+    this.canvas.addEventListener("click", (event) => this.#point(event, kept));
+    this.canvas.addEventListener("keydown", (event) => this.#key(event));
+    addEventListener("resize", () => this.#fit());
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.paint());
+  }
+
+  /** Begin with images of a shape [n, C, H, W]; `orders` says which of the `places` (H W, when pixels come) each has. */
+  begin(shape, orders, places) {
+    [this.n, this.channels, this.height, this.width] = shape;
+    this.orders = orders;
+    this.places = places;
+    this.values = new Uint8Array(this.n * this.height * this.width * this.channels);
+    this.isDrawn = new Uint8Array(this.n * this.height * this.width);
+    this.steps = Math.max(...places.map((each) => each.reduce((a, b) => Math.max(a, b), 0))) + 1;
+    this.clock = Infinity;
+    this.#fit();
+    this.paint();
+  }
+
+  /** Pixels that are new, of all images or, with `first`, of those from that number on. */
+  add(pixels, values, first = 0) {
+    const area = this.height * this.width;
+    for (let i = 0; i < pixels.length; i++) {
+      const pixel = pixels[i] + first * area;
+      this.isDrawn[pixel] = 1;
+      for (let c = 0; c < this.channels; c++) this.values[pixel * this.channels + c] = values[i * this.channels + c];
+    }
+    this.paint();
+  }
+
+  /** Forget what comes after a place of an image, which is drawn again. */
+  forget(image, place) {
+    const area = this.height * this.width;
+    const places = this.places[this.orders[image]];
+    for (let p = 0; p < area; p++) if (places[p] > place) this.isDrawn[image * area + p] = 0;
+    this.paint();
+  }
+
+  /** When a pixel of an image is drawn. */
+  placeOf(image, row, column) {
+    return this.places[this.orders[image]][row * this.width + column];
+  }
+
+  /** Show things as they were after so many steps. */
+  turn(clock) {
+    this.clock = clock;
+    this.paint();
+  }
+
+  paint() {
+    if (this.queued || !this.values) return;
+    this.queued = true;
+    requestAnimationFrame(() => {
+      this.queued = false;
+      this.#paint();
+    });
+  }
+
+  #paint() {
+    const context = this.canvas.getContext("2d");
+    const picture = context.createImageData(this.canvas.width, this.canvas.height);
+    const undrawn = colour("--undrawn");
+    const area = this.height * this.width;
+    for (let image = 0; image < this.n; image++) {
+      const places = this.places[this.orders[image]];
+      const [left, top] = this.#corner(image);
+      for (let p = 0; p < area; p++) {
+        const at = 4 * ((top + Math.floor(p / this.width)) * this.canvas.width + left + (p % this.width));
+        const from = (image * area + p) * this.channels;
+        const isShown = this.isDrawn[image * area + p] && places[p] < this.clock;
+        const [r, g, b, a] = isShown ? shown(this.values, from, this.channels) : undrawn;
+        picture.data.set([r, g, b, a], at);
+      }
+    }
+    context.putImageData(picture, 0, 0);
+  }
+
+  #corner(image) {
+    return [(image % this.columns) * (this.width + GAP), Math.floor(image / this.columns) * (this.height + GAP)];
+  }
+
+  /** As large as fits, in whole pixels of the screen for each pixel of an image, in so many columns as suit that. */
+  #fit() {
+    const room = this.element.parentElement;
+    if (!room || !this.n) return;
+    const padding = 2 * parseFloat(getComputedStyle(room).paddingLeft);
+    const wide = room.clientWidth - padding;
+    const high = Math.max(280, innerHeight - 230);
+    let best = { zoom: 0 };
+    for (let columns = 1; columns <= this.n; columns++) {
+      const rows = Math.ceil(this.n / columns);
+      const [across, down] = [columns * (this.width + GAP) - GAP, rows * (this.height + GAP) - GAP];
+      const zoom = Math.min(24, Math.floor(Math.min(wide / across, high / down)));
+      const empty = rows * columns - this.n;
+      if (zoom > best.zoom || (zoom === best.zoom && empty < best.empty)) best = { zoom, columns, rows, across, down, empty };
+    }
+    if (best.zoom === 0) {
+      const columns = Math.max(1, Math.floor(wide / (this.width + GAP)));
+      const rows = Math.ceil(this.n / columns);
+      best = { zoom: 1, columns, rows, across: columns * (this.width + GAP) - GAP, down: rows * (this.height + GAP) - GAP };
+    }
+    const isNew = this.canvas.width !== best.across || this.canvas.height !== best.down;
+    [this.zoom, this.columns, this.rows] = [best.zoom, best.columns, best.rows];
+    if (isNew) [this.canvas.width, this.canvas.height] = [best.across, best.down];
+    if (isNew) this.paint();
+    for (const each of [this.canvas, this.pointer]) {
+      each.style.width = `${this.canvas.width * this.zoom}px`;
+      each.style.height = `${this.canvas.height * this.zoom}px`;
+    }
+    this.pointer.width = this.canvas.width * this.zoom;
+    this.pointer.height = this.canvas.height * this.zoom;
+    this.#frame();
+  }
+
+  /** Point at a pixel. */
+  mark(place) {
+    this.place = place;
+    this.#frame();
+  }
+
+  #frame() {
+    const context = this.pointer.getContext("2d");
+    context.clearRect(0, 0, this.pointer.width, this.pointer.height);
+    if (!this.place) return;
+    const [image, row, column] = this.place;
+    const [left, top] = this.#corner(image);
+    const [x, y, z] = [(left + column) * this.zoom, (top + row) * this.zoom, this.zoom];
+    context.lineWidth = 2;
+    context.strokeStyle = cssOf("--paper");
+    context.strokeRect(x - 3, y - 3, z + 6, z + 6);
+    context.strokeStyle = cssOf("--accent");
+    context.strokeRect(x - 1, y - 1, z + 2, z + 2);
+  }
+
+  #point(event, told) {
+    if (!this.n) return;
+    const box = this.canvas.getBoundingClientRect();
+    const x = Math.floor(((event.clientX - box.left) / box.width) * this.canvas.width);
+    const y = Math.floor(((event.clientY - box.top) / box.height) * this.canvas.height);
+    const [across, column] = [Math.floor(x / (this.width + GAP)), x % (this.width + GAP)];
+    const [down, row] = [Math.floor(y / (this.height + GAP)), y % (this.height + GAP)];
+    const image = down * this.columns + across;
+    if (row < this.height && column < this.width && across < this.columns && image < this.n) told(image, row, column);
+  }
+
+  #key(event) {
+    if (!this.n) return;
+    const [image, row, column] = this.place ?? [0, 0, 0];
+    const to = {
+      ArrowLeft: [image, row, Math.max(0, column - 1)],
+      ArrowRight: [image, row, Math.min(this.width - 1, column + 1)],
+      ArrowUp: [image, Math.max(0, row - 1), column],
+      ArrowDown: [image, Math.min(this.height - 1, row + 1), column],
+      PageUp: [Math.max(0, image - 1), row, column],
+      PageDown: [Math.min(this.n - 1, image + 1), row, column],
+      Home: [image, row, 0],
+      End: [image, row, this.width - 1],
+      Enter: [image, row, column],
+    }[event.key];
+    if (!to) return;
+    event.preventDefault();
+    (event.key === "Enter" ? this.kept : this.chosen)(...to);
+  }
+}
+
+/** Red, green, blue and opacity of a pixel of one to four channels. */
+function shown(values, from, channels) {
+  if (channels < 3) return [values[from], channels === 2 ? values[from + 1] : values[from], channels === 2 ? 0 : values[from], 255];
+  return [values[from], values[from + 1], values[from + 2], channels === 4 ? values[from + 3] : 255];
+}
+
+function cssOf(name) {
+  const probe = document.getElementById("work");
+  probe.style.color = `var(${name})`;
+  const found = getComputedStyle(probe).color;
+  probe.style.color = "";
+  return found;
+}
+
+function colour(name) {
+  return [...cssOf(name).match(/[\d.]+/g).slice(0, 3).map(Number), 255];
+}
