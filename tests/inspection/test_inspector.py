@@ -118,6 +118,16 @@ def test_what_cannot_occur_is_a_region():
     assert (region.peak, region.area, region.p_value) == ((4, 6), 1, 0.0)
 
 
+def test_whatever_is_rejected_has_a_region(model, inspector):
+    """Also where no place is above the threshold by itself: then the highest one."""
+    for found in inspector.predict(model.sample(12, seed=8)):
+        rejected = dataclasses.replace(found, is_usual=False)
+        assert rejected.mask.any()
+        highest = np.unravel_index(found.exceedance.argmax(), found.exceedance.shape)
+        assert rejected.regions[0].peak == highest
+        assert rejected.mask.mean() < 0.5
+
+
 def test_a_set_says_how_small_images_are_read(tmp_path):
     random = np.random.default_rng(0)
     pictures = [Image.fromarray(random.integers(0, 256, (12, 12), dtype=np.uint8)) for _ in range(20)]

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import hashlib
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeAlias
@@ -96,7 +97,7 @@ class Inspection:
         """`(H, W)` bool: the pixels above the threshold, or the highest where none is; see `regions.mask_of`."""
         if self.is_usual:
             return np.zeros(self.size, np.bool_)
-        highest = float(self.exceedance[np.isfinite(self.exceedance)].max(initial=self.threshold))
+        highest = float(self.exceedance[np.isfinite(self.exceedance)].max(initial=-math.inf))
         threshold = min(max(self.threshold, AROUND * highest), max(highest, float(self.exceedance.max())) - NEAR)
         return mask_of(self.exceedance, threshold, SHARE)
 
