@@ -60,6 +60,7 @@ VERBS = [
     "push",
     "data",
     "demo",
+    "studio",
     "bench",
 ]
 

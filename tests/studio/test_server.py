@@ -12,7 +12,7 @@ from pixelrnn import load_model
 from pixelrnn.errors import ConfigError
 from pixelrnn.progress import Progress
 from pixelrnn.studio import jobs
-from pixelrnn.studio.drawing import places_in_order
+from pixelrnn.studio.places import places_in_order
 from tests.conftest import build
 from tests.studio.conftest import array, shown, told
 

@@ -62,6 +62,7 @@ class Demo:
         page = self.out / "index.html"
         write_exhibits(page, [*exhibits, *learned], HEADING)
         self._say(f"\nopen {page}, then try:")
+        self._say("  pixelrnn studio                         # a page to watch models draw")
         self._say("  pixelrnn models")
         self._say(f"  pixelrnn sample {folder} -n 100 --temperature 0.8")
         self._say(f"  pixelrnn evaluate {folder}")

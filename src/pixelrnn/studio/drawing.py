@@ -9,18 +9,17 @@ import torch
 from torch import Tensor
 
 from pixelrnn.condition import Condition
-from pixelrnn.errors import ConfigError
 from pixelrnn.model.base import AbstractImageModel
 from pixelrnn.model.completion import Effort, PartlyKnown, fill_in_orders
 from pixelrnn.model.condition import check_condition
-from pixelrnn.model.orders import turn
 from pixelrnn.progress import Callback, Progress, Reporter
 from pixelrnn.studio.asked import Asked
 from pixelrnn.studio.jobs import Job, Work
 from pixelrnn.studio.pictures import Picture, Pictures, as_base64, plain
+from pixelrnn.studio.places import places_in_order, require_single_values
 from pixelrnn.studio.shelf import Shelf
 
-__all__ = ["draw", "places_in_order", "redraw"]
+__all__ = ["draw", "redraw"]
 
 MOST_IMAGES, MOST_SIDE = 256, 2_048
 
@@ -93,23 +92,6 @@ def redraw(shelf: Shelf, pictures: Pictures, asked: Asked) -> Work:
         return [*sent.rest(image), {"type": "done", "pictures": [kept]}]
 
     return work
-
-
-def require_single_values(model: AbstractImageModel) -> None:
-    """Refuse models whose values cannot be chosen one by one."""
-    if model.config.levels == 0:
-        raise ConfigError("values of this model are continuous; there are no bars to choose from")
-    if model.config.colours != "rgb":
-        raise ConfigError(f"this model is of planes of {model.config.colours}, not of single colours")
-
-
-def places_in_order(model: AbstractImageModel, size: tuple[int, int], order: int) -> Tensor:
-    """When each sub-pixel is drawn, `(C, H, W)` int64: 0 first; all that is not drawn has the place -1."""
-    numbers = torch.arange(model.config.shape[0] * size[0] * size[1]).view(1, model.config.shape[0], *size)
-    in_order = model.in_order(turn(numbers, order))[0]
-    places = torch.full((numbers.numel(),), -1)
-    places[in_order] = torch.arange(len(in_order))
-    return places.view(numbers.shape[1:])
 
 
 def _label(model: AbstractImageModel, asked: Asked, number: int) -> Tensor | None:

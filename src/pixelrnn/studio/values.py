@@ -11,8 +11,8 @@ from torch import Tensor
 from pixelrnn.errors import ConfigError
 from pixelrnn.model.image import ImageModel
 from pixelrnn.studio.asked import Asked
-from pixelrnn.studio.drawing import places_in_order, require_single_values
 from pixelrnn.studio.pictures import Picture, Pictures
+from pixelrnn.studio.places import places_in_order, require_single_values
 from pixelrnn.studio.shelf import Shelf
 
 __all__ = ["Values"]

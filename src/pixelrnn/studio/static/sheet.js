@@ -77,7 +77,7 @@ export class Sheet {
   }
 
   #paint() {
-    const context = this.canvas.getContext("2d");
+    const context = this.canvas.getContext("2d", { willReadFrequently: true });
     const picture = context.createImageData(this.canvas.width, this.canvas.height);
     const undrawn = colour("--undrawn");
     const area = this.height * this.width;

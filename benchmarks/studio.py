@@ -1,0 +1,99 @@
+"""Pictures of the studio for README and guide, as a person sees it: needs Chromium.
+
+    python benchmarks/studio.py --out docs/images
+
+starts a studio, and takes `studio.gif` (digits are drawn; a value is changed, and all after it is drawn again) and a
+picture of the page in both schemes.
+"""
+
+import io
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import tyro
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+DRAWN = '.stage[data-fraction="1"]'
+
+
+@contextmanager
+def studio() -> Iterator[str]:
+    """The address of a studio of its own."""
+    command = [sys.executable, "-m", "pixelrnn", "studio", "--port", "0", "--no-browser"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        yield re.search(r"http://\S+/", process.stdout.readline())[0]
+        process.terminate()
+
+
+def shot(page: Page) -> Image.Image:
+    """What is seen now."""
+    return Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+
+
+def place(page: Page, image: int, row: int, column: int, columns: int) -> tuple[float, float]:
+    """Where a pixel of a 28x28 sample is on the screen."""
+    box = page.locator(".sheet canvas").first.bounding_box()
+    zoom, (down, right) = box["width"] / (30 * columns - 2), divmod(image, columns)
+    return box["x"] + zoom * (30 * right + column + 0.5), box["y"] + zoom * (30 * down + row + 0.5)
+
+
+def film(page: Page, address: str) -> list[tuple[Image.Image, int]]:
+    """Digits are drawn, a value is looked at and changed, and what comes after it is drawn again."""
+    page.goto(f"{address}?model=mnist-diagonal-bilstm&n=4&seed=3")
+    page.wait_for_selector(DRAWN)
+    slider, frames = page.get_by_label("Pixels drawn"), []
+    for at in range(0, 785, 56):
+        slider.fill(str(at))
+        page.wait_for_timeout(60)
+        frames.append((shot(page), 120))
+    for row, column in ((8, 8), (9, 10), (10, 12)):
+        page.mouse.move(*place(page, 3, row, column, 2))
+        page.wait_for_timeout(400)
+        frames.append((shot(page), 500))
+    page.mouse.click(*place(page, 3, 10, 12, 2))
+    page.wait_for_timeout(400)
+    page.locator('.bars button[aria-pressed="false"]').first.hover()
+    frames.append((shot(page), 900))
+    page.locator('.bars button[aria-pressed="false"]').first.click()
+    page.get_by_role("button", name="Take back").wait_for()
+    page.wait_for_timeout(400)
+    for at in (*range(293, 784, 49), 784):
+        slider.fill(str(at))
+        page.wait_for_timeout(60)
+        frames.append((shot(page), 120))
+    return [*frames, (frames[-1][0], 2500)]
+
+
+def main(out: Path = Path("benchmarks/out")) -> None:
+    """Take all pictures.
+
+    Args:
+        out: Folder to write to.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    with studio() as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        page = browser.new_page(viewport={"width": 1180, "height": 620})
+        frames = [(frame.resize((885, 465), Image.Resampling.LANCZOS), ms) for frame, ms in film(page, address)]
+        first = frames[-1][0].quantize(48)
+        pictures = [frame.quantize(palette=first, dither=Image.Dither.NONE) for frame, _ in frames]
+        durations = [ms for _, ms in frames]
+        pictures[0].save(out / "studio.gif", save_all=True, append_images=pictures[1:], duration=durations, loop=0)
+        for scheme, query in (("light", "?model=cifar-row-lstm&n=16"), ("dark", "?model=mnist-classes&n=16")):
+            page = browser.new_page(viewport={"width": 1280, "height": 800}, color_scheme=scheme)
+            page.goto(address + query)
+            page.wait_for_selector(DRAWN)
+            page.mouse.click(500, 300)
+            page.wait_for_timeout(800)
+            shot(page).quantize(128).save(out / f"studio-{scheme}.png", optimize=True)
+
+
+if __name__ == "__main__":
+    tyro.cli(main)

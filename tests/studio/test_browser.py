@@ -1,0 +1,276 @@
+"""The page in a real browser: what a person does, and what is seen then, pixel by pixel."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+
+import numpy as np
+import pytest
+
+from pixelrnn import load_model
+from tests.conftest import build
+
+FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+).split()
+PATIENCE = 60_000  # ms
+DRAWN = '.stage[data-fraction="1"]'
+PIXELS = """canvas => {
+    const all = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    return [canvas.width, canvas.height, Array.from(all.data)];
+}"""
+
+
+def turned():
+    """A model that draws from every corner."""
+    return build(architecture="pixelcnn", shape=(1, 6, 9), levels=5, orders=8).float()
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory, chromium):
+    """A studio that was started in a terminal."""
+    folder = tmp_path_factory.mktemp("studio")
+    turned().save_pretrained(folder / "runs" / "turned")
+    command = [sys.executable, "-m", "pixelrnn", "studio", "--port", "0", "--no-browser", "--runs", folder / "runs"]
+    environment = os.environ | {"PIXELRNN_CACHE": str(folder / "cache")}
+    with subprocess.Popen(
+        [str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        line = process.stdout.readline()
+        yield re.search(r"http://127\.0\.0\.1:\d+/", line)[0]
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert "Traceback" not in errors
+
+
+@pytest.fixture(scope="module")
+def browser(chromium):
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+
+
+@pytest.fixture
+def open_page(browser, address):
+    """Opens the page; nothing may be said on its console, and no other machine be asked."""
+    contexts, said, asked = [], [], []
+
+    def opened(query="", **options):
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(address + query)
+        return page
+
+    opened.said = said
+    yield opened
+    for context in contexts:
+        context.close()
+    assert said == []
+    assert all(url.startswith((address, "data:", "blob:")) for url in asked)
+
+
+def images_of(page, n, height, width):
+    """The values of the sheet of grey images, `(n, H, W)`; -1 where nothing is shown."""
+    columns, rows, data = page.locator(".sheet canvas").first.evaluate(PIXELS)
+    pixels = np.array(data).reshape(rows, columns, 4)
+    grey = np.where((pixels[..., :3] == pixels[..., :1]).all(2) & (pixels[..., 3] == 255), pixels[..., 0], -1)
+    across = (columns + 2) // (width + 2)
+    places = [divmod(number, across) for number in range(n)]
+    return np.stack([grey[r * (height + 2) :, c * (width + 2) :][:height, :width] for r, c in places])
+
+
+def point(page, image, row, column, shape, *, across):
+    """Where a pixel of an image is on the screen."""
+    canvas = page.locator(".sheet canvas").first
+    box, (width, _, _) = canvas.bounding_box(), canvas.evaluate("canvas => [canvas.width, canvas.height, 0]")
+    zoom, (down, right) = box["width"] / width, divmod(image, across)
+    x, y = right * (shape[1] + 2) + column + 0.5, down * (shape[0] + 2) + row + 0.5
+    return box["x"] + x * zoom, box["y"] + y * zoom
+
+
+def test_samples_are_drawn_and_can_be_turned_back(open_page):
+    page = open_page("?model=mnist-diagonal-bilstm&n=4&seed=3")
+    page.wait_for_selector(DRAWN)
+    wanted = load_model("mnist-diagonal-bilstm").sample(4, seed=3)[:, 0].numpy() * 255
+    np.testing.assert_array_equal(images_of(page, 4, 28, 28), wanted)
+    page.get_by_label("Pixels drawn").fill("0")
+    page.get_by_role("button", name="Row on").click()
+    page.get_by_text("28 of 784 values").wait_for()
+    page.wait_for_timeout(100)
+    seen = images_of(page, 4, 28, 28)
+    np.testing.assert_array_equal(seen[:, 0], wanted[:, 0])
+    assert (seen[:, 1:] == -1).all()
+    page.get_by_role("button", name="Go on").click()
+    page.get_by_text("784 of 784 values").wait_for()
+    page.wait_for_timeout(100)
+    np.testing.assert_array_equal(images_of(page, 4, 28, 28), wanted)
+
+
+def test_images_of_every_order_come_as_they_are_drawn(open_page):
+    page = open_page("?model=runs/turned&n=9&seed=1")
+    page.wait_for_selector(DRAWN)
+    wanted = np.rint(turned().sample(9, seed=1)[:, 0].numpy() / 4 * 255)
+    np.testing.assert_array_equal(images_of(page, 9, 6, 9), wanted)
+    page.get_by_label("Pixels drawn").fill("20")
+    page.wait_for_timeout(200)
+    seen = images_of(page, 9, 6, 9)
+    assert ((seen >= 0).sum((1, 2)) == 20).all()
+    np.testing.assert_array_equal(seen[seen >= 0], wanted[seen >= 0])
+
+
+def test_another_value_is_chosen_and_taken_back(open_page):
+    page = open_page("?model=mnist-diagonal-bilstm&n=4&seed=3")
+    page.wait_for_selector(DRAWN)
+    before = images_of(page, 4, 28, 28)
+    row, column = 10, 12
+    page.mouse.click(*point(page, 3, row, column, (28, 28), across=2))
+    page.get_by_text(f"row {row}, column {column}; {row * 28 + column} values came before it").wait_for()
+    model = load_model("mnist-diagonal-bilstm")
+    x = model.sample(4, seed=3)[3:]
+    bits = -model.log_prob_map(x)[0, 0, row, column].item() / np.log(2)
+    page.get_by_text(f"{bits:.2f} bits (").wait_for()
+    other = 1 - int(x[0, 0, row, column])
+    page.get_by_role("button", name=f"value {other}, probability").click()
+    page.get_by_role("button", name="Take back").wait_for()
+    page.wait_for_timeout(200)
+    after = images_of(page, 4, 28, 28)
+    np.testing.assert_array_equal(after[:3], before[:3])
+    assert after[3, row, column] == 255 * other
+    at = row * 28 + column
+    np.testing.assert_array_equal(after[3].ravel()[:at], before[3].ravel()[:at])
+    page.get_by_role("button", name="Take back").click()
+    page.wait_for_timeout(200)
+    np.testing.assert_array_equal(images_of(page, 4, 28, 28), before)
+
+
+def test_many_levels_are_a_curve(open_page):
+    page = open_page("?model=cifar-row-lstm&n=1&seed=0")
+    page.wait_for_selector(DRAWN)
+    page.mouse.click(*point(page, 0, 16, 16, (32, 32), across=1))
+    page.get_by_label("another value green").fill("200")
+    assert page.locator("canvas.curve").count() == 3
+    page.get_by_role("button", name="Draw from it").nth(1).click()
+    page.get_by_role("button", name="Take back").wait_for()
+    page.get_by_text("200 of 0 .. 255").wait_for()
+
+
+def test_the_keyboard_is_enough(open_page):
+    page = open_page("?model=mnist-classes&n=4&seed=0")
+    page.wait_for_selector(DRAWN)
+    page.locator(".sheet canvas").first.focus()
+    for key in ("ArrowDown", "ArrowRight", "ArrowRight", "PageDown"):
+        page.keyboard.press(key)
+    page.get_by_text("row 1, column 2; 30 values came before it").wait_for()
+    page.keyboard.press("Enter")
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.closest('.bars') !== null"):
+            break
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Take back").wait_for()
+
+
+def test_the_address_says_what_is_shown(open_page):
+    page = open_page("?model=mnist-classes&n=4&seed=0")
+    page.wait_for_selector(DRAWN)
+    page.get_by_label("Label").select_option("7")
+    page.get_by_label("Seed").fill("5")
+    page.get_by_label("Temperature").fill("0.8")
+    page.get_by_role("button", name="Draw", exact=True).click()
+    page.wait_for_timeout(300)
+    page.wait_for_selector(DRAWN)
+    page.wait_for_timeout(500)
+    wanted = load_model("mnist-classes").sample(4, label=7, seed=5, temperature=0.8)[:, 0].numpy()
+    np.testing.assert_array_equal(images_of(page, 4, 28, 28), np.rint(wanted / 15 * 255))
+    page.reload()
+    page.wait_for_selector(DRAWN)
+    page.wait_for_timeout(500)
+    np.testing.assert_array_equal(images_of(page, 4, 28, 28), np.rint(wanted / 15 * 255))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 800, 1280, 1900])
+def test_it_fits_and_can_be_read(open_page, width, scheme):
+    page = open_page("?model=mnist-classes&n=16", viewport={"width": width, "height": 800}, color_scheme=scheme)
+    page.wait_for_selector(DRAWN)
+    page.mouse.click(*point(page, 0, 14, 14, (28, 28), across=1))
+    page.get_by_text("row 14, column 14").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    for each in page.evaluate(CONTRASTS):
+        assert each["ratio"] >= 4.5, each
+    unnamed = page.evaluate(UNNAMED)
+    assert unnamed == []
+
+
+CONTRASTS = """() => {
+    const linear = c => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+    const light = ([r, g, b]) => 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
+    const numbers = text => text.match(/[\\d.]+/g).map(Number);
+    const ground = element => {
+        for (; element; element = element.parentElement) {
+            const found = numbers(getComputedStyle(element).backgroundColor);
+            if (found.length < 4 || found[3] === 1) return found;
+        }
+        return [255, 255, 255];
+    };
+    const found = [];
+    for (const element of document.querySelectorAll("body *")) {
+        const own = [...element.childNodes].some(node => node.nodeType === 3 && node.data.trim());
+        if (!own || !element.getClientRects().length || ["SCRIPT", "NOSCRIPT", "OPTION"].includes(element.tagName)) continue;
+        const [a, b] = [light(numbers(getComputedStyle(element).color)), light(ground(element))];
+        found.push({ text: element.textContent.slice(0, 30), ratio: (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05) });
+    }
+    return found;
+}"""
+
+UNNAMED = """() => [...document.querySelectorAll("button, input, select, canvas[tabindex], a")]
+    .filter(each => !(each.getAttribute("aria-label") || each.labels?.length || each.textContent.trim()))
+    .map(each => each.outerHTML)"""
+
+
+def test_who_leaves_ends_the_work(open_page, address):
+    page = open_page("?model=photographs&n=1&seed=0")
+    page.wait_for_selector(DRAWN)
+    page.goto(f"{address}?model=mnist-grey&n=64&seed=0")
+    page.close()
+    for _ in range(100):
+        with urllib.request.urlopen(f"{address}api/jobs") as response:
+            running = json.load(response)["jobs"]
+        if not running:
+            break
+        time.sleep(0.1)
+    assert running == []
+
+
+def test_trouble_is_one_line(open_page):
+    page = open_page("?model=mnist-classes&n=4&seed=0")
+    page.wait_for_selector(DRAWN)
+    page.route("**/api/draw", lambda route: route.abort())
+    page.get_by_role("button", name="Next seed").click()
+    page.get_by_role("alert").get_by_text("the studio does not answer; is it still running in the terminal?").wait_for()
+    open_page.said.clear()  # the browser itself says that a request failed
+    page.unroute("**/api/draw")
+    page.get_by_label("Temperature").fill("")
+    page.get_by_role("button", name="Draw", exact=True).click()
+    page.get_by_role("alert").get_by_text("temperature is 0.0").wait_for()
+    open_page.said.clear()
+
+
+def test_names_are_never_html(open_page):
+    """Whatever a model is called, it is text."""
+    page = open_page("?model=<img src=x onerror=alert(1)>&n=4&view=<script>")
+    page.wait_for_selector(DRAWN)
+    assert page.locator("main img").count() == 0
