@@ -28,8 +28,10 @@ def studio() -> Iterator[str]:
     """The address of a studio of its own."""
     command = [sys.executable, "-m", "pixelrnn", "studio", "--port", "0", "--no-browser"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        yield re.search(r"http://\S+/", process.stdout.readline())[0]
-        process.terminate()
+        try:
+            yield re.search(r"http://\S+/", process.stdout.readline())[0]
+        finally:
+            process.terminate()
 
 
 def shot(page: Page) -> Image.Image:
@@ -86,6 +88,12 @@ def main(out: Path = Path("benchmarks/out")) -> None:
         pictures = [frame.quantize(palette=first, dither=Image.Dither.NONE) for frame, _ in frames]
         durations = [ms for _, ms in frames]
         pictures[0].save(out / "studio.gif", save_all=True, append_images=pictures[1:], duration=durations, loop=0)
+        page = browser.new_page(viewport={"width": 1280, "height": 720})
+        page.goto(f"{address}?view=complete&model=mnist-grey&of=4&n=6")
+        page.wait_for_selector('.aside[data-fraction="1"]')
+        page.get_by_text("what is known: log2 p").wait_for()
+        page.wait_for_timeout(500)
+        shot(page).quantize(128).save(out / "studio-complete.png", optimize=True)
         for scheme, query in (("light", "?model=cifar-row-lstm&n=16"), ("dark", "?model=mnist-classes&n=16")):
             page = browser.new_page(viewport={"width": 1280, "height": 800}, color_scheme=scheme)
             page.goto(address + query)

@@ -104,3 +104,12 @@ def test_single_files_and_masks_are_shrunk_alike(pictures: Path, tmp_path: Path)
 def test_what_cannot_be_shrunk_is_refused(fields: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         DataConfig(**fields)
+
+
+def test_a_file_is_read_by_a_run_of_aligned_patches(tmp_path):
+    """Where patches begin says nothing of a picture as a whole."""
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 20), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "x.png")
+    config = DataConfig(size=8, crop="random", align=4, shrink=2)
+    found = read_image(tmp_path / "x.png", config, channels=1, levels=256)
+    np.testing.assert_array_equal(found[0], shrunk(pixels[None], 2)[0])

@@ -11,6 +11,7 @@ import urllib.request
 
 import numpy as np
 import pytest
+import torch
 
 from pixelrnn import load_model
 from tests.conftest import build
@@ -203,11 +204,16 @@ def test_the_address_says_what_is_shown(open_page):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 800, 1280, 1900])
-def test_it_fits_and_can_be_read(open_page, width, scheme):
-    page = open_page("?model=mnist-classes&n=16", viewport={"width": width, "height": 800}, color_scheme=scheme)
-    page.wait_for_selector(DRAWN)
-    page.mouse.click(*point(page, 0, 14, 14, (28, 28), across=1))
-    page.get_by_text("row 14, column 14").wait_for()
+@pytest.mark.parametrize("view", ["draw", "complete"])
+def test_it_fits_and_can_be_read(open_page, view, width, scheme):
+    query, viewport = f"?view={view}&model=mnist-classes", {"width": width, "height": 800}
+    page = open_page(query, viewport=viewport, color_scheme=scheme)
+    if view == "draw":
+        page.wait_for_selector(DRAWN)
+        page.mouse.click(*point(page, 0, 14, 14, (28, 28), across=1))
+        page.get_by_text("row 14, column 14").wait_for()
+    else:
+        completed(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     for each in page.evaluate(CONTRASTS):
         assert each["ratio"] >= 4.5, each
@@ -239,6 +245,125 @@ CONTRASTS = """() => {
 UNNAMED = """() => [...document.querySelectorAll("button, input, select, canvas[tabindex], a")]
     .filter(each => !(each.getAttribute("aria-label") || each.labels?.length || each.textContent.trim()))
     .map(each => each.outerHTML)"""
+
+
+COMPLETED = '.aside[data-fraction="1"]'
+SEED_3 = "?view=complete&model=mnist-diagonal-bilstm&of=3&seed=5&n=4&particles=16"
+
+
+def editor_of(page):
+    """What is seen of the picture, `(28, 28)`; -1 where it is painted out."""
+    _, _, data = page.locator(".stage canvas").first.evaluate(PIXELS)
+    pixels = np.array(data).reshape(28, 28, 4)
+    return np.where((pixels[..., :3] == pixels[..., :1]).all(2), pixels[..., 0], -1)
+
+
+def completions_of(page, n=4):
+    columns, rows, data = page.locator(".aside canvas").first.evaluate(PIXELS)
+    pixels = np.array(data).reshape(rows, columns, 4)[..., 0]
+    across = (columns + 2) // 30
+    return np.stack([pixels[r * 30 :, c * 30 :][:28, :28] for r, c in (divmod(k, across) for k in range(n))])
+
+
+def drag(page, *places):
+    """Draw a stroke over pixels of the picture."""
+    box = page.locator(".stage canvas").first.bounding_box()
+    for number, (row, column) in enumerate(places):
+        page.mouse.move(
+            box["x"] + (column + 0.5) * box["width"] / 28, box["y"] + (row + 0.5) * box["height"] / 28, steps=4
+        )
+        if number == 0:
+            page.mouse.down()
+    page.mouse.up()
+
+
+def completed(page):
+    page.wait_for_timeout(100)
+    page.wait_for_selector(COMPLETED)
+    page.get_by_text("what is known: log2 p").wait_for()
+    page.wait_for_timeout(200)
+
+
+def test_what_is_painted_out_is_drawn_again(open_page):
+    page = open_page(SEED_3)
+    completed(page)
+    x = load_model("mnist-diagonal-bilstm").sample(1, seed=3)
+    original = x[0, 0].numpy() * 255
+    page.get_by_role("button", name="Clear").click()
+    page.get_by_text("Paint over what is to be drawn again.").wait_for()
+    np.testing.assert_array_equal(editor_of(page), original)
+    page.get_by_role("button", name="Box").click()
+    drag(page, (6, 8), (15, 20))
+    completed(page)
+    known = np.ones((28, 28), bool)
+    known[6:16, 8:21] = False
+    np.testing.assert_array_equal(editor_of(page) >= 0, known)
+    model = load_model("mnist-diagonal-bilstm")
+    wanted = model.complete(x.expand(4, -1, -1, -1), torch.from_numpy(known), seed=5, particles=16).images
+    np.testing.assert_array_equal(completions_of(page), wanted[:, 0].numpy() * 255)
+    page.reload()  # all of it is in the address
+    completed(page)
+    np.testing.assert_array_equal(editor_of(page) >= 0, known)
+    np.testing.assert_array_equal(completions_of(page), wanted[:, 0].numpy() * 255)
+
+
+def test_tools_and_undo(open_page):
+    page = open_page(SEED_3)
+    completed(page)
+    half = editor_of(page)
+    assert ((half >= 0).sum(1) == np.repeat([28, 0], 14)).all()
+    page.get_by_role("button", name="Eraser").click()
+    page.get_by_label("Size of the brush").fill("3")
+    drag(page, (20, 10), (20, 15))
+    seen = editor_of(page) >= 0
+    assert seen[19:22, 9:17].all()
+    assert seen[14:].sum() == 3 * 8
+    page.get_by_role("button", name="Invert").click()
+    np.testing.assert_array_equal(editor_of(page) >= 0, ~seen)
+    page.get_by_role("button", name="Undo").click()
+    page.get_by_role("button", name="Undo").click()
+    np.testing.assert_array_equal(editor_of(page), half)
+    page.get_by_role("button", name="Redo").click()
+    np.testing.assert_array_equal(editor_of(page) >= 0, seen)
+    canvas = page.locator(".stage canvas").first
+    canvas.focus()
+    for key in ("b", "]", "]", "ArrowUp", " "):
+        page.keyboard.press(key)
+    assert (editor_of(page) >= 0).sum() < seen.sum()
+    page.keyboard.press("Control+z")
+    np.testing.assert_array_equal(editor_of(page) >= 0, seen)
+    page.get_by_role("button", name="Fill").click()
+    drag(page, (0, 0))
+    assert (editor_of(page)[0] == -1).all()
+    drag(page, (-3, 4), (5, 4))  # from past the edge
+
+
+def test_one_goes_on_with_a_completion(open_page):
+    page = open_page(SEED_3)
+    completed(page)
+    second = completions_of(page)[1]
+    box = page.locator(".aside canvas").first.bounding_box()
+    page.mouse.click(box["x"] + box["width"] * 0.75, box["y"] + box["height"] * 0.25)
+    page.get_by_text("Paint over what is to be drawn again.").wait_for()
+    np.testing.assert_array_equal(editor_of(page), second)
+
+
+def test_a_picture_of_ones_own(open_page, tmp_path):
+    from PIL import Image
+
+    path = tmp_path / "<b>mine.png"
+    pixels = load_model("mnist-diagonal-bilstm").sample(1, seed=9)[0, 0].numpy() * 255
+    Image.fromarray(pixels).save(path)
+    page = open_page(SEED_3)
+    completed(page)
+    page.get_by_label("A picture of yours").set_input_files(path)
+    page.wait_for_timeout(1000)
+    completed(page)
+    np.testing.assert_array_equal(editor_of(page)[:14], pixels[:14])
+    (tmp_path / "none.png").write_bytes(b"none")
+    page.get_by_label("A picture of yours").set_input_files(tmp_path / "none.png")
+    page.get_by_role("alert").get_by_text("the picture cannot be used").wait_for()
+    open_page.said.clear()
 
 
 def test_who_leaves_ends_the_work(open_page, address):

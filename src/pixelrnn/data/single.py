@@ -12,11 +12,11 @@ from torch import Tensor
 
 from pixelrnn.config import DataConfig
 from pixelrnn.data.decode import decode
-from pixelrnn.data.picture import CHANNELS, Channels, UnreadableError, picture_of, read
+from pixelrnn.data.picture import CHANNELS, Channels, Content, UnreadableError, picture_of, read
 from pixelrnn.data.quantise import Quantiser, shrunk
 from pixelrnn.errors import DataError
 
-__all__ = ["read_image", "read_mask", "read_opacity", "size_of", "whole_image"]
+__all__ = ["image_of", "read_image", "read_mask", "read_opacity", "size_of", "whole_image"]
 
 SOURCE_LEVELS = 256
 WHITE = 240  # and above; less than 255, for masks that were JPEG files
@@ -24,7 +24,7 @@ WHITE = 240  # and above; less than 255, for masks that were JPEG files
 
 def whole_image(config: DataConfig, size: tuple[int, int] | None) -> DataConfig:
     """The options of a configuration for a file that is one whole image of a size, or of its own."""
-    return dataclasses.replace(config, size=size, crop="centre", patches=1, shrink=1, subsample=1)
+    return dataclasses.replace(config, size=size, crop="centre", patches=1, align=1, shrink=1, subsample=1)
 
 
 def read_image(path: Path, config: DataConfig, *, channels: int, levels: int) -> Tensor:
@@ -39,11 +39,19 @@ def read_image(path: Path, config: DataConfig, *, channels: int, levels: int) ->
     Raises:
         DataError: If it is no image, or cannot have so many channels or levels.
     """
+    with _naming(path):
+        content = read(path)
+    return image_of(content, config, channels=channels, levels=levels, name=str(path))
+
+
+def image_of(content: Content, config: DataConfig, *, channels: int, levels: int, name: str) -> Tensor:
+    """The same of a file's content, which errors call by a name."""
     if channels not in CHANNELS:
-        raise DataError(f"{path}: image files have 1, 3 or 4 channels; {channels} are needed")
+        raise DataError(f"{name}: image files have 1, 3 or 4 channels; {channels} are needed")
     if levels > SOURCE_LEVELS:
-        raise DataError(f"{path}: image files have {SOURCE_LEVELS} levels; {levels} are needed")
-    values = shrunk(_decode(path, CHANNELS[channels], config), config.shrink)
+        raise DataError(f"{name}: image files have {SOURCE_LEVELS} levels; {levels} are needed")
+    with _naming(name):
+        values = shrunk(decode(content, CHANNELS[channels], _whole(config)), config.shrink)
     image = Quantiser(SOURCE_LEVELS, levels, "none", 0).plainly(values)
     return torch.from_numpy(image[:, :: config.subsample, :: config.subsample].copy())
 
@@ -100,7 +108,7 @@ def _whole(config: DataConfig) -> DataConfig:
 
 
 @contextlib.contextmanager
-def _naming(path: Path) -> Iterator[None]:
+def _naming(path: Path | str) -> Iterator[None]:
     try:
         yield
     except UnreadableError as error:

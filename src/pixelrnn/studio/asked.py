@@ -1,5 +1,6 @@
 """What a page asks for, read from JSON: each field checked once, by name."""
 
+import base64
 from collections.abc import Mapping
 from typing import Any
 
@@ -46,6 +47,13 @@ class Asked:
         if not isinstance(found, int | float) or isinstance(found, bool):
             raise ConfigError(f"{name} is {found!r:.60}; a number is needed")
         return float(found)
+
+    def content(self, name: str) -> bytes:
+        """Bytes, as base64."""
+        try:
+            return base64.b64decode(self.text(name), validate=True)
+        except ValueError as error:
+            raise ConfigError(f"{name} is no base64") from error
 
     def has(self, name: str) -> bool:
         """Whether a field is given."""

@@ -1,10 +1,8 @@
 """Drawing for a page: images pixel by pixel while they are drawn, and again from a value that was changed."""
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,11 +10,12 @@ from pixelrnn.condition import Condition
 from pixelrnn.model.base import AbstractImageModel
 from pixelrnn.model.completion import Effort, PartlyKnown, fill_in_orders
 from pixelrnn.model.condition import check_condition
-from pixelrnn.progress import Callback, Progress, Reporter
+from pixelrnn.progress import Callback, Reporter
 from pixelrnn.studio.asked import Asked
 from pixelrnn.studio.jobs import Job, Work
-from pixelrnn.studio.pictures import Picture, Pictures, as_base64, plain
+from pixelrnn.studio.pictures import Picture, Pictures
 from pixelrnn.studio.places import places_in_order, require_single_values
+from pixelrnn.studio.sending import Sent, first_event
 from pixelrnn.studio.shelf import Shelf
 
 __all__ = ["draw", "redraw"]
@@ -36,7 +35,7 @@ def draw(shelf: Shelf, pictures: Pictures, asked: Asked) -> Work:
         if asked.has("order"):
             orders = model.orders(asked.whole("order", 0, model.config.orders - 1), number)
         size = sides or model.config.shape[1:]
-        sent = _Sent(job, callback, model, _first(model, orders, size))
+        sent = Sent(job, callback, model, first_event(model, orders, size))
         images = model.sample(
             number,
             label=label,
@@ -77,7 +76,7 @@ def redraw(shelf: Shelf, pictures: Pictures, asked: Asked) -> Work:
         x = picture.x.clone()
         x[place] = value
         orders = torch.tensor([picture.order])
-        sent = _Sent(job, callback, model, _first(model, orders, (height, width)))
+        sent = Sent(job, callback, model, first_event(model, orders, (height, width)))
         label = None if picture.label is None else torch.tensor([picture.label])
         given = check_condition(model.config, Condition(label), 1, (height, width))
         found = fill_in_orders(
@@ -102,59 +101,3 @@ def _label(model: AbstractImageModel, asked: Asked, number: int) -> Tensor | Non
     if asked.has("label"):
         return torch.full((number,), asked.whole("label", -1, classes - 1))
     return torch.arange(number) * classes // number
-
-
-def _first(model: AbstractImageModel, orders: Tensor, size: tuple[int, int]) -> dict[str, Any]:
-    """The event that comes before all pixels."""
-    every = sorted(set(orders.tolist()))
-    places = [places_in_order(model, size, order).amax(0).numpy().astype(np.int32) for order in every]
-    return {
-        "type": "start",
-        "shape": [len(orders), model.config.shape[0], *size],
-        "orders": [every.index(order) for order in orders.tolist()],
-        "places": [as_base64(each) for each in places],
-    }
-
-
-class _Sent:
-    """A callback that sends pixels as they are drawn, each once.
-
-    Args:
-        job: Whom to tell.
-        callback: Callback that is called as well.
-        model: Whose images they are.
-        first: The event before all others.
-    """
-
-    def __init__(self, job: Job, callback: Callback, model: AbstractImageModel, first: dict[str, Any]) -> None:
-        self.job, self.callback, self.levels, self.first = job, callback, model.config.levels, first
-        self._shown = np.full(first["shape"], -1, np.int16)
-
-    def __call__(self, at: Progress) -> bool:
-        """Tell what is new."""
-        if at.drawn is not None:
-            drawn = at.drawn
-            self.job.tell(lambda: self._event(drawn, at.fraction))
-        return bool(self.callback(at))
-
-    def rest(self, images: Tensor) -> list[dict[str, Any]]:
-        """The last pixels."""
-        return [self._event(lambda: images, 1.0)]
-
-    def _event(self, drawn: Callable[[], Tensor], fraction: float) -> dict[str, Any]:
-        """Pixels whose shown values are new: their numbers in all images, and these values, pixel by pixel."""
-        values = drawn()
-        shown = plain(values, self.levels).astype(np.int16)
-        if self.levels:
-            shown[(values < 0).numpy()] = -1
-        pixels, before = (each.transpose(0, 2, 3, 1).reshape(-1, each.shape[1]) for each in (shown, self._shown))
-        is_new = np.flatnonzero((pixels != before).any(1) & (pixels >= 0).all(1))
-        self._shown = shown
-        event = {
-            "type": "drawn",
-            "fraction": fraction,
-            "pixels": as_base64(is_new.astype(np.uint32)),
-            "values": as_base64(pixels[is_new].astype(np.uint8)),
-        }
-        first, self.first = self.first, {}
-        return {**first, "drawn": event} if first else event

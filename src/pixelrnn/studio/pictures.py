@@ -3,6 +3,7 @@
 import base64
 import dataclasses
 import hashlib
+import io
 import threading
 from collections import OrderedDict
 from typing import Any
@@ -12,8 +13,9 @@ import torch
 from torch import Tensor
 
 from pixelrnn.errors import DataError
+from pixelrnn.plots import to_image
 
-__all__ = ["Picture", "Pictures", "as_base64", "plain"]
+__all__ = ["Picture", "Pictures", "as_base64", "as_file", "plain"]
 
 MOST_BYTES = 256_000_000  # of all pictures; the oldest are forgotten
 
@@ -70,6 +72,13 @@ class Pictures:
                 raise DataError("this picture is not in memory any more; draw it again")
             self._held.move_to_end(name)
             return self._held[name]
+
+
+def as_file(picture: Picture, levels: int) -> bytes:
+    """A picture as PNG."""
+    file = io.BytesIO()
+    to_image(picture.x, levels).save(file, "PNG")
+    return file.getvalue()
 
 
 def as_base64(values: "np.ndarray[Any, Any]") -> str:

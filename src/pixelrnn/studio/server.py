@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from pixelrnn.errors import PixelRNNError
-from pixelrnn.studio import drawing
+from pixelrnn.studio import completing, drawing
 from pixelrnn.studio.asked import Asked
 from pixelrnn.studio.jobs import Job, Jobs
 from pixelrnn.studio.pictures import Pictures
@@ -51,12 +51,21 @@ class Studio:
             Route("/api/draw", self._work("samples", drawing.draw), methods=["POST"]),
             Route("/api/redraw", self._work("another value", drawing.redraw), methods=["POST"]),
             Route("/api/value", self._asked(self.values.at), methods=["POST"]),
+            Route("/api/picture", self._asked(self._picture), methods=["POST"]),
+            Route("/api/complete", self._work("completions", completing.complete), methods=["POST"]),
         ]
         return Guard(Starlette(routes=routes, exception_handlers={Exception: _failed, 404: _missing}), hosts, token)
 
     def _stop(self, asked: Asked) -> dict[str, Any]:
         self.jobs.stop(asked.whole("number", 1, 2**53))
         return {}
+
+    def _picture(self, asked: Asked) -> dict[str, Any]:
+        """A picture that a page brings, or one that is held."""
+        if asked.has("file"):
+            return completing.read_picture(self.shelf, self.pictures, asked)
+        levels = self.shelf.model(asked.text("model")).config.levels
+        return completing.shown(self.pictures.find(asked.text("picture")), levels)
 
     def _asked(self, answer: Callable[[Asked], dict[str, Any]]) -> Callable[[Request], Any]:
         """A route that answers at once."""

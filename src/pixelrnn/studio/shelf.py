@@ -38,6 +38,17 @@ class Shelf:
                 found[f"{self.runs.name}/{folder.name}"] = folder
         return found
 
+    def folder(self, name: str) -> Path:
+        """The folder of a model; errors as by `model`."""
+        folder = self.folders().get(name)
+        if folder is None:
+            raise RunError(f"there is no model {name!r} (any more)")
+        return folder
+
+    def takes_any_size(self, name: str) -> bool:
+        """Whether a model is made for pictures of any size, rather than for those that it was trained on."""
+        return _takes_any_size(Run.open(self.folder(name)))
+
     def about(self) -> list[dict[str, Any]]:
         """What there is to know of each model before it is loaded; one that cannot be read says why."""
         return [_about(name, folder) for name, folder in self.folders().items()]
@@ -48,9 +59,7 @@ class Shelf:
         Raises:
             RunError: If there is none of that name, or it cannot be read.
         """
-        folder = self.folders().get(name)
-        if folder is None:
-            raise RunError(f"there is no model {name!r} (any more)")
+        folder = self.folder(name)
         made = (folder / MODEL).stat().st_mtime
         with self._lock:
             if name not in self._models or self._models[name][0] != made:
@@ -59,6 +68,10 @@ class Shelf:
             while len(self._models) > KEPT:
                 self._models.popitem(last=False)
             return self._models[name][1]
+
+
+def _takes_any_size(run: Run) -> bool:
+    return run.data.crop == "random"  # it was trained on patches of pictures
 
 
 def _about(name: str, folder: Path) -> dict[str, Any]:
@@ -81,6 +94,6 @@ def _about(name: str, folder: Path) -> dict[str, Any]:
         "scales": config.scales,
         "colours": config.colours,
         "needsContext": config.context is not None,
-        "anySize": config.architecture == "local",
+        "anySize": _takes_any_size(run),
         "threads": torch.get_num_threads(),
     }

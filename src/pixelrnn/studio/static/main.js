@@ -3,9 +3,10 @@
 import { read, view, write } from "./address.js";
 import { make, trouble } from "./dom.js";
 import { ask } from "./talk.js";
+import { complete } from "./views/complete.js";
 import { draw } from "./views/draw.js";
 
-const VIEWS = { draw: ["Draw", draw] };
+const VIEWS = { draw: ["Draw", draw], complete: ["Complete", complete] };
 
 async function begin() {
   const name = read().view in VIEWS ? read().view : "draw";

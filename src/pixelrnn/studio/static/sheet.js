@@ -79,7 +79,7 @@ export class Sheet {
   #paint() {
     const context = this.canvas.getContext("2d", { willReadFrequently: true });
     const picture = context.createImageData(this.canvas.width, this.canvas.height);
-    const undrawn = colour("--undrawn");
+    const undrawn = colourOf("--undrawn");
     const area = this.height * this.width;
     for (let image = 0; image < this.n; image++) {
       const places = this.places[this.orders[image]];
@@ -111,8 +111,8 @@ export class Sheet {
       const rows = Math.ceil(this.n / columns);
       const [across, down] = [columns * (this.width + GAP) - GAP, rows * (this.height + GAP) - GAP];
       const zoom = Math.min(24, Math.floor(Math.min(wide / across, high / down)));
-      const empty = rows * columns - this.n;
-      if (zoom > best.zoom || (zoom === best.zoom && empty < best.empty)) best = { zoom, columns, rows, across, down, empty };
+      const waste = (rows * columns - this.n) * 1e6 + Math.max(across, down);
+      if (zoom > best.zoom || (zoom === best.zoom && waste < best.waste)) best = { zoom, columns, rows, across, down, waste };
     }
     if (best.zoom === 0) {
       const columns = Math.max(1, Math.floor(wide / (this.width + GAP)));
@@ -184,7 +184,7 @@ export class Sheet {
 }
 
 /** Red, green, blue and opacity of a pixel of one to four channels. */
-function shown(values, from, channels) {
+export function shown(values, from, channels) {
   if (channels < 3) return [values[from], channels === 2 ? values[from + 1] : values[from], channels === 2 ? 0 : values[from], 255];
   return [values[from], values[from + 1], values[from + 2], channels === 4 ? values[from + 3] : 255];
 }
@@ -197,6 +197,7 @@ function cssOf(name) {
   return found;
 }
 
-function colour(name) {
+/** A colour of the page as red, green, blue and opacity. */
+export function colourOf(name) {
   return [...cssOf(name).match(/[\d.]+/g).slice(0, 3).map(Number), 255];
 }

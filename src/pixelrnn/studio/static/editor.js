@@ -1,0 +1,237 @@
+// A picture of which parts are painted out: brush, eraser, box, fill, with undo without end.
+
+import { make } from "./dom.js";
+import { colourOf, shown } from "./sheet.js";
+
+export const TOOLS = { brush: "Brush", eraser: "Eraser", box: "Box", fill: "Fill" };
+
+export class Editor {
+  /** `changed()` is called when a stroke has ended. */
+  constructor({ changed }) {
+    this.canvas = make("canvas", {
+      tabIndex: 0,
+      role: "application",
+      "aria-label": "The picture. Arrow keys move the cursor, Space paints, B, E, X and F choose brush, eraser, box and fill, [ and ] the size, Control Z takes back.",
+    });
+    this.cursor = make("canvas", { "aria-hidden": "true" });
+    this.element = make("div", { className: "sheet" }, this.canvas, this.cursor);
+    this.changed = changed;
+    this.tool = "brush";
+    this.size = 5;
+    this.past = [];
+    this.future = [];
+    this.at = null;
+    this.canvas.addEventListener("pointerdown", (event) => this.#down(event));
+    this.canvas.addEventListener("pointermove", (event) => this.#move(event));
+    this.canvas.addEventListener("pointerup", () => this.#up());
+    this.canvas.addEventListener("pointercancel", () => this.#up());
+    this.canvas.addEventListener("pointerleave", () => !this.stroke && this.#show(null));
+    this.canvas.addEventListener("wheel", (event) => (event.preventDefault(), this.resize(event.deltaY < 0 ? 1 : -1)), { passive: false });
+    this.canvas.addEventListener("keydown", (event) => this.#key(event));
+    addEventListener("resize", () => this.#fit());
+  }
+
+  /** Begin with a picture: shown values [H W C], all of it known. */
+  begin([channels, height, width], values) {
+    [this.channels, this.height, this.width, this.values] = [channels, height, width, values];
+    this.known = new Uint8Array(height * width).fill(1);
+    this.past = [];
+    this.future = [];
+    this.canvas.width = width;
+    this.canvas.height = height;
+    this.#fit();
+    this.paint();
+  }
+
+  /** Go on with another picture of the same size, as one step that can be taken back. */
+  replace(values, name) {
+    this.#keep();
+    [this.values, this.name] = [values, name];
+    this.paint();
+  }
+
+  /** Set what is known, as one step. */
+  set(known) {
+    this.#keep();
+    this.known = known;
+    this.paint();
+    this.changed();
+  }
+
+  get isAllKnown() {
+    return this.known.every((each) => each);
+  }
+
+  undo() {
+    this.#travel(this.past, this.future);
+  }
+
+  redo() {
+    this.#travel(this.future, this.past);
+  }
+
+  resize(by) {
+    this.size = Math.max(1, Math.min(99, this.size + by));
+    this.#show(this.at);
+    this.sized?.(this.size);
+  }
+
+  #travel(from, to) {
+    if (!from.length) return;
+    to.push(this.#state());
+    Object.assign(this, from.pop());
+    this.paint();
+    this.changed();
+  }
+
+  #state() {
+    return { known: this.known.slice(), values: this.values, name: this.name };
+  }
+
+  #keep() {
+    this.past.push(this.#state());
+    this.future = [];
+  }
+
+  paint() {
+    const context = this.canvas.getContext("2d", { willReadFrequently: true });
+    const picture = context.createImageData(this.width, this.height);
+    const hidden = colourOf("--undrawn");
+    for (let p = 0; p < this.width * this.height; p++) {
+      picture.data.set(this.known[p] ? shown(this.values, p * this.channels, this.channels) : hidden, 4 * p);
+    }
+    context.putImageData(picture, 0, 0);
+  }
+
+  #fit() {
+    const room = this.element.parentElement;
+    if (!room || !this.width) return;
+    const wide = room.clientWidth - 2 * parseFloat(getComputedStyle(room).paddingLeft);
+    const high = Math.max(240, innerHeight - 330);
+    const exact = Math.min(24, wide / this.width, high / this.height);
+    this.zoom = exact >= 1 ? Math.floor(exact) : exact; // of a large picture a part of each pixel
+    for (const each of [this.canvas, this.cursor]) {
+      each.style.width = `${this.width * this.zoom}px`;
+      each.style.height = `${this.height * this.zoom}px`;
+    }
+    this.cursor.width = this.width * this.zoom;
+    this.cursor.height = this.height * this.zoom;
+  }
+
+  /** Pixels of the brush with its middle at a place, within the picture; the brush itself may reach past the edge. */
+  #under([row, column], told) {
+    const before = Math.floor((this.size - 1) / 2);
+    for (let r = row - before; r < row - before + this.size; r++)
+      for (let c = column - before; c < column - before + this.size; c++)
+        if (r >= 0 && c >= 0 && r < this.height && c < this.width) told(r * this.width + c);
+  }
+
+  #place(event) {
+    const box = this.canvas.getBoundingClientRect();
+    return [
+      Math.floor(((event.clientY - box.top) / box.height) * this.height),
+      Math.floor(((event.clientX - box.left) / box.width) * this.width),
+    ];
+  }
+
+  #down(event) {
+    if (!this.width || event.button) return;
+    this.canvas.setPointerCapture(event.pointerId);
+    this.#begin(this.#place(event), event.shiftKey);
+  }
+
+  #begin(place, isOpposite = false) {
+    this.#keep();
+    this.stroke = { start: place, last: place, known: this.known.slice(), isErasing: (this.tool === "eraser") !== isOpposite };
+    if (this.tool === "fill") this.#fill(place);
+    else this.#draw(place);
+  }
+
+  #move(event) {
+    const place = this.#place(event);
+    this.#show(place);
+    if (this.stroke && this.tool !== "fill") this.#draw(place);
+  }
+
+  #up() {
+    if (!this.stroke) return;
+    this.stroke = null;
+    this.changed();
+  }
+
+  #draw(place) {
+    const { start, last, known, isErasing } = this.stroke;
+    const value = isErasing ? 1 : 0;
+    if (this.tool === "box") {
+      this.known = known.slice();
+      const [top, bottom] = [Math.min(start[0], place[0]), Math.max(start[0], place[0])];
+      const [left, right] = [Math.min(start[1], place[1]), Math.max(start[1], place[1])];
+      for (let r = Math.max(0, top); r <= Math.min(this.height - 1, bottom); r++)
+        for (let c = Math.max(0, left); c <= Math.min(this.width - 1, right); c++) this.known[r * this.width + c] = value;
+    } else {
+      const steps = Math.max(1, Math.abs(place[0] - last[0]), Math.abs(place[1] - last[1]));
+      for (let i = 0; i <= steps; i++) {
+        const between = [0, 1].map((k) => Math.round(last[k] + ((place[k] - last[k]) * i) / steps));
+        this.#under(between, (p) => (this.known[p] = value));
+      }
+      this.stroke.last = place;
+    }
+    this.paint();
+  }
+
+  /** All that hangs together with a place and is known, or unknown, as it is. */
+  #fill([row, column]) {
+    if (row < 0 || column < 0 || row >= this.height || column >= this.width) return;
+    const from = this.known[row * this.width + column];
+    const same = (p) => this.known[p] === from && this.#isAlike(p, row * this.width + column);
+    const waiting = [row * this.width + column];
+    const seen = new Set(waiting);
+    while (waiting.length) {
+      const p = waiting.pop();
+      const c = p % this.width;
+      for (const [next, isIn] of [[p - 1, c > 0], [p + 1, c < this.width - 1], [p - this.width, p >= this.width], [p + this.width, p < this.width * (this.height - 1)]])
+        if (isIn && !seen.has(next) && same(next)) (seen.add(next), waiting.push(next));
+    }
+    for (const p of seen) this.known[p] = 1 - from;
+    this.paint();
+  }
+
+  #isAlike(p, q) {
+    for (let c = 0; c < this.channels; c++)
+      if (Math.abs(this.values[p * this.channels + c] - this.values[q * this.channels + c]) > 24) return false;
+    return true;
+  }
+
+  #show(place) {
+    this.at = place;
+    const context = this.cursor.getContext("2d");
+    context.clearRect(0, 0, this.cursor.width, this.cursor.height);
+    if (!place || !this.width) return;
+    const size = this.tool === "brush" || this.tool === "eraser" ? this.size : 1;
+    const before = Math.floor((size - 1) / 2);
+    const [y, x] = [(place[0] - before) * this.zoom, (place[1] - before) * this.zoom];
+    for (const [width, name] of [[3, "--paper"], [1.5, "--accent"]]) {
+      context.lineWidth = width;
+      context.strokeStyle = `rgb(${colourOf(name).slice(0, 3).join(" ")})`;
+      context.strokeRect(x, y, size * this.zoom, size * this.zoom);
+    }
+  }
+
+  #key(event) {
+    const [row, column] = this.at ?? [Math.floor(this.height / 2), Math.floor(this.width / 2)];
+    const moved = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
+    const tool = { b: "brush", e: "eraser", x: "box", f: "fill" }[event.key];
+    if (event.ctrlKey || event.metaKey) {
+      if (event.key === "z") event.shiftKey ? this.redo() : this.undo();
+      else if (event.key === "y") this.redo();
+      else return;
+    } else if (moved) {
+      this.#show([Math.max(0, Math.min(this.height - 1, row + moved[0])), Math.max(0, Math.min(this.width - 1, column + moved[1]))]);
+    } else if (tool) this.chose?.(tool);
+    else if (event.key === "[") this.resize(-1);
+    else if (event.key === "]") this.resize(1);
+    else if (event.key === " ") (this.#begin([row, column], event.shiftKey), this.#up());
+    else return;
+    event.preventDefault();
+  }
+}

@@ -1,0 +1,200 @@
+// Complete: a picture, what is painted out of it, and what the model would draw there.
+
+import { read, write } from "../address.js";
+import { choice, field, make, trouble } from "../dom.js";
+import { Editor, TOOLS } from "../editor.js";
+import { Sheet } from "../sheet.js";
+import { array, ask, follow } from "../talk.js";
+
+const LARGEST = 40_000_000; // bytes of a file
+
+export function complete(room, models) {
+  const usable = models.filter((model) => !model.error && !model.needsContext);
+  const asked = read();
+  const model = choice(usable.map(({ name }) => [name, name]));
+  model.value = usable.some(({ name }) => name === asked.model) ? asked.model : "mnist-diagonal-bilstm";
+  const count = choice([2, 4, 6, 8, 12].map((n) => [n, String(n)]), { value: asked.n ?? 6 });
+  const seed = make("input", { type: "number", min: 0, max: 2 ** 53, value: asked.seed ?? 0 });
+  const particles = choice([1, 16, 64, 256, 1024].map((n) => [n, String(n)]), { value: asked.particles ?? 64 });
+  const label = choice([]);
+  const labelField = field("Label", label);
+  const file = make("input", { type: "file", accept: "image/*", className: "file", onchange: () => bring(file.files[0]) });
+  const form = make(
+    "form",
+    { className: "panel", "aria-label": "What to complete", onsubmit: (event) => (event.preventDefault(), start()) },
+    field("Model", model),
+    labelField,
+    make("button", { type: "button", onclick: () => another() }, "Another picture"),
+    field("A picture of yours (or drop one)", file),
+    field("Completions", count),
+    field("Seed", seed),
+    field("Particles", particles),
+    make("p", { className: "quiet" }, "What is known below what is not is taken into account by particles: walks that are drawn together, and chosen among by how well they lead to it."),
+    make("button", { className: "main" }, "Complete again"),
+  );
+
+  const editor = new Editor({ changed: () => (remember(), start()) });
+  const tools = Object.entries(TOOLS).map(([name, title]) => make("button", { type: "button", onclick: () => choose(name), "data-tool": name }, title));
+  const size = make("input", { type: "range", min: 1, max: 40, value: editor.size, "aria-label": "Size of the brush", oninput: () => (editor.size = Number(size.value)) });
+  editor.sized = (value) => (size.value = value);
+  editor.chose = choose;
+  const bar = make(
+    "div",
+    { className: "row tools", role: "toolbar", "aria-label": "Tools" },
+    ...tools,
+    make("span", { className: "wide" }, size),
+    make("button", { type: "button", onclick: () => editor.set(editor.known.map((each) => 1 - each)) }, "Invert"),
+    make("button", { type: "button", onclick: () => editor.set(new Uint8Array(editor.known.length).fill(1)) }, "Clear"),
+    make("button", { type: "button", onclick: () => editor.undo() }, "Undo"),
+    make("button", { type: "button", onclick: () => editor.redo() }, "Redo"),
+  );
+  const stage = make("div", { className: "panel stage" }, editor.element, bar);
+  const sheet = new Sheet({ chosen: (image) => mark(image), kept: (image) => accept(image) });
+  sheet.name = "Completions. Arrow keys choose, Enter goes on with one.";
+  const said = make("p", { className: "quiet" }, " ");
+  const aside = make("aside", { className: "panel aside", "aria-label": "Completions" }, make("h2", {}, "Completions"), said, sheet.element, make("p", { className: "quiet" }, "Choose one to go on with it."));
+  room.replaceChildren(make("div", { className: "view" }, form, stage, aside));
+  stage.addEventListener("dragover", (event) => event.preventDefault());
+  stage.addEventListener("drop", (event) => (event.preventDefault(), bring(event.dataTransfer.files[0])));
+
+  let controller = null;
+  let found = null;
+  let origin = Number(asked.of ?? 0);
+
+  const chosen = () => usable.find(({ name }) => name === model.value);
+
+  function choose(name) {
+    editor.tool = name;
+    for (const each of tools) each.setAttribute("aria-pressed", each.dataset.tool === name);
+  }
+
+  /** Draw a picture to begin with: of a seed, so that the address can say which. */
+  async function another(next = true) {
+    if (next) origin += 1;
+    const about = chosen();
+    labelField.hidden = !about.classes;
+    if (about.classes && !label.length) label.append(...choice(about.labels.map((text, number) => [number, text])).children);
+    try {
+      let picture;
+      const side = about.anySize ? { height: 64, width: 64 } : {};
+      const fields = { model: model.value, n: 1, seed: origin, temperature: 1, ...side, ...(about.classes && { label: Number(label.value || 0) }) };
+      await follow("/api/draw", fields, undefined, (event) => event.type === "done" && ([picture] = event.pictures));
+      await begin(await ask("/api/picture", { model: model.value, picture }), picture, next ? null : asked.mask);
+      write({ of: origin });
+    } catch (error) {
+      trouble(error);
+    }
+  }
+
+  async function bring(chosenFile) {
+    if (!chosenFile) return;
+    try {
+      if (chosenFile.size > LARGEST) throw new Error(`the file has ${Math.round(chosenFile.size / 1e6)} MB; ${LARGEST / 1e6} at most are taken`);
+      const text = base64(new Uint8Array(await chosenFile.arrayBuffer()));
+      const held = await ask("/api/picture", { model: model.value, file: text, ...(chosen().classes && { label: Number(label.value || 0) }) });
+      write({ of: null });
+      await begin(held, held.picture);
+    } catch (error) {
+      trouble(error);
+    }
+  }
+
+  async function begin({ shape, values }, name, runs) {
+    editor.begin(shape, array(values, Uint8Array));
+    editor.name = name;
+    const known = fromRuns(runs, editor.known.length) ?? editor.known.map((_, p) => (p < editor.known.length / 2 ? 1 : 0));
+    editor.known = known;
+    editor.paint();
+    remember();
+    await start();
+  }
+
+  function remember() {
+    write({ model: model.value, mask: asRuns(editor.known), n: count.value, seed: seed.value, particles: particles.value });
+  }
+
+  async function start() {
+    controller?.abort();
+    if (!editor.known || editor.isAllKnown) return void (said.textContent = "Paint over what is to be drawn again.");
+    controller = new AbortController();
+    const { signal } = controller;
+    remember();
+    found = null;
+    aside.dataset.fraction = 0;
+    const began = performance.now();
+    said.textContent = "drawing ...";
+    const fields = { model: model.value, picture: editor.name, known: base64(editor.known), n: Number(count.value), seed: Number(seed.value), particles: Number(particles.value) };
+    try {
+      await follow("/api/complete", fields, signal, (event) => {
+        if (event.type === "start") {
+          sheet.begin(event.shape, event.orders, event.places.map((text) => array(text, Int32Array)));
+          told(event.drawn);
+        } else if (event.type === "drawn") told(event);
+        else if (event.type === "done") {
+          found = event.pictures;
+          const bits = event.bitsOfKnown[0];
+          said.textContent = `seed ${fields.seed}, 0 to ${fields.n - 1}; what is known: log2 p = ${bits === null ? "-infinity" : bits.toFixed(1)} bits; ${((performance.now() - began) / 1000).toFixed(2)} s`;
+        }
+      });
+    } catch (error) {
+      if (error.name !== "AbortError") said.textContent = error.message;
+    }
+  }
+
+  function told(event) {
+    sheet.add(array(event.pixels, Uint32Array), array(event.values, Uint8Array));
+    aside.dataset.fraction = event.fraction;
+  }
+
+  function mark(image) {
+    sheet.place = [image, 0, 0];
+  }
+
+  /** Go on with a completion: what was painted out stays so. */
+  function accept(image) {
+    if (!found) return;
+    const each = sheet.height * sheet.width * sheet.channels;
+    editor.replace(sheet.values.slice(image * each, (image + 1) * each), found[image]);
+    editor.set(new Uint8Array(editor.known.length).fill(1));
+  }
+
+  model.addEventListener("change", () => ((asked.mask = null), label.replaceChildren(), another(false)));
+  label.addEventListener("change", () => another(false));
+  for (const each of [count, seed, particles]) each.addEventListener("change", start);
+  choose("brush");
+  another(false);
+  return () => controller?.abort();
+}
+
+function base64(bytes) {
+  let text = "";
+  for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192));
+  return btoa(text);
+}
+
+/** A mask as the lengths of its runs, known ones first; none if that is too long for an address. */
+function asRuns(known) {
+  const runs = [];
+  let [value, length] = [1, 0];
+  for (const each of known) {
+    if (each === value) length += 1;
+    else {
+      runs.push(length.toString(36));
+      [value, length] = [each, 1];
+    }
+  }
+  runs.push(length.toString(36));
+  return runs.length > 1500 ? null : runs.join(".");
+}
+
+function fromRuns(text, size) {
+  if (!text) return null;
+  const known = new Uint8Array(size);
+  let [at, value] = [0, 1];
+  for (const run of text.split(".")) {
+    const length = parseInt(run, 36);
+    known.fill(value, at, at + length);
+    [at, value] = [at + length, 1 - value];
+  }
+  return at === size ? known : null;
+}

@@ -1,0 +1,98 @@
+"""Pictures that a page brings, and what is drawn again of them: as the library does it."""
+
+import base64
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from pixelrnn import load_model
+from tests.studio.conftest import array, shown, told
+
+MODEL = "mnist-diagonal-bilstm"
+
+
+def text(content):
+    return base64.b64encode(content).decode()
+
+
+def png(pixels):
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+def bring(client, pixels, model=MODEL, **fields):
+    return client.post("/api/picture", json={"model": model, "file": text(png(pixels)), **fields}).json()
+
+
+def test_a_picture_is_read_as_the_model_reads_it(client, studio):
+    x = load_model(MODEL).sample(1, seed=1)[0]
+    held = bring(client, x[0].numpy() * 255)
+    assert held["shape"] == [1, 28, 28]
+    assert (studio.pictures.find(held["picture"]).x == x).all()
+    np.testing.assert_array_equal(array(held["values"], np.uint8), x[0].numpy().ravel() * 255)
+    again = client.post("/api/picture", json={"model": MODEL, "picture": held["picture"]}).json()
+    assert again == {name: held[name] for name in ("shape", "values")}
+    colour = np.random.default_rng(0).integers(0, 256, (50, 90, 3), np.uint8)
+    assert bring(client, colour)["shape"] == [1, 28, 28]  # of the size of the model's images
+    assert bring(client, colour, "cifar-row-lstm")["shape"] == [3, 32, 32]
+    assert bring(client, colour, "photographs")["shape"] == [3, 50, 90]  # but for one of any size
+    assert bring(client, colour, "magnetic-tiles")["shape"] == [1, 13, 23]  # which this one reads smaller
+    assert bring(client, colour[:1, :1])["shape"] == [1, 28, 28]
+
+
+def test_completions_are_those_of_the_library(client):
+    model = load_model(MODEL)
+    x = model.sample(1, seed=1)
+    picture = bring(client, x[0, 0].numpy() * 255)["picture"]
+    known = torch.ones(28, 28, dtype=torch.bool)
+    known[8:18, 5:20] = False
+    asked = {"model": MODEL, "picture": picture, "n": 4, "seed": 7, "particles": 16}
+    events = told(client.post("/api/complete", json=asked | {"known": text(known.numpy().astype(np.uint8).tobytes())}))
+    wanted = model.complete(x.expand(4, -1, -1, -1), known, seed=7, particles=16)
+    images, counts = shown(events)
+    np.testing.assert_array_equal(images, wanted.images.numpy() * 255)
+    assert len(counts) > 1  # they were seen on their way
+    bits = np.array(events[-1]["bitsOfKnown"])
+    np.testing.assert_allclose(bits, wanted.log_known.numpy() / np.log(2), rtol=1e-6)
+
+
+def test_labels_go_along(client):
+    model = load_model("mnist-classes")
+    x = model.sample(1, seed=1, label=3)
+    picture = bring(client, np.rint(x[0, 0].numpy() / 15 * 255).astype(np.uint8), "mnist-classes", label=3)["picture"]
+    known = torch.arange(28)[:, None].expand(28, 28) < 14
+    asked = {"model": "mnist-classes", "picture": picture, "n": 2, "seed": 0, "particles": 1}
+    events = told(client.post("/api/complete", json=asked | {"known": text(known.numpy().astype(np.uint8).tobytes())}))
+    wanted = model.complete(x.expand(2, -1, -1, -1), known, label=3, seed=0, particles=1).images
+    np.testing.assert_array_equal(shown(events)[0], np.rint(wanted.numpy() / 15 * 255))
+
+
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [
+        ({"file": "?"}, "file is no base64"),
+        ({"file": text(b"no picture")}, "the picture cannot be used"),
+        ({"file": text(png(np.zeros((40, 40), np.uint8))[:45])}, "the picture cannot be used"),
+        ({"model": "photographs", "file": text(png(np.zeros((2001, 2000), np.uint8)))}, "2000x2001 pixels; 4,000,000"),
+        ({"model": "mnist-classes", "label": 10, "file": text(png(np.zeros((9, 9), np.uint8)))}, "label is 10"),
+        ({"picture": "?"}, "this picture is not in memory any more"),
+        ({}, "picture is None; a text is needed"),
+    ],
+)
+def test_pictures_that_are_refused(client, fields, error):
+    response = client.post("/api/picture", json={"model": MODEL, **fields})
+    assert response.status_code == 400
+    assert error in response.json()["error"]
+
+
+def test_masks_that_are_refused(client):
+    asked = {"model": MODEL, "picture": bring(client, np.zeros((28, 28), np.uint8))["picture"], "n": 1, "seed": 0}
+    for known, error in (
+        (b"\1", "known has 1 values; 28x28 are needed"),
+        (b"\1" * 784, "nothing is missing; paint over what is to be drawn again"),
+    ):
+        assert error in client.post("/api/complete", json=asked | {"known": text(known)}).json()["error"]
