@@ -94,6 +94,10 @@ def main(out: Path = Path("benchmarks/out")) -> None:
         page.get_by_text("what is known: log2 p").wait_for()
         page.wait_for_timeout(500)
         shot(page).quantize(128).save(out / "studio-complete.png", optimize=True)
+        page.goto(f"{address}?view=surprise&model=mnist-diagonal-bilstm&against=mnist-pixelcnn&of=2&top=4")
+        page.wait_for_selector("[data-done]")
+        page.mouse.move(660, 180)
+        shot(page).quantize(128).save(out / "studio-surprise.png", optimize=True)
         for scheme, query in (("light", "?model=cifar-row-lstm&n=16"), ("dark", "?model=mnist-classes&n=16")):
             page = browser.new_page(viewport={"width": 1280, "height": 800}, color_scheme=scheme)
             page.goto(address + query)

@@ -204,7 +204,7 @@ def test_the_address_says_what_is_shown(open_page):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 800, 1280, 1900])
-@pytest.mark.parametrize("view", ["draw", "complete"])
+@pytest.mark.parametrize("view", ["draw", "complete", "surprise"])
 def test_it_fits_and_can_be_read(open_page, view, width, scheme):
     query, viewport = f"?view={view}&model=mnist-classes", {"width": width, "height": 800}
     page = open_page(query, viewport=viewport, color_scheme=scheme)
@@ -212,8 +212,10 @@ def test_it_fits_and_can_be_read(open_page, view, width, scheme):
         page.wait_for_selector(DRAWN)
         page.mouse.click(*point(page, 0, 14, 14, (28, 28), across=1))
         page.get_by_text("row 14, column 14").wait_for()
-    else:
+    elif view == "complete":
         completed(page)
+    else:
+        page.wait_for_selector("[data-done]")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     for each in page.evaluate(CONTRASTS):
         assert each["ratio"] >= 4.5, each
@@ -364,6 +366,35 @@ def test_a_picture_of_ones_own(open_page, tmp_path):
     page.get_by_label("A picture of yours").set_input_files(tmp_path / "none.png")
     page.get_by_role("alert").get_by_text("the picture cannot be used").wait_for()
     open_page.said.clear()
+
+
+def test_the_bits_of_a_picture_are_seen(open_page):
+    names = ("mnist-diagonal-bilstm", "mnist-pixelcnn")
+    page = open_page(f"?view=surprise&model={names[0]}&against={names[1]}&of=2&top=4")
+    page.wait_for_selector("[data-done]")
+    x = load_model(names[0]).sample(1, seed=2)
+    maps = [-load_model(name).log_prob_map(x)[0, 0].detach().numpy() / np.log(2) for name in names]
+    for name, bits in zip(names, maps, strict=True):
+        _, _, data = page.get_by_role("img", name=name, exact=True).evaluate(PIXELS)
+        pixels = np.array(data).reshape(28, 28, 4)
+        light = pixels[..., :3] @ [0.2126, 0.7152, 0.0722]
+        order = np.argsort(bits.ravel())  # the more bits, the lighter, as far as the scale goes
+        shown = np.sort(bits.ravel()) < 4
+        assert (np.diff(light.ravel()[order][shown]) > -1.5).all()
+        assert pixels[bits >= 4][:, :3].tolist() == [[253, 231, 37]] * int((bits >= 4).sum())
+        page.get_by_text(f"-{bits.sum():.1f} bits").wait_for()
+    box = page.get_by_role("img", name=names[0], exact=True).bounding_box()
+    row, column = np.unravel_index(maps[0].argmax(), (28, 28))
+    assert maps[0].max() >= 10  # told with one decimal
+    page.mouse.move(box["x"] + (column + 0.5) * box["width"] / 28, box["y"] + (row + 0.5) * box["height"] / 28)
+    page.get_by_text(f"row {row}, column {column}: {maps[0].max():.1f} bits").wait_for()
+    page.get_by_label("Shown").select_option("beyond")
+    page.get_by_text("-4 bits").wait_for()
+    page.reload()
+    page.wait_for_selector("[data-done]")
+    assert page.get_by_label("Shown").input_value() == "beyond"
+    page.get_by_label("Model", exact=True).select_option("cifar-row-lstm")
+    page.get_by_text("cifar-row-lstm").last.wait_for()
 
 
 def test_who_leaves_ends_the_work(open_page, address):

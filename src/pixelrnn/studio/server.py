@@ -22,6 +22,7 @@ from pixelrnn.studio.jobs import Job, Jobs
 from pixelrnn.studio.pictures import Pictures
 from pixelrnn.studio.safety import Guard
 from pixelrnn.studio.shelf import Shelf
+from pixelrnn.studio.surprise import Surprises
 from pixelrnn.studio.values import Values
 
 __all__ = ["Studio"]
@@ -38,7 +39,7 @@ class Studio:
 
     def __init__(self, runs: Path) -> None:
         self.shelf, self.pictures, self.jobs = Shelf(runs), Pictures(), Jobs()
-        self.values = Values(self.shelf, self.pictures)
+        self.values, self.surprises = Values(self.shelf, self.pictures), Surprises()
 
     def app(self, hosts: set[str], token: str | None = None) -> Guard:
         """The application: for pages of some hosts, or for those who know a token."""
@@ -52,6 +53,7 @@ class Studio:
             Route("/api/redraw", self._work("another value", drawing.redraw), methods=["POST"]),
             Route("/api/value", self._asked(self.values.at), methods=["POST"]),
             Route("/api/picture", self._asked(self._picture), methods=["POST"]),
+            Route("/api/surprise", self._work("surprise", self.surprises.look), methods=["POST"]),
             Route("/api/complete", self._work("completions", completing.complete), methods=["POST"]),
         ]
         return Guard(Starlette(routes=routes, exception_handlers={Exception: _failed, 404: _missing}), hosts, token)

@@ -5,8 +5,9 @@ import { make, trouble } from "./dom.js";
 import { ask } from "./talk.js";
 import { complete } from "./views/complete.js";
 import { draw } from "./views/draw.js";
+import { surprise } from "./views/surprise.js";
 
-const VIEWS = { draw: ["Draw", draw], complete: ["Complete", complete] };
+const VIEWS = { draw: ["Draw", draw], complete: ["Complete", complete], surprise: ["Surprise", surprise] };
 
 async function begin() {
   const name = read().view in VIEWS ? read().view : "draw";

@@ -5,13 +5,9 @@ import { make } from "./dom.js";
 const GAP = 2; // pixels of an image between two
 
 export class Sheet {
-  /** `chosen(image, row, column)` is called when a pixel is pointed at, `kept(...)` when it is clicked. */
-  constructor({ chosen, kept }) {
-    this.canvas = make("canvas", {
-      tabIndex: 0,
-      role: "application",
-      "aria-label": "Samples. Arrow keys move the pointer, Page Up and Page Down go to another sample, Enter keeps a pixel.",
-    });
+  /** `chosen(image, row, column)` is called when a pixel is pointed at, `kept(...)` when it is clicked; `name` is read out. */
+  constructor({ chosen, kept, name }) {
+    this.canvas = make("canvas", { tabIndex: 0, role: "application", "aria-label": name });
     this.pointer = make("canvas", { "aria-hidden": "true" });
     this.element = make("div", { className: "sheet" }, this.canvas, this.pointer);
     this.chosen = chosen;

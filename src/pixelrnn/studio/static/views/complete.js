@@ -1,31 +1,22 @@
 // Complete: a picture, what is painted out of it, and what the model would draw there.
 
 import { read, write } from "../address.js";
-import { choice, field, make, trouble } from "../dom.js";
+import { choice, field, make } from "../dom.js";
 import { Editor, TOOLS } from "../editor.js";
 import { Sheet } from "../sheet.js";
-import { array, ask, follow } from "../talk.js";
-
-const LARGEST = 40_000_000; // bytes of a file
+import { base64, Source } from "../source.js";
+import { array, follow } from "../talk.js";
 
 export function complete(room, models) {
-  const usable = models.filter((model) => !model.error && !model.needsContext);
   const asked = read();
-  const model = choice(usable.map(({ name }) => [name, name]));
-  model.value = usable.some(({ name }) => name === asked.model) ? asked.model : "mnist-diagonal-bilstm";
   const count = choice([2, 4, 6, 8, 12].map((n) => [n, String(n)]), { value: asked.n ?? 6 });
   const seed = make("input", { type: "number", min: 0, max: 2 ** 53, value: asked.seed ?? 0 });
   const particles = choice([1, 16, 64, 256, 1024].map((n) => [n, String(n)]), { value: asked.particles ?? 64 });
-  const label = choice([]);
-  const labelField = field("Label", label);
-  const file = make("input", { type: "file", accept: "image/*", className: "file", onchange: () => bring(file.files[0]) });
+  const source = new Source(models, begin);
   const form = make(
     "form",
     { className: "panel", "aria-label": "What to complete", onsubmit: (event) => (event.preventDefault(), start()) },
-    field("Model", model),
-    labelField,
-    make("button", { type: "button", onclick: () => another() }, "Another picture"),
-    field("A picture of yours (or drop one)", file),
+    ...source.fields,
     field("Completions", count),
     field("Seed", seed),
     field("Particles", particles),
@@ -49,68 +40,35 @@ export function complete(room, models) {
     make("button", { type: "button", onclick: () => editor.redo() }, "Redo"),
   );
   const stage = make("div", { className: "panel stage" }, editor.element, bar);
-  const sheet = new Sheet({ chosen: (image) => mark(image), kept: (image) => accept(image) });
-  sheet.name = "Completions. Arrow keys choose, Enter goes on with one.";
+  const sheet = new Sheet({
+    chosen: (image) => mark(image),
+    kept: (image) => accept(image),
+    name: "Completions. Page Up and Page Down choose, Enter goes on with one.",
+  });
   const said = make("p", { className: "quiet" }, " ");
   const aside = make("aside", { className: "panel aside", "aria-label": "Completions" }, make("h2", {}, "Completions"), said, sheet.element, make("p", { className: "quiet" }, "Choose one to go on with it."));
   room.replaceChildren(make("div", { className: "view" }, form, stage, aside));
-  stage.addEventListener("dragover", (event) => event.preventDefault());
-  stage.addEventListener("drop", (event) => (event.preventDefault(), bring(event.dataTransfer.files[0])));
+  source.listen(stage);
 
   let controller = null;
   let found = null;
-  let origin = Number(asked.of ?? 0);
-
-  const chosen = () => usable.find(({ name }) => name === model.value);
 
   function choose(name) {
     editor.tool = name;
     for (const each of tools) each.setAttribute("aria-pressed", each.dataset.tool === name);
   }
 
-  /** Draw a picture to begin with: of a seed, so that the address can say which. */
-  async function another(next = true) {
-    if (next) origin += 1;
-    const about = chosen();
-    labelField.hidden = !about.classes;
-    if (about.classes && !label.length) label.append(...choice(about.labels.map((text, number) => [number, text])).children);
-    try {
-      let picture;
-      const side = about.anySize ? { height: 64, width: 64 } : {};
-      const fields = { model: model.value, n: 1, seed: origin, temperature: 1, ...side, ...(about.classes && { label: Number(label.value || 0) }) };
-      await follow("/api/draw", fields, undefined, (event) => event.type === "done" && ([picture] = event.pictures));
-      await begin(await ask("/api/picture", { model: model.value, picture }), picture, next ? null : asked.mask);
-      write({ of: origin });
-    } catch (error) {
-      trouble(error);
-    }
-  }
-
-  async function bring(chosenFile) {
-    if (!chosenFile) return;
-    try {
-      if (chosenFile.size > LARGEST) throw new Error(`the file has ${Math.round(chosenFile.size / 1e6)} MB; ${LARGEST / 1e6} at most are taken`);
-      const text = base64(new Uint8Array(await chosenFile.arrayBuffer()));
-      const held = await ask("/api/picture", { model: model.value, file: text, ...(chosen().classes && { label: Number(label.value || 0) }) });
-      write({ of: null });
-      await begin(held, held.picture);
-    } catch (error) {
-      trouble(error);
-    }
-  }
-
-  async function begin({ shape, values }, name, runs) {
-    editor.begin(shape, array(values, Uint8Array));
+  async function begin({ shape, values, name }, isNew) {
+    editor.begin(shape, values);
     editor.name = name;
-    const known = fromRuns(runs, editor.known.length) ?? editor.known.map((_, p) => (p < editor.known.length / 2 ? 1 : 0));
-    editor.known = known;
+    const half = () => editor.known.map((_, p) => (p < editor.known.length / 2 ? 1 : 0));
+    editor.known = (isNew ? null : fromRuns(asked.mask, editor.known.length)) ?? half();
     editor.paint();
-    remember();
     await start();
   }
 
   function remember() {
-    write({ model: model.value, mask: asRuns(editor.known), n: count.value, seed: seed.value, particles: particles.value });
+    write({ mask: asRuns(editor.known), n: count.value, seed: seed.value, particles: particles.value });
   }
 
   async function start() {
@@ -123,7 +81,7 @@ export function complete(room, models) {
     aside.dataset.fraction = 0;
     const began = performance.now();
     said.textContent = "drawing ...";
-    const fields = { model: model.value, picture: editor.name, known: base64(editor.known), n: Number(count.value), seed: Number(seed.value), particles: Number(particles.value) };
+    const fields = { model: source.model.value, picture: editor.name, known: base64(editor.known), n: Number(count.value), seed: Number(seed.value), particles: Number(particles.value) };
     try {
       await follow("/api/complete", fields, signal, (event) => {
         if (event.type === "start") {
@@ -147,7 +105,7 @@ export function complete(room, models) {
   }
 
   function mark(image) {
-    sheet.place = [image, 0, 0];
+    sheet.mark([image, 0, 0]);
   }
 
   /** Go on with a completion: what was painted out stays so. */
@@ -158,18 +116,10 @@ export function complete(room, models) {
     editor.set(new Uint8Array(editor.known.length).fill(1));
   }
 
-  model.addEventListener("change", () => ((asked.mask = null), label.replaceChildren(), another(false)));
-  label.addEventListener("change", () => another(false));
   for (const each of [count, seed, particles]) each.addEventListener("change", start);
   choose("brush");
-  another(false);
+  source.draw();
   return () => controller?.abort();
-}
-
-function base64(bytes) {
-  let text = "";
-  for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192));
-  return btoa(text);
 }
 
 /** A mask as the lengths of its runs, known ones first; none if that is too long for an address. */

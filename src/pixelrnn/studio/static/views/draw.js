@@ -39,7 +39,11 @@ export function draw(room, models) {
   const pause = make("button", { type: "button", onclick: () => hold(!isHeld) }, "Pause");
   const back = make("button", { type: "button", onclick: () => step(-1) }, "Row back");
   const on = make("button", { type: "button", onclick: () => step(1) }, "Row on");
-  const sheet = new Sheet({ chosen: (...place) => isKept || look(place), kept: (...place) => keep(place) });
+  const sheet = new Sheet({
+    chosen: (...place) => isKept || look(place),
+    kept: (...place) => keep(place),
+    name: "Samples. Arrow keys move the pointer, Page Up and Page Down go to another sample, Enter keeps a pixel.",
+  });
   const stage = make("div", { className: "panel stage" }, sheet.element);
   stage.append(make("div", { className: "time" }, time, make("div", { className: "row" }, pause, back, on, make("span", { className: "wide" }, said))));
 

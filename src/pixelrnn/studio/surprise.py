@@ -1,0 +1,90 @@
+"""Where in a picture its bits are, by one model or two; and how that compares with pictures that the model draws."""
+
+import math
+import threading
+import weakref
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pixelrnn.errors import ConfigError
+from pixelrnn.model.base import AbstractImageModel
+from pixelrnn.progress import Callback
+from pixelrnn.scores.anomaly import InputComplexity, coded_bits
+from pixelrnn.studio.asked import Asked
+from pixelrnn.studio.jobs import Job, Work
+from pixelrnn.studio.pictures import Picture, Pictures, as_base64
+from pixelrnn.studio.shelf import Shelf
+
+__all__ = ["Surprises"]
+
+DRAWN = 64  # pictures of a model that others are compared with
+MOST_DRAWN = 4_096  # sub-pixels of one of these
+
+
+class Surprises:
+    """Bits of pictures, and of what models draw, which is drawn once."""
+
+    def __init__(self) -> None:
+        self._drawn, self._lock = weakref.WeakKeyDictionary[AbstractImageModel, list[float]](), threading.Lock()
+
+    def look(self, shelf: Shelf, pictures: Pictures, asked: Asked) -> Work:
+        """The bits of all pixels of a picture, by a model, and by another if one is named."""
+        names, picture = [asked.text("model")], pictures.find(asked.text("picture"))
+        names += [asked.text("against")] if asked.has("against") else []
+
+        def work(job: Job, callback: Callback) -> list[dict[str, Any]]:
+            models = [shelf.model(name) for name in names]
+            for name, model in zip(names, models, strict=True):
+                _require_same_values(models[0], model, name)
+            return [{"type": "done", "found": [self._found(model, picture, callback) for model in models]}]
+
+        return work
+
+    @torch.no_grad()
+    def _found(self, model: AbstractImageModel, picture: Picture, callback: Callback) -> dict[str, Any]:
+        """By one model: the bits of each pixel, how many more they are than was expected, and their sum."""
+        label = picture.label if model.config.classes else None
+        bits = _bits(model.log_prob_map(picture.x[None], label=label))
+        found: dict[str, Any] = {"bits": as_base64(bits.numpy().astype(np.float32)), "total": float(bits.sum())}
+        found["expected"] = None
+        if model.config.levels and not model.description:  # a mean of models does not know
+            moments = model.log_prob_map(picture.x[None], label=label, moments=True)
+            expected = (moments.mean[0].double().sum(0) / math.log(2)).float()
+            found["expected"] = as_base64(expected.numpy())
+        if InputComplexity.takes(model.config):
+            found["coded"] = float(coded_bits(picture.x[None], model.config.levels)[0])
+        if tuple(picture.x.shape) == tuple(model.config.shape) and picture.x.numel() <= MOST_DRAWN:
+            drawn = self._of_drawn(model, callback)
+            found |= {"drawn": len(drawn), "moreSurprising": sum(each > found["total"] for each in drawn)}
+        return found
+
+    def _of_drawn(self, model: AbstractImageModel, callback: Callback) -> list[float]:
+        """The bits of pictures that a model draws."""
+        with self._lock:
+            if model in self._drawn:
+                return self._drawn[model]
+        classes = model.config.classes
+        label = torch.arange(DRAWN) * classes // DRAWN if classes else None
+        images = model.sample(DRAWN, label=label, seed=0, callback=callback)
+        found = (-model.log_prob(images, label=label) / math.log(2)).tolist()
+        with self._lock:
+            self._drawn[model] = found
+        return found
+
+
+def _bits(nats: Tensor) -> Tensor:
+    """`(H, W)`, the channels added up."""
+    return -nats[0].double().sum(0) / math.log(2)
+
+
+def _require_same_values(first: AbstractImageModel, other: AbstractImageModel, name: str) -> None:
+    """Refuse two models of different values: the same picture has other bits for each."""
+    one, two = ((config.shape[0], config.levels, config.context is None) for config in (first.config, other.config))
+    if one != two:
+        raise ConfigError(
+            f"{name} is of {two[0]} channels of {two[1]} levels, the first model of {one[0]} of {one[1]}; "
+            "they cannot be compared"
+        )
