@@ -393,7 +393,7 @@ def test_the_bits_of_a_picture_are_seen(open_page):
     page.reload()
     page.wait_for_selector("[data-done]")
     assert page.get_by_label("Shown").input_value() == "beyond"
-    page.get_by_label("Model", exact=True).select_option("cifar-row-lstm")
+    page.get_by_role("combobox").first.select_option("cifar-row-lstm")
     page.get_by_text("cifar-row-lstm").last.wait_for()
 
 
