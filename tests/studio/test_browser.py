@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from pixelrnn import load_model
+from pixelrnn import ImageModel, ModelConfig, TrainConfig, fit, load_data, load_model
 from tests.conftest import build
 
 FLAGS = (
@@ -34,9 +34,13 @@ def turned():
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory, chromium):
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("studio")
+
+
+@pytest.fixture(scope="module")
+def address(folder, chromium):
     """A studio that was started in a terminal."""
-    folder = tmp_path_factory.mktemp("studio")
     turned().save_pretrained(folder / "runs" / "turned")
     command = [sys.executable, "-m", "pixelrnn", "studio", "--port", "0", "--no-browser", "--runs", folder / "runs"]
     environment = os.environ | {"PIXELRNN_CACHE": str(folder / "cache")}
@@ -204,7 +208,7 @@ def test_the_address_says_what_is_shown(open_page):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 800, 1280, 1900])
-@pytest.mark.parametrize("view", ["draw", "complete", "surprise"])
+@pytest.mark.parametrize("view", ["draw", "complete", "surprise", "trainings"])
 def test_it_fits_and_can_be_read(open_page, view, width, scheme):
     query, viewport = f"?view={view}&model=mnist-classes", {"width": width, "height": 800}
     page = open_page(query, viewport=viewport, color_scheme=scheme)
@@ -395,6 +399,36 @@ def test_the_bits_of_a_picture_are_seen(open_page):
     assert page.get_by_label("Shown").input_value() == "beyond"
     page.get_by_role("combobox").first.select_option("cifar-row-lstm")
     page.get_by_text("cifar-row-lstm").last.wait_for()
+
+
+def test_trainings_are_watched(open_page, trained):
+    page = open_page("?view=trainings&runs=first")
+    page.wait_for_selector("[data-done]")
+    page.get_by_text("finished, 100%, step 6").first.wait_for()
+    _, _, data = page.locator("canvas.chart").evaluate(PIXELS)
+    pixels = {tuple(pixel) for pixel in np.array(data).reshape(-1, 4)}
+    assert (0, 0x72, 0xB2, 255) in pixels  # the first run's colour
+    assert (0xD5, 0x5E, 0, 255) not in pixels
+    page.get_by_label("second").check()
+    page.wait_for_timeout(300)
+    _, _, data = page.locator("canvas.chart").evaluate(PIXELS)
+    assert (0xD5, 0x5E, 0, 255) in {tuple(pixel) for pixel in np.array(data).reshape(-1, 4)}
+    slider = page.get_by_label("Samples over time").last
+    last = page.locator("img.samples").get_attribute("src")
+    slider.fill("0")
+    page.wait_for_timeout(200)
+    assert page.locator("img.samples").get_attribute("src") != last
+    assert page.locator("img.samples").evaluate("image => image.naturalWidth") > 8
+
+
+@pytest.fixture
+def trained(address, folder):
+    """Two runs in the studio's folder."""
+    data = load_data("digits")
+    for name in ("first", "second"):
+        model = ImageModel(ModelConfig(**data.model_fields, architecture="pixelcnn", layers=1, hidden=4), seed=0)
+        training = TrainConfig(steps=6, batch=8, evaluations=3, samples=4, valid_images=8)
+        fit(model, data, training, folder=folder / "runs" / name)
 
 
 def test_who_leaves_ends_the_work(open_page, address):

@@ -23,6 +23,7 @@ from pixelrnn.studio.pictures import Pictures
 from pixelrnn.studio.safety import Guard
 from pixelrnn.studio.shelf import Shelf
 from pixelrnn.studio.surprise import Surprises
+from pixelrnn.studio.trainings import Trainings
 from pixelrnn.studio.values import Values
 
 __all__ = ["Studio"]
@@ -39,6 +40,7 @@ class Studio:
 
     def __init__(self, runs: Path) -> None:
         self.shelf, self.pictures, self.jobs = Shelf(runs), Pictures(), Jobs()
+        self.trainings = Trainings(runs)
         self.values, self.surprises = Values(self.shelf, self.pictures), Surprises()
 
     def app(self, hosts: set[str], token: str | None = None) -> Guard:
@@ -47,6 +49,8 @@ class Studio:
             Route("/", _file("index.html")),
             Route("/static/{path:path}", _static),
             Route("/api/models", self._asked(lambda _: {"models": self.shelf.about()}), methods=["GET"]),
+            Route("/api/runs", self._asked(self.trainings.list), methods=["GET"]),
+            Route("/samples/{run}/{file}", self._samples, methods=["GET"]),
             Route("/api/jobs", self._asked(lambda _: {"jobs": self.jobs.list()}), methods=["GET"]),
             Route("/api/stop", self._asked(self._stop), methods=["POST"]),
             Route("/api/draw", self._work("samples", drawing.draw), methods=["POST"]),
@@ -61,6 +65,14 @@ class Studio:
     def _stop(self, asked: Asked) -> dict[str, Any]:
         self.jobs.stop(asked.whole("number", 1, 2**53))
         return {}
+
+    async def _samples(self, request: Request) -> Response:
+        """A picture of samples that a run drew."""
+        try:
+            names = request.path_params["run"], request.path_params["file"]
+            return Response(await run_in_threadpool(self.trainings.samples, *names), media_type="image/png")
+        except (PixelRNNError, OSError):
+            return await _missing(request, KeyError(request.url.path))
 
     def _picture(self, asked: Asked) -> dict[str, Any]:
         """A picture that a page brings, or one that is held."""

@@ -6,8 +6,9 @@ import { ask } from "./talk.js";
 import { complete } from "./views/complete.js";
 import { draw } from "./views/draw.js";
 import { surprise } from "./views/surprise.js";
+import { trainings } from "./views/trainings.js";
 
-const VIEWS = { draw: ["Draw", draw], complete: ["Complete", complete], surprise: ["Surprise", surprise] };
+const VIEWS = { draw: ["Draw", draw], complete: ["Complete", complete], surprise: ["Surprise", surprise], trainings: ["Trainings", trainings] };
 
 async function begin() {
   const name = read().view in VIEWS ? read().view : "draw";

@@ -1,0 +1,92 @@
+"""The trainings in a folder of runs: their curves, how far they are, and what they drew on the way."""
+
+import math
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+from pixelrnn.config.names import CONFIG, METRICS, STATE
+from pixelrnn.errors import PixelRNNError, RunError
+from pixelrnn.runs.run import Run
+from pixelrnn.studio.asked import Asked
+
+__all__ = ["Trainings"]
+
+MOST_POINTS = 400  # of a curve
+LIVE = 180.0  # seconds: a training that goes on has written something since
+SAMPLES = re.compile(r"[0-9]{1,12}\.png")
+
+
+class Trainings:
+    """What there is to see of the runs of a folder, which is looked at anew each time."""
+
+    def __init__(self, runs: Path) -> None:
+        self.runs = runs
+
+    def list(self, _: Asked) -> dict[str, Any]:
+        """All runs, the one that was written last first; one that cannot be read says why."""
+        return {"runs": [_told(folder) for folder in sorted(self._folders().values(), key=_written, reverse=True)]}
+
+    def samples(self, run: str, file: str) -> bytes:
+        """A picture of samples that a run drew; raises `RunError` if there is none."""
+        folder = self._folders().get(run)
+        if folder is None or not SAMPLES.fullmatch(file) or not (folder / "samples" / file).is_file():
+            raise RunError("there is no such picture (any more)")
+        return (folder / "samples" / file).read_bytes()
+
+    def _folders(self) -> dict[str, Path]:
+        folders = self.runs.iterdir() if self.runs.is_dir() else ()
+        return {
+            folder.name: folder for folder in folders if (folder / METRICS).is_file() and (folder / CONFIG).is_file()
+        }
+
+
+def _written(folder: Path) -> float:
+    """When a run last wrote something."""
+    return max((folder / name).stat().st_mtime for name in (METRICS, STATE) if (folder / name).exists())
+
+
+def _told(folder: Path) -> dict[str, Any]:
+    try:
+        return _of(Run.open(folder), folder)
+    except PixelRNNError as error:
+        return {"name": folder.name, "error": str(error)}
+
+
+def _of(run: Run, folder: Path) -> dict[str, Any]:
+    config, data, training = run.model, run.data, run.training
+    assert training is not None
+    dims = math.prod(config.shape)
+    last: dict[str, Any] = run.metrics[-1] if run.metrics else {"step": 0, "seconds": 0.0}
+    share = training.used(last["step"], last["seconds"], (run.counts or {}).get("train", 0)) if run.metrics else 0.0
+    is_live = not run.is_finished and time.time() - _written(folder) < LIVE
+    samples = folder / "samples"
+    return {
+        "name": folder.name,
+        "what": f"{config.architecture}, {config.layers} layers, h={config.hidden}",
+        "source": run.source or "",
+        "protocol": f"{'x'.join(map(str, config.shape))}, {config.levels or 'continuous'} levels, "
+        f"{data.binarize if data.binarize != 'none' else 'as they are'}, split {data.split_seed}",
+        "unit": "bits a sub-pixel" if config.levels else "nats a sub-pixel",
+        "step": last["step"],
+        "seconds": last["seconds"],
+        "share": min(1.0, share),
+        "left": last["seconds"] * (1 / share - 1) if 0 < share < 1 else None,
+        "state": "finished" if run.is_finished else "running" if is_live else "stopped",
+        "best": run.best / dims / math.log(2) if config.levels and math.isfinite(run.best) else None,
+        "train": _curve(run.metrics, "train_bits_per_dim"),
+        "valid": _curve(run.metrics, "valid_bits_per_dim"),
+        "samples": sorted(path.name for path in samples.glob("*.png")) if samples.is_dir() else [],
+    }
+
+
+def _curve(lines: list[dict[str, Any]], name: str) -> list[tuple[float, float, float]]:
+    """Step, minutes and loss of the lines that have one, thinned evenly."""
+    points = [
+        (line["step"], line["seconds"] / 60, line[name])
+        for line in lines
+        if isinstance(line.get(name), int | float) and math.isfinite(line[name])
+    ]
+    every = max(1, -(-len(points) // MOST_POINTS))
+    return points[::-1][::every][::-1]

@@ -1,0 +1,60 @@
+"""What is told of the runs of a folder."""
+
+import io
+import json
+import math
+
+import pytest
+from PIL import Image
+
+from pixelrnn import ImageModel, ModelConfig, Run, TrainConfig, fit, load_data
+
+
+@pytest.fixture
+def runs(studio):
+    """A run that is finished, one that was stopped, one that is damaged, and a folder that is none."""
+    data, folder = load_data("digits"), studio.shelf.runs
+    for name, steps in (("done", 6), ("stopped", 6)):
+        model = ImageModel(ModelConfig(**data.model_fields, architecture="pixelcnn", layers=1, hidden=4), seed=0)
+        training = TrainConfig(steps=steps, batch=8, evaluations=3, samples=4, valid_images=8)
+        stop = (lambda at: at.step >= 4) if name == "stopped" else None
+        fit(model, data, training, folder=folder / name, callback=stop)
+    (folder / "damaged").mkdir()
+    (folder / "damaged" / "config.json").write_text("{}")
+    (folder / "damaged" / "metrics.jsonl").write_text("")
+    (folder / "nothing").mkdir()
+    return folder
+
+
+def test_runs_say_how_far_they_are(client, runs):
+    found = {each["name"]: each for each in client.get("/api/runs").json()["runs"]}
+    assert found.keys() == {"done", "stopped", "damaged"}
+    done, run = found["done"], Run.open(runs / "done")
+    assert (done["state"], done["step"], done["share"], done["left"]) == ("finished", 6, 1.0, None)
+    assert done["protocol"] == "1x8x8, 17 levels, as they are, split 0"
+    assert done["unit"] == "bits a sub-pixel"
+    assert done["best"] == pytest.approx(run.best / 64 / math.log(2))
+    assert [point[2] for point in done["valid"]] == [line["valid_bits_per_dim"] for line in run.validations]
+    assert found["stopped"]["state"] in ("running", "stopped")
+    assert 0 < found["stopped"]["share"] < 1
+    assert found["stopped"]["left"] > 0
+    assert "holds no 'model' configuration" in found["damaged"]["error"]
+
+
+def test_samples_are_served_and_nothing_else(client, runs):
+    (first, *_) = next(each for each in client.get("/api/runs").json()["runs"] if each["name"] == "done")["samples"]
+    response = client.get(f"/samples/done/{first}")
+    assert response.headers["content-type"] == "image/png"
+    with Image.open(io.BytesIO(response.content)) as picture:
+        assert picture.size[0] > 8
+    for path in ("done/config.json", "done/..%2Fconfig.json", "..%2F..%2Fetc/passwd", "none/1.png", "done/99.png"):
+        assert client.get(f"/samples/{path}").status_code == 404
+
+
+def test_a_long_curve_is_thinned(client, runs):
+    path = runs / "done" / "metrics.jsonl"
+    line = json.loads(path.read_text().splitlines()[-1])
+    path.write_text("".join(json.dumps(line | {"step": n, "train_bits_per_dim": n}) + "\n" for n in range(1, 5001)))
+    found = next(each for each in client.get("/api/runs").json()["runs"] if each["name"] == "done")
+    assert len(found["train"]) <= 400
+    assert found["train"][-1][0] == 5000
