@@ -78,6 +78,7 @@ def test_labels_go_along(client):
         ({"file": text(b"no picture")}, "the picture cannot be used"),
         ({"file": text(png(np.zeros((40, 40), np.uint8))[:45])}, "the picture cannot be used"),
         ({"model": "photographs", "file": text(png(np.zeros((2001, 2000), np.uint8)))}, "2000x2001 pixels; 4,000,000"),
+        ({"file": text(png(np.zeros((8000, 8000), np.uint8)))}, "8000x8000 pixels; 60,000,000 at most are taken"),
         ({"model": "mnist-classes", "label": 10, "file": text(png(np.zeros((9, 9), np.uint8)))}, "label is 10"),
         ({"picture": "?"}, "this picture is not in memory any more"),
         ({}, "picture is None; a text is needed"),
@@ -87,6 +88,13 @@ def test_pictures_that_are_refused(client, fields, error):
     response = client.post("/api/picture", json={"model": MODEL, **fields})
     assert response.status_code == 400
     assert error in response.json()["error"]
+
+
+def test_values_of_large_pictures_are_refused(client):
+    held = bring(client, np.zeros((1600, 2000, 3), np.uint8), "photographs")
+    asked = {"model": "photographs", "picture": held["picture"], "row": 0, "column": 0}
+    error = client.post("/api/value", json=asked).json()["error"]
+    assert error == "this picture is too large to tell the distributions of its values"
 
 
 def test_masks_that_are_refused(client):

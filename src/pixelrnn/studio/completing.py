@@ -1,11 +1,13 @@
 """Completing for a page: pictures that people bring, and what is painted out of them drawn again."""
 
 import dataclasses
+import io
 import math
 from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from pixelrnn.data.picture import UnreadableError, picture_of
@@ -21,7 +23,8 @@ from pixelrnn.studio.shelf import Shelf
 
 __all__ = ["complete", "read_picture"]
 
-MOST_PIXELS = 4_000_000
+MOST_PIXELS = 4_000_000  # of a picture that is taken as it is
+MOST_READ = 60_000_000  # of one that is made smaller
 MOST_IMAGES, MOST_PARTICLES = 64, 4_096
 
 
@@ -30,18 +33,25 @@ def read_picture(shelf: Shelf, pictures: Pictures, asked: Asked) -> dict[str, An
     name, content = asked.text("model"), asked.content("file")
     about = Run.open(shelf.folder(name))
     config = about.model
-    try:
-        picture = picture_of(content)
-    except UnreadableError as error:
-        raise DataError(f"the picture cannot be used: {error}") from error
     is_free = shelf.takes_any_size(name)
-    if picture.width * picture.height > MOST_PIXELS and is_free:
-        raise DataError(f"the picture has {picture.width}x{picture.height} pixels; {MOST_PIXELS:,} at most are taken")
+    picture = _decoded(content, MOST_PIXELS if is_free else MOST_READ)
     options = about.data if is_free else whole_image(about.data, config.shape[1:])
     x = image_of(picture, options, channels=config.shape[0], levels=config.levels, name="the picture")
     label = asked.whole("label", -1, config.classes - 1) if config.classes and asked.has("label") else None
     held = Picture(x, label if label is not None else (0 if config.classes else None))
     return {"picture": pictures.add(held), **shown(held, config.levels)}
+
+
+def _decoded(content: bytes, most: int) -> Image.Image:
+    """The picture of a file, whose size is looked at before anything is decoded."""
+    try:
+        with Image.open(io.BytesIO(content)) as head:
+            width, height = head.size
+        if width * height > most:
+            raise DataError(f"the picture has {width}x{height} pixels; {most:,} at most are taken")
+        return picture_of(content)
+    except (UnreadableError, OSError, Image.DecompressionBombError) as error:
+        raise DataError(f"the picture cannot be used: {error}") from error
 
 
 def shown(picture: Picture, levels: int) -> dict[str, Any]:

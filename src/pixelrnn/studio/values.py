@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pixelrnn.errors import ConfigError
+from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.model.image import ImageModel
 from pixelrnn.studio.asked import Asked
 from pixelrnn.studio.pictures import Picture, Pictures
@@ -19,6 +19,7 @@ __all__ = ["Values"]
 
 KEPT = 24  # pictures whose parameters are remembered
 MOST = 30_000_000  # parameters of one that is
+MOST_AT_ALL = 60_000_000  # of one that is looked at
 
 
 class Values:
@@ -69,6 +70,8 @@ class Values:
             if (name, key) in self._found:
                 self._found.move_to_end((name, key))
                 return self._found[name, key]
+        if picture.x.numel() * model.output.parameters > MOST_AT_ALL:
+            raise DataError("this picture is too large to tell the distributions of its values")
         found: Tensor = model(picture.x[None], label=picture.label, order=picture.order)
         if found.numel() <= MOST:
             with self._lock:
