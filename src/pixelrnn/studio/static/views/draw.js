@@ -86,6 +86,7 @@ export function draw(room, models) {
     const { signal } = controller;
     const fields = { ...wishes(), n: Number(count.value), ...(label.value !== "" && { label: Number(label.value) }) };
     write({ ...fields, label: label.value, temperature: fields.temperature === 1 ? null : fields.temperature, top_p: fields.top_p === 1 ? null : fields.top_p });
+    stage.dataset.fraction = 0;
     names = [];
     earlier.length = 0;
     undo.hidden = true;
