@@ -77,6 +77,7 @@ class StudioCommand:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((self.host, self.port))
+            listening.listen(128)  # who comes before the server is up waits
         except OSError as error:
             listening.close()
             raise ConfigError(
