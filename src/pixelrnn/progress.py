@@ -25,7 +25,7 @@ class Progress:
         line: Journal line of a training, if this step wrote one.
         stage: `pixelrnn.pack.search.Stage` of a pack, if one was just tried.
         drawn: Of work that draws images, gives them as far as they are: `(n, C, H, W)` int64, -1 where nothing is drawn
-            yet; or floats, NaN there. To be called by the callback, before it returns.
+            yet; or floats of a continuous model, 0 there. To be called by the callback, before it returns.
     """
 
     fraction: float

@@ -200,7 +200,12 @@ def test_a_table_and_its_pictures_go_on_together(folder, tmp_path, capsys):
     assert float(noise[-1]) > 0.8
     assert inspected(folder, source, *shown[2:]) == 2  # without the table the pictures are somebody's
     assert "holds what an earlier call wrote" in capsys.readouterr().err
-    (tmp_path / "new.csv").write_text((tmp_path / "new.csv").read_text() + "noise/e.png,unus")
+    whole = (tmp_path / "new.csv").read_text()
+    (tmp_path / "new.csv").write_text(whole + "noise/e.png,unus")  # the process was killed
+    assert inspected(folder, source, *shown) == inspect.REJECTED
+    assert (tmp_path / "new.csv").read_text() == whole
+    capsys.readouterr()
+    (tmp_path / "new.csv").write_text((tmp_path / "new.csv").read_text() + "noise/e.png,unusual\n")
     assert inspected(folder, source, *shown) == 2
     assert "is damaged (that of noise/e.png has another number of values" in capsys.readouterr().err
 

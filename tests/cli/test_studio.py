@@ -2,6 +2,7 @@
 
 import importlib.util
 import socket
+import threading
 
 import pytest
 
@@ -32,8 +33,11 @@ def test_it_says_where_it_is(served, tmp_path, capsys, monkeypatch):
     said = capsys.readouterr().out
     port = served[0].getsockname()[1]
     assert f"the studio is at http://127.0.0.1:{port}/  (Ctrl-C ends it)" in said
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and thread.daemon:
+            thread.join(1)
     assert opened == [f"http://127.0.0.1:{port}/"]
-    assert "no browser could be opened; open the address in one" in said
+    assert "no browser could be opened; open the address in one" in said + capsys.readouterr().out
 
 
 def test_elsewhere_it_asks_for_a_token(served, tmp_path, capsys):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pixelrnn import load_model
+from pixelrnn import load_model, mean_model
 from pixelrnn.config import ModelConfig
 from pixelrnn.model.loading import build_model
 from tests.conftest import build
@@ -51,6 +51,29 @@ def test_of_several_scales_the_smaller_image_is_seen_until_there_is_more():
         (each[..., :2, :] == images[..., :2, :]).all() and (each[..., 6:, :] == small[..., 6:, :]).all()
         for _, each in seen
     )
+
+
+@pytest.mark.parametrize("of", ["images", "values"])
+def test_images_of_a_mean_of_models_are_seen(of):
+    models = [build(architecture="pixelcnn", shape=(1, 4, 5), levels=4, seed=seed).float() for seed in (1, 2)]
+    model = mean_model(models, of=of)
+    seen, images = seen_while(lambda told: model.sample(5, seed=0, callback=told))
+    assert (images == model.sample(5, seed=0)).all()
+    for _, each in seen:
+        assert ((each == -1) | (each == images)).all()
+    assert (seen[-1][1] == images).all()
+
+
+@pytest.mark.parametrize("scales", [1, 2])
+def test_images_of_a_continuous_model_are_seen(scales):
+    config = ModelConfig(architecture="pixelcnn", shape=(1, 4, 4), levels=0, layers=1, hidden=4, scales=scales)
+    model = build_model(config, seed=0)
+    seen, images = seen_while(lambda told: model.sample(2, seed=0, callback=told))
+    assert (seen[-1][1] == images).all()
+    for _, each in seen:
+        if scales == 1:
+            assert ((each == 0) | (each == images)).all()
+        assert each.isfinite().all()
 
 
 @pytest.mark.parametrize("order", [None, "all"])

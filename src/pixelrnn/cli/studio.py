@@ -4,6 +4,7 @@ import dataclasses
 import importlib.util
 import secrets
 import socket
+import threading
 import webbrowser
 from pathlib import Path
 
@@ -14,7 +15,12 @@ from pixelrnn.errors import ConfigError
 
 __all__ = ["StudioCommand"]
 
-HERE = "127.0.0.1"
+HERE, ANYWHERE, USUAL = "127.0.0.1", ("0.0.0.0", "::"), 80
+
+
+def _open(address: str) -> None:
+    if not webbrowser.open(address):
+        say("no browser could be opened; open the address in one")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -62,11 +68,13 @@ class StudioCommand:
 
         port = listening.getsockname()[1]
         token = None if self.host == HERE else secrets.token_urlsafe(18)
-        address = f"http://{self.host}:{port}/" + ("" if token is None else f"?token={token}")
-        app = Studio(self.runs).app({f"{name}:{port}" for name in (HERE, "localhost")}, token)
+        host = socket.gethostname() if self.host in ANYWHERE else f"[{self.host}]" if ":" in self.host else self.host
+        address = f"http://{host}:{port}/" + ("" if token is None else f"?token={token}")
+        names = {HERE, "localhost"}  # of which browsers leave out the port where it is the usual one
+        app = Studio(self.runs).app({f"{name}:{port}" for name in names} | (names if port == USUAL else set()), token)
         say(f"the studio is at {address}  (Ctrl-C ends it)")
-        if self.browser and not webbrowser.open(address):
-            say("no browser could be opened; open the address in one")
+        if self.browser:  # one in the terminal stays until it is closed
+            threading.Thread(target=_open, args=(address,), daemon=True).start()
         config = uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=1)
         uvicorn.Server(config).run(sockets=[listening])
         return 0

@@ -57,8 +57,9 @@ class VerdictTable:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._write([COLUMNS], "w")
             return
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
+        whole, end, _ = path.read_text(encoding="utf-8").rpartition("\n")  # a row that was cut short is left out
+        path.write_text(whole + end, encoding="utf-8", newline="")
+        rows = list(csv.DictReader(whole.splitlines()))
         if rows and set(COLUMNS) - set(rows[0]):
             raise DataError(f"{path} is a table of something else; choose another name with --csv, or give --overwrite")
         try:

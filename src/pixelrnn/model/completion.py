@@ -30,6 +30,8 @@ __all__ = [
     "complete_in_orders",
     "fill",
     "fill_in_orders",
+    "nothing_drawn",
+    "with_others",
 ]
 
 
@@ -121,12 +123,12 @@ def fill_in_orders(model: Any, what: PartlyKnown, orders: Tensor, effort: Effort
         filled: Completion = model.fill(what, effort, report)
         return filled
     count, log_known, done = len(what.x), [], 0
-    images, start = list[tuple[Tensor, Tensor]](), functools.partial(_start, model, what)
+    images, start = list[tuple[Tensor, Tensor]](), functools.partial(nothing_drawn, model, what)
     numbers = range(count) if effort.numbers is None else effort.numbers
     for members, read, own in read_in_orders(model.config, what.x, what.given, orders):
         of, part = orders[members], dataclasses.replace(effort, numbers=[numbers[i] for i in members.tolist()])
         share = report.part(done / count, (done + len(members)) / count)
-        share = share.showing(functools.partial(_with_others, start, tuple(images), members, of))
+        share = share.showing(functools.partial(with_others, start, tuple(images), members, of))
         found = model.fill(PartlyKnown(read, turn_each(what.known[members], of), own), part, share)
         images.append((members, restore_each(found.images, of)))
         log_known.append((members, found.log_known))
@@ -144,14 +146,14 @@ def complete_in_orders(model: Any, what: PartlyKnown, order: Order, effort: Effo
     log_known = torch.full((count, len(every)), -math.inf, dtype=torch.float64)
     numbers = range(count) if effort.numbers is None else effort.numbers
     found, walks, done = list[tuple[int, Tensor, Tensor]](), int(used.sum()), 0
-    start = functools.partial(_start, model, what)
+    start = functools.partial(nothing_drawn, model, what)
     for number, k in enumerate(every):
         members = torch.nonzero(used[:, number])[:, 0]
         if not len(members):
             continue
         part = dataclasses.replace(effort, numbers=[numbers[i] for i in members.tolist()])
         share = report.part(done / walks, (done + len(members)) / walks)
-        share = share.showing(functools.partial(_with_others, start, (), members, None))
+        share = share.showing(functools.partial(with_others, start, (), members, None))
         filled = fill_in_orders(model, what.of(members), torch.full((len(members),), k), part, share)
         found.append((number, members, filled.images))
         log_known[members, number] = filled.log_known
@@ -244,7 +246,7 @@ def _as_far_as_drawn(model: Any, values: Tensor) -> Tensor:
     return shown.masked_fill(~is_drawn, -1)
 
 
-def _with_others(
+def with_others(
     start: Callable[[], Tensor], others: Finished, members: Tensor, orders: Tensor | None, drawn: Tensor
 ) -> Tensor:
     """`Progress.drawn` of all images, by that of some, which may be turned, and others that are finished."""
@@ -254,7 +256,7 @@ def _with_others(
     return every
 
 
-def _start(model: Any, what: PartlyKnown) -> Tensor:
+def nothing_drawn(model: Any, what: PartlyKnown) -> Tensor:
     """`Progress.drawn` before anything is."""
     return _as_far_as_drawn(model, _marked(model, what.x.cpu(), what.known.cpu()))
 

@@ -23,7 +23,16 @@ from pixelrnn.config.names import CONFIG, MODEL
 from pixelrnn.errors import ConfigError, RunError
 from pixelrnn.kernels.lazy import compiled_module
 from pixelrnn.model.base import AbstractImageModel
-from pixelrnn.model.completion import Completion, Effort, PartlyKnown, choose_one, complete_in_orders, fill_in_orders
+from pixelrnn.model.completion import (
+    Completion,
+    Effort,
+    PartlyKnown,
+    choose_one,
+    complete_in_orders,
+    fill_in_orders,
+    nothing_drawn,
+    with_others,
+)
 from pixelrnn.model.orders import mix_maps
 from pixelrnn.model.sampling import AbstractWalker, uniform_numbers
 from pixelrnn.progress import Reporter
@@ -96,7 +105,9 @@ class MeanModel(AbstractImageModel):
                 own_numbers = [numbers[i] for i in members.tolist()]
                 part = dataclasses.replace(effort, numbers=own_numbers)
                 share = report.part(done / total, (done + len(members)) / total)
-                own = what.of(members)
+                own, others = what.of(members), tuple((each, images) for _, each, images in found) if is_new else ()
+                start = functools.partial(nothing_drawn, self, what)
+                share = share.showing(functools.partial(with_others, start, others, members, None))
                 if is_new:
                     filled = fill_in_orders(model, own, model.draw_orders(own_numbers, seed), part, share)
                 else:

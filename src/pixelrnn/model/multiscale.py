@@ -149,7 +149,7 @@ class MultiScaleModel(AbstractImageModel):
             if step > 1 and (origins := scale.resample(numbers[:, number])) is not None:
                 flat = flat[origins]
             particles.values[..., ::step, ::step] = flat.reshape(values.shape)
-            smaller = _enlarged(flat.reshape(values.shape), 2)
+            smaller = _enlarged(flat.reshape(values.shape), 2) if self.config.levels else None
             given = walks.condition._replace(context=flat.astype(self._dtype))
             walks = dataclasses.replace(walks, condition=given)
             done += share

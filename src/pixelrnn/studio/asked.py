@@ -46,12 +46,16 @@ class Asked:
         found = self._fields.get(name, default)
         if not isinstance(found, int | float) or isinstance(found, bool):
             raise ConfigError(f"{name} is {found!r:.60}; a number is needed")
-        return float(found)
+        try:
+            return float(found)
+        except OverflowError as error:
+            raise ConfigError(f"{name} is a number of {len(str(found)):,} digits") from error
 
     def content(self, name: str) -> bytes:
         """Bytes, as base64."""
+        text = self.text(name)
         try:
-            return base64.b64decode(self.text(name), validate=True)
+            return base64.b64decode(text, validate=True)
         except ValueError as error:
             raise ConfigError(f"{name} is no base64") from error
 

@@ -18,6 +18,7 @@ from pixelrnn.runs.run import Run
 from pixelrnn.studio.asked import Asked
 from pixelrnn.studio.jobs import Job, Work
 from pixelrnn.studio.pictures import Picture, Pictures, as_base64, plain
+from pixelrnn.studio.places import require_few
 from pixelrnn.studio.sending import Sent, first_event
 from pixelrnn.studio.shelf import Shelf
 
@@ -26,6 +27,7 @@ __all__ = ["complete", "read_picture"]
 MOST_PIXELS = 4_000_000  # of a picture that is taken as it is
 MOST_READ = 60_000_000  # of one that is made smaller
 MOST_IMAGES, MOST_PARTICLES = 64, 4_096
+MOST_VALUES = 50_000_000  # of the particles of all completions
 
 
 def read_picture(shelf: Shelf, pictures: Pictures, asked: Asked) -> dict[str, Any]:
@@ -64,6 +66,7 @@ def complete(shelf: Shelf, pictures: Pictures, asked: Asked) -> Work:
     name, sampling, picture = asked.text("model"), asked.sampling(), pictures.find(asked.text("picture"))
     number, particles = asked.whole("n", 1, MOST_IMAGES), asked.whole("particles", 1, MOST_PARTICLES, 64)
     known = _known(asked.content("known"), picture)
+    require_few(number * particles * picture.x.numel(), MOST_VALUES)
 
     def work(job: Job, callback: Callback) -> list[dict[str, Any]]:
         model = shelf.model(name)

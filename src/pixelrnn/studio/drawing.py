@@ -14,13 +14,14 @@ from pixelrnn.progress import Callback, Reporter
 from pixelrnn.studio.asked import Asked
 from pixelrnn.studio.jobs import Job, Work
 from pixelrnn.studio.pictures import Picture, Pictures
-from pixelrnn.studio.places import places_in_order, require_single_values
+from pixelrnn.studio.places import places_in_order, require_few, require_single_values
 from pixelrnn.studio.sending import Sent, first_event
 from pixelrnn.studio.shelf import Shelf
 
 __all__ = ["draw", "redraw"]
 
 MOST_IMAGES, MOST_SIDE = 256, 2_048
+MOST_VALUES = 16_000_000  # of all images together
 
 
 def draw(shelf: Shelf, pictures: Pictures, asked: Asked) -> Work:
@@ -35,6 +36,7 @@ def draw(shelf: Shelf, pictures: Pictures, asked: Asked) -> Work:
         if asked.has("order"):
             orders = model.orders(asked.whole("order", 0, model.config.orders - 1), number)
         size = sides or model.config.shape[1:]
+        require_few(number * model.config.shape[0] * size[0] * size[1], MOST_VALUES)
         sent = Sent(job, callback, model, first_event(model, orders, size))
         images = model.sample(
             number,
@@ -70,6 +72,8 @@ def redraw(shelf: Shelf, pictures: Pictures, asked: Asked) -> Work:
     def work(job: Job, callback: Callback) -> list[dict[str, Any]]:
         model = shelf.model(name)
         require_single_values(model)
+        model.orders(picture.order, 1)
+        model.checked(picture.x[None], Condition(None if picture.label is None else torch.tensor([picture.label])))
         value = asked.whole("value", 0, model.config.levels - 1)
         before = places_in_order(model, (height, width), picture.order)
         known = before <= before[place]

@@ -154,16 +154,17 @@ class Jobs:
 
         try:
             with self.turns:
-                last = work(job, callback)
+                last = [{"type": "stopped"}] if job.is_stopped else work(job, callback)
             job.end(*last)
         except StoppedError:
             job.end({"type": "stopped"})
         except PixelRNNError as error:
             job.end({"type": "error", "error": str(error)})
-        except MemoryError:
-            job.end({"type": "error", "error": "there is not enough memory for that"})
-        except Exception:
-            logger.exception("%s failed", job.title)
-            job.end({"type": "error", "error": "this failed; the terminal says more"})
+        except Exception as error:
+            is_memory = isinstance(error, MemoryError) or "not enough memory" in str(error)  # as torch says it
+            if not is_memory:
+                logger.exception("%s failed", job.title)
+            said = "there is not enough memory for that" if is_memory else "this failed; the terminal says more"
+            job.end({"type": "error", "error": said})
         finally:
             del self._running[job.number]

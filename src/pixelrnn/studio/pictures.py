@@ -55,6 +55,7 @@ class Pictures:
 
     def add(self, picture: Picture) -> str:
         """Keep a picture; returns its name."""
+        picture = dataclasses.replace(picture, x=picture.x.clone())  # not a view of all that were drawn with it
         name, size = picture.name, picture.x.numel() * picture.x.element_size()
         with self._lock:
             if name not in self._held:

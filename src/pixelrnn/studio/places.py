@@ -7,7 +7,13 @@ from pixelrnn.errors import ConfigError
 from pixelrnn.model.base import AbstractImageModel
 from pixelrnn.model.orders import turn
 
-__all__ = ["places_in_order", "require_single_values"]
+__all__ = ["places_in_order", "require_few", "require_single_values"]
+
+
+def require_few(values: int, most: int) -> None:
+    """Refuse work that would take more memory than there may be."""
+    if values > most:
+        raise ConfigError(f"that makes {values:,} values in all; {most:,} at most are drawn at once")
 
 
 def require_single_values(model: AbstractImageModel) -> None:

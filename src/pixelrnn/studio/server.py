@@ -41,7 +41,7 @@ class Studio:
     def __init__(self, runs: Path) -> None:
         self.shelf, self.pictures, self.jobs = Shelf(runs), Pictures(), Jobs()
         self.trainings = Trainings(runs)
-        self.values, self.surprises = Values(self.shelf, self.pictures), Surprises()
+        self.values, self.surprises = Values(self.shelf, self.pictures, self.jobs.turns), Surprises()
 
     def app(self, hosts: set[str], token: str | None = None) -> Guard:
         """The application: for pages of some hosts, or for those who know a token."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pixelrnn.errors import ConfigError
 from pixelrnn.model.base import AbstractImageModel
-from pixelrnn.progress import Callback
+from pixelrnn.progress import Callback, Progress, StoppedError
 from pixelrnn.scores.anomaly import InputComplexity, coded_bits
 from pixelrnn.studio.asked import Asked
 from pixelrnn.studio.jobs import Job, Work
@@ -39,7 +39,12 @@ class Surprises:
             models = [shelf.model(name) for name in names]
             for name, model in zip(names, models, strict=True):
                 _require_same_values(models[0], model, name)
-            return [{"type": "done", "found": [self._found(model, picture, callback) for model in models]}]
+            found = []
+            for number, model in enumerate(models):
+                if callback(Progress(fraction=number / len(models))):
+                    raise StoppedError
+                found.append(self._found(model, picture, callback))
+            return [{"type": "done", "found": found}]
 
         return work
 
@@ -48,7 +53,7 @@ class Surprises:
         """By one model: the bits of each pixel, how many more they are than was expected, and their sum."""
         label = picture.label if model.config.classes else None
         bits = _bits(model.log_prob_map(picture.x[None], label=label))
-        found: dict[str, Any] = {"bits": as_base64(bits.numpy().astype(np.float32)), "total": float(bits.sum())}
+        found: dict[str, Any] = {"bits": as_base64(bits.numpy().astype(np.float32)), "total": _finite(bits.sum())}
         found["expected"] = None
         if model.config.levels and not model.description:  # a mean of models does not know
             moments = model.log_prob_map(picture.x[None], label=label, moments=True)
@@ -58,7 +63,7 @@ class Surprises:
             found["coded"] = float(coded_bits(picture.x[None], model.config.levels)[0])
         if tuple(picture.x.shape) == tuple(model.config.shape) and picture.x.numel() <= MOST_DRAWN:
             drawn = self._of_drawn(model, callback)
-            found |= {"drawn": len(drawn), "moreSurprising": sum(each > found["total"] for each in drawn)}
+            found |= {"drawn": len(drawn), "moreSurprising": sum(each > float(bits.sum()) for each in drawn)}
         return found
 
     def _of_drawn(self, model: AbstractImageModel, callback: Callback) -> list[float]:
@@ -75,6 +80,11 @@ class Surprises:
         return found
 
 
+def _finite(bits: Tensor) -> float | None:
+    """A number as JSON has it; None if it is infinite."""
+    return bits.item() if bool(bits.isfinite()) else None
+
+
 def _bits(nats: Tensor) -> Tensor:
     """`(H, W)`, the channels added up."""
     return -nats[0].double().sum(0) / math.log(2)
@@ -82,7 +92,7 @@ def _bits(nats: Tensor) -> Tensor:
 
 def _require_same_values(first: AbstractImageModel, other: AbstractImageModel, name: str) -> None:
     """Refuse two models of different values: the same picture has other bits for each."""
-    one, two = ((config.shape[0], config.levels, config.context is None) for config in (first.config, other.config))
+    one, two = ((config.shape[0], config.levels) for config in (first.config, other.config))
     if one != two:
         raise ConfigError(
             f"{name} is of {two[0]} channels of {two[1]} levels, the first model of {one[0]} of {one[1]}; "

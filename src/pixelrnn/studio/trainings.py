@@ -1,5 +1,6 @@
 """The trainings in a folder of runs: their curves, how far they are, and what they drew on the way."""
 
+import contextlib
 import math
 import re
 import time
@@ -44,19 +45,26 @@ class Trainings:
 
 def _written(folder: Path) -> float:
     """When a run last wrote something."""
-    return max((folder / name).stat().st_mtime for name in (METRICS, STATE) if (folder / name).exists())
+    times = [0.0]
+    for name in (METRICS, STATE):
+        with contextlib.suppress(OSError):  # it may be gone by now
+            times.append((folder / name).stat().st_mtime)
+    return max(times)
 
 
 def _told(folder: Path) -> dict[str, Any]:
     try:
         return _of(Run.open(folder), folder)
-    except PixelRNNError as error:
+    except (PixelRNNError, OSError) as error:
         return {"name": folder.name, "error": str(error)}
+    except (KeyError, TypeError) as error:
+        return {"name": folder.name, "error": f"its journal is damaged ({error})"}
 
 
 def _of(run: Run, folder: Path) -> dict[str, Any]:
     config, data, training = run.model, run.data, run.training
-    assert training is not None
+    if training is None:
+        raise RunError("its config.json holds no 'train' configuration")
     dims = math.prod(config.shape)
     last: dict[str, Any] = run.metrics[-1] if run.metrics else {"step": 0, "seconds": 0.0}
     share = training.used(last["step"], last["seconds"], (run.counts or {}).get("train", 0)) if run.metrics else 0.0
@@ -68,13 +76,13 @@ def _of(run: Run, folder: Path) -> dict[str, Any]:
         "source": run.source or "",
         "protocol": f"{'x'.join(map(str, config.shape))}, {config.levels or 'continuous'} levels, "
         f"{data.binarize if data.binarize != 'none' else 'as they are'}, split {data.split_seed}",
-        "unit": "bits a sub-pixel" if config.levels else "nats a sub-pixel",
+        "unit": "bits a sub-pixel",
         "step": last["step"],
         "seconds": last["seconds"],
         "share": min(1.0, share),
         "left": last["seconds"] * (1 / share - 1) if 0 < share < 1 else None,
         "state": "finished" if run.is_finished else "running" if is_live else "stopped",
-        "best": run.best / dims / math.log(2) if config.levels and math.isfinite(run.best) else None,
+        "best": run.best / dims / math.log(2) if math.isfinite(run.best) else None,
         "train": _curve(run.metrics, "train_bits_per_dim"),
         "valid": _curve(run.metrics, "valid_bits_per_dim"),
         "samples": sorted(path.name for path in samples.glob("*.png")) if samples.is_dir() else [],

@@ -8,33 +8,39 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pixelrnn.condition import Condition
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.model.image import ImageModel
 from pixelrnn.studio.asked import Asked
+from pixelrnn.studio.jobs import Turns
 from pixelrnn.studio.pictures import Picture, Pictures
 from pixelrnn.studio.places import places_in_order, require_single_values
 from pixelrnn.studio.shelf import Shelf
 
 __all__ = ["Values"]
 
-KEPT = 24  # pictures whose parameters are remembered
-MOST = 30_000_000  # parameters of one that is
-MOST_AT_ALL = 60_000_000  # of one that is looked at
+MOST = 60_000_000  # parameters of all pictures that are remembered, and of one that is looked at
 
 
 class Values:
-    """Distributions of single values; of a picture that is asked of again nothing is computed twice."""
+    """Distributions of single values; of a picture that is asked of again nothing is computed twice.
 
-    def __init__(self, shelf: Shelf, pictures: Pictures) -> None:
-        self.shelf, self.pictures = shelf, pictures
-        self._found, self._lock = OrderedDict[tuple[str, str], Tensor](), threading.Lock()
+    Args:
+        shelf: The models.
+        pictures: The pictures.
+        turns: Whose turn it is to use all processors.
+    """
+
+    def __init__(self, shelf: Shelf, pictures: Pictures, turns: Turns) -> None:
+        self.shelf, self.pictures, self.turns = shelf, pictures, turns
+        self._found, self._lock = OrderedDict[tuple[ImageModel, str], Tensor](), threading.Lock()
 
     def at(self, asked: Asked) -> dict[str, Any]:
         """What the model expects of each channel of a pixel, and what it is.
 
         Returns:
-            For each channel the probabilities of all levels, the value, its surprise and what was expected of it in
-            bits; and how many sub-pixels came before the first one.
+            For each channel the probabilities of all levels, the value, its surprise in bits (None if it is infinite)
+            and what was expected of it; and how many sub-pixels came before the first one.
         """
         name, key = asked.text("model"), asked.text("picture")
         picture = self.pictures.find(key)
@@ -43,12 +49,13 @@ class Values:
         model = self.shelf.model(name)
         require_single_values(model)
         if not isinstance(model, ImageModel):
-            raise ConfigError("models of several scales have no value under the pointer yet")
-        parameters = self._parameters(name, key, model, picture)[..., row : row + 1, column : column + 1]
+            raise ConfigError("models of several scales, and means of models, have no value under the pointer yet")
+        parameters = self._parameters(key, model, picture)[..., row : row + 1, column : column + 1]
         logs = model.output.log_table(parameters)[0, :, :, 0, 0].double()  # type: ignore[attr-defined]
         values = picture.x[:, row, column].long()
         bits = -logs / math.log(2)
         expected = (logs.exp() * bits.nan_to_num(posinf=0.0)).sum(1)
+        own = [bits[channel, values[channel]].item() for channel in range(channels)]
         places = places_in_order(model, (height, width), picture.order)[:, row, column]
         return {
             "seen": int(places.min()),
@@ -56,26 +63,39 @@ class Values:
                 {
                     "probabilities": logs[channel].exp().tolist(),
                     "value": int(values[channel]),
-                    "bits": float(bits[channel, values[channel]]),
+                    "bits": own[channel] if math.isfinite(own[channel]) else None,
                     "expected": float(expected[channel]),
                 }
                 for channel in range(channels)
             ],
         }
 
-    @torch.no_grad()
-    def _parameters(self, name: str, key: str, model: ImageModel, picture: Picture) -> Tensor:
-        """Parameters of all distributions of a picture, `(1, C, P, H, W)`."""
+    def _parameters(self, key: str, model: ImageModel, picture: Picture) -> Tensor:
+        """Parameters of all distributions of a picture, `(1, C, P, H, W)`; computed by one who asks for all."""
+        if (found := self._known(key, model)) is not None:
+            return found
+        with self.turns:
+            if (found := self._known(key, model)) is None:
+                found = _compute(model, picture)
+                with self._lock:
+                    self._found[model, key] = found
+                    while sum(each.numel() for each in self._found.values()) > MOST and len(self._found) > 1:
+                        self._found.popitem(last=False)
+            return found
+
+    def _known(self, key: str, model: ImageModel) -> Tensor | None:
         with self._lock:
-            if (name, key) in self._found:
-                self._found.move_to_end((name, key))
-                return self._found[name, key]
-        if picture.x.numel() * model.output.parameters > MOST_AT_ALL:
-            raise DataError("this picture is too large to tell the distributions of its values")
-        found: Tensor = model(picture.x[None], label=picture.label, order=picture.order)
-        if found.numel() <= MOST:
-            with self._lock:
-                self._found[name, key] = found
-                while len(self._found) > KEPT:
-                    self._found.popitem(last=False)
-        return found
+            if (model, key) in self._found:
+                self._found.move_to_end((model, key))
+            return self._found.get((model, key))
+
+
+@torch.no_grad()
+def _compute(model: ImageModel, picture: Picture) -> Tensor:
+    if picture.x.numel() * model.output.parameters > MOST:
+        raise DataError("this picture is too large to tell the distributions of its values")
+    label = None if picture.label is None or not model.config.classes else torch.tensor([picture.label])
+    x, _ = model.checked(picture.x[None], Condition(label))
+    model.orders(picture.order, 1)
+    found: Tensor = model(x, label=label, order=picture.order)
+    return found

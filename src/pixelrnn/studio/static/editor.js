@@ -43,11 +43,13 @@ export class Editor {
     this.paint();
   }
 
-  /** Go on with another picture of the same size, as one step that can be taken back. */
+  /** Go on with another picture of the same size, all of it known, as one step that can be taken back. */
   replace(values, name) {
     this.#keep();
     [this.values, this.name] = [values, name];
+    this.known = new Uint8Array(this.known.length).fill(1);
     this.paint();
+    this.changed();
   }
 
   /** Set what is known, as one step. */

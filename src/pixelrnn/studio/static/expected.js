@@ -27,6 +27,7 @@ export function expected(found, pick) {
 }
 
 export function bits(value) {
+  if (value === null) return "infinitely many bits";
   return `${value < 10 ? value.toFixed(2) : value.toFixed(1)} bits`;
 }
 

@@ -108,12 +108,11 @@ export function complete(room, models) {
     sheet.mark([image, 0, 0]);
   }
 
-  /** Go on with a completion: what was painted out stays so. */
+  /** Go on with a completion: all of it is known then. */
   function accept(image) {
     if (!found) return;
     const each = sheet.height * sheet.width * sheet.channels;
     editor.replace(sheet.values.slice(image * each, (image + 1) * each), found[image]);
-    editor.set(new Uint8Array(editor.known.length).fill(1));
   }
 
   for (const each of [count, seed, particles]) each.addEventListener("change", start);

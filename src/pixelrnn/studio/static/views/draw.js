@@ -202,12 +202,15 @@ export function draw(room, models) {
       undo.hidden = false;
       look([image, row, column]);
     } catch (error) {
+      if (error.name === "AbortError") return; // whoever began something else has its own picture
       takeBack();
       trouble(error);
     }
   }
 
   function takeBack() {
+    controller?.abort();
+    if (!earlier.length) return;
     const { image, name, values, isDrawn } = earlier.pop();
     names[image] = name;
     sheet.values = values;

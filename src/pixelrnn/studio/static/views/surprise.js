@@ -141,8 +141,8 @@ export function surprise(room, models) {
     numbers.replaceChildren(
       ...found.map((one, number) => {
         const rows = [
-          ["log2 p", Number.isFinite(one.total) ? `-${one.total.toFixed(1)} bits` : "-infinity"],
-          ["a sub-pixel", `${(one.total / dims).toFixed(4)} bits`],
+          ["log2 p", one.total === null ? "-infinity" : `${(-one.total).toFixed(1)} bits`],
+          ["a sub-pixel", one.total === null ? "-" : `${(one.total / dims).toFixed(4)} bits`],
         ];
         if (one.coded) rows.push(["as PNG or WebP", `${one.coded.toLocaleString("en")} bits`]);
         if (one.drawn) rows.push([`of ${one.drawn} that it drew`, `${one.moreSurprising} take more`]);
