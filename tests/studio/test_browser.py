@@ -334,8 +334,12 @@ def test_tools_and_undo(open_page):
     for key in ("b", "]", "]", "ArrowUp", " "):
         page.keyboard.press(key)
     assert (editor_of(page) >= 0).sum() < seen.sum()
+    painted = editor_of(page)
     page.keyboard.press("Control+z")
     np.testing.assert_array_equal(editor_of(page) >= 0, seen)
+    page.keyboard.press("Control+Shift+Z")
+    np.testing.assert_array_equal(editor_of(page), painted)
+    page.keyboard.press("Control+z")
     page.get_by_role("button", name="Fill").click()
     drag(page, (0, 0))
     assert (editor_of(page)[0] == -1).all()
@@ -427,6 +431,56 @@ def trained(address, folder):
         model = ImageModel(ModelConfig(**data.model_fields, architecture="pixelcnn", layers=1, hidden=4), seed=0)
         training = TrainConfig(steps=6, batch=8, evaluations=3, samples=4, valid_images=8)
         fit(model, data, training, folder=folder / "runs" / name)
+
+
+def test_what_is_half_drawn_is_nothing_to_go_back_to(open_page):
+    page = open_page("?model=cifar-row-lstm&n=1&seed=0")
+    page.wait_for_selector(DRAWN)
+    before = page.locator(".sheet canvas").first.evaluate(PIXELS)
+    page.mouse.click(*point(page, 0, 2, 16, (32, 32), across=1))
+    page.get_by_label("another value red").fill("30")
+    page.get_by_role("button", name="Draw from it").first.click()
+    page.wait_for_timeout(60)
+    page.get_by_label("another value red").fill("220")
+    page.get_by_role("button", name="Draw from it").first.click()
+    page.get_by_role("button", name="Take back").wait_for()
+    page.wait_for_selector(DRAWN)
+    page.get_by_text("220 of 0 .. 255").wait_for()
+    page.get_by_role("button", name="Take back").click()
+    page.wait_for_timeout(400)
+    assert page.locator(".sheet canvas").first.evaluate(PIXELS) == before
+    assert page.get_by_role("button", name="Take back").is_hidden()
+
+
+def test_a_model_that_is_changed_twice_shows_the_last(open_page):
+    page = open_page("?view=complete&model=mnist-diagonal-bilstm")
+    completed(page)
+    page.get_by_role("combobox").first.select_option("cifar-row-lstm")
+    page.get_by_role("combobox").first.select_option("mnist-grey")
+    page.wait_for_timeout(300)
+    completed(page)
+    page.wait_for_timeout(3000)
+    assert page.locator(".stage canvas").first.evaluate("canvas => canvas.width") == 28
+    page.get_by_text("what is known: log2 p").wait_for()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "?view=complete&of=abc&n=abc&particles=zz&mask=zzz",
+        "?view=constructor",
+        "?view=draw&n=4.0&seed=-1&temperature=abc&top_p=7e999",
+        "?view=surprise&top=zzz&what=q&of=-3",
+        "?view=trainings&along=z&range=q",
+    ],
+)
+def test_a_damaged_address_is_mended(open_page, query):
+    page = open_page(query)
+    page.wait_for_selector(f"{DRAWN}, {COMPLETED}, [data-done]")
+    assert page.get_by_role("alert").count() == 0
+    assert page.evaluate(
+        "[...document.querySelectorAll('select')].every(each => each.hidden || each.selectedIndex >= 0 || !each.length)"
+    )
 
 
 def test_who_leaves_ends_the_work(open_page, address):

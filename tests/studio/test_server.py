@@ -1,6 +1,7 @@
 """What the server of the studio answers: the same images and distributions as the library, and nothing to strangers."""
 
 import asyncio
+import os
 import threading
 import time
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from pixelrnn import load_model
+from pixelrnn import load_model, zoo
 from pixelrnn.errors import ConfigError
 from pixelrnn.progress import Progress
 from pixelrnn.studio import jobs
@@ -29,6 +30,27 @@ def test_models_say_what_they_are(client, studio):
     assert found["mnist-classes"]["labels"] == list("0123456789")
     assert found["runs/mine"]["shape"] == [1, 4, 4]
     assert "config.json" in found["runs/broken"]["error"]
+
+
+def test_a_model_that_cannot_be_read_hides_no_other(client, studio):
+    for name, content in (
+        ("a", '{"format": 1}'),
+        ("b", '{"format": 1, "model": {"architecture": "nope"}}'),
+        ("c", '{"format": 1, "model": {"levels": 7, "shape": [1, 8]}}'),
+    ):
+        (studio.shelf.runs / name).mkdir(parents=True)
+        (studio.shelf.runs / name / "config.json").write_text(content)
+        (studio.shelf.runs / name / "model.safetensors").write_text("")
+    odd = os.path.join(os.fsencode(studio.shelf.runs), b"\xff")  # noqa: PTH118
+    os.mkdir(odd)  # noqa: PTH102
+    for name in (b"config.json", b"model.safetensors", b"metrics.jsonl"):
+        with open(os.path.join(odd, name), "wb"):  # noqa: PTH118, PTH123
+            pass
+    found = {each["name"]: each for each in client.get("/api/models").json()["models"]}
+    assert "error" not in found["mnist-classes"]
+    assert all(found[f"runs/{name}"]["error"] for name in "abc")
+    assert len(found) == len(zoo.names()) + 3  # a name that is no text is left out
+    assert client.get("/api/runs").json() == {"runs": []}
 
 
 def test_images_are_those_of_the_library(client):
@@ -171,6 +193,7 @@ def test_strangers_are_refused(studio, client):
         ({"origin": "null"}, 403),
         ({"origin": "http://127.0.0.1:7860"}, 200),
         ({"content-type": "text/plain"}, 415),
+        ({"content-type": "Application/JSON ; charset=utf-8"}, 200),
         ({"content-length": "99999999999"}, 413),
     ):
         response = client.post(

@@ -58,3 +58,11 @@ def test_a_long_curve_is_thinned(client, runs):
     found = next(each for each in client.get("/api/runs").json()["runs"] if each["name"] == "done")
     assert len(found["train"]) <= 400
     assert found["train"][-1][0] == 5000
+
+
+@pytest.mark.parametrize("line", ['{"step": 1}', '{"step": 1, "seconds": NaN}', '{"step": "x", "seconds": 1}'])
+def test_a_damaged_journal_hides_no_other(client, runs, line):
+    (runs / "stopped" / "metrics.jsonl").write_text(line + "\n")
+    found = {each["name"]: each for each in client.get("/api/runs").json()["runs"]}
+    assert found["stopped"]["error"]
+    assert found["done"]["state"] == "finished"

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from pixelrnn.data.picture import UnreadableError, picture_of
@@ -39,7 +39,8 @@ def read_picture(shelf: Shelf, pictures: Pictures, asked: Asked) -> dict[str, An
     picture = _decoded(content, MOST_PIXELS if is_free else MOST_READ)
     options = about.data if is_free else whole_image(about.data, config.shape[1:])
     x = image_of(picture, options, channels=config.shape[0], levels=config.levels, name="the picture")
-    label = asked.whole("label", -1, config.classes - 1) if config.classes and asked.has("label") else None
+    least = -1 if config.label_dropout > 0 else 0
+    label = asked.whole("label", least, config.classes - 1) if config.classes and asked.has("label") else None
     held = Picture(x, label if label is not None else (0 if config.classes else None))
     return {"picture": pictures.add(held), **shown(held, config.levels)}
 
@@ -53,7 +54,8 @@ def _decoded(content: bytes, most: int) -> Image.Image:
             raise DataError(f"the picture has {width}x{height} pixels; {most:,} at most are taken")
         return picture_of(content)
     except (UnreadableError, OSError, Image.DecompressionBombError) as error:
-        raise DataError(f"the picture cannot be used: {error}") from error
+        said = "it is no picture" if isinstance(error, UnidentifiedImageError) else str(error)
+        raise DataError(f"the picture cannot be used: {said}") from error
 
 
 def shown(picture: Picture, levels: int) -> dict[str, Any]:

@@ -126,7 +126,7 @@ class Jobs:
         Raises:
             ConfigError: If too much is going on already.
         """
-        if len(self._running) >= MOST:
+        if sum(not job.is_stopped for job in list(self._running.values())) >= MOST or len(self._running) >= 4 * MOST:
             raise ConfigError(f"{MOST} pieces of work are going on already; try again when some have ended")
         job = Job(next(self._numbers), title)
         self._running[job.number] = job

@@ -82,13 +82,17 @@ class Guard:
             return 403, "pages of other origins may not ask here"
         if int(headers.get("content-length") or 0) > MOST_BYTES:
             return 413, f"a request is larger than {MOST_BYTES // 1_000_000} MB"
-        if scope["method"] == "POST" and headers.get("content-type", "").split(";")[0] != "application/json":
+        if scope["method"] == "POST" and not _is_json(headers.get("content-type", "")):
             return 415, "requests are JSON"
         if self.token is not None and not scope["path"].startswith("/static/"):
             asked = parse_qs(scope["query_string"].decode("latin-1")).get(PASS, [headers.get(f"x-{PASS}", "")])[0]
             if not hmac.compare_digest(asked.encode(), self.token.encode()):
                 return 401, "the address lacks the token that the terminal says"
         return None
+
+
+def _is_json(kind: str) -> bool:
+    return kind.split(";")[0].strip().lower() == "application/json"
 
 
 async def _answer(send: Send, status: int, text: str) -> None:

@@ -119,6 +119,8 @@ async def _read(request: Request) -> Asked:
         return Asked({})
     try:
         return Asked(await request.json())
+    except ClientDisconnect as error:
+        raise _WrongError("the request was not finished") from error
     except (ValueError, RecursionError) as error:
         raise _WrongError(f"the request is no JSON ({error})") from error
 

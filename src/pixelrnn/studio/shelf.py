@@ -14,7 +14,7 @@ from pixelrnn.model.base import AbstractImageModel
 from pixelrnn.model.loading import load_model
 from pixelrnn.runs.run import Run
 
-__all__ = ["Shelf"]
+__all__ = ["Shelf", "is_text"]
 
 KEPT = 6  # models in memory
 
@@ -34,7 +34,7 @@ class Shelf:
         """The folder of each model."""
         found = {name: zoo.find(name) for name in zoo.names()}
         for folder in sorted(self.runs.iterdir()) if self.runs.is_dir() else ():
-            if (folder / CONFIG).is_file() and (folder / MODEL).is_file():
+            if (folder / CONFIG).is_file() and (folder / MODEL).is_file() and is_text(folder.name):
                 found[f"{self.runs.name}/{folder.name}"] = folder
         return found
 
@@ -70,15 +70,27 @@ class Shelf:
             return self._models[name][1]
 
 
+def is_text(name: str) -> bool:
+    """Whether a file's name can be told to a page: not all are text."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _takes_any_size(run: Run) -> bool:
     return run.data.crop == "random"  # it was trained on patches of pictures
 
 
 def _about(name: str, folder: Path) -> dict[str, Any]:
     try:
-        run = Run.open(folder)
-    except PixelRNNError as error:
-        return {"name": name, "error": str(error)}
+        return _facts(name, Run.open(folder))
+    except (PixelRNNError, OSError, KeyError, TypeError, ValueError) as error:
+        return {"name": name, "error": str(error) or "it cannot be read"}
+
+
+def _facts(name: str, run: Run) -> dict[str, Any]:
     config = run.model
     card = zoo.card(name) if name in zoo.names() else None
     return {
@@ -88,7 +100,7 @@ def _about(name: str, folder: Path) -> dict[str, Any]:
         "shape": config.shape,
         "levels": config.levels,
         "classes": config.classes,
-        "labels": run.labels or [str(number) for number in range(config.classes)],
+        "labels": [str(label) for label in run.labels] or [str(number) for number in range(config.classes)],
         "mayHaveNoLabel": config.label_dropout > 0,
         "orders": config.orders,
         "scales": config.scales,

@@ -11,6 +11,7 @@ from pixelrnn.config.names import CONFIG, METRICS, STATE
 from pixelrnn.errors import PixelRNNError, RunError
 from pixelrnn.runs.run import Run
 from pixelrnn.studio.asked import Asked
+from pixelrnn.studio.shelf import is_text
 
 __all__ = ["Trainings"]
 
@@ -37,9 +38,10 @@ class Trainings:
         return (folder / "samples" / file).read_bytes()
 
     def _folders(self) -> dict[str, Path]:
-        folders = self.runs.iterdir() if self.runs.is_dir() else ()
         return {
-            folder.name: folder for folder in folders if (folder / METRICS).is_file() and (folder / CONFIG).is_file()
+            folder.name: folder
+            for folder in (self.runs.iterdir() if self.runs.is_dir() else ())
+            if is_text(folder.name) and (folder / METRICS).is_file() and (folder / CONFIG).is_file()
         }
 
 
@@ -57,7 +59,7 @@ def _told(folder: Path) -> dict[str, Any]:
         return _of(Run.open(folder), folder)
     except (PixelRNNError, OSError) as error:
         return {"name": folder.name, "error": str(error)}
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         return {"name": folder.name, "error": f"its journal is damaged ({error})"}
 
 
@@ -67,6 +69,8 @@ def _of(run: Run, folder: Path) -> dict[str, Any]:
         raise RunError("its config.json holds no 'train' configuration")
     dims = math.prod(config.shape)
     last: dict[str, Any] = run.metrics[-1] if run.metrics else {"step": 0, "seconds": 0.0}
+    if not math.isfinite(last["seconds"]):
+        raise ValueError(f"seconds are {last['seconds']}")
     share = training.used(last["step"], last["seconds"], (run.counts or {}).get("train", 0)) if run.metrics else 0.0
     is_live = not run.is_finished and time.time() - _written(folder) < LIVE
     samples = folder / "samples"

@@ -18,10 +18,11 @@ export function field(name, input) {
 }
 
 /** A choice among pairs of value and text. */
-export function choice(pairs, { value, ...properties } = {}) {
+export function choice(pairs, { value, otherwise, ...properties } = {}) {
   const select = make("select", properties);
   for (const [value, text] of pairs) select.append(make("option", { value, textContent: text }));
-  if (value !== undefined) select.value = value;
+  if (value !== undefined || otherwise !== undefined) select.value = value;
+  if (select.selectedIndex < 0) otherwise === undefined ? (select.selectedIndex = 0) : (select.value = otherwise);
   return select;
 }
 

@@ -220,12 +220,13 @@ export class Editor {
   }
 
   #key(event) {
+    if (!this.width) return;
     const [row, column] = this.at ?? [Math.floor(this.height / 2), Math.floor(this.width / 2)];
     const moved = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
     const tool = { b: "brush", e: "eraser", x: "box", f: "fill" }[event.key];
     if (event.ctrlKey || event.metaKey) {
-      if (event.key === "z") event.shiftKey ? this.redo() : this.undo();
-      else if (event.key === "y") this.redo();
+      if (event.key.toLowerCase() === "z") event.shiftKey ? this.redo() : this.undo();
+      else if (event.key.toLowerCase() === "y") this.redo();
       else return;
     } else if (moved) {
       this.#show([Math.max(0, Math.min(this.height - 1, row + moved[0])), Math.max(0, Math.min(this.width - 1, column + moved[1]))]);

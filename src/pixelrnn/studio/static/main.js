@@ -11,7 +11,7 @@ import { trainings } from "./views/trainings.js";
 const VIEWS = { draw: ["Draw", draw], complete: ["Complete", complete], surprise: ["Surprise", surprise], trainings: ["Trainings", trainings] };
 
 async function begin() {
-  const name = read().view in VIEWS ? read().view : "draw";
+  const name = Object.hasOwn(VIEWS, read().view ?? "") ? read().view : "draw";
   write({ view: name });
   const links = Object.entries(VIEWS).map(([key, [title]]) => {
     const link = make("a", { href: view(key) }, title);

@@ -1,6 +1,6 @@
 // Where a picture comes from: a model draws one, or a person brings one.
 
-import { read, write } from "./address.js";
+import { read, whole, write } from "./address.js";
 import { choice, field, make, trouble } from "./dom.js";
 import { array, ask, follow } from "./talk.js";
 
@@ -13,7 +13,7 @@ export class Source {
     this.models = models.filter((model) => !model.error && !model.needsContext);
     this.came = came;
     const asked = read();
-    this.number = Number(asked.of ?? 0);
+    this.number = whole(asked.of);
     this.model = choice(this.models.map(({ name }) => [name, name]));
     this.model.value = this.models.some(({ name }) => name === asked.model) ? asked.model : "mnist-diagonal-bilstm";
     this.label = choice([]);
@@ -43,9 +43,10 @@ export class Source {
   /** Have the model draw one: of a seed, so that the address can say which. */
   async draw(isNew = false, next = 1) {
     if (isNew) this.number += next;
+    const { signal, model } = this.#begin();
     const { classes, anySize } = this.about;
     const fields = {
-      model: this.model.value,
+      model,
       n: 1,
       seed: this.number,
       ...(anySize && { height: SIDE, width: SIDE }),
@@ -53,9 +54,9 @@ export class Source {
     };
     try {
       let name;
-      await follow("/api/draw", fields, undefined, (event) => event.type === "done" && ([name] = event.pictures));
-      const { shape, values } = await ask("/api/picture", { model: this.model.value, picture: name });
-      write({ model: this.model.value, of: this.number, label: classes ? this.label.value : null });
+      await follow("/api/draw", fields, signal, (event) => event.type === "done" && ([name] = event.pictures));
+      const { shape, values } = await ask("/api/picture", { model, picture: name }, signal);
+      write({ model, of: this.number, label: classes ? this.label.value : null });
       await this.came({ shape, values: array(values, Uint8Array), name }, isNew);
     } catch (error) {
       trouble(error);
@@ -65,16 +66,24 @@ export class Source {
   /** Take a file that a person brings. */
   async bring(file) {
     if (!file) return;
+    const { signal, model } = this.#begin();
     try {
       if (file.size > LARGEST) throw new Error(`the file has ${Math.round(file.size / 1e6)} MB; ${LARGEST / 1e6} at most are taken`);
       const content = base64(new Uint8Array(await file.arrayBuffer()));
-      const fields = { model: this.model.value, file: content, ...(this.about.classes && { label: Number(this.label.value || 0) }) };
-      const { picture, shape, values } = await ask("/api/picture", fields);
+      const fields = { model, file: content, ...(this.about.classes && { label: Number(this.label.value || 0) }) };
+      const { picture, shape, values } = await ask("/api/picture", fields, signal);
       write({ of: null });
       await this.came({ shape, values: array(values, Uint8Array), name: picture }, true);
     } catch (error) {
       trouble(error);
     }
+  }
+
+  /** Whatever was under way counts no more. */
+  #begin() {
+    this.controller?.abort();
+    this.controller = new AbortController();
+    return { signal: this.controller.signal, model: this.model.value };
   }
 
   #suit() {

@@ -1,6 +1,6 @@
 // Complete: a picture, what is painted out of it, and what the model would draw there.
 
-import { read, write } from "../address.js";
+import { read, whole, write } from "../address.js";
 import { choice, field, make } from "../dom.js";
 import { Editor, TOOLS } from "../editor.js";
 import { Sheet } from "../sheet.js";
@@ -9,9 +9,9 @@ import { array, follow } from "../talk.js";
 
 export function complete(room, models) {
   const asked = read();
-  const count = choice([2, 4, 6, 8, 12].map((n) => [n, String(n)]), { value: asked.n ?? 6 });
-  const seed = make("input", { type: "number", min: 0, max: 2 ** 53, value: asked.seed ?? 0 });
-  const particles = choice([1, 16, 64, 256, 1024].map((n) => [n, String(n)]), { value: asked.particles ?? 64 });
+  const count = choice([2, 4, 6, 8, 12].map((n) => [n, String(n)]), { value: asked.n, otherwise: 6 });
+  const seed = make("input", { type: "number", min: 0, max: 2 ** 53, value: whole(asked.seed) });
+  const particles = choice([1, 16, 64, 256, 1024].map((n) => [n, String(n)]), { value: asked.particles, otherwise: 64 });
   const source = new Source(models, begin);
   const form = make(
     "form",
@@ -34,8 +34,8 @@ export function complete(room, models) {
     { className: "row tools", role: "toolbar", "aria-label": "Tools" },
     ...tools,
     make("span", { className: "wide" }, size),
-    make("button", { type: "button", onclick: () => editor.set(editor.known.map((each) => 1 - each)) }, "Invert"),
-    make("button", { type: "button", onclick: () => editor.set(new Uint8Array(editor.known.length).fill(1)) }, "Clear"),
+    make("button", { type: "button", onclick: () => editor.known && editor.set(editor.known.map((each) => 1 - each)) }, "Invert"),
+    make("button", { type: "button", onclick: () => editor.known && editor.set(new Uint8Array(editor.known.length).fill(1)) }, "Clear"),
     make("button", { type: "button", onclick: () => editor.undo() }, "Undo"),
     make("button", { type: "button", onclick: () => editor.redo() }, "Redo"),
   );

@@ -1,6 +1,6 @@
 // Draw: samples pixel by pixel, the value under the pointer, and what becomes of another value.
 
-import { read, write } from "../address.js";
+import { number, read, whole, write } from "../address.js";
 import { choice, field, make, trouble } from "../dom.js";
 import { expected } from "../expected.js";
 import { Sheet } from "../sheet.js";
@@ -13,12 +13,12 @@ export function draw(room, models) {
   const asked = read();
   const model = choice(usable.map(({ name }) => [name, name]), { id: "model" });
   model.value = usable.some(({ name }) => name === asked.model) ? asked.model : usable.find(({ name }) => name === "mnist-diagonal-bilstm")?.name ?? usable[0].name;
-  const count = choice(COUNTS.map((n) => [n, String(n)]), { value: COUNTS.includes(Number(asked.n)) ? asked.n : 16 });
+  const count = choice(COUNTS.map((n) => [n, String(n)]), { value: asked.n, otherwise: 16 });
   const label = choice([]);
   const labelField = field("Label", label);
-  const temperature = make("input", { type: "number", min: 0.05, max: 5, step: 0.05, value: asked.temperature ?? 1 });
-  const topP = make("input", { type: "number", min: 0.01, max: 1, step: 0.01, value: asked.top_p ?? 1 });
-  const seed = make("input", { type: "number", min: 0, max: 2 ** 53, step: 1, value: asked.seed ?? 0 });
+  const temperature = make("input", { type: "number", min: 0.05, max: 5, step: 0.05, value: number(asked.temperature, 1) });
+  const topP = make("input", { type: "number", min: 0.01, max: 1, step: 0.01, value: number(asked.top_p, 1) });
+  const seed = make("input", { type: "number", min: 0, max: 2 ** 53, step: 1, value: whole(asked.seed) });
   const what = make("p", { className: "quiet" });
   const form = make(
     "form",
@@ -56,6 +56,7 @@ export function draw(room, models) {
   let names = []; // of the pictures, once they are whole
   let isHeld = false;
   let isKept = false;
+  let isRedrawing = false;
   let asking = null;
   const earlier = [];
 
@@ -90,7 +91,7 @@ export function draw(room, models) {
     names = [];
     earlier.length = 0;
     undo.hidden = true;
-    isKept = false;
+    isKept = isRedrawing = false;
     sheet.mark(null);
     explain();
     hold(false);
@@ -186,30 +187,40 @@ export function draw(room, models) {
   }
 
   async function change([image, row, column], channel, other) {
+    if (isRedrawing) putBack(); // what is half drawn is nothing to go back to
     controller?.abort();
     controller = new AbortController();
+    const { signal } = controller;
     earlier.push({ image, name: names[image], values: sheet.values.slice(), isDrawn: sheet.isDrawn.slice() });
-    isKept = true;
+    isKept = isRedrawing = true;
     const fields = { ...wishes(), picture: names[image], row, column, channel, value: other };
     sheet.forget(image, sheet.placeOf(image, row, column) - 1);
     hold(false);
     try {
-      await follow("/api/redraw", fields, controller.signal, (event) => {
+      await follow("/api/redraw", fields, signal, (event) => {
         if (event.type === "start") told(event.drawn, image);
         else if (event.type === "drawn") told(event, image);
         else if (event.type === "done") [names[image]] = event.pictures;
       });
+      isRedrawing = false;
       undo.hidden = false;
-      look([image, row, column]);
+      await look([image, row, column]);
+      if (document.activeElement === document.body) value.querySelectorAll(".bars, .row")[channel]?.querySelector("button")?.focus();
     } catch (error) {
-      if (error.name === "AbortError") return; // whoever began something else has its own picture
-      takeBack();
+      if (error.name === "AbortError") return; // whoever began something else has put the picture back
+      putBack();
       trouble(error);
     }
   }
 
   function takeBack() {
     controller?.abort();
+    putBack();
+    if (sheet.place) look(sheet.place);
+  }
+
+  function putBack() {
+    isRedrawing = false;
     if (!earlier.length) return;
     const { image, name, values, isDrawn } = earlier.pop();
     names[image] = name;
@@ -217,7 +228,6 @@ export function draw(room, models) {
     sheet.isDrawn = isDrawn;
     sheet.paint();
     undo.hidden = earlier.length === 0;
-    if (sheet.place) look(sheet.place);
   }
 
   model.addEventListener("change", () => ((asked.label = ""), suit(), start()));

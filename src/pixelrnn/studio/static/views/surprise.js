@@ -14,8 +14,8 @@ export function surprise(room, models) {
   const asked = read();
   const source = new Source(models, begin);
   const against = choice([["", "none"]]);
-  const top = choice(TOPS.map((n) => [n, `0 to ${n} bits a pixel`]), { value: asked.top ?? 8 });
-  const what = choice([["bits", "the surprise"], ["beyond", "beyond what was expected"]], { value: asked.what ?? "bits" });
+  const top = choice(TOPS.map((n) => [n, `0 to ${n} bits a pixel`]), { value: asked.top, otherwise: 8 });
+  const what = choice([["bits", "the surprise"], ["beyond", "beyond what was expected"]], { value: asked.what, otherwise: "bits" });
   const form = make(
     "form",
     { className: "panel", "aria-label": "What to look at", onsubmit: (event) => event.preventDefault() },

@@ -10,8 +10,8 @@ const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9
 
 export function trainings(room) {
   const asked = read();
-  const along = choice([["1", "minutes"], ["0", "steps"]], { value: asked.along ?? "1", onchange: () => (write({ along: along.value }), draw()) });
-  const lowest = choice([["all", "the whole curve"], ["end", "its lower half"]], { value: asked.range ?? "end", onchange: () => (write({ range: lowest.value }), draw()) });
+  const along = choice([["1", "minutes"], ["0", "steps"]], { value: asked.along, otherwise: "1", onchange: () => (write({ along: along.value }), draw()) });
+  const lowest = choice([["all", "the whole curve"], ["end", "its lower half"]], { value: asked.range, otherwise: "end", onchange: () => (write({ range: lowest.value }), draw()) });
   const shown = new Set((asked.runs ?? "").split(",").filter(Boolean));
   const list = make("div", { className: "runs" });
   const form = make("form", { className: "panel", "aria-label": "What is shown", onsubmit: (event) => event.preventDefault() }, field("Along", along), field("Shown", lowest), make("h2", {}, "Runs"), list);
@@ -28,11 +28,13 @@ export function trainings(room) {
   let runs = [];
   let timer = null;
   let isOver = false;
+  let isFirst = true;
 
   async function look() {
     try {
       runs = (await ask("/api/runs")).runs;
-      if (!shown.size) for (const run of runs.slice(0, 4)) shown.add(run.name);
+      if (isFirst && !shown.size) for (const run of runs.slice(0, 4)) shown.add(run.name);
+      isFirst = false;
       fill();
       draw();
       fillSamples();
@@ -85,7 +87,7 @@ export function trainings(room) {
     const { color: ink, fontFamily } = getComputedStyle(stage);
     context.font = `12px ${fontFamily}`;
     const points = chosen.flatMap((run) => [...run.train, ...run.valid]);
-    if (!points.length) return;
+    if (!points.length) return void (note.textContent = "There is nothing to draw: choose a run.");
     const x = Number(along.value);
     const across = Math.max(...points.map((point) => point[x]), 1e-9);
     const losses = points.map((point) => point[2]).sort((a, b) => a - b);
@@ -128,7 +130,10 @@ export function trainings(room) {
   function fillSamples() {
     const drawn = runs.filter((run) => run.samples?.length);
     which.hidden = time.hidden = !drawn.length;
-    if (!drawn.length) return;
+    if (!drawn.length) {
+      picture.hidden = true;
+      return void (when.textContent = "None of these runs drew samples.");
+    }
     const before = which.value;
     which.replaceChildren(...choice(drawn.map((run) => [run.name, run.name])).children);
     which.value = drawn.some((run) => run.name === before) ? before : drawn[0].name;
