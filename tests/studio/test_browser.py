@@ -445,7 +445,7 @@ def test_what_is_half_drawn_is_nothing_to_go_back_to(open_page):
     page.get_by_role("button", name="Draw from it").first.click()
     page.get_by_role("button", name="Take back").wait_for()
     page.wait_for_selector(DRAWN)
-    page.get_by_text("220 of 0 .. 255").wait_for()
+    page.get_by_text("220 of 0 .. 255").first.wait_for()
     page.get_by_role("button", name="Take back").click()
     page.wait_for_timeout(400)
     assert page.locator(".sheet canvas").first.evaluate(PIXELS) == before
@@ -484,7 +484,7 @@ def test_a_damaged_address_is_mended(open_page, query):
 
 
 def test_who_leaves_ends_the_work(open_page, address):
-    page = open_page("?model=photographs&n=1&seed=0")
+    page = open_page("?model=mnist-pixelcnn&n=1&seed=0")
     page.wait_for_selector(DRAWN)
     page.goto(f"{address}?model=mnist-grey&n=64&seed=0")
     page.close()
