@@ -436,6 +436,7 @@ def trained(address, folder):
 def test_what_is_half_drawn_is_nothing_to_go_back_to(open_page):
     page = open_page("?model=cifar-row-lstm&n=1&seed=0")
     page.wait_for_selector(DRAWN)
+    page.wait_for_timeout(300)  # until it is painted
     before = page.locator(".sheet canvas").first.evaluate(PIXELS)
     page.mouse.click(*point(page, 0, 2, 16, (32, 32), across=1))
     page.get_by_label("another value red").fill("30")
@@ -448,7 +449,8 @@ def test_what_is_half_drawn_is_nothing_to_go_back_to(open_page):
     page.get_by_text("220 of 0 .. 255").first.wait_for()
     page.get_by_role("button", name="Take back").click()
     page.wait_for_timeout(400)
-    assert page.locator(".sheet canvas").first.evaluate(PIXELS) == before
+    is_same = page.locator(".sheet canvas").first.evaluate(PIXELS) == before
+    assert is_same
     assert page.get_by_role("button", name="Take back").is_hidden()
 
 
