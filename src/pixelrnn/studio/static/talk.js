@@ -44,6 +44,7 @@ export async function follow(path, fields, signal, told) {
     const lines = (rest + value).split("\n");
     rest = lines.pop();
     for (const line of lines) {
+      if (signal?.aborted) throw new DOMException("aborted", "AbortError"); // what had arrived already counts no more
       const event = JSON.parse(line);
       if (event.type === "error") throw new Error(event.error);
       told(event);
