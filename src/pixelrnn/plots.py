@@ -23,6 +23,7 @@ __all__ = [
     "save_heat_map",
     "save_image",
     "sheet",
+    "to_bytes",
     "to_image",
 ]
 
@@ -41,12 +42,18 @@ def to_image(image: Tensor, levels: int) -> Image.Image:
         >>> to_image(torch.ones(1, 2, 3, dtype=torch.uint8), levels=2).getpixel((0, 0))
         255
     """
-    values = image.detach().cpu().double().numpy()
-    scaled = (values + 1) / 2 if levels == 0 else values / (levels - 1)
-    pixels = np.rint(scaled.clip(0, 1) * 255).astype(np.uint8).transpose(1, 2, 0)
+    pixels = to_bytes(image, levels).transpose(1, 2, 0)
     if pixels.shape[2] == 2:
         pixels = np.concatenate([pixels, np.zeros_like(pixels[:, :, :1])], axis=2)
     return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels, MODES[pixels.shape[2]])
+
+
+def to_bytes(x: Tensor, levels: int) -> NDArray[np.uint8]:
+    """What is shown of values: levels spread over 0 .. 255; floats from -1 .. 1, clipped."""
+    values = x.detach().cpu().double().numpy()
+    scaled = (values + 1) / 2 if levels == 0 else values / (levels - 1)
+    shown: NDArray[np.uint8] = np.rint(scaled.clip(0, 1) * 255).astype(np.uint8)
+    return shown
 
 
 def grid(images: Tensor, levels: int, *, columns: int | None = None, side: int = 640) -> Image.Image:

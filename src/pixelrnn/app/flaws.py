@@ -147,11 +147,12 @@ def rate(
     names, kinds = [row["name"] for row in rows], [kind_of(row["name"]) for row in rows]
     p_values = np.array([row["p_value"] for row in rows])
     is_rejected = np.array([row["verdict"] != "usual" for row in rows])
-    ratings = list[Rating]()
-    for kind in [GOOD, *sorted({*kinds} - {GOOD, ""})]:
-        good, items = (np.flatnonzero([own == each for own in kinds]) for each in (GOOD, kind))
+    good = np.flatnonzero([kind == GOOD for kind in kinds])
+    ratings = [Rating(GOOD, len(good), int(is_rejected[good].sum()), 0.5, (0.5, 0.5), None)]
+    for kind in sorted({*kinds} - {GOOD, ""}):
+        items = np.flatnonzero([own == kind for own in kinds])
         area, overlap, both = area_under_curve(p_values[good], p_values[items]), None, [*good, *items]
-        if kind != GOOD and masks is not None and all(names[item] in seen for item in both):
+        if masks is not None and all(names[item] in seen for item in both):
             maps = [seen[names[item]].exceedance for item in both]
             overlap = area_under_overlap(maps, [masks[item] for item in both])
         ratings.append(Rating(kind, len(items), int(is_rejected[items].sum()), area.area, area.interval, overlap))

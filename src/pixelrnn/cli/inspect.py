@@ -210,6 +210,7 @@ class _Work:
         folder: Where pictures are kept.
         rows: A row for each picture, at first those of the table.
         seen: What was found in each that was inspected, by its name, where the truth is known.
+        taken: What the pictures in the folder are called.
     """
 
     inspector: "Inspector"
@@ -217,10 +218,13 @@ class _Work:
     folder: Path | None
     rows: list[dict[str, Any]] = dataclasses.field(init=False)
     seen: "dict[str, Inspection]" = dataclasses.field(default_factory=dict)
+    taken: set[str] = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
-        """Go on with the rows that there are."""
+        """Go on with the rows and the pictures that there are."""
         self.rows = [] if self.table is None else list(self.table.earlier)
+        there = () if self.folder is None else self.folder.glob(f"*{OVERLAY}")
+        self.taken = {path.name.removesuffix(OVERLAY) for path in there}
 
     @property
     def rejected(self) -> list[dict[str, Any]]:
@@ -244,8 +248,8 @@ class _Work:
 
         from pixelrnn.plots import save_image, to_image
 
-        taken = {path.name.removesuffix(OVERLAY) for path in folder.glob(f"*{OVERLAY}")}
-        file = file_name(name, taken)
+        file = file_name(name, self.taken)
+        self.taken.add(file)
         picture = to_image(images.original(item), images.quantiser.source_levels)
         save_image(folder / f"{file}{OVERLAY}", overlay(picture, found))
         save_image(folder / f"{file}.mask.png", Image.fromarray(found.mask))

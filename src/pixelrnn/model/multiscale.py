@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from pixelrnn.condition import Condition
 from pixelrnn.config import ModelConfig, Sampling
+from pixelrnn.data.quantise import enlarged
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.masks import COPIED
 from pixelrnn.model.base import AbstractImageModel
@@ -165,4 +166,5 @@ def _seen(values: Array, smaller: Array | None, step: int, _: None) -> Array:
 
 
 def _enlarged(values: Array, step: int) -> Array:
-    return values.repeat(step, axis=-2).repeat(step, axis=-1)
+    height, width = values.shape[-2:]
+    return enlarged(values, step, (step * height, step * width))

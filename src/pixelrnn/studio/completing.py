@@ -13,14 +13,15 @@ from torch import Tensor
 from pixelrnn.data.picture import UnreadableError, picture_of
 from pixelrnn.data.single import image_of, whole_image
 from pixelrnn.errors import ConfigError, DataError
+from pixelrnn.plots import to_bytes
 from pixelrnn.progress import Callback
 from pixelrnn.runs.run import Run
 from pixelrnn.studio.asked import Asked
 from pixelrnn.studio.jobs import Job, Work
-from pixelrnn.studio.pictures import Picture, Pictures, as_base64, plain
+from pixelrnn.studio.pictures import Picture, Pictures, as_base64
 from pixelrnn.studio.places import require_few
 from pixelrnn.studio.sending import Sent, first_event
-from pixelrnn.studio.shelf import Shelf
+from pixelrnn.studio.shelf import Shelf, takes_any_size
 
 __all__ = ["complete", "read_picture"]
 
@@ -35,7 +36,7 @@ def read_picture(shelf: Shelf, pictures: Pictures, asked: Asked) -> dict[str, An
     name, content = asked.text("model"), asked.content("file")
     about = Run.open(shelf.folder(name))
     config = about.model
-    is_free = shelf.takes_any_size(name)
+    is_free = takes_any_size(about)
     picture = _decoded(content, MOST_PIXELS if is_free else MOST_READ)
     options = about.data if is_free else whole_image(about.data, config.shape[1:])
     x = image_of(picture, options, channels=config.shape[0], levels=config.levels, name="the picture")
@@ -60,7 +61,7 @@ def _decoded(content: bytes, most: int) -> Image.Image:
 
 def shown(picture: Picture, levels: int) -> dict[str, Any]:
     """What a page shows of a picture."""
-    return {"shape": list(picture.x.shape), "values": as_base64(plain(picture.x, levels).transpose(1, 2, 0))}
+    return {"shape": list(picture.x.shape), "values": as_base64(to_bytes(picture.x, levels).transpose(1, 2, 0))}
 
 
 def complete(shelf: Shelf, pictures: Pictures, asked: Asked) -> Work:

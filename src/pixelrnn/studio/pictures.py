@@ -3,19 +3,16 @@
 import base64
 import dataclasses
 import hashlib
-import io
 import threading
 from collections import OrderedDict
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from pixelrnn.errors import DataError
-from pixelrnn.plots import to_image
 
-__all__ = ["Picture", "Pictures", "as_base64", "as_file", "plain"]
+__all__ = ["Picture", "Pictures", "as_base64"]
 
 MOST_BYTES = 256_000_000  # of all pictures; the oldest are forgotten
 
@@ -75,20 +72,6 @@ class Pictures:
             return self._held[name]
 
 
-def as_file(picture: Picture, levels: int) -> bytes:
-    """A picture as PNG."""
-    file = io.BytesIO()
-    to_image(picture.x, levels).save(file, "PNG")
-    return file.getvalue()
-
-
 def as_base64(values: "np.ndarray[Any, Any]") -> str:
     """An array's bytes as text, as JSON carries them."""
     return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode()
-
-
-def plain(x: Tensor, levels: int) -> "np.ndarray[Any, Any]":
-    """What is shown of levels, or of floats from -1 to 1: 0 .. 255."""
-    scaled = (x.double() + 1) / 2 if levels == 0 else x.double() / max(1, levels - 1)
-    found: np.ndarray[Any, Any] = (scaled.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
-    return found

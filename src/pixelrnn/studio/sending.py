@@ -7,9 +7,10 @@ import numpy as np
 from torch import Tensor
 
 from pixelrnn.model.base import AbstractImageModel
+from pixelrnn.plots import to_bytes
 from pixelrnn.progress import Callback, Progress
 from pixelrnn.studio.jobs import Job
-from pixelrnn.studio.pictures import as_base64, plain
+from pixelrnn.studio.pictures import as_base64
 from pixelrnn.studio.places import places_in_order
 
 __all__ = ["Sent", "first_event"]
@@ -55,7 +56,7 @@ class Sent:
     def _event(self, drawn: Callable[[], Tensor], fraction: float) -> dict[str, Any]:
         """Pixels whose shown values are new: their numbers in all images, and these values, pixel by pixel."""
         values = drawn()
-        shown = plain(values, self.levels).astype(np.int16)
+        shown = to_bytes(values, self.levels).astype(np.int16)
         if self.levels:
             shown[(values < 0).numpy()] = -1
         pixels, before = (each.transpose(0, 2, 3, 1).reshape(-1, each.shape[1]) for each in (shown, self._shown))

@@ -14,7 +14,7 @@ from pixelrnn.model.base import AbstractImageModel
 from pixelrnn.model.loading import load_model
 from pixelrnn.runs.run import Run
 
-__all__ = ["Shelf", "is_text"]
+__all__ = ["Shelf", "is_text", "takes_any_size"]
 
 KEPT = 6  # models in memory
 
@@ -44,10 +44,6 @@ class Shelf:
         if folder is None:
             raise RunError(f"there is no model {name!r} (any more)")
         return folder
-
-    def takes_any_size(self, name: str) -> bool:
-        """Whether a model is made for pictures of any size, rather than for those that it was trained on."""
-        return _takes_any_size(Run.open(self.folder(name)))
 
     def about(self) -> list[dict[str, Any]]:
         """What there is to know of each model before it is loaded; one that cannot be read says why."""
@@ -79,7 +75,8 @@ def is_text(name: str) -> bool:
     return True
 
 
-def _takes_any_size(run: Run) -> bool:
+def takes_any_size(run: Run) -> bool:
+    """Whether a model is made for pictures of any size, rather than for those that it was trained on."""
     return run.data.crop == "random"  # it was trained on patches of pictures
 
 
@@ -106,6 +103,6 @@ def _facts(name: str, run: Run) -> dict[str, Any]:
         "scales": config.scales,
         "colours": config.colours,
         "needsContext": config.context is not None,
-        "anySize": _takes_any_size(run),
+        "anySize": takes_any_size(run),
         "threads": torch.get_num_threads(),
     }

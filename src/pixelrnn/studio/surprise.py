@@ -52,11 +52,16 @@ class Surprises:
     def _found(self, model: AbstractImageModel, picture: Picture, callback: Callback) -> dict[str, Any]:
         """By one model: the bits of each pixel, how many more they are than was expected, and their sum."""
         label = picture.label if model.config.classes else None
-        bits = _bits(model.log_prob_map(picture.x[None], label=label))
-        found: dict[str, Any] = {"bits": as_base64(bits.numpy().astype(np.float32)), "total": _finite(bits.sum())}
-        found["expected"] = None
+        moments = None
         if model.config.levels and not model.description:  # a mean of models does not know
             moments = model.log_prob_map(picture.x[None], label=label, moments=True)
+        if moments is None or model.config.orders > 1:  # of which moments have the mean of the maps, not the mean's map
+            bits = _bits(model.log_prob_map(picture.x[None], label=label))
+        else:
+            bits = _bits(moments.log_prob)
+        found: dict[str, Any] = {"bits": as_base64(bits.numpy().astype(np.float32)), "total": _finite(bits.sum())}
+        found["expected"] = None
+        if moments is not None:
             expected = (moments.mean[0].double().sum(0) / math.log(2)).float()
             found["expected"] = as_base64(expected.numpy())
         if InputComplexity.takes(model.config):
