@@ -152,19 +152,24 @@ class Jobs:
             self.turns.pass_on()
             return job.is_stopped
 
-        try:
-            with self.turns:
-                last = [{"type": "stopped"}] if job.is_stopped else work(job, callback)
-            job.end(*last)
-        except StoppedError:
-            job.end({"type": "stopped"})
-        except PixelRNNError as error:
-            job.end({"type": "error", "error": str(error)})
-        except Exception as error:
-            is_memory = isinstance(error, MemoryError) or "not enough memory" in str(error)  # as torch says it
-            if not is_memory:
-                logger.exception("%s failed", job.title)
-            said = "there is not enough memory for that" if is_memory else "this failed; the terminal says more"
-            job.end({"type": "error", "error": said})
-        finally:
-            del self._running[job.number]
+        last = _last_events(self.turns, job, work, callback)
+        del self._running[job.number]  # before it is told: who hears of the end finds nothing running
+        job.end(*last)
+
+
+def _last_events(turns: Turns, job: Job, work: Work, callback: Callback) -> list[dict[str, Any]]:
+    """Do the work; what is said in the end, however it ended."""
+    stopped = [{"type": "stopped"}]
+    try:
+        with turns:
+            return stopped if job.is_stopped else work(job, callback)
+    except StoppedError:
+        return stopped
+    except PixelRNNError as error:
+        return [{"type": "error", "error": str(error)}]
+    except Exception as error:
+        is_memory = isinstance(error, MemoryError) or "not enough memory" in str(error)  # as torch says it
+        if not is_memory:
+            logger.exception("%s failed", job.title)
+        said = "there is not enough memory for that" if is_memory else "this failed; the terminal says more"
+        return [{"type": "error", "error": said}]
