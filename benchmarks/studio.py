@@ -20,7 +20,6 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-DRAWN = '.stage[data-fraction="1"]'
 
 
 @contextmanager
@@ -32,6 +31,12 @@ def studio() -> Iterator[str]:
             yield re.search(r"http://\S+/", process.stdout.readline())[0]
         finally:
             process.terminate()
+
+
+def settle(page: Page) -> None:
+    """Wait until nothing goes on any more, and all of it is painted."""
+    page.wait_for_selector("body[data-idle]", state="attached")
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
 def shot(page: Page) -> Image.Image:
@@ -49,26 +54,26 @@ def place(page: Page, image: int, row: int, column: int, columns: int) -> tuple[
 def film(page: Page, address: str) -> list[tuple[Image.Image, int]]:
     """Digits are drawn, a value is looked at and changed, and what comes after it is drawn again."""
     page.goto(f"{address}?model=mnist-diagonal-bilstm&n=4&seed=3")
-    page.wait_for_selector(DRAWN)
+    settle(page)
     slider, frames = page.get_by_label("Pixels drawn"), []
     for at in range(0, 785, 56):
         slider.fill(str(at))
-        page.wait_for_timeout(60)
+        settle(page)
         frames.append((shot(page), 120))
     for row, column in ((8, 8), (9, 10), (10, 12)):
         page.mouse.move(*place(page, 3, row, column, 2))
-        page.wait_for_timeout(400)
+        settle(page)
         frames.append((shot(page), 500))
     page.mouse.click(*place(page, 3, 10, 12, 2))
-    page.wait_for_timeout(400)
+    settle(page)
     page.locator('.bars button[aria-pressed="false"]').first.hover()
     frames.append((shot(page), 900))
     page.locator('.bars button[aria-pressed="false"]').first.click()
     page.get_by_role("button", name="Take back").wait_for()
-    page.wait_for_timeout(400)
+    settle(page)
     for at in (*range(293, 784, 49), 784):
         slider.fill(str(at))
-        page.wait_for_timeout(60)
+        settle(page)
         frames.append((shot(page), 120))
     return [*frames, (frames[-1][0], 2500)]
 
@@ -90,20 +95,18 @@ def main(out: Path = Path("benchmarks/out")) -> None:
         pictures[0].save(out / "studio.gif", save_all=True, append_images=pictures[1:], duration=durations, loop=0)
         page = browser.new_page(viewport={"width": 1280, "height": 720})
         page.goto(f"{address}?view=complete&model=mnist-grey&of=4&n=6")
-        page.wait_for_selector('.aside[data-fraction="1"]')
-        page.get_by_text("what is known: log2 p").wait_for()
-        page.wait_for_timeout(500)
+        settle(page)
         shot(page).quantize(128).save(out / "studio-complete.png", optimize=True)
         page.goto(f"{address}?view=surprise&model=mnist-diagonal-bilstm&against=mnist-pixelcnn&of=2&top=4")
-        page.wait_for_selector("[data-done]")
+        settle(page)
         page.mouse.move(660, 180)
         shot(page).quantize(128).save(out / "studio-surprise.png", optimize=True)
         for scheme, query in (("light", "?model=cifar-row-lstm&n=16"), ("dark", "?model=mnist-classes&n=16")):
             page = browser.new_page(viewport={"width": 1280, "height": 800}, color_scheme=scheme)
             page.goto(address + query)
-            page.wait_for_selector(DRAWN)
+            settle(page)
             page.mouse.click(500, 300)
-            page.wait_for_timeout(800)
+            settle(page)
             shot(page).quantize(128).save(out / f"studio-{scheme}.png", optimize=True)
 
 

@@ -21,7 +21,6 @@ FLAGS = (
     "--disable-component-update --disable-sync"
 ).split()
 PATIENCE = 60_000  # ms
-DRAWN = '.stage[data-fraction="1"]'
 PIXELS = """canvas => {
     const all = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
     return [canvas.width, canvas.height, Array.from(all.data)];
@@ -86,6 +85,12 @@ def open_page(browser, address):
     assert all(url.startswith((address, "data:", "blob:")) for url in asked)
 
 
+def settle(page):
+    """Wait until nothing goes on any more, and all of it is painted."""
+    page.wait_for_selector("body[data-idle]", state="attached")
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
 def images_of(page, n, height, width):
     """The values of the sheet of grey images, `(n, H, W)`; -1 where nothing is shown."""
     columns, rows, data = page.locator(".sheet canvas").first.evaluate(PIXELS)
@@ -107,29 +112,29 @@ def point(page, image, row, column, shape, *, across):
 
 def test_samples_are_drawn_and_can_be_turned_back(open_page):
     page = open_page("?model=mnist-diagonal-bilstm&n=4&seed=3")
-    page.wait_for_selector(DRAWN)
+    settle(page)
     wanted = load_model("mnist-diagonal-bilstm").sample(4, seed=3)[:, 0].numpy() * 255
     np.testing.assert_array_equal(images_of(page, 4, 28, 28), wanted)
     page.get_by_label("Pixels drawn").fill("0")
     page.get_by_role("button", name="Row on").click()
     page.get_by_text("28 of 784 values").wait_for()
-    page.wait_for_timeout(100)
+    settle(page)
     seen = images_of(page, 4, 28, 28)
     np.testing.assert_array_equal(seen[:, 0], wanted[:, 0])
     assert (seen[:, 1:] == -1).all()
     page.get_by_role("button", name="Go on").click()
     page.get_by_text("784 of 784 values").wait_for()
-    page.wait_for_timeout(100)
+    settle(page)
     np.testing.assert_array_equal(images_of(page, 4, 28, 28), wanted)
 
 
 def test_images_of_every_order_come_as_they_are_drawn(open_page):
     page = open_page("?model=runs/turned&n=9&seed=1")
-    page.wait_for_selector(DRAWN)
+    settle(page)
     wanted = np.rint(turned().sample(9, seed=1)[:, 0].numpy() / 4 * 255)
     np.testing.assert_array_equal(images_of(page, 9, 6, 9), wanted)
     page.get_by_label("Pixels drawn").fill("20")
-    page.wait_for_timeout(200)
+    settle(page)
     seen = images_of(page, 9, 6, 9)
     assert ((seen >= 0).sum((1, 2)) == 20).all()
     np.testing.assert_array_equal(seen[seen >= 0], wanted[seen >= 0])
@@ -137,7 +142,7 @@ def test_images_of_every_order_come_as_they_are_drawn(open_page):
 
 def test_another_value_is_chosen_and_taken_back(open_page):
     page = open_page("?model=mnist-diagonal-bilstm&n=4&seed=3")
-    page.wait_for_selector(DRAWN)
+    settle(page)
     before = images_of(page, 4, 28, 28)
     row, column = 10, 12
     page.mouse.click(*point(page, 3, row, column, (28, 28), across=2))
@@ -149,20 +154,20 @@ def test_another_value_is_chosen_and_taken_back(open_page):
     other = 1 - int(x[0, 0, row, column])
     page.get_by_role("button", name=f"value {other}, probability").click()
     page.get_by_role("button", name="Take back").wait_for()
-    page.wait_for_timeout(200)
+    settle(page)
     after = images_of(page, 4, 28, 28)
     np.testing.assert_array_equal(after[:3], before[:3])
     assert after[3, row, column] == 255 * other
     at = row * 28 + column
     np.testing.assert_array_equal(after[3].ravel()[:at], before[3].ravel()[:at])
     page.get_by_role("button", name="Take back").click()
-    page.wait_for_timeout(200)
+    settle(page)
     np.testing.assert_array_equal(images_of(page, 4, 28, 28), before)
 
 
 def test_many_levels_are_a_curve(open_page):
     page = open_page("?model=cifar-row-lstm&n=1&seed=0")
-    page.wait_for_selector(DRAWN)
+    settle(page)
     page.mouse.click(*point(page, 0, 16, 16, (32, 32), across=1))
     page.get_by_label("another value green").fill("200")
     assert page.locator("canvas.curve").count() == 3
@@ -173,7 +178,7 @@ def test_many_levels_are_a_curve(open_page):
 
 def test_the_keyboard_is_enough(open_page):
     page = open_page("?model=mnist-classes&n=4&seed=0")
-    page.wait_for_selector(DRAWN)
+    settle(page)
     page.locator(".sheet canvas").first.focus()
     for key in ("ArrowDown", "ArrowRight", "ArrowRight", "PageDown"):
         page.keyboard.press(key)
@@ -190,18 +195,16 @@ def test_the_keyboard_is_enough(open_page):
 
 def test_the_address_says_what_is_shown(open_page):
     page = open_page("?model=mnist-classes&n=4&seed=0")
-    page.wait_for_selector(DRAWN)
+    settle(page)
     page.get_by_label("Label").select_option("7")
     page.get_by_label("Seed").fill("5")
     page.get_by_label("Temperature").fill("0.8")
     page.get_by_role("button", name="Draw", exact=True).click()
-    page.wait_for_selector(DRAWN)
-    page.wait_for_timeout(200)
+    settle(page)
     wanted = load_model("mnist-classes").sample(4, label=7, seed=5, temperature=0.8)[:, 0].numpy()
     np.testing.assert_array_equal(images_of(page, 4, 28, 28), np.rint(wanted / 15 * 255))
     page.reload()
-    page.wait_for_selector(DRAWN)
-    page.wait_for_timeout(500)
+    settle(page)
     np.testing.assert_array_equal(images_of(page, 4, 28, 28), np.rint(wanted / 15 * 255))
 
 
@@ -211,13 +214,13 @@ def test_it_fits_and_can_be_read(open_page, view, width, scheme):
     query, viewport = f"?view={view}&model=mnist-classes", {"width": width, "height": 800}
     page = open_page(query, viewport=viewport, color_scheme=scheme)
     if view == "draw":
-        page.wait_for_selector(DRAWN)
+        settle(page)
         page.mouse.click(*point(page, 0, 14, 14, (28, 28), across=1))
         page.get_by_text("row 14, column 14").wait_for()
     elif view == "complete":
         completed(page)
     else:
-        page.wait_for_selector("[data-done]")
+        settle(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     for each in page.evaluate(CONTRASTS):
         assert each["ratio"] >= 4.5, each
@@ -251,7 +254,6 @@ UNNAMED = """() => [...document.querySelectorAll("button, input, select, canvas[
     .map(each => each.outerHTML)"""
 
 
-COMPLETED = '.aside[data-fraction="1"]'
 SEED_3 = "?view=complete&model=mnist-diagonal-bilstm&of=3&seed=5&n=4&particles=16"
 
 
@@ -282,10 +284,8 @@ def drag(page, *places):
 
 
 def completed(page):
-    page.wait_for_timeout(100)
-    page.wait_for_selector(COMPLETED)
+    settle(page)
     page.get_by_text("what is known: log2 p").wait_for()
-    page.wait_for_timeout(200)
 
 
 def test_what_is_painted_out_is_drawn_again(open_page):
@@ -365,7 +365,6 @@ def test_a_picture_of_ones_own(open_page, tmp_path):
     page = open_page(SEED_3)
     completed(page)
     page.get_by_label("A picture of yours").set_input_files(path)
-    page.wait_for_timeout(1000)
     completed(page)
     np.testing.assert_array_equal(editor_of(page)[:14], pixels[:14])
     (tmp_path / "none.png").write_bytes(b"none")
@@ -377,7 +376,7 @@ def test_a_picture_of_ones_own(open_page, tmp_path):
 def test_the_bits_of_a_picture_are_seen(open_page):
     names = ("mnist-diagonal-bilstm", "mnist-pixelcnn")
     page = open_page(f"?view=surprise&model={names[0]}&against={names[1]}&of=2&top=4")
-    page.wait_for_selector("[data-done]")
+    settle(page)
     x = load_model(names[0]).sample(1, seed=2)
     maps = [-load_model(name).log_prob_map(x)[0, 0].detach().numpy() / np.log(2) for name in names]
     for name, bits in zip(names, maps, strict=True):
@@ -397,7 +396,7 @@ def test_the_bits_of_a_picture_are_seen(open_page):
     page.get_by_label("Shown").select_option("beyond")
     page.get_by_text("-4 bits").wait_for()
     page.reload()
-    page.wait_for_selector("[data-done]")
+    settle(page)
     assert page.get_by_label("Shown").input_value() == "beyond"
     page.get_by_role("combobox").first.select_option("cifar-row-lstm")
     page.get_by_text("cifar-row-lstm").last.wait_for()
@@ -405,22 +404,22 @@ def test_the_bits_of_a_picture_are_seen(open_page):
 
 def test_trainings_are_watched(open_page, trained):
     page = open_page("?view=trainings&runs=first")
-    page.wait_for_selector("[data-done]")
+    settle(page)
     page.get_by_text("finished, 100%, step 6").first.wait_for()
     _, _, data = page.locator("canvas.chart").evaluate(PIXELS)
     pixels = {tuple(pixel) for pixel in np.array(data).reshape(-1, 4)}
     assert (0, 0x72, 0xB2, 255) in pixels  # the first run's colour
     assert (0xD5, 0x5E, 0, 255) not in pixels
     page.get_by_label("second").check()
-    page.wait_for_timeout(300)
+    settle(page)
     _, _, data = page.locator("canvas.chart").evaluate(PIXELS)
     assert (0xD5, 0x5E, 0, 255) in {tuple(pixel) for pixel in np.array(data).reshape(-1, 4)}
     slider = page.get_by_label("Samples over time").last
     last = page.locator("img.samples").get_attribute("src")
     slider.fill("0")
-    page.wait_for_timeout(200)
+    settle(page)
     assert page.locator("img.samples").get_attribute("src") != last
-    assert page.locator("img.samples").evaluate("image => image.naturalWidth") > 8
+    assert page.locator("img.samples").evaluate("async image => (await image.decode(), image.naturalWidth)") > 8
 
 
 @pytest.fixture
@@ -435,21 +434,19 @@ def trained(address, folder):
 
 def test_what_is_half_drawn_is_nothing_to_go_back_to(open_page):
     page = open_page("?model=cifar-row-lstm&n=1&seed=0")
-    page.wait_for_selector(DRAWN)
-    page.wait_for_timeout(300)  # until it is painted
+    settle(page)
     before = page.locator(".sheet canvas").first.evaluate(PIXELS)
     page.mouse.click(*point(page, 0, 2, 16, (32, 32), across=1))
     page.get_by_label("another value red").fill("30")
     page.get_by_role("button", name="Draw from it").first.click()
-    page.wait_for_timeout(60)
+    page.wait_for_timeout(60)  # some of it is drawn
     page.get_by_label("another value red").fill("220")
     page.get_by_role("button", name="Draw from it").first.click()
     page.get_by_role("button", name="Take back").wait_for()
-    page.wait_for_selector(DRAWN)
-    page.wait_for_timeout(500)
+    settle(page)
     assert page.locator(".sheet canvas").first.evaluate(PIXELS)[2][4 * (2 * 32 + 16)] == 220
     page.get_by_role("button", name="Take back").click()
-    page.wait_for_timeout(500)
+    settle(page)
     after = page.locator(".sheet canvas").first.evaluate(PIXELS)
     assert sum(a != b for a, b in zip(after[2], before[2], strict=True)) == 0
     assert page.get_by_role("button", name="Take back").is_hidden()
@@ -460,9 +457,7 @@ def test_a_model_that_is_changed_twice_shows_the_last(open_page):
     completed(page)
     page.get_by_role("combobox").first.select_option("cifar-row-lstm")
     page.get_by_role("combobox").first.select_option("mnist-grey")
-    page.wait_for_timeout(300)
     completed(page)
-    page.wait_for_timeout(3000)
     assert page.locator(".stage canvas").first.evaluate("canvas => canvas.width") == 28
     page.get_by_text("what is known: log2 p").wait_for()
 
@@ -479,7 +474,7 @@ def test_a_model_that_is_changed_twice_shows_the_last(open_page):
 )
 def test_a_damaged_address_is_mended(open_page, query):
     page = open_page(query)
-    page.wait_for_selector(f"{DRAWN}, {COMPLETED}, [data-done]")
+    settle(page)
     assert page.get_by_role("alert").count() == 0
     assert page.evaluate(
         "[...document.querySelectorAll('select')].every(each => each.hidden || each.selectedIndex >= 0 || !each.length)"
@@ -488,7 +483,7 @@ def test_a_damaged_address_is_mended(open_page, query):
 
 def test_who_leaves_ends_the_work(open_page, address):
     page = open_page("?model=mnist-pixelcnn&n=1&seed=0")
-    page.wait_for_selector(DRAWN)
+    settle(page)
     page.goto(f"{address}?model=mnist-grey&n=64&seed=0")
     page.close()
     for _ in range(100):
@@ -502,7 +497,7 @@ def test_who_leaves_ends_the_work(open_page, address):
 
 def test_trouble_is_one_line(open_page):
     page = open_page("?model=mnist-classes&n=4&seed=0")
-    page.wait_for_selector(DRAWN)
+    settle(page)
     page.route("**/api/draw", lambda route: route.abort())
     page.get_by_role("button", name="Next seed").click()
     page.get_by_role("alert").get_by_text("the studio does not answer; is it still running in the terminal?").wait_for()
@@ -517,5 +512,5 @@ def test_trouble_is_one_line(open_page):
 def test_names_are_never_html(open_page):
     """Whatever a model is called, it is text."""
     page = open_page("?model=<img src=x onerror=alert(1)>&n=4&view=<script>")
-    page.wait_for_selector(DRAWN)
+    settle(page)
     assert page.locator("main img").count() == 0

@@ -1,12 +1,13 @@
 // Which view is shown, and what work goes on.
 
 import { read, view, write } from "./address.js";
-import { make, trouble } from "./dom.js";
+import { make } from "./dom.js";
 import { ask } from "./talk.js";
 import { complete } from "./views/complete.js";
 import { draw } from "./views/draw.js";
 import { surprise } from "./views/surprise.js";
 import { trainings } from "./views/trainings.js";
+import { Latest } from "./work.js";
 
 const VIEWS = { draw: ["Draw", draw], complete: ["Complete", complete], surprise: ["Surprise", surprise], trainings: ["Trainings", trainings] };
 
@@ -21,7 +22,7 @@ async function begin() {
   document.getElementById("views").replaceChildren(...links);
   document.title = `${VIEWS[name][0]} - PixelRNN studio`;
   const { models } = await ask("/api/models");
-  VIEWS[name][1](document.getElementById("main"), models);
+  await VIEWS[name][1](document.getElementById("main"), models);
 }
 
 /** What runs on the server, for all pages. */
@@ -36,5 +37,5 @@ async function watch() {
   setTimeout(watch, 2000);
 }
 
-begin().catch(trouble);
+new Latest().begin(begin);
 watch();

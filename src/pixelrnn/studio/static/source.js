@@ -1,8 +1,9 @@
 // Where a picture comes from: a model draws one, or a person brings one.
 
 import { read, whole, write } from "./address.js";
-import { choice, field, make, trouble } from "./dom.js";
+import { choice, field, make } from "./dom.js";
 import { array, ask, follow } from "./talk.js";
+import { Latest } from "./work.js";
 
 const LARGEST = 40_000_000; // bytes of a file
 const SIDE = 64; // of a picture by a model of any size
@@ -12,6 +13,7 @@ export class Source {
   constructor(models, came) {
     this.models = models.filter((model) => !model.error && !model.needsContext);
     this.came = came;
+    this.coming = new Latest();
     const asked = read();
     this.number = whole(asked.of);
     this.model = choice(this.models.map(({ name }) => [name, name]));
@@ -41,9 +43,9 @@ export class Source {
   }
 
   /** Have the model draw one: of a seed, so that the address can say which. */
-  async draw(isNew = false, next = 1) {
+  draw(isNew = false, next = 1) {
     if (isNew) this.number += next;
-    const { signal, model } = this.#begin();
+    const model = this.model.value;
     const { classes, anySize } = this.about;
     const fields = {
       model,
@@ -52,38 +54,27 @@ export class Source {
       ...(anySize && { height: SIDE, width: SIDE }),
       ...(classes && { label: Number(this.label.value || 0) }),
     };
-    try {
+    return this.coming.begin(async (signal) => {
       let name;
       await follow("/api/draw", fields, signal, (event) => event.type === "done" && ([name] = event.pictures));
       const { shape, values } = await ask("/api/picture", { model, picture: name }, signal);
       write({ model, of: this.number, label: classes ? this.label.value : null });
       await this.came({ shape, values: array(values, Uint8Array), name }, isNew);
-    } catch (error) {
-      trouble(error);
-    }
+    });
   }
 
   /** Take a file that a person brings. */
-  async bring(file) {
+  bring(file) {
     if (!file) return;
-    const { signal, model } = this.#begin();
-    try {
+    const model = this.model.value;
+    return this.coming.begin(async (signal) => {
       if (file.size > LARGEST) throw new Error(`the file has ${Math.round(file.size / 1e6)} MB; ${LARGEST / 1e6} at most are taken`);
       const content = base64(new Uint8Array(await file.arrayBuffer()));
       const fields = { model, file: content, ...(this.about.classes && { label: Number(this.label.value || 0) }) };
       const { picture, shape, values } = await ask("/api/picture", fields, signal);
       write({ of: null });
       await this.came({ shape, values: array(values, Uint8Array), name: picture }, true);
-    } catch (error) {
-      trouble(error);
-    }
-  }
-
-  /** Whatever was under way counts no more. */
-  #begin() {
-    this.controller?.abort();
-    this.controller = new AbortController();
-    return { signal: this.controller.signal, model: this.model.value };
+    });
   }
 
   #suit() {

@@ -6,6 +6,7 @@ import { Editor, TOOLS } from "../editor.js";
 import { Sheet } from "../sheet.js";
 import { base64, Source } from "../source.js";
 import { array, follow } from "../talk.js";
+import { Latest } from "../work.js";
 
 export function complete(room, models) {
   const asked = read();
@@ -50,7 +51,7 @@ export function complete(room, models) {
   room.replaceChildren(make("div", { className: "view" }, form, stage, aside));
   source.listen(stage);
 
-  let controller = null;
+  const drawing = new Latest();
   let found = null;
 
   function choose(name) {
@@ -71,37 +72,30 @@ export function complete(room, models) {
     write({ mask: asRuns(editor.known), n: count.value, seed: seed.value, particles: particles.value });
   }
 
-  async function start() {
-    controller?.abort();
+  function start() {
+    drawing.end();
     if (!editor.known || editor.isAllKnown) return void (said.textContent = "Paint over what is to be drawn again.");
-    controller = new AbortController();
-    const { signal } = controller;
     remember();
     found = null;
-    aside.dataset.fraction = 0;
     const began = performance.now();
     said.textContent = "drawing ...";
     const fields = { model: source.model.value, picture: editor.name, known: base64(editor.known), n: Number(count.value), seed: Number(seed.value), particles: Number(particles.value) };
-    try {
-      await follow("/api/complete", fields, signal, (event) => {
-        if (event.type === "start") {
-          sheet.begin(event.shape, event.orders, event.places.map((text) => array(text, Int32Array)));
-          told(event.drawn);
-        } else if (event.type === "drawn") told(event);
-        else if (event.type === "done") {
-          found = event.pictures;
-          const bits = event.bitsOfKnown[0];
-          said.textContent = `seed ${fields.seed}, 0 to ${fields.n - 1}; what is known: log2 p = ${bits === null ? "-infinity" : bits.toFixed(1)} bits; ${((performance.now() - began) / 1000).toFixed(2)} s`;
-        }
-      });
-    } catch (error) {
-      if (error.name !== "AbortError") said.textContent = error.message;
-    }
+    const told = (event) => {
+      if (event.type === "start") {
+        sheet.begin(event.shape, event.orders, event.places.map((text) => array(text, Int32Array)));
+        take(event.drawn);
+      } else if (event.type === "drawn") take(event);
+      else if (event.type === "done") {
+        found = event.pictures;
+        const bits = event.bitsOfKnown[0];
+        said.textContent = `seed ${fields.seed}, 0 to ${fields.n - 1}; what is known: log2 p = ${bits === null ? "-infinity" : bits.toFixed(1)} bits; ${((performance.now() - began) / 1000).toFixed(2)} s`;
+      }
+    };
+    return drawing.begin((signal) => follow("/api/complete", fields, signal, told), (error) => (said.textContent = error.message));
   }
 
-  function told(event) {
+  function take(event) {
     sheet.add(array(event.pixels, Uint32Array), array(event.values, Uint8Array));
-    aside.dataset.fraction = event.fraction;
   }
 
   function mark(image) {
@@ -117,8 +111,7 @@ export function complete(room, models) {
 
   for (const each of [count, seed, particles]) each.addEventListener("change", start);
   choose("brush");
-  source.draw();
-  return () => controller?.abort();
+  return source.draw();
 }
 
 /** A mask as the lengths of its runs, known ones first; none if that is too long for an address. */

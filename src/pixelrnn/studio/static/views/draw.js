@@ -1,238 +1,178 @@
 // Draw: samples pixel by pixel, the value under the pointer, and what becomes of another value.
 
 import { number, read, whole, write } from "../address.js";
+import { Clock } from "../clock.js";
 import { choice, field, make, trouble } from "../dom.js";
 import { expected } from "../expected.js";
 import { Sheet } from "../sheet.js";
 import { array, ask, follow } from "../talk.js";
+import { Latest } from "../work.js";
 
 const COUNTS = [1, 4, 9, 16, 25, 36, 64];
+const FIRST = "mnist-diagonal-bilstm"; // the model that is shown to those who have not chosen
+const HELP =
+  "Point at a pixel: this is what the model expected of it, given all it had seen. Click to keep it, then choose another value: everything after it is drawn again, by the same random numbers.";
 
 export function draw(room, models) {
-  const usable = models.filter((model) => !model.error && !model.needsContext);
-  const asked = read();
-  const model = choice(usable.map(({ name }) => [name, name]), { id: "model" });
-  model.value = usable.some(({ name }) => name === asked.model) ? asked.model : usable.find(({ name }) => name === "mnist-diagonal-bilstm")?.name ?? usable[0].name;
-  const count = choice(COUNTS.map((n) => [n, String(n)]), { value: asked.n, otherwise: 16 });
-  const label = choice([]);
-  const labelField = field("Label", label);
-  const temperature = make("input", { type: "number", min: 0.05, max: 5, step: 0.05, value: number(asked.temperature, 1) });
-  const topP = make("input", { type: "number", min: 0.01, max: 1, step: 0.01, value: number(asked.top_p, 1) });
-  const seed = make("input", { type: "number", min: 0, max: 2 ** 53, step: 1, value: whole(asked.seed) });
-  const what = make("p", { className: "quiet" });
-  const form = make(
-    "form",
-    { className: "panel", "aria-label": "What to draw", onsubmit: (event) => (event.preventDefault(), start()) },
-    field("Model", model),
-    what,
-    labelField,
-    field("Samples", count),
-    field("Seed", seed),
-    field("Temperature", temperature),
-    field("Top p", topP),
-    make("button", { className: "main" }, "Draw"),
-    make("button", { type: "button", onclick: () => ((seed.value = Number(seed.value) + 1), start()) }, "Next seed"),
-  );
+  return new Draw(room, models.filter((model) => !model.error && !model.needsContext)).start();
+}
 
-  const time = make("input", { type: "range", min: 0, max: 1, value: 1, "aria-label": "Pixels drawn" });
-  const said = make("output", {}, " ");
-  const pause = make("button", { type: "button", onclick: () => hold(!isHeld) }, "Pause");
-  const back = make("button", { type: "button", onclick: () => step(-1) }, "Row back");
-  const on = make("button", { type: "button", onclick: () => step(1) }, "Row on");
-  const sheet = new Sheet({
-    chosen: (...place) => isKept || look(place),
-    kept: (...place) => keep(place),
-    name: "Samples. Arrow keys move the pointer, Page Up and Page Down go to another sample, Enter keeps a pixel.",
-  });
-  const stage = make("div", { className: "panel stage" }, sheet.element);
-  stage.append(make("div", { className: "time" }, time, make("div", { className: "row" }, pause, back, on, make("span", { className: "wide" }, said))));
-
-  const value = make("div", { "aria-live": "polite" });
-  const undo = make("button", { type: "button", hidden: true, onclick: takeBack }, "Take back");
-  const aside = make("aside", { className: "panel aside", "aria-label": "The value under the pointer" }, make("h2", {}, "The value under the pointer"), value, undo);
-  room.replaceChildren(make("div", { className: "view" }, form, stage, aside));
-
-  let controller = null;
-  let names = []; // of the pictures, once they are whole
-  let isHeld = false;
-  let isKept = false;
-  let isRedrawing = false;
-  let asking = null;
-  const earlier = [];
-
-  const chosen = () => usable.find(({ name }) => name === model.value);
-
-  function suit() {
-    const about = chosen();
-    what.textContent = [about.what, about.figure].filter(Boolean).join("; ");
-    labelField.hidden = !about.classes;
-    const labels = about.labels.map((text, number) => [number, text]);
-    label.replaceChildren(...choice([["", "all in turn"], ...labels, ...(about.mayHaveNoLabel ? [[-1, "none"]] : [])]).children);
-    label.value = asked.label ?? "";
-    if (label.selectedIndex < 0) label.value = "";
+class Draw {
+  constructor(room, models) {
+    this.models = models;
+    this.drawing = new Latest();
+    this.asking = new Latest();
+    this.names = []; // of the pictures, once they are whole
+    this.earlier = []; // pictures as they were before a value was changed
+    this.isKept = this.isRedrawing = false;
+    this.sheet = new Sheet({
+      chosen: (...place) => this.isKept || this.look(place),
+      kept: (...place) => this.keep(place),
+      name: "Samples. Arrow keys move the pointer, Page Up and Page Down go to another sample, Enter keeps a pixel.",
+    });
+    this.clock = new Clock(this.sheet);
+    const form = this.form(read());
+    this.stage = make("div", { className: "panel stage" }, this.sheet.element, this.clock.element);
+    this.value = make("div", { "aria-live": "polite" });
+    this.undo = make("button", { type: "button", hidden: true, onclick: () => this.takeBack() }, "Take back");
+    const aside = make("aside", { className: "panel aside", "aria-label": "The value under the pointer" }, make("h2", {}, "The value under the pointer"), this.value, this.undo);
+    room.replaceChildren(make("div", { className: "view" }, form, this.stage, aside));
   }
 
-  function wishes() {
-    return {
-      model: model.value,
-      seed: Number(seed.value),
-      temperature: Number(temperature.value),
-      top_p: Number(topP.value),
-    };
-  }
-
-  async function start() {
-    controller?.abort();
-    controller = new AbortController();
-    const { signal } = controller;
-    const fields = { ...wishes(), n: Number(count.value), ...(label.value !== "" && { label: Number(label.value) }) };
-    write({ ...fields, label: label.value, temperature: fields.temperature === 1 ? null : fields.temperature, top_p: fields.top_p === 1 ? null : fields.top_p });
-    stage.dataset.fraction = 0;
-    names = [];
-    earlier.length = 0;
-    undo.hidden = true;
-    isKept = isRedrawing = false;
-    sheet.mark(null);
-    explain();
-    hold(false);
-    try {
-      await follow("/api/draw", fields, signal, (event) => {
-        if (event.type === "start") {
-          sheet.begin(event.shape, event.orders, event.places.map((text) => array(text, Int32Array)));
-          time.max = sheet.steps;
-          time.step = 1;
-          told(event.drawn);
-        } else if (event.type === "drawn") told(event);
-        else if (event.type === "done") names = event.pictures;
-      });
-    } catch (error) {
-      trouble(error);
-    }
-  }
-
-  function told(event, first = 0) {
-    sheet.add(array(event.pixels, Uint32Array), array(event.values, Uint8Array), first);
-    if (!isHeld) show(Math.round(event.fraction * sheet.steps), Infinity);
-    stage.dataset.fraction = event.fraction;
-  }
-
-  function show(at, clock = at) {
-    time.value = at;
-    said.textContent = `${at.toLocaleString("en")} of ${sheet.steps.toLocaleString("en")} values`;
-    sheet.turn(clock);
-  }
-
-  function hold(held) {
-    isHeld = held;
-    pause.textContent = held ? "Go on" : "Pause";
-    if (!sheet.steps) return;
-    if (held) show(Number(time.value));
-    else play();
-  }
-
-  /** From where the clock stands to the end, in some three seconds. */
-  function play() {
-    if (Number(time.value) >= sheet.steps) return show(sheet.steps, Infinity);
-    const began = performance.now();
-    const from = Number(time.value);
-    const frame = (now) => {
-      if (isHeld) return;
-      const at = Math.min(sheet.steps, Math.round(from + ((now - began) / 3000) * sheet.steps));
-      if (at >= sheet.steps) show(sheet.steps, Infinity);
-      else (show(at), requestAnimationFrame(frame));
-    };
-    requestAnimationFrame(frame);
-  }
-
-  function step(rows) {
-    if (!sheet.steps) return;
-    const line = sheet.steps / sheet.height;
-    if (!isHeld) hold(true);
-    show(Math.max(0, Math.min(sheet.steps, Math.round((Math.round(Number(time.value) / line) + rows) * line))));
-  }
-
-  time.addEventListener("input", () => {
-    if (!isHeld) {
-      isHeld = true;
-      pause.textContent = "Go on";
-    }
-    show(Number(time.value));
-  });
-
-  function explain() {
-    value.replaceChildren(
-      make("p", { className: "quiet" }, "Point at a pixel: this is what the model expected of it, given all it had seen. Click to keep it, then choose another value: everything after it is drawn again, by the same random numbers."),
+  /** What is to be drawn, as the address says it at first. */
+  form(asked) {
+    const { models } = this;
+    this.model = choice(models.map(({ name }) => [name, name]), { value: asked.model, otherwise: models.some(({ name }) => name === FIRST) ? FIRST : models[0].name });
+    this.count = choice(COUNTS.map((n) => [n, String(n)]), { value: asked.n, otherwise: 16 });
+    this.label = choice([]);
+    this.labelField = field("Label", this.label);
+    this.temperature = make("input", { type: "number", min: 0.05, max: 5, step: 0.05, value: number(asked.temperature, 1) });
+    this.topP = make("input", { type: "number", min: 0.01, max: 1, step: 0.01, value: number(asked.top_p, 1) });
+    this.seed = make("input", { type: "number", min: 0, max: 2 ** 53, step: 1, value: whole(asked.seed) });
+    this.what = make("p", { className: "quiet" });
+    this.model.addEventListener("change", () => (this.suit(), this.start()));
+    for (const each of [this.count, this.label]) each.addEventListener("change", () => this.start());
+    this.suit(asked.label);
+    return make(
+      "form",
+      { className: "panel", "aria-label": "What to draw", onsubmit: (event) => (event.preventDefault(), this.start()) },
+      field("Model", this.model),
+      this.what,
+      this.labelField,
+      field("Samples", this.count),
+      field("Seed", this.seed),
+      field("Temperature", this.temperature),
+      field("Top p", this.topP),
+      make("button", { className: "main" }, "Draw"),
+      make("button", { type: "button", onclick: () => ((this.seed.value = Number(this.seed.value) + 1), this.start()) }, "Next seed"),
     );
   }
 
-  function keep(place) {
-    isKept = !(isKept && String(place) === String(sheet.place));
-    look(place);
+  /** Labels and words that suit the model. */
+  suit(label = "") {
+    const about = this.models.find(({ name }) => name === this.model.value);
+    this.what.textContent = [about.what, about.figure].filter(Boolean).join("; ");
+    this.labelField.hidden = !about.classes;
+    const labels = about.labels.map((text, number) => [number, text]);
+    const pairs = [["", "all in turn"], ...labels, ...(about.mayHaveNoLabel ? [[-1, "none"]] : [])];
+    this.label.replaceChildren(...choice(pairs).children);
+    this.label.value = label;
+    if (this.label.selectedIndex < 0) this.label.value = "";
   }
 
-  async function look(place) {
-    sheet.mark(place);
+  get fields() {
+    return { model: this.model.value, seed: Number(this.seed.value), temperature: Number(this.temperature.value), top_p: Number(this.topP.value) };
+  }
+
+  /** Draw anew. */
+  start() {
+    const label = this.label.value;
+    const fields = { ...this.fields, n: Number(this.count.value), ...(label !== "" && { label: Number(label) }) };
+    write({ ...fields, label, temperature: fields.temperature === 1 ? null : fields.temperature, top_p: fields.top_p === 1 ? null : fields.top_p });
+    this.names = [];
+    this.earlier = [];
+    this.undo.hidden = true;
+    this.isKept = this.isRedrawing = false;
+    this.asking.end();
+    this.sheet.mark(null);
+    this.value.replaceChildren(make("p", { className: "quiet" }, HELP));
+    this.clock.follow();
+    return this.drawing.begin((signal) =>
+      follow("/api/draw", fields, signal, (event) => {
+        if (event.type === "start") {
+          this.sheet.begin(event.shape, event.orders, event.places.map((text) => array(text, Int32Array)));
+          this.take(event.drawn);
+        } else if (event.type === "drawn") this.take(event);
+        else if (event.type === "done") this.names = event.pictures;
+      }),
+    );
+  }
+
+  /** Pixels that are new, of all images or of those from a number on. */
+  take(event, first = 0) {
+    this.sheet.add(array(event.pixels, Uint32Array), array(event.values, Uint8Array), first);
+    this.clock.reach(event.fraction);
+  }
+
+  keep(place) {
+    this.isKept = !(this.isKept && String(place) === String(this.sheet.place));
+    this.look(place);
+  }
+
+  /** Tell what was expected of a pixel. */
+  look(place) {
+    this.sheet.mark(place);
     const [image, row, column] = place;
-    if (!names[image]) return;
-    asking?.abort();
-    asking = new AbortController();
-    try {
-      const fields = { model: model.value, picture: names[image], row, column };
-      const found = await ask("/api/value", fields, asking.signal);
-      const before = `row ${row}, column ${column}; ${found.seen.toLocaleString("en")} values came before it`;
-      value.replaceChildren(make("p", { className: "quiet" }, before), ...expected(found, (channel, other) => change(place, channel, other)));
-    } catch (error) {
-      if (error.name !== "AbortError") value.replaceChildren(make("p", { className: "quiet" }, error.message));
-    }
+    if (!this.names[image]) return;
+    const fields = { model: this.model.value, picture: this.names[image], row, column };
+    return this.asking.begin(
+      async (signal) => {
+        const found = await ask("/api/value", fields, signal);
+        const before = `row ${row}, column ${column}; ${found.seen.toLocaleString("en")} values came before it`;
+        this.value.replaceChildren(make("p", { className: "quiet" }, before), ...expected(found, (channel, value) => this.change(place, channel, value)));
+      },
+      (error) => this.value.replaceChildren(make("p", { className: "quiet" }, error.message)),
+    );
   }
 
-  async function change([image, row, column], channel, other) {
-    if (isRedrawing) putBack(); // what is half drawn is nothing to go back to
-    controller?.abort();
-    controller = new AbortController();
-    const { signal } = controller;
-    earlier.push({ image, name: names[image], values: sheet.values.slice(), isDrawn: sheet.isDrawn.slice() });
-    isKept = isRedrawing = true;
-    const fields = { ...wishes(), picture: names[image], row, column, channel, value: other };
+  /** Another value of a pixel: what comes after it is drawn again. */
+  change([image, row, column], channel, value) {
+    if (this.isRedrawing) this.putBack(); // what is half drawn is nothing to go back to
+    const { sheet } = this;
+    this.earlier.push({ image, name: this.names[image], values: sheet.values.slice(), isDrawn: sheet.isDrawn.slice() });
+    this.isKept = this.isRedrawing = true;
+    const fields = { ...this.fields, picture: this.names[image], row, column, channel, value };
     sheet.forget(image, sheet.placeOf(image, row, column) - 1);
-    hold(false);
-    try {
-      await follow("/api/redraw", fields, signal, (event) => {
-        if (event.type === "start") told(event.drawn, image);
-        else if (event.type === "drawn") told(event, image);
-        else if (event.type === "done") [names[image]] = event.pictures;
-      });
-      isRedrawing = false;
-      undo.hidden = false;
-      await look([image, row, column]);
-      if (document.activeElement === document.body) value.querySelectorAll(".bars, .row")[channel]?.querySelector("button")?.focus();
-    } catch (error) {
-      if (error.name === "AbortError") return; // whoever began something else has put the picture back
-      putBack();
-      trouble(error);
-    }
+    this.clock.follow();
+    return this.drawing.begin(
+      async (signal) => {
+        await follow("/api/redraw", fields, signal, (event) => {
+          if (event.type === "start") this.take(event.drawn, image);
+          else if (event.type === "drawn") this.take(event, image);
+          else if (event.type === "done") [this.names[image]] = event.pictures;
+        });
+        this.isRedrawing = false;
+        this.undo.hidden = false;
+        await this.look([image, row, column]);
+        if (document.activeElement === document.body) this.value.querySelectorAll(".bars, .row")[channel]?.querySelector("button")?.focus();
+      },
+      (error) => (this.putBack(), trouble(error)), // whoever began something else has put the picture back
+    );
   }
 
-  function takeBack() {
-    controller?.abort();
-    putBack();
-    if (sheet.place) look(sheet.place);
+  takeBack() {
+    this.drawing.end();
+    this.putBack();
+    if (this.sheet.place) this.look(this.sheet.place);
   }
 
-  function putBack() {
-    isRedrawing = false;
-    if (!earlier.length) return;
-    const { image, name, values, isDrawn } = earlier.pop();
-    names[image] = name;
-    sheet.values = values;
-    sheet.isDrawn = isDrawn;
-    sheet.paint();
-    undo.hidden = earlier.length === 0;
+  putBack() {
+    this.isRedrawing = false;
+    if (!this.earlier.length) return;
+    const { image, name, values, isDrawn } = this.earlier.pop();
+    this.names[image] = name;
+    Object.assign(this.sheet, { values, isDrawn });
+    this.sheet.paint();
+    this.undo.hidden = this.earlier.length === 0;
   }
-
-  model.addEventListener("change", () => ((asked.label = ""), suit(), start()));
-  for (const each of [count, label]) each.addEventListener("change", start);
-  suit();
-  start();
-  return () => controller?.abort();
 }

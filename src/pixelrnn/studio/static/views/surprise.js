@@ -7,6 +7,7 @@ import { difference, heat, paint } from "../heat.js";
 import { shown } from "../sheet.js";
 import { Source } from "../source.js";
 import { array, follow } from "../talk.js";
+import { Latest } from "../work.js";
 
 const TOPS = [1, 2, 4, 8, 16, 32];
 
@@ -34,7 +35,7 @@ export function surprise(room, models) {
   room.replaceChildren(make("div", { className: "view" }, form, stage, aside));
   source.listen(stage);
 
-  let controller = null;
+  const looking = new Latest();
   let picture = null;
   let found = [];
 
@@ -55,24 +56,19 @@ export function surprise(room, models) {
     await start();
   }
 
-  async function start() {
-    controller?.abort();
-    controller = new AbortController();
-    delete stage.dataset.done;
+  function start() {
     write({ against: against.value, what: what.value === "bits" ? null : what.value });
     pointed.textContent = " ";
-    try {
-      const fields = { model: source.model.value, picture: picture.name, ...(against.value && { against: against.value }) };
-      await follow("/api/surprise", fields, controller.signal, (event) => event.type === "done" && take(event.found));
-    } catch (error) {
-      if (error.name !== "AbortError") numbers.replaceChildren(make("p", { className: "quiet" }, error.message));
-    }
+    const fields = { model: source.model.value, picture: picture.name, ...(against.value && { against: against.value }) };
+    return looking.begin(
+      (signal) => follow("/api/surprise", fields, signal, (event) => event.type === "done" && take(event.found)),
+      (error) => numbers.replaceChildren(make("p", { className: "quiet" }, error.message)),
+    );
   }
 
   function take(each) {
     found = each.map((one) => ({ ...one, bits: array(one.bits, Float32Array), expected: one.expected && array(one.expected, Float32Array) }));
     draw();
-    stage.dataset.done = "1";
   }
 
   const value = (one, p) => (what.value === "bits" || !one.expected ? one.bits[p] : one.bits[p] - one.expected[p]);
@@ -167,6 +163,5 @@ export function surprise(room, models) {
       draw();
     });
   addEventListener("resize", () => picture && fit(picture.shape[1], picture.shape[2]));
-  source.draw();
-  return () => controller?.abort();
+  return source.draw();
 }

@@ -26,8 +26,6 @@ export function trainings(room) {
   room.replaceChildren(make("div", { className: "view" }, form, stage, aside));
 
   let runs = [];
-  let timer = null;
-  let isOver = false;
   let isFirst = true;
 
   async function look() {
@@ -38,11 +36,10 @@ export function trainings(room) {
       fill();
       draw();
       fillSamples();
-      stage.dataset.done = "1";
     } catch (error) {
       trouble(error);
     }
-    if (!isOver) timer = setTimeout(look, PAUSE);
+    setTimeout(look, PAUSE);
   }
 
   const colour = (run) => COLOURS[[...shown].indexOf(run.name) % COLOURS.length];
@@ -159,8 +156,7 @@ export function trainings(room) {
   which.addEventListener("change", () => ((time.value = time.max), show()));
   time.addEventListener("input", show);
   addEventListener("resize", draw);
-  look();
-  return () => ((isOver = true), clearTimeout(timer));
+  return look();
 }
 
 /** Some four round numbers between two. */
