@@ -101,6 +101,11 @@ def main(out: Path = Path("benchmarks/out")) -> None:
         settle(page)
         page.mouse.move(660, 180)
         shot(page).quantize(128).save(out / "studio-surprise.png", optimize=True)
+        page.goto(f"{address}?view=how&field=pixelcnn")
+        settle(page)
+        page.evaluate("document.querySelector('#masks').closest('section').scrollIntoView()")
+        settle(page)
+        shot(page).quantize(128).save(out / "studio-how.png", optimize=True)
         for scheme, query in (("light", "?model=cifar-row-lstm&n=16"), ("dark", "?model=mnist-classes&n=16")):
             page = browser.new_page(viewport={"width": 1280, "height": 800}, color_scheme=scheme)
             page.goto(address + query)

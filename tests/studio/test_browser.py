@@ -14,6 +14,8 @@ import pytest
 import torch
 
 from pixelrnn import ImageModel, ModelConfig, TrainConfig, fit, load_data, load_model
+from pixelrnn.model.receptive import receptive_fields
+from pixelrnn.studio.figures import _untrained
 from tests.conftest import build
 
 FLAGS = (
@@ -209,7 +211,7 @@ def test_the_address_says_what_is_shown(open_page):
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (800, "light"), (1280, "dark"), (1900, "light")])
-@pytest.mark.parametrize("view", ["draw", "complete", "surprise", "trainings"])
+@pytest.mark.parametrize("view", ["draw", "complete", "surprise", "trainings", "how"])
 def test_it_fits_and_can_be_read(open_page, view, width, scheme):
     query, viewport = f"?view={view}&model=mnist-classes", {"width": width, "height": 800}
     page = open_page(query, viewport=viewport, color_scheme=scheme)
@@ -514,3 +516,45 @@ def test_names_are_never_html(open_page):
     page = open_page("?model=<img src=x onerror=alert(1)>&n=4&view=<script>")
     settle(page)
     assert page.locator("main img").count() == 0
+
+
+def test_how_it_works_is_seen(open_page):
+    page = open_page("?view=how")
+    settle(page)
+    fields = receptive_fields(*_untrained("pixelcnn"), 13, 9)
+    seen = page.locator("#field output")
+    assert (
+        seen.inner_text()
+        == f"the output, at row 13, column 9: sees {int((fields[-1] > 0).sum())} of the 282 pixels before it"
+    )
+    blind = fields[-1].flatten() == 0
+    blind[13 * 21 + 9 :] = False
+    canvas = page.get_by_role("application", name="What the pixel sees")
+    _, _, data = canvas.evaluate(PIXELS)
+    np.testing.assert_array_equal((np.array(data).reshape(-1, 4)[:, :3] == [213, 94, 0]).all(1), blind)
+    page.get_by_label("Layer").fill("0")
+    assert "the first convolution, at row 13, column 9: sees 24 of" in seen.inner_text()
+    page.get_by_label("Network").select_option("gated-pixelcnn")
+    settle(page)
+    canvas.focus()
+    page.keyboard.press("ArrowRight")
+    settle(page)
+    page.get_by_text("The blind spot is gone").wait_for()
+    assert "row 13, column 10" in seen.inner_text()
+    page.get_by_label("Order").select_option("7")
+    settle(page)
+    _, _, data = page.locator("#walk .sheet canvas").first.evaluate(PIXELS)
+    pixels = np.array(data).reshape(32, 32, 4)[..., :3]
+    assert (pixels[:, :19] == pixels[0, 0]).all()  # columns from the lower right: these are not drawn at two fifths
+    assert len(np.unique(pixels[:, 20:].reshape(-1, 3), axis=0)) > 100
+    page.get_by_role("slider", name="Temperature").fill("0.1")
+    page.get_by_role("slider", name="Temperature").dispatch_event("change")
+    settle(page)
+    assert page.locator("#temperature .columns i").count() == 16
+    wanted = load_model("mnist-classes").sample(10, label=torch.arange(10), seed=1, temperature=0.1)[0, 0].numpy()
+    columns, rows, data = page.locator("#temperature .sheet canvas").first.evaluate(PIXELS)
+    np.testing.assert_array_equal(np.array(data).reshape(rows, columns, 4)[:28, :28, 0], np.rint(wanted / 15 * 255))
+    assert (
+        page.get_by_role("img", name="mask A: blue sees all earlier pixels, and at its own pixel red and green").count()
+        == 1
+    )

@@ -168,7 +168,7 @@ class ImageModel(AbstractImageModel):
         order = mask.permute(0, 2, 3, 1).flatten(1)
         if not self.config.copies_context:
             return order
-        copied = torch.zeros_like(mask[:1])
+        copied = torch.zeros_like(mask[:1], dtype=torch.bool)
         copied[COPIED] = True
         return order[:, ~copied.permute(0, 2, 3, 1).flatten()]
 

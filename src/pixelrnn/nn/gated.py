@@ -154,6 +154,11 @@ class GatedStack(nn.Module):
         return sum(layer.vertical.padding[0] for layer in self.blocks)
 
     @property
+    def depths(self) -> list[nn.Module]:
+        """All layers, the first one among them."""
+        return [*self.blocks]
+
+    @property
     def blocks(self) -> list[GatedLayer]:
         """The layers in order."""
         return [block for block in self.layers if isinstance(block, GatedLayer)]

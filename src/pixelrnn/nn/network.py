@@ -82,6 +82,12 @@ class Network(nn.Module):
         conv(writer, self.last, head, parameters)
         return writer.finish(first, image, parameters)
 
+    @property
+    def depths(self) -> list[nn.Module]:
+        """The layers whose features are handed on, in order; see `pixelrnn.model.receptive`."""
+        layers: list[nn.Module] = self.stack.depths
+        return layers
+
     def rows_above(self) -> int | None:
         """How many rows above it a pixel sees; None if all."""
         rows: int | None = self.stack.rows_above() if self.context is None else None

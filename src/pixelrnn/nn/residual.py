@@ -92,6 +92,11 @@ class ResidualStack(nn.Module):
         return None if None in rows else sum(rows, self.first.padding[0])
 
     @property
+    def depths(self) -> list[nn.Module]:
+        """The first convolution and all layers."""
+        return [self.first, *self.blocks]
+
+    @property
     def blocks(self) -> list[ResidualBlock]:
         """The layers in order."""
         return [block for block in self.layers if isinstance(block, ResidualBlock)]

@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from pixelrnn.errors import PixelRNNError
-from pixelrnn.studio import completing, drawing
+from pixelrnn.studio import completing, drawing, figures
 from pixelrnn.studio.asked import Asked
 from pixelrnn.studio.jobs import Job, Jobs
 from pixelrnn.studio.pictures import Pictures
@@ -49,6 +49,8 @@ class Studio:
             Route("/", _file("index.html")),
             Route("/static/{path:path}", _static),
             Route("/api/models", self._asked(lambda _: {"models": self.shelf.about()}), methods=["GET"]),
+            Route("/api/plans", self._asked(lambda _: figures.plans()), methods=["GET"]),
+            Route("/api/fields", self._work("receptive fields", figures.fields), methods=["POST"]),
             Route("/api/runs", self._asked(self.trainings.list), methods=["GET"]),
             Route("/samples/{run}/{file}", self._samples, methods=["GET"]),
             Route("/api/jobs", self._asked(lambda _: {"jobs": self.jobs.list()}), methods=["GET"]),

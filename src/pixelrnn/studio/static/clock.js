@@ -28,11 +28,11 @@ export class Clock {
     if (!this.isHeld && !this.playing) this.#show(Math.round(fraction * this.sheet.steps), Infinity);
   }
 
-  /** Stop the clock, or let it go on from where it stands. */
-  hold(isHeld) {
+  /** Stop the clock where it stands, or at a share of the time, or let it go on. */
+  hold(isHeld, share = null) {
     this.#say(isHeld);
     if (!this.sheet.steps) return;
-    if (isHeld) this.#show(this.at);
+    if (isHeld) this.#show(share === null ? this.at : Math.round(share * this.sheet.steps));
     else this.#play();
   }
 

@@ -5,11 +5,18 @@ import { make } from "./dom.js";
 import { ask } from "./talk.js";
 import { complete } from "./views/complete.js";
 import { draw } from "./views/draw.js";
+import { how } from "./views/how.js";
 import { surprise } from "./views/surprise.js";
 import { trainings } from "./views/trainings.js";
 import { Latest } from "./work.js";
 
-const VIEWS = { draw: ["Draw", draw], complete: ["Complete", complete], surprise: ["Surprise", surprise], trainings: ["Trainings", trainings] };
+const VIEWS = {
+  draw: ["Draw", draw],
+  complete: ["Complete", complete],
+  surprise: ["Surprise", surprise],
+  trainings: ["Trainings", trainings],
+  how: ["How it works", how],
+};
 
 async function begin() {
   const name = Object.hasOwn(VIEWS, read().view ?? "") ? read().view : "draw";

@@ -5,13 +5,17 @@ import { make } from "./dom.js";
 const GAP = 2; // pixels of an image between two
 
 export class Sheet {
-  /** `chosen(image, row, column)` is called when a pixel is pointed at, `kept(...)` when it is clicked; `name` is read out. */
-  constructor({ chosen, kept, name }) {
+  /**
+   * `chosen(image, row, column)` is called when a pixel is pointed at, `kept(...)` when it is clicked; `name` is read
+   * out; it is at most `high` pixels of the screen high, or as high as the window lets it be.
+   */
+  constructor({ chosen = () => {}, kept = () => {}, name, high = null }) {
     this.canvas = make("canvas", { tabIndex: 0, role: "application", "aria-label": name });
     this.pointer = make("canvas", { "aria-hidden": "true" });
     this.element = make("div", { className: "sheet" }, this.canvas, this.pointer);
     this.chosen = chosen;
     this.kept = kept;
+    this.high = high;
     this.place = null;
     this.canvas.addEventListener("pointermove", (event) => event.pointerType === "mouse" && this.#point(event, chosen));
     this.canvas.addEventListener("click", (event) => this.#point(event, kept));
@@ -101,7 +105,7 @@ export class Sheet {
     if (!room || !this.n) return;
     const padding = 2 * parseFloat(getComputedStyle(room).paddingLeft);
     const wide = room.clientWidth - padding;
-    const high = Math.max(280, innerHeight - 230);
+    const high = this.high ?? Math.max(280, innerHeight - 230);
     let best = { zoom: 0 };
     for (let columns = 1; columns <= this.n; columns++) {
       const rows = Math.ceil(this.n / columns);
