@@ -1,6 +1,6 @@
 """Pictures of the studio for README and guide, as a person sees it: needs Chromium.
 
-    python benchmarks/studio.py --out docs/images
+    python benchmarks/studio.py --photographs kodak --out docs/images
 
 starts a studio, and takes `studio.gif` (digits are drawn; a value is changed, and all after it is drawn again) and a
 picture of the page in both schemes.
@@ -35,7 +35,7 @@ def studio() -> Iterator[str]:
 
 def settle(page: Page) -> None:
     """Wait until nothing goes on any more, and all of it is painted."""
-    page.wait_for_selector("body[data-idle]", state="attached")
+    page.wait_for_selector("body[data-idle]", state="attached", timeout=300_000)
     page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
@@ -78,10 +78,11 @@ def film(page: Page, address: str) -> list[tuple[Image.Image, int]]:
     return [*frames, (frames[-1][0], 2500)]
 
 
-def main(out: Path = Path("benchmarks/out")) -> None:
+def main(photographs: Path, out: Path = Path("benchmarks/out")) -> None:
     """Take all pictures.
 
     Args:
+        photographs: Folder of photographs as PNG, of which five become an archive: those of Kodak, say.
         out: Folder to write to.
     """
     out.mkdir(parents=True, exist_ok=True)
@@ -101,6 +102,11 @@ def main(out: Path = Path("benchmarks/out")) -> None:
         settle(page)
         page.mouse.move(660, 180)
         shot(page).quantize(128).save(out / "studio-surprise.png", optimize=True)
+        page.goto(f"{address}?view=files")
+        settle(page)
+        page.locator("input[type=file]").set_input_files(sorted(photographs.glob("*.png"))[:5])
+        settle(page)
+        shot(page).quantize(128).save(out / "studio-files.png", optimize=True)
         page.goto(f"{address}?view=how&field=pixelcnn")
         settle(page)
         page.evaluate("document.querySelector('#masks').closest('section').scrollIntoView()")

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from pixelrnn.model.base import AbstractImageModel
     from pixelrnn.model.completion import Completion
     from pixelrnn.model.image import ImageModel
-    from pixelrnn.model.loading import build_model, load_model
+    from pixelrnn.model.loading import load_model
     from pixelrnn.model.mean import mean_model
-    from pixelrnn.model.multiscale import MultiScaleModel
+    from pixelrnn.model.multiscale import MultiScaleModel, build_model
     from pixelrnn.model.upscale import upscale
     from pixelrnn.outputs import register_output
     from pixelrnn.runs.card import push_to_hub
@@ -72,10 +72,10 @@ _LAZY = {
     "Completion": "pixelrnn.model.completion",
     "Inspector": "pixelrnn.inspection.inspector",
     "ImageModel": "pixelrnn.model.image",
-    "MultiScaleModel": "pixelrnn.model.multiscale",
+    **dict.fromkeys(("MultiScaleModel", "build_model"), "pixelrnn.model.multiscale"),
     "mean_model": "pixelrnn.model.mean",
     "Codec": "pixelrnn.codec",
-    **dict.fromkeys(("build_model", "load_model"), "pixelrnn.model.loading"),
+    "load_model": "pixelrnn.model.loading",
     "register_architecture": "pixelrnn.model.architectures",
     "register_output": "pixelrnn.outputs",
     "push_to_hub": "pixelrnn.runs.card",

@@ -5,7 +5,7 @@ import torch
 
 from pixelrnn import load_model, mean_model
 from pixelrnn.config import ModelConfig
-from pixelrnn.model.loading import build_model
+from pixelrnn.model.multiscale import build_model
 from tests.conftest import build
 
 

@@ -14,6 +14,8 @@ import pytest
 import torch
 
 from pixelrnn import ImageModel, ModelConfig, TrainConfig, fit, load_data, load_model
+from pixelrnn.archive.archive import Archive
+from pixelrnn.archive.restore import decompress
 from pixelrnn.model.receptive import receptive_fields
 from pixelrnn.studio.figures import _untrained
 from tests.conftest import build
@@ -211,7 +213,7 @@ def test_the_address_says_what_is_shown(open_page):
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (800, "light"), (1280, "dark"), (1900, "light")])
-@pytest.mark.parametrize("view", ["draw", "complete", "surprise", "trainings", "how"])
+@pytest.mark.parametrize("view", ["draw", "complete", "surprise", "files", "trainings", "how"])
 def test_it_fits_and_can_be_read(open_page, view, width, scheme):
     query, viewport = f"?view={view}&model=mnist-classes", {"width": width, "height": 800}
     page = open_page(query, viewport=viewport, color_scheme=scheme)
@@ -558,3 +560,42 @@ def test_how_it_works_is_seen(open_page):
         page.get_by_role("img", name="mask A: blue sees all earlier pixels, and at its own pixel red and green").count()
         == 1
     )
+
+
+def test_pictures_become_an_archive_and_come_back(open_page, tmp_path):
+    from PIL import Image
+
+    x = load_model("photographs").sample(2, size=(48, 64), seed=3).permute(0, 2, 3, 1).numpy().astype(np.uint8)
+    for name, pixels in zip(("<b>first.png", "second.png"), x, strict=True):
+        Image.fromarray(pixels).save(tmp_path / name)
+    (tmp_path / "words.txt").write_text("words")
+    page = open_page("?view=files")
+    settle(page)
+    bring = page.get_by_label("Pictures, or an archive (or drop them)")
+    bring.set_input_files(sorted(tmp_path.iterdir()))
+    settle(page)
+    page.get_by_text("3 files in ").wait_for()
+    shares = page.locator(".size i").evaluate_all("bars => bars.map(bar => bar.getBoundingClientRect().width)")
+    assert len(shares) == 4  # as they came, PNG, WebP, .pxr
+    assert shares[3] < min(shares[:3])
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Save the archive").click()
+    saved = tmp_path / "saved.pxr"
+    download.value.save_as(saved)
+    with Archive(saved) as archive:
+        decompress(archive, None, tmp_path / "out")
+    for name, pixels in zip(("<b>first.png", "second.png"), x, strict=True):
+        np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out" / name)), pixels)
+    bring.set_input_files(saved)
+    settle(page)
+    page.get_by_text("64x48 RGB").first.wait_for()
+    assert page.locator("img.thumbnail").evaluate_all("all => all.map(each => each.naturalWidth)") == [64, 64]
+    with page.expect_download() as download:
+        page.get_by_role("row", name="second.png").get_by_role("link", name="Save").click()
+    download.value.save_as(tmp_path / "again.png")
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "again.png")), x[1])
+    (tmp_path / "bad.pxr").write_bytes(saved.read_bytes()[:40])
+    bring.set_input_files(tmp_path / "bad.pxr")
+    settle(page)
+    assert "cut off" in page.get_by_role("status").last.inner_text()
+    open_page.said.clear()  # the browser itself says that a request was refused

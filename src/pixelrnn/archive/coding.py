@@ -8,7 +8,7 @@ from PIL import Image
 
 from pixelrnn.archive.ingest import Coded, Ingest
 from pixelrnn.archive.pictures import checksum, from_picture, to_picture
-from pixelrnn.codec.codec import Codec
+from pixelrnn.codec.coder import Coder
 from pixelrnn.codec.encoder import Encoded, Encoder, Job
 from pixelrnn.codec.groups import cut, group
 from pixelrnn.codec.reading import find_orders, to_rows
@@ -30,12 +30,14 @@ LARGE = 2**21  # sub-pixels of a first picture whose time is told beforehand
 MEASURED = 2**16  # sub-pixels by which it is
 
 
-def code(ingest: Ingest, codec: Codec | None, report: Reporter, *, is_verified: bool = True) -> Encoded:
+def code(
+    ingest: Ingest, by: tuple[Coder, tuple[int, int]] | None, report: Reporter, *, is_verified: bool = True
+) -> Encoded:
     """Code all pictures that the model can have; its entries then say how, or why not.
 
     Args:
         ingest: The files.
-        codec: The model; None codes nothing.
+        by: Coder of the model, and height and width of the tiles that larger pictures are cut into; None codes nothing.
         report: Reporter that is told the bytes of the files that are finished, and of all.
         is_verified: Whether everything is decoded again.
 
@@ -43,18 +45,19 @@ def code(ingest: Ingest, codec: Codec | None, report: Reporter, *, is_verified: 
         ArchiveError: If a file cannot be read, or a picture would not be restored as it is.
     """
     amount = _Amount(ingest, report)
-    if codec is None:
+    if by is None:
         for number, picture in ingest.pictures():
             if picture is not None:
                 ingest.entries[number].reason = WITHOUT
             amount.tell(0)
         return NOTHING
-    with Encoder(codec.coder, codec.tile, is_verified=is_verified, tell=amount.tell) as encoder:
+    coder, tile = by
+    with Encoder(coder, tile, is_verified=is_verified, tell=amount.tell) as encoder:
         for number, picture in ingest.pictures():
-            job = None if picture is None else _job(ingest, number, picture, codec)
+            job = None if picture is None else _job(ingest, number, picture, coder)
             if job is not None:
                 if not amount.subpixels and job.values.size >= LARGE:
-                    seconds = _forecast(codec, job) * (2 if is_verified else 1)
+                    seconds = _forecast(coder, tile, job) * (2 if is_verified else 1)
                     amount.say(f"{_about(seconds * ingest.size / ingest.entries[number].file.size)}")
                 amount.subpixels += job.values.size
                 encoder.add(job)
@@ -65,9 +68,9 @@ def code(ingest: Ingest, codec: Codec | None, report: Reporter, *, is_verified: 
     return encoded
 
 
-def _job(ingest: Ingest, number: int, picture: Image.Image, codec: Codec) -> Job | None:
+def _job(ingest: Ingest, number: int, picture: Image.Image, coder: Coder) -> Job | None:
     """A picture for the model; its ordinary file stays where it is, until the model has won."""
-    entry, coder = ingest.entries[number], codec.coder
+    entry = ingest.entries[number]
     config, multiple = coder.model.config, coder.multiple
     if 8 * entry.limit * EMPTY < picture.width * picture.height * config.shape[0]:
         entry.reason = "next to nothing to save"
@@ -93,10 +96,10 @@ def _job(ingest: Ingest, number: int, picture: Image.Image, codec: Codec) -> Job
     return Job(number, turn(planes.values, reading), Condition(label=row, support=support), limit=8 * entry.limit)
 
 
-def _forecast(codec: Codec, job: Job) -> float:
+def _forecast(coder: Coder, tile: tuple[int, int], job: Job) -> float:
     """Seconds, about, that it takes to code a picture once: those of some rows of its first tiles tell."""
-    coder, (channels, height, width) = codec.coder, job.values.shape
-    groups = group(cut(job.number, (height, width), codec.tile))
+    channels, height, width = job.values.shape
+    groups = group(cut(job.number, (height, width), tile))
     tiles = groups[0]
     rows = min(tiles[0].height, max(coder.multiple, MEASURED // (len(tiles) * channels * tiles[0].width)))
     rows -= rows % coder.multiple

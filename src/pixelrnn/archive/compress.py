@@ -18,6 +18,7 @@ from pixelrnn.archive.files import find
 from pixelrnn.archive.ingest import Entry, Ingest
 from pixelrnn.archive.names import restored_names
 from pixelrnn.archive.outcome import Compressed, outcome_of, restored_pictures
+from pixelrnn.archive.pictures import require_pictures
 from pixelrnn.archive.pieces import Pieces
 from pixelrnn.codec.codec import Codec
 from pixelrnn.codec.container import LEAST_HEAD, NO_MODEL, Index, Kind, Member, Piece, is_archive, pack_index
@@ -29,7 +30,7 @@ from pixelrnn.model.base import AbstractImageModel
 from pixelrnn.progress import Callback, Reporter
 from pixelrnn.runs.files import atomic_write
 
-__all__ = ["WRITING", "PackedModel", "compress", "require_pictures", "require_place", "staging_for", "write_archive"]
+__all__ = ["WRITING", "PackedModel", "compress", "require_place", "staging_for", "write_archive"]
 
 
 class PackedModel(NamedTuple):
@@ -82,7 +83,7 @@ def compress(
     source, out = Path(source), Path(out)
     codec = None
     if model is not None:
-        require_pictures(model)
+        require_pictures(model.config)
         codec = Codec(model, tile=tile)
     listing = find(source, without=out, skip_bad=writing.skip_bad)
     require_place(out, overwrite=writing.overwrite)
@@ -102,7 +103,8 @@ def write_archive(
 ) -> Compressed:
     """Code the pictures of an ingest and write the archive; arguments and errors as for `compress`."""
     content = packed.content
-    encoded = code(ingest, codec, report, is_verified=writing.verify)
+    by = None if codec is None else (codec.coder, codec.tile)
+    encoded = code(ingest, by, report, is_verified=writing.verify)
     if packed.must_pay and not _pays(ingest, encoded, len(content)):
         ingest.leave_out(encoded.bits.keys() - encoded.left_out, WITHOUT)
         encoded, content = NOTHING, b""
@@ -112,17 +114,6 @@ def write_archive(
     atomic_write(out, lambda path: _write(path, index, common, ingest, encoded), is_new=not writing.overwrite)
     channels = 0 if codec is None else codec.coder.model.config.shape[0]
     return outcome_of(ingest, encoded, index, channels, out.stat().st_size)
-
-
-def require_pictures(model: AbstractImageModel) -> None:
-    """Refuse a model that files cannot be coded with."""
-    config = model.config
-    if config.shape[0] == 2 or not 2 <= config.levels <= 256:
-        raise ArchiveError(
-            f"the model has {config.shape[0]} channels and {config.levels} levels; files need 1, 3 or 4, and 2 to 256"
-        )
-    if config.context is not None or (config.classes and not config.label_dropout):
-        raise ArchiveError("the model needs a context or a label, which a file has not; pixelrnn.Codec takes them")
 
 
 def require_place(out: Path, *, overwrite: bool) -> None:

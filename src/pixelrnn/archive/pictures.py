@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from pixelrnn.colours.planes import from_planes, to_planes
-from pixelrnn.config import Colours
+from pixelrnn.config import Colours, ModelConfig
 from pixelrnn.errors import ArchiveError
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "info",
     "kept",
     "not_kept",
+    "require_pictures",
     "saved",
     "spread",
     "to_picture",
@@ -386,3 +387,13 @@ def _unpack(packed: bytes) -> dict[str, bytes]:
     except (zlib.error, struct.error, UnicodeDecodeError) as error:
         raise ArchiveError(f"extras of a picture in it are damaged ({error})") from error
     return extras
+
+
+def require_pictures(config: ModelConfig) -> None:
+    """Refuse a model that files cannot be coded with."""
+    if config.shape[0] == 2 or not 2 <= config.levels <= 256:
+        raise ArchiveError(
+            f"the model has {config.shape[0]} channels and {config.levels} levels; files need 1, 3 or 4, and 2 to 256"
+        )
+    if config.context is not None or (config.classes and not config.label_dropout):
+        raise ArchiveError("the model needs a context or a label, which a file has not; pixelrnn.Codec takes them")

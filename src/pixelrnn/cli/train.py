@@ -180,7 +180,8 @@ class Train:
 
     def _begun(self, source: str, data: "Data", seed: int) -> tuple["AbstractImageModel", Path]:
         """The model and the folder of the run that is resumed, or new ones."""
-        from pixelrnn.model.loading import build_model, load_model
+        from pixelrnn.model.loading import load_model
+        from pixelrnn.model.multiscale import build_model
         from pixelrnn.train import distributed
 
         if self.resume is not None:

@@ -28,7 +28,7 @@ from pixelrnn.config import ModelConfig, from_json
 from pixelrnn.errors import ArchiveError
 from pixelrnn.kernels.range_coder import WORD, decode_all, decoder, encode_all, encoder, finish
 from pixelrnn.model.base import AbstractImageModel
-from pixelrnn.model.loading import build_model, load_model
+from pixelrnn.model.multiscale import build_model, kind_of
 from pixelrnn.nn.conv import MaskedConv2d
 from pixelrnn.runs.files import build_within
 
@@ -206,7 +206,7 @@ def _shipped(known: bytes, config: ModelConfig) -> AbstractImageModel:
     name = zoo.with_fingerprint(known)
     if name is None:
         raise ArchiveError(f"its model began as the shipped model {known[:8].hex()}, which this version does not have")
-    model = load_model(name)
+    model = kind_of(config).from_pretrained(zoo.find(name))
     if model.config != config:
         raise ArchiveError("its model is another than the shipped one that it began as")
     return model

@@ -1,4 +1,4 @@
-"""From a configuration, a folder, or a name (of a shipped model, of one of the hub), to a model of the right kind."""
+"""From a folder, or a name (of a shipped model, of one of the hub), to a model of the right kind."""
 
 from pathlib import Path
 from typing import Any, get_args
@@ -9,23 +9,12 @@ from pixelrnn.config.fields import from_json
 from pixelrnn.config.names import CONFIG, MODEL
 from pixelrnn.errors import RunError
 from pixelrnn.model.base import AbstractImageModel
-from pixelrnn.model.image import ImageModel
 from pixelrnn.model.mean import MOST, MeanModel, Of
-from pixelrnn.model.multiscale import MultiScaleModel
+from pixelrnn.model.multiscale import build_model, kind_of
 from pixelrnn.runs import files
 from pixelrnn.runs.run import Run
 
-__all__ = ["build_model", "load_model"]
-
-
-def build_model(config: ModelConfig, *, seed: int | None = None) -> AbstractImageModel:
-    """A new model: `ImageModel`, or `MultiScaleModel` if the configuration has several scales.
-
-    Example:
-        >>> type(build_model(ModelConfig(shape=(1, 4, 4), scales=2, layers=1))).__name__
-        'MultiScaleModel'
-    """
-    return ImageModel(config, seed=seed) if config.scales == 1 else MultiScaleModel(config, seed=seed)
+__all__ = ["load_model"]
 
 
 def load_model(folder: str | Path) -> AbstractImageModel:
@@ -41,8 +30,9 @@ def load_model(folder: str | Path) -> AbstractImageModel:
     """
     folder = zoo.find(folder)
     run = Run.open(folder)
-    kind: type[AbstractImageModel] = ImageModel if run.model.scales == 1 else MultiScaleModel
-    return _mean(folder, run.recorded["mean"]) if "mean" in run.recorded else kind.from_pretrained(folder)
+    if "mean" in run.recorded:
+        return _mean(folder, run.recorded["mean"])
+    return kind_of(run.model).from_pretrained(folder)
 
 
 def _mean(folder: Path, described: Any) -> MeanModel:

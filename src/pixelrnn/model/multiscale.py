@@ -29,7 +29,7 @@ from pixelrnn.model.image import ImageModel
 from pixelrnn.model.sampling import AbstractWalker, Array, Walks, uniform_numbers
 from pixelrnn.progress import Reporter
 
-__all__ = ["MultiScaleModel", "scale_configs"]
+__all__ = ["MultiScaleModel", "build_model", "kind_of", "scale_configs"]
 
 
 def scale_configs(config: ModelConfig) -> list[ModelConfig]:
@@ -168,3 +168,18 @@ def _seen(values: Array, smaller: Array | None, step: int, _: None) -> Array:
 def _enlarged(values: Array, step: int) -> Array:
     height, width = values.shape[-2:]
     return enlarged(values, step, (step * height, step * width))
+
+
+def kind_of(config: ModelConfig) -> type[AbstractImageModel]:
+    """What models of a configuration are: `ImageModel`, or `MultiScaleModel` if it has several scales."""
+    return ImageModel if config.scales == 1 else MultiScaleModel
+
+
+def build_model(config: ModelConfig, *, seed: int | None = None) -> AbstractImageModel:
+    """A new model: `ImageModel`, or `MultiScaleModel` if the configuration has several scales.
+
+    Example:
+        >>> type(build_model(ModelConfig(shape=(1, 4, 4), scales=2, layers=1))).__name__
+        'MultiScaleModel'
+    """
+    return kind_of(config)(config, seed=seed)

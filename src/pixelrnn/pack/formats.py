@@ -6,7 +6,7 @@ from pixelrnn.archive.ingest import Ingest
 from pixelrnn.archive.ordinary import file_of
 from pixelrnn.progress import Callback, Reporter
 
-__all__ = ["COMPARED", "measure"]
+__all__ = ["COMPARED", "JPEG_XL", "measure", "measure_jpeg_xl"]
 
 ORIGINAL, JPEG_XL = "original files", "JPEG XL"
 COMPARED = ("PNG", "WebP")  # as the files are read; JPEG XL is too slow for that
@@ -23,13 +23,16 @@ def measure(ingest: Ingest, callback: Callback | None = None) -> dict[str, int]:
     entries = ingest.entries
     total = {ORIGINAL: sum(entry.file.size for entry in entries)}
     total |= {name: sum(entry.compared[name] for entry in entries) for name in COMPARED}
-    if _has_jpeg_xl() and (size := _jpeg_xl(ingest, Reporter(callback))) is not None:
-        total[JPEG_XL] = size
+    if (sizes := measure_jpeg_xl(ingest, callback)) is not None:
+        total[JPEG_XL] = sum(sizes)
     return total
 
 
-def _jpeg_xl(ingest: Ingest, report: Reporter) -> int | None:
-    """Bytes of all files as JPEG XL; None if the callback asked for the end."""
+def measure_jpeg_xl(ingest: Ingest, callback: Callback | None = None) -> list[int] | None:
+    """Bytes of each file as JPEG XL; None if the callback asked for the end, or without the extra `jpeg-xl`."""
+    if not _has_jpeg_xl():
+        return None
+    report = Reporter(callback)
     sizes = list[int]()
     for number, picture in ingest.pictures():
         entry = ingest.entries[number]
@@ -39,7 +42,7 @@ def _jpeg_xl(ingest: Ingest, report: Reporter) -> int | None:
             sizes.append(len(file_of(picture, JPEG_XL)))
         if report.tell(min(1.0, ingest.done / max(1, ingest.size))):
             return None
-    return sum(sizes)
+    return sizes
 
 
 def _has_jpeg_xl() -> bool:

@@ -20,7 +20,6 @@ from pixelrnn import zoo
 from pixelrnn.archive.compress import (
     WRITING,
     PackedModel,
-    require_pictures,
     require_place,
     staging_for,
     write_archive,
@@ -28,6 +27,7 @@ from pixelrnn.archive.compress import (
 from pixelrnn.archive.files import find
 from pixelrnn.archive.ingest import Ingest
 from pixelrnn.archive.outcome import Compressed
+from pixelrnn.archive.pictures import require_pictures
 from pixelrnn.codec.codec import Codec
 from pixelrnn.codec.weights import BITS, LEAST_WHOLE, pack_model, unpack_model
 from pixelrnn.config import ModelConfig, Writing
@@ -217,7 +217,7 @@ def _shipped(training: Training) -> _Shipped:
 
 def _is_for_files(model: AbstractImageModel) -> bool:
     try:
-        require_pictures(model)
+        require_pictures(model.config)
         Codec(model)
     except (ArchiveError, ConfigError):
         return False
@@ -227,7 +227,7 @@ def _is_for_files(model: AbstractImageModel) -> bool:
 def _trained(training: Training, model: AbstractImageModel | None, shipped: _Shipped) -> tuple[bytes, int]:
     """A model with as many bits a weight as make the sum smallest; none if that is not less than so many bytes."""
     if model is not None:
-        require_pictures(model)
+        require_pictures(model.config)
         if difference := _differs(model, training.corpus):
             raise ArchiveError(difference)
         chosen: Chosen | None = Chosen(model)

@@ -25,7 +25,7 @@ import torch
 from pixelrnn.config import ModelConfig, TrainConfig
 from pixelrnn.errors import RunError
 from pixelrnn.model.base import AbstractImageModel
-from pixelrnn.model.loading import build_model
+from pixelrnn.model.multiscale import build_model
 from pixelrnn.pack.corpus import Corpus
 from pixelrnn.progress import Progress, Reporter
 from pixelrnn.train.evaluation import evaluate

@@ -1,14 +1,16 @@
 """What a page asks for, read from JSON: each field checked once, by name."""
 
 import base64
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from pixelrnn.config import Sampling
 from pixelrnn.errors import ConfigError
 
-__all__ = ["Asked"]
+__all__ = ["Asked", "is_text"]
 
+MOST_NAME = 200  # letters
 MOST_SEED = 2**53  # beyond it JavaScript has no whole numbers
 
 
@@ -59,6 +61,30 @@ class Asked:
         except ValueError as error:
             raise ConfigError(f"{name} is no base64") from error
 
+    def wholes(self, name: str, low: int, high: int, most: int) -> list[int]:
+        """Up to so many whole numbers from `low` to `high`."""
+        found = self._fields.get(name)
+        if not isinstance(found, list) or len(found) > most:
+            raise ConfigError(f"{name} is {found!r:.60}; a list of up to {most:,} whole numbers is needed")
+        return [Asked({name: each}).whole(name, low, high) for each in found]
+
+    def files(self, name: str, most: int) -> list[tuple[str, bytes]]:
+        """Up to so many files, each with a name of its own: the last part of what it is called."""
+        found = self._fields.get(name)
+        if not isinstance(found, list) or not 0 < len(found) <= most:
+            raise ConfigError(
+                f"{name} are {len(found) if isinstance(found, list) else 'none'}; 1 to {most:,} are taken"
+            )
+        files: dict[str, bytes] = {}
+        for each in map(Asked, found):
+            own = re.split(r"[/\\]", each.text("name"))[-1]
+            if own in ("", ".", "..") or "\0" in own or len(own) > MOST_NAME or not is_text(own):
+                raise ConfigError(f"{own!r:.60} is no name of a file")
+            if own in files:
+                raise ConfigError(f"two files are called {own!r:.60}; rename one")
+            files[own] = each.content("content")
+        return list(files.items())
+
     def has(self, name: str) -> bool:
         """Whether a field is given."""
         return self._fields.get(name) is not None
@@ -70,3 +96,12 @@ class Asked:
             temperature=self.number("temperature", 1.0),
             top_p=self.number("top_p", 1.0),
         )
+
+
+def is_text(name: str) -> bool:
+    """Whether a file's name can be told to a page: not all are text."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

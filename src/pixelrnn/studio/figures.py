@@ -14,7 +14,7 @@ from pixelrnn.errors import ConfigError
 from pixelrnn.local.geometry import LAG
 from pixelrnn.masks import causal_mask, groups
 from pixelrnn.model.image import ImageModel
-from pixelrnn.model.loading import build_model
+from pixelrnn.model.multiscale import build_model
 from pixelrnn.model.receptive import receptive_fields
 from pixelrnn.progress import Callback
 from pixelrnn.studio.asked import Asked

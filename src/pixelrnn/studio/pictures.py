@@ -3,14 +3,12 @@
 import base64
 import dataclasses
 import hashlib
-import threading
-from collections import OrderedDict
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from pixelrnn.errors import DataError
+from pixelrnn.studio.held import Held
 
 __all__ = ["Picture", "Pictures", "as_base64"]
 
@@ -48,28 +46,18 @@ class Pictures:
     """The pictures of all pages, by their names."""
 
     def __init__(self) -> None:
-        self._held, self._bytes, self._lock = OrderedDict[str, Picture](), 0, threading.Lock()
+        self._held = Held[Picture](MOST_BYTES, "this picture is not in memory any more; draw it again")
 
     def add(self, picture: Picture) -> str:
         """Keep a picture; returns its name."""
         picture = dataclasses.replace(picture, x=picture.x.clone())  # not a view of all that were drawn with it
-        name, size = picture.name, picture.x.numel() * picture.x.element_size()
-        with self._lock:
-            if name not in self._held:
-                self._held[name], self._bytes = picture, self._bytes + size
-            self._held.move_to_end(name)
-            while self._bytes > MOST_BYTES and len(self._held) > 1:
-                _, oldest = self._held.popitem(last=False)
-                self._bytes -= oldest.x.numel() * oldest.x.element_size()
+        name = picture.name
+        self._held.add(name, picture, picture.x.numel() * picture.x.element_size())
         return name
 
     def find(self, name: str) -> Picture:
         """A picture; raises `DataError` if it is not there (any more)."""
-        with self._lock:
-            if name not in self._held:
-                raise DataError("this picture is not in memory any more; draw it again")
-            self._held.move_to_end(name)
-            return self._held[name]
+        return self._held.find(name)
 
 
 def as_base64(values: "np.ndarray[Any, Any]") -> str:

@@ -18,6 +18,7 @@ from starlette.routing import Route
 from pixelrnn.errors import PixelRNNError
 from pixelrnn.studio import completing, drawing, figures
 from pixelrnn.studio.asked import Asked
+from pixelrnn.studio.files import Files
 from pixelrnn.studio.jobs import Job, Jobs
 from pixelrnn.studio.pictures import Pictures
 from pixelrnn.studio.safety import Guard
@@ -40,7 +41,7 @@ class Studio:
 
     def __init__(self, runs: Path) -> None:
         self.shelf, self.pictures, self.jobs = Shelf(runs), Pictures(), Jobs()
-        self.trainings = Trainings(runs)
+        self.trainings, self.files = Trainings(runs), Files()
         self.values, self.surprises = Values(self.shelf, self.pictures, self.jobs.turns), Surprises()
 
     def app(self, hosts: set[str], token: str | None = None) -> Guard:
@@ -54,6 +55,10 @@ class Studio:
             Route("/api/runs", self._asked(self.trainings.list), methods=["GET"]),
             Route("/samples/{run}/{file}", self._samples, methods=["GET"]),
             Route("/api/jobs", self._asked(lambda _: {"jobs": self.jobs.list()}), methods=["GET"]),
+            Route("/api/compress", self._work("an archive", self.files.compress), methods=["POST"]),
+            Route("/api/archive", self._asked(self.files.open), methods=["POST"]),
+            Route("/api/restore", self._work("pictures of an archive", self.files.restore), methods=["POST"]),
+            Route("/archives/{name}", self._archive, methods=["GET"]),
             Route("/api/stop", self._asked(self._stop), methods=["POST"]),
             Route("/api/draw", self._work("samples", drawing.draw), methods=["POST"]),
             Route("/api/redraw", self._work("another value", drawing.redraw), methods=["POST"]),
@@ -75,6 +80,15 @@ class Studio:
             return Response(await run_in_threadpool(self.trainings.samples, *names), media_type="image/png")
         except (PixelRNNError, OSError):
             return await _missing(request, KeyError(request.url.path))
+
+    async def _archive(self, request: Request) -> Response:
+        """An archive, to be kept."""
+        try:
+            content = self.files.content(request.path_params["name"])
+        except PixelRNNError:
+            return await _missing(request, KeyError(request.url.path))
+        headers = {"content-disposition": 'attachment; filename="pictures.pxr"'}
+        return Response(content, media_type="application/octet-stream", headers=headers)
 
     def _picture(self, asked: Asked) -> dict[str, Any]:
         """A picture that a page brings, or one that is held."""

@@ -8,13 +8,16 @@ from typing import Any
 import torch
 
 from pixelrnn import zoo
+from pixelrnn.archive.pictures import require_pictures
+from pixelrnn.config import ModelConfig
 from pixelrnn.config.names import CONFIG, MODEL
-from pixelrnn.errors import PixelRNNError, RunError
+from pixelrnn.errors import ArchiveError, PixelRNNError, RunError
 from pixelrnn.model.base import AbstractImageModel
 from pixelrnn.model.loading import load_model
 from pixelrnn.runs.run import Run
+from pixelrnn.studio.asked import is_text
 
-__all__ = ["Shelf", "is_text", "takes_any_size"]
+__all__ = ["Shelf", "takes_any_size"]
 
 KEPT = 6  # models in memory
 
@@ -66,15 +69,6 @@ class Shelf:
             return self._models[name][1]
 
 
-def is_text(name: str) -> bool:
-    """Whether a file's name can be told to a page: not all are text."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def takes_any_size(run: Run) -> bool:
     """Whether a model is made for pictures of any size, rather than for those that it was trained on."""
     return run.data.crop == "random"  # it was trained on patches of pictures
@@ -103,6 +97,16 @@ def _facts(name: str, run: Run) -> dict[str, Any]:
         "scales": config.scales,
         "colours": config.colours,
         "needsContext": config.context is not None,
+        "codes": _codes(config),
         "anySize": takes_any_size(run),
         "threads": torch.get_num_threads(),
     }
+
+
+def _codes(config: ModelConfig) -> bool:
+    """Whether files can be coded with a model."""
+    try:
+        require_pictures(config)
+    except ArchiveError:
+        return False
+    return True

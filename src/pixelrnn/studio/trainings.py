@@ -10,8 +10,7 @@ from typing import Any
 from pixelrnn.config.names import CONFIG, METRICS, STATE
 from pixelrnn.errors import PixelRNNError, RunError
 from pixelrnn.runs.run import Run
-from pixelrnn.studio.asked import Asked
-from pixelrnn.studio.shelf import is_text
+from pixelrnn.studio.asked import Asked, is_text
 
 __all__ = ["Trainings"]
 

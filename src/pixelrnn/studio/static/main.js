@@ -5,6 +5,7 @@ import { make } from "./dom.js";
 import { ask } from "./talk.js";
 import { complete } from "./views/complete.js";
 import { draw } from "./views/draw.js";
+import { files } from "./views/files.js";
 import { how } from "./views/how.js";
 import { surprise } from "./views/surprise.js";
 import { trainings } from "./views/trainings.js";
@@ -14,6 +15,7 @@ const VIEWS = {
   draw: ["Draw", draw],
   complete: ["Complete", complete],
   surprise: ["Surprise", surprise],
+  files: ["Files", files],
   trainings: ["Trainings", trainings],
   how: ["How it works", how],
 };
@@ -33,7 +35,7 @@ async function begin() {
 }
 
 /** What runs on the server, for all pages. */
-async function watch() {
+async function look() {
   try {
     const { jobs } = await ask("/api/jobs");
     const texts = jobs.map((job) => `${job.title} ${Math.round(100 * job.fraction)}%`);
@@ -41,8 +43,13 @@ async function watch() {
   } catch {
     document.getElementById("work").textContent = "no answer";
   }
+}
+
+async function watch() {
+  await look();
   setTimeout(watch, 2000);
 }
 
 new Latest().begin(begin);
 watch();
+document.addEventListener("idle", look);

@@ -7,6 +7,7 @@ let going = 0;
 function count(by) {
   going += by;
   document.body.toggleAttribute("data-idle", going === 0);
+  if (going === 0) document.dispatchEvent(new Event("idle"));
 }
 
 export class Latest {

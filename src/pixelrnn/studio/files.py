@@ -1,0 +1,184 @@
+"""Files for a page: pictures into an archive, beside what ordinary formats would take, and out of one again."""
+
+import base64
+import hashlib
+import io
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from pixelrnn.archive.archive import Archive
+from pixelrnn.archive.compress import NO_PACKED_MODEL, staging_for, write_archive
+from pixelrnn.archive.files import Found, Listing
+from pixelrnn.archive.ingest import Entry, Ingest
+from pixelrnn.archive.pictures import as_png, require_pictures
+from pixelrnn.codec.codec import Codec
+from pixelrnn.codec.container import Kind
+from pixelrnn.codec.fingerprint import fingerprint
+from pixelrnn.config import Writing
+from pixelrnn.errors import ArchiveError, ConfigError
+from pixelrnn.model.base import AbstractImageModel
+from pixelrnn.pack.formats import COMPARED, JPEG_XL, measure_jpeg_xl
+from pixelrnn.progress import Callback, Reporter
+from pixelrnn.studio.asked import Asked
+from pixelrnn.studio.held import Held
+from pixelrnn.studio.jobs import Job, Work
+from pixelrnn.studio.pictures import Pictures
+from pixelrnn.studio.shelf import Shelf
+
+__all__ = ["Files"]
+
+MOST_HELD = 256_000_000  # bytes of all archives
+MOST_FILES, MOST_LISTED = 1_000, 10_000
+MOST_PIXELS = 60_000_000  # of all pictures that are compressed, or restored, at once
+WRITING = Writing(skip_bad=True)
+
+
+class Files:
+    """Archives of all pages, by names that stand for their bytes."""
+
+    def __init__(self) -> None:
+        self._held = Held[bytes](MOST_HELD, "this archive is not in memory any more; bring it again")
+
+    def content(self, name: str) -> bytes:
+        """The bytes of an archive; raises `DataError` if it is not there (any more)."""
+        return self._held.find(name)
+
+    def compress(self, shelf: Shelf, pictures: Pictures, asked: Asked) -> Work:
+        """Files into an archive by a model; what each takes there, and in ordinary formats."""
+        name, files = asked.text("model"), asked.files("files", MOST_FILES)
+        _require_few_pixels(files)
+
+        def work(job: Job, callback: Callback) -> list[dict[str, Any]]:
+            model = shelf.model(name)
+            require_pictures(model.config)
+            with tempfile.TemporaryDirectory() as folder:
+                listing, out = _listing(Path(folder), files), Path(folder) / "pictures.pxr"
+                with staging_for(out) as staging:
+                    ingest = Ingest(listing, staging, writing=WRITING, held=MOST_PIXELS, compared=COMPARED)
+                    report = Reporter(callback)
+                    write_archive(ingest, Codec(model), out, packed=NO_PACKED_MODEL, writing=WRITING, report=report)
+                    other = measure_jpeg_xl(ingest, callback)
+                content = out.read_bytes()
+            with Archive(io.BytesIO(content)) as archive:
+                sizes = [line.bytes for line in archive.listing()]
+            lines = [_compressed(*each) for each in zip(ingest.entries, sizes, strict=True)]
+            for line, size in zip(lines, other or [], strict=False):
+                line["formats"][JPEG_XL] = size
+            return [{"type": "done", **self._hold(content), "lines": lines, "skipped": ingest.skipped}]
+
+        return work
+
+    def open(self, asked: Asked) -> dict[str, Any]:
+        """What is in an archive that a page brings."""
+        content = asked.content("file")
+        with Archive(io.BytesIO(content)) as archive:
+            lines = [
+                {"name": line.name, "what": line.what, "bytes": line.bytes, "isCoded": member.kind == Kind.CODED}
+                for line, member in zip(archive.listing()[:MOST_LISTED], archive.members, strict=False)
+            ]
+            about = {
+                "model": "in the archive" if archive.index.has_model else archive.named_model,
+                "fingerprint": archive.index.fingerprint.hex(),
+                "version": archive.index.version,
+                "count": len(archive.members),
+            }
+        return {**self._hold(content), **about, "lines": lines}
+
+    def restore(self, shelf: Shelf, pictures: Pictures, asked: Asked) -> Work:
+        """Members of an archive, as PNG files or as they were."""
+        content, name = self._held.find(asked.text("archive")), asked.text("model")
+        numbers = asked.wholes("numbers", 0, 2**53, MOST_LISTED)
+
+        def work(job: Job, callback: Callback) -> list[dict[str, Any]]:
+            errors: dict[int, str] = {}
+            with Archive(io.BytesIO(content)) as archive:
+                wanted = [number for number in numbers if number < len(archive.members)]
+                _require_few(sum(_pixels(archive, number) for number in wanted))
+                members = archive.extract(
+                    _model_of(archive, shelf, name),
+                    wanted,
+                    damaged=lambda number, error: errors.update({number: str(error).removeprefix("archive: ")}),
+                    callback=callback,
+                )
+                files = {number: _file(member) for number, member in members}
+            told = [
+                {"number": number, "file": file, "isPicture": is_picture}
+                for number, (file, is_picture) in files.items()
+            ]
+            told += [{"number": number, "error": error} for number, error in errors.items()]
+            return [{"type": "done", "members": sorted(told, key=lambda each: each["number"])}]
+
+        return work
+
+    def _hold(self, content: bytes) -> dict[str, Any]:
+        name = hashlib.blake2b(content, digest_size=12).hexdigest()
+        self._held.add(name, content, len(content))
+        return {"archive": name, "size": len(content)}
+
+
+def _require_few(pixels: int) -> None:
+    if pixels > MOST_PIXELS:
+        raise ConfigError(f"these pictures have {pixels:,} pixels in all; {MOST_PIXELS:,} at most are taken at once")
+
+
+def _require_few_pixels(files: Sequence[tuple[str, bytes]]) -> None:
+    """Refuse pictures that would take too long, and too much memory: by what their heads say."""
+    pixels = 0
+    for _, content in files:
+        try:
+            with Image.open(io.BytesIO(content)) as head:
+                pixels += head.width * head.height
+        except Exception:  # what cannot be read is kept as it is
+            continue
+    _require_few(pixels)
+
+
+def _listing(folder: Path, files: Sequence[tuple[str, bytes]]) -> Listing:
+    """Files as they are found on disk: under numbers, whatever they are called."""
+    found = []
+    for number, (name, content) in enumerate(sorted(files)):
+        path = folder / str(number)
+        path.write_bytes(content)
+        found.append(Found(name, path, len(content)))
+    return Listing(tuple(found), 0, ())
+
+
+def _compressed(entry: Entry, size: int | None) -> dict[str, Any]:
+    """What became of a file; the size of one that shares its stream is not known."""
+    what = "same as another" if entry.same_as >= 0 else "coded" if entry.coded else entry.reason or "as it was"
+    return {
+        "name": entry.file.name,
+        "original": entry.file.size,
+        "what": what,
+        "bytes": size,
+        "formats": dict(entry.compared),
+    }
+
+
+def _model_of(archive: Archive, shelf: Shelf, name: str) -> AbstractImageModel | None:
+    """The model of an archive: its own, a shipped one, or else the one that the page names, if it is the one."""
+    if (model := archive.model(may_fetch=False)) is not None or not archive.index.coded:
+        return model
+    chosen = shelf.model(name)
+    if fingerprint(chosen) != archive.index.fingerprint:
+        needed = archive.index.model or f"with fingerprint {archive.index.fingerprint.hex()}"
+        raise ArchiveError(f"the archive needs the model {needed}; choose it, if you have it")
+    return chosen
+
+
+def _pixels(archive: Archive, number: int) -> int:
+    """Pixels of a coded member."""
+    member = archive.members[number]
+    member = archive.members[member.same_as] if member.kind == Kind.SAME else member
+    return member.height * member.width if member.kind == Kind.CODED else 0
+
+
+def _file(member: bytes | Image.Image) -> tuple[str, bool]:
+    """A file, and whether it is a picture that a page can show."""
+    is_picture = isinstance(member, Image.Image)
+    content = as_png(member) if isinstance(member, Image.Image) else member
+    return base64.b64encode(content).decode(), is_picture
