@@ -1,5 +1,6 @@
 """The page in a real browser: what a person does, and what is seen then, pixel by pixel."""
 
+import csv
 import json
 import os
 import re
@@ -36,6 +37,18 @@ def turned():
     return build(architecture="pixelcnn", shape=(1, 6, 9), levels=5, orders=8).float()
 
 
+def write_parts(folder):
+    """Usual digits, and new ones, of which the last has a spot."""
+    from PIL import Image
+
+    digits = load_model("mnist-grey").sample(28, seed=0)[:, 0].numpy().astype(np.uint8)
+    digits[27, 2:6, 2:6] = 255
+    for number, digit in enumerate(digits):
+        path = folder / ("usual" if number < 20 else "new") / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(digit).save(path)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("studio")
@@ -45,7 +58,9 @@ def folder(tmp_path_factory):
 def address(folder, chromium):
     """A studio that was started in a terminal."""
     turned().save_pretrained(folder / "runs" / "turned")
+    write_parts(folder / "parts")
     command = [sys.executable, "-m", "pixelrnn", "studio", "--port", "0", "--no-browser", "--runs", folder / "runs"]
+    command += ["--folders", folder / "parts"]
     environment = os.environ | {"PIXELRNN_CACHE": str(folder / "cache")}
     with subprocess.Popen(
         [str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
@@ -213,7 +228,7 @@ def test_the_address_says_what_is_shown(open_page):
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (800, "light"), (1280, "dark"), (1900, "light")])
-@pytest.mark.parametrize("view", ["draw", "complete", "surprise", "files", "trainings", "how"])
+@pytest.mark.parametrize("view", ["draw", "complete", "surprise", "folder", "files", "trainings", "how"])
 def test_it_fits_and_can_be_read(open_page, view, width, scheme):
     query, viewport = f"?view={view}&model=mnist-classes", {"width": width, "height": 800}
     page = open_page(query, viewport=viewport, color_scheme=scheme)
@@ -599,3 +614,53 @@ def test_pictures_become_an_archive_and_come_back(open_page, tmp_path):
     settle(page)
     assert "cut off" in page.get_by_role("status").last.inner_text()
     open_page.said.clear()  # the browser itself says that a request was refused
+
+
+def test_the_odd_one_of_a_folder_is_found(open_page, folder, tmp_path):
+    page = open_page("?view=folder&model=mnist-grey&folder=parts/new&usual=parts/usual")
+    settle(page)
+    page.get_by_text("8 pictures, compared with 20 usual ones.").wait_for()
+    rows = page.locator("tbody tr")
+    assert rows.count() == 8
+    assert "27.png" in rows.first.inner_text()  # the oddest first
+    page.get_by_role("button", name="show 27.png").click()
+    settle(page)
+    _, _, data = page.get_by_role("img", name="27.png").evaluate(PIXELS)
+    pixels = np.array(data).reshape(28, 28, 4)[..., :3]
+    assert ([255, 32, 32] == pixels).all(2).any()  # its spot is framed
+    box = page.get_by_role("img", name="where it is odd").bounding_box()
+    _, _, data = page.get_by_role("img", name="where it is odd").evaluate(PIXELS)
+    light = np.array(data).reshape(28, 28, 4)[..., :3].sum(2)
+    row, column = np.unravel_index(light.argmax(), (28, 28))
+    assert box["width"] == box["height"]
+    assert max(row, column) < 14  # in the quarter of the spot
+    assert page.locator(".near img").count() == 4
+    counts = page.get_by_text("Above ")
+    assert "1 of 8 pictures" in counts.inner_text()
+    slider = page.get_by_label("Threshold")
+    slider.fill(slider.get_attribute("min"))
+    page.get_by_text("8 of 8 pictures, and 20 of 20 usual ones (100.0%)").wait_for()
+    page.get_by_role("button", name="name").click()
+    assert "20.png" in rows.first.inner_text()
+    page.get_by_label("tag of 21.png").fill('a "slanted" one')
+    page.get_by_label("tag of 21.png").blur()
+    page.get_by_label("Filter").fill("slanted")
+    assert rows.count() == 1
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save CSV").click()
+    download.value.save_as(tmp_path / "a.csv")
+    ((name, _, p_value, verdict, tag),) = list(csv.reader((tmp_path / "a.csv").read_text().splitlines()))[1:]
+    assert (name, verdict, tag) == ("21.png", "odd", 'a "slanted" one')
+    assert 0 < float(p_value) <= 1
+    page.reload()
+    settle(page)
+    assert page.get_by_label("tag of 21.png").input_value() == 'a "slanted" one'
+    page.get_by_label("or bring some").set_input_files(
+        [folder / "parts" / "usual" / "3.png", folder / "parts" / "new" / "27.png"]
+    )
+    settle(page)
+    page.get_by_role("combobox", name="Usual pictures").select_option("parts/usual")
+    page.get_by_role("button", name="Look").click()
+    settle(page)
+    page.get_by_text("2 pictures, compared with 20 usual ones.").wait_for()
+    assert "27.png" in rows.first.inner_text()

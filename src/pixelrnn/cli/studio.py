@@ -29,13 +29,16 @@ class StudioCommand:
 
     Examples:
         pixelrnn studio
-        pixelrnn studio --runs runs/ --port 0 --no-browser
+        pixelrnn studio --runs runs/ --folders photos/ parts/ --port 0 --no-browser
 
     The page is served on this machine alone, to itself, and asks no other machine for anything. Ctrl-C ends it.
     """
 
     runs: Path = Path(RUNS)
     """Folder of runs, whose models are shown beside the shipped ones."""
+
+    folders: tuple[Path, ...] = ()
+    """Folders whose pictures the page may see, beside those that are brought to it."""
 
     port: int = 7860
     """Port; 0 for any that is free."""
@@ -52,6 +55,9 @@ class StudioCommand:
         """Check what can be checked without torch."""
         if not 0 <= self.port < 2**16:
             raise ConfigError(f"--port is {self.port}; 0 .. {2**16 - 1} is allowed")
+        for folder in self.folders:
+            if not folder.is_dir():
+                raise ConfigError(f"--folders names {folder}, which is no folder")
         if self.runs.exists() and not self.runs.is_dir():
             raise ConfigError(f"--runs is {self.runs}, which is no folder")
         for name in ("starlette", "uvicorn"):
@@ -71,7 +77,9 @@ class StudioCommand:
         host = socket.gethostname() if self.host in ANYWHERE else f"[{self.host}]" if ":" in self.host else self.host
         address = f"http://{host}:{port}/" + ("" if token is None else f"?token={token}")
         names = {HERE, "localhost"}  # of which browsers leave out the port where it is the usual one
-        app = Studio(self.runs).app({f"{name}:{port}" for name in names} | (names if port == USUAL else set()), token)
+        app = Studio(self.runs, self.folders).app(
+            {f"{name}:{port}" for name in names} | (names if port == USUAL else set()), token
+        )
         say(f"the studio is at {address}  (Ctrl-C ends it)")
         if self.browser:  # one in the terminal stays until it is closed
             threading.Thread(target=_open, args=(address,), daemon=True).start()

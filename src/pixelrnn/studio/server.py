@@ -4,7 +4,7 @@ import functools
 import json
 import logging
 import mimetypes
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,9 @@ from pixelrnn.errors import PixelRNNError
 from pixelrnn.studio import completing, drawing, figures
 from pixelrnn.studio.asked import Asked
 from pixelrnn.studio.files import Files
+from pixelrnn.studio.folders import Folders
 from pixelrnn.studio.jobs import Job, Jobs
+from pixelrnn.studio.judging import Judging
 from pixelrnn.studio.pictures import Pictures
 from pixelrnn.studio.safety import Guard
 from pixelrnn.studio.shelf import Shelf
@@ -37,11 +39,13 @@ class Studio:
 
     Args:
         runs: Folder of runs.
+        folders: Folders whose pictures may be seen.
     """
 
-    def __init__(self, runs: Path) -> None:
+    def __init__(self, runs: Path, folders: Sequence[Path] = ()) -> None:
         self.shelf, self.pictures, self.jobs = Shelf(runs), Pictures(), Jobs()
-        self.trainings, self.files = Trainings(runs), Files()
+        self.trainings, self.files, self.folders = Trainings(runs), Files(), Folders(folders)
+        self.judging = Judging(self.shelf, self.folders, self.jobs.turns)
         self.values, self.surprises = Values(self.shelf, self.pictures, self.jobs.turns), Surprises()
 
     def app(self, hosts: set[str], token: str | None = None) -> Guard:
@@ -55,6 +59,11 @@ class Studio:
             Route("/api/runs", self._asked(self.trainings.list), methods=["GET"]),
             Route("/samples/{run}/{file}", self._samples, methods=["GET"]),
             Route("/api/jobs", self._asked(lambda _: {"jobs": self.jobs.list()}), methods=["GET"]),
+            Route("/api/folders", self._asked(self.folders.list), methods=["GET"]),
+            Route("/api/bring", self._asked(self.folders.bring), methods=["POST"]),
+            Route("/api/judge", self._work("a folder", self.judging.judge), methods=["POST"]),
+            Route("/api/judged", self._asked(self.judging.look), methods=["POST"]),
+            Route("/thumbnails/{result}/{which}/{number:int}", self._thumbnail, methods=["GET"]),
             Route("/api/compress", self._work("an archive", self.files.compress), methods=["POST"]),
             Route("/api/archive", self._asked(self.files.open), methods=["POST"]),
             Route("/api/restore", self._work("pictures of an archive", self.files.restore), methods=["POST"]),
@@ -78,6 +87,14 @@ class Studio:
         try:
             names = request.path_params["run"], request.path_params["file"]
             return Response(await run_in_threadpool(self.trainings.samples, *names), media_type="image/png")
+        except (PixelRNNError, OSError):
+            return await _missing(request, KeyError(request.url.path))
+
+    async def _thumbnail(self, request: Request) -> Response:
+        """A small picture of a folder."""
+        try:
+            asked = [request.path_params[name] for name in ("result", "which", "number")]
+            return Response(await run_in_threadpool(self.judging.thumbnail, *asked), media_type="image/png")
         except (PixelRNNError, OSError):
             return await _missing(request, KeyError(request.url.path))
 

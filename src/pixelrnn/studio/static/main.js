@@ -5,6 +5,7 @@ import { make } from "./dom.js";
 import { ask } from "./talk.js";
 import { complete } from "./views/complete.js";
 import { draw } from "./views/draw.js";
+import { folder } from "./views/folder.js";
 import { files } from "./views/files.js";
 import { how } from "./views/how.js";
 import { surprise } from "./views/surprise.js";
@@ -15,6 +16,7 @@ const VIEWS = {
   draw: ["Draw", draw],
   complete: ["Complete", complete],
   surprise: ["Surprise", surprise],
+  folder: ["Folder", folder],
   files: ["Files", files],
   trainings: ["Trainings", trainings],
   how: ["How it works", how],

@@ -69,7 +69,7 @@ export class Source {
     const model = this.model.value;
     return this.coming.begin(async (signal) => {
       if (file.size > LARGEST) throw new Error(`the file has ${Math.round(file.size / 1e6)} MB; ${LARGEST / 1e6} at most are taken`);
-      const content = base64(new Uint8Array(await file.arrayBuffer()));
+      const content = await contentOf(file);
       const fields = { model, file: content, ...(this.about.classes && { label: Number(this.label.value || 0) }) };
       const { picture, shape, values } = await ask("/api/picture", fields, signal);
       write({ of: null });
@@ -91,4 +91,9 @@ export function base64(bytes) {
   let text = "";
   for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192));
   return btoa(text);
+}
+
+/** The bytes of a file as text. */
+export async function contentOf(file) {
+  return base64(new Uint8Array(await file.arrayBuffer()));
 }

@@ -2,7 +2,7 @@
 
 import { read, write } from "../address.js";
 import { choice, field, make, trouble } from "../dom.js";
-import { base64 } from "../source.js";
+import { contentOf } from "../source.js";
 import { ask, follow } from "../talk.js";
 import { Latest } from "../work.js";
 
@@ -152,10 +152,6 @@ class Files {
     const cells = (kind, texts) => texts.map((text) => make(kind, {}, text));
     this.table.replaceChildren(make("table", {}, make("thead", {}, make("tr", {}, ...cells("th", heads))), make("tbody", {}, ...rows.map((row) => make("tr", {}, ...cells("td", row))))));
   }
-}
-
-async function contentOf(file) {
-  return base64(new Uint8Array(await file.arrayBuffer()));
 }
 
 function picture(url) {

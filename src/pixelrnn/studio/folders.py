@@ -1,0 +1,100 @@
+"""The folders whose pictures a page may see: those that were named at the start, and what it brings itself."""
+
+import os
+import shutil
+import tempfile
+import threading
+import weakref
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from pixelrnn.data.files import is_image_name
+from pixelrnn.errors import ConfigError, DataError, RunError
+from pixelrnn.studio.asked import Asked, is_text
+
+__all__ = ["Folders"]
+
+MOST_FOLDERS, MOST_COUNTED, DEPTH = 200, 10_000, 2
+MOST_BROUGHT = 2_000_000_000  # bytes of all that pages bring
+MOST_FILES = 5_000
+
+
+class Folders:
+    """Folders by their names, which are all that a page can say: never a path.
+
+    Args:
+        roots: The folders that were named; those in them, two floors down, are there as well.
+    """
+
+    def __init__(self, roots: Sequence[Path] = ()) -> None:
+        self._roots = [root.resolve() for root in roots]
+        self._brought = list[tuple[str, Path]]()
+        self._bytes, self._lock = 0, threading.Lock()
+        self._kept: Path | None = None
+
+    def list(self, _: Asked) -> dict[str, Any]:
+        """All folders with pictures, and how many each has, up to ten thousand."""
+        found = [{"name": name, "pictures": count} for name, path in self._all().items() if (count := _count(path))]
+        return {"folders": found[:MOST_FOLDERS]}
+
+    def find(self, name: str) -> Path:
+        """A folder; raises `RunError` if there is none of that name."""
+        path = self._all().get(name)
+        if path is None or not path.is_dir():
+            raise RunError(f"there is no folder {name!r} (any more)")
+        return path
+
+    def bring(self, asked: Asked) -> dict[str, Any]:
+        """Keep pictures that a page brings, as a folder of their own, until the studio ends."""
+        files = asked.files("files", MOST_FILES)
+        pictures = [(name, content) for name, content in files if is_image_name(name)]
+        if not pictures:
+            raise DataError("none of these files is called like a picture")
+        with self._lock:
+            self._bytes += sum(len(content) for _, content in pictures)
+            if self._bytes > MOST_BROUGHT:
+                raise ConfigError("too much was brought already; name folders with --folders instead")
+            number = len(self._brought) + 1
+            name, path = f"brought {number}", self._room() / str(number)
+            path.mkdir()
+            for file, content in pictures:
+                (path / file).write_bytes(content)
+            self._brought.append((name, path))
+        return {"folder": name, "left": len(files) - len(pictures)}
+
+    def _room(self) -> Path:
+        """Where they are kept, which is removed at the end."""
+        if self._kept is None:
+            self._kept = Path(tempfile.mkdtemp(prefix="pixelrnn-studio-"))
+            weakref.finalize(self, shutil.rmtree, self._kept, ignore_errors=True)
+        return self._kept
+
+    def _all(self) -> dict[str, Path]:
+        found: dict[str, Path] = {}
+        for number, root in enumerate(self._roots):
+            name = root.name if root.name not in found else f"{root.name} ({number + 1})"
+            for below in _folders(root):
+                part = below.relative_to(root).as_posix()
+                found[name if part == "." else f"{name}/{part}"] = below
+        return found | dict(self._brought)
+
+
+def _folders(root: Path, depth: int = DEPTH) -> Iterator[Path]:
+    """A folder and those in it, so many floors down."""
+    yield root
+    if depth:
+        for each in sorted(root.iterdir()) if root.is_dir() else ():
+            if each.is_dir() and not each.name.startswith(".") and is_text(each.name):
+                yield from _folders(each, depth - 1)
+
+
+def _count(folder: Path) -> int:
+    """How many pictures are in a folder and below it, up to a limit."""
+    count = 0
+    for _, folders, files in os.walk(folder):
+        folders[:] = [each for each in folders if not each.startswith(".")]
+        count += sum(map(is_image_name, files))
+        if count >= MOST_COUNTED:
+            return MOST_COUNTED
+    return count
