@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from pixelrnn import ImageModel, ModelConfig, TrainConfig, fit, load_data, load_model
+from pixelrnn import ImageModel, ModelConfig, Run, TrainConfig, fit, load_data, load_model
 from pixelrnn.archive.archive import Archive
 from pixelrnn.archive.restore import decompress
 from pixelrnn.model.receptive import receptive_fields
@@ -68,7 +68,7 @@ def address(folder, chromium):
         line = process.stdout.readline()
         yield re.search(r"http://127\.0\.0\.1:\d+/", line)[0]
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=90)
     assert "Traceback" not in errors
 
 
@@ -429,7 +429,7 @@ def test_trainings_are_watched(open_page, trained):
     pixels = {tuple(pixel) for pixel in np.array(data).reshape(-1, 4)}
     assert (0, 0x72, 0xB2, 255) in pixels  # the first run's colour
     assert (0xD5, 0x5E, 0, 255) not in pixels
-    page.get_by_label("second").check()
+    page.get_by_role("checkbox", name="second").check()
     settle(page)
     _, _, data = page.locator("canvas.chart").evaluate(PIXELS)
     assert (0xD5, 0x5E, 0, 255) in {tuple(pixel) for pixel in np.array(data).reshape(-1, 4)}
@@ -449,6 +449,25 @@ def trained(address, folder):
         model = ImageModel(ModelConfig(**data.model_fields, architecture="pixelcnn", layers=1, hidden=4), seed=0)
         training = TrainConfig(steps=6, batch=8, evaluations=3, samples=4, valid_images=8)
         fit(model, data, training, folder=folder / "runs" / name)
+
+
+def test_a_training_is_begun_from_the_page(open_page, folder):
+    page = open_page("?view=trainings")
+    settle(page)
+    form = page.get_by_role("form", name="Begin a training")
+    form.get_by_label("Architecture").select_option("pixelcnn")
+    for label, value in (("Layers", 1), ("Features h", 4), ("Name", "mine")):
+        form.get_by_label(label).fill(str(value))
+    form.get_by_role("button", name="Begin").click()
+    page.locator(".run", has_text="mine").get_by_text("running, ").wait_for()
+    page.get_by_role("button", name="Stop and save: mine").click()
+    page.get_by_role("button", name="Go on: mine").wait_for()
+    assert not Run.open(folder / "runs" / "mine").is_finished
+    page.get_by_role("button", name="Go on: mine").click()
+    page.get_by_role("button", name="Stop and save: mine").wait_for()
+    form.get_by_role("button", name="Begin").click()
+    page.get_by_role("alert").get_by_text("there is a run mine already; choose another name").wait_for()
+    open_page.said.clear()  # the browser itself says that a request was refused
 
 
 def test_what_is_half_drawn_is_nothing_to_go_back_to(open_page):

@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import time
 
 import pytest
 from PIL import Image
@@ -66,3 +67,70 @@ def test_a_damaged_journal_hides_no_other(client, runs, line):
     found = {each["name"]: each for each in client.get("/api/runs").json()["runs"]}
     assert found["stopped"]["error"]
     assert found["done"]["state"] == "finished"
+
+
+START = {"name": "small", "source": "digits", "architecture": "pixelcnn", "minutes": 5, "layers": 1, "hidden": 4}
+
+
+def wait_for(client, name, is_so, seconds=120):
+    """What is told of a run, as soon as something is so."""
+    for _ in range(10 * seconds):
+        told = {each["name"]: each for each in client.get("/api/runs").json()["runs"]}
+        if name in told and is_so(told[name]):
+            return told[name]
+        time.sleep(0.1)
+    raise AssertionError(told)
+
+
+def test_a_training_is_begun_stopped_and_gone_on_with(client, studio):
+    try:
+        assert client.post("/api/train", json=START).json() == {"run": "small"}
+        first = wait_for(client, "small", lambda run: run.get("step", 0) > 0)
+        assert (first["state"], first["isHere"]) == ("running", True)
+        assert first["what"] == "pixelcnn, 1 layers, h=4"
+        assert "there is a run small already" in client.post("/api/train", json=START).json()["error"]
+        assert client.post("/api/train/stop", json={"run": "small"}).status_code == 200
+        stopped = wait_for(client, "small", lambda run: not run["isHere"])
+        assert "trouble" not in stopped
+        assert stopped["state"] == "stopped"
+        run = Run.open(studio.shelf.runs / "small")
+        assert not run.is_finished
+        assert run.step >= first["step"]
+        assert (
+            "small was not begun here, or has ended"
+            in client.post("/api/train/stop", json={"run": "small"}).json()["error"]
+        )
+        assert client.post("/api/train/resume", json={"run": "small"}).json() == {"run": "small"}
+        wait_for(client, "small", lambda each: each["step"] > run.step and each["isHere"])
+    finally:
+        studio.trainers.close()  # which stops it, and waits until it is saved
+    assert Run.open(studio.shelf.runs / "small").step > run.step
+    assert not studio.trainers.names
+
+
+def test_what_is_wrong_with_a_training_is_told(client, studio, tmp_path):
+    (tmp_path / "parts").mkdir()
+    for number, side in enumerate((8, 9)):
+        Image.new("L", (side, side)).save(tmp_path / "parts" / f"{number}.png")
+    studio.folders._roots.append(tmp_path / "parts")
+    client.post("/api/train", json=START | {"source": "parts"})
+    failed = wait_for(client, "small", lambda run: not run["isHere"])
+    assert "give --size" in failed["error"] or "differ in size" in failed["error"]
+    studio.trainers.close()
+
+
+def test_trainings_are_refused_in_a_line(client, studio, runs):
+    for path, asked, error in (
+        ("train", START | {"name": "../x"}, "name is '../x'; letters, digits, dots and hyphens make a name of a run"),
+        ("train", START | {"name": "done"}, "there is a run done already; choose another name"),
+        ("train", START | {"architecture": "magic"}, "architecture is 'magic'; one of diagonal-bilstm"),
+        ("train", START | {"source": "/etc"}, "there is no folder '/etc' (any more)"),
+        ("train", START | {"minutes": 0}, "minutes is 0; a whole number from 1 to 100,000 is needed"),
+        ("train/resume", {"run": "done"}, "more is None; a whole number from 1 to 100,000 is needed"),
+        ("train/resume", {"run": "../done"}, "there is no run '../done' (any more)"),
+        ("train/stop", {"run": "done"}, "done was not begun here"),
+    ):
+        response = client.post(f"/api/{path}", json=asked)
+        assert response.status_code == 400, asked
+        assert error in response.json()["error"]
+    assert not studio.trainers.names

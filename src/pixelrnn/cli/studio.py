@@ -77,14 +77,18 @@ class StudioCommand:
         host = socket.gethostname() if self.host in ANYWHERE else f"[{self.host}]" if ":" in self.host else self.host
         address = f"http://{host}:{port}/" + ("" if token is None else f"?token={token}")
         names = {HERE, "localhost"}  # of which browsers leave out the port where it is the usual one
-        app = Studio(self.runs, self.folders).app(
-            {f"{name}:{port}" for name in names} | (names if port == USUAL else set()), token
-        )
+        studio = Studio(self.runs, self.folders)
+        app = studio.app({f"{name}:{port}" for name in names} | (names if port == USUAL else set()), token)
         say(f"the studio is at {address}  (Ctrl-C ends it)")
         if self.browser:  # one in the terminal stays until it is closed
             threading.Thread(target=_open, args=(address,), daemon=True).start()
         config = uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=1)
-        uvicorn.Server(config).run(sockets=[listening])
+        try:
+            uvicorn.Server(config).run(sockets=[listening])
+        finally:
+            if going := studio.trainers.names:
+                say(f"stopping and saving {', '.join(going)} ...")
+            studio.trainers.close()
         return 0
 
     def _listen(self) -> socket.socket:

@@ -35,12 +35,19 @@ class Folders:
 
     def list(self, _: Asked) -> dict[str, Any]:
         """All folders with pictures, and how many each has, up to ten thousand."""
-        found = [{"name": name, "pictures": count} for name, path in self._all().items() if (count := _count(path))]
+        brought = {name for name, _ in self._brought}
+        found = [
+            {"name": name, "pictures": count, "isNamed": name not in brought}
+            for name, path in self._all().items()
+            if (count := _count(path))
+        ]
         return {"folders": found[:MOST_FOLDERS]}
 
-    def find(self, name: str) -> Path:
-        """A folder; raises `RunError` if there is none of that name."""
+    def find(self, name: str, *, must_stay: bool = False) -> Path:
+        """A folder, which `must_stay` may want to be there after the studio; raises `RunError` if there is none."""
         path = self._all().get(name)
+        if must_stay and name in dict(self._brought):
+            raise RunError(f"{name} is gone when the studio ends; name a folder with --folders to train on")
         if path is None or not path.is_dir():
             raise RunError(f"there is no folder {name!r} (any more)")
         return path

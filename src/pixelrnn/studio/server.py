@@ -26,6 +26,7 @@ from pixelrnn.studio.pictures import Pictures
 from pixelrnn.studio.safety import Guard
 from pixelrnn.studio.shelf import Shelf
 from pixelrnn.studio.surprise import Surprises
+from pixelrnn.studio.trainers import Trainers
 from pixelrnn.studio.trainings import Trainings
 from pixelrnn.studio.values import Values
 
@@ -44,7 +45,9 @@ class Studio:
 
     def __init__(self, runs: Path, folders: Sequence[Path] = ()) -> None:
         self.shelf, self.pictures, self.jobs = Shelf(runs), Pictures(), Jobs()
-        self.trainings, self.files, self.folders = Trainings(runs), Files(), Folders(folders)
+        self.files, self.folders = Files(), Folders(folders)
+        self.trainers = Trainers(runs, self.folders)
+        self.trainings = Trainings(runs, self.trainers)
         self.judging = Judging(self.shelf, self.folders, self.jobs.turns)
         self.values, self.surprises = Values(self.shelf, self.pictures, self.jobs.turns), Surprises()
 
@@ -57,6 +60,9 @@ class Studio:
             Route("/api/plans", self._asked(lambda _: figures.plans()), methods=["GET"]),
             Route("/api/fields", self._work("receptive fields", figures.fields), methods=["POST"]),
             Route("/api/runs", self._asked(self.trainings.list), methods=["GET"]),
+            Route("/api/train", self._asked(self.trainers.start), methods=["POST"]),
+            Route("/api/train/resume", self._asked(self.trainings.resume), methods=["POST"]),
+            Route("/api/train/stop", self._asked(self.trainers.stop), methods=["POST"]),
             Route("/samples/{run}/{file}", self._samples, methods=["GET"]),
             Route("/api/jobs", self._asked(lambda _: {"jobs": self.jobs.list()}), methods=["GET"]),
             Route("/api/folders", self._asked(self.folders.list), methods=["GET"]),

@@ -11,6 +11,7 @@ from pixelrnn.config.names import CONFIG, METRICS, STATE
 from pixelrnn.errors import PixelRNNError, RunError
 from pixelrnn.runs.run import Run
 from pixelrnn.studio.asked import Asked, is_text
+from pixelrnn.studio.trainers import Trainers
 
 __all__ = ["Trainings"]
 
@@ -20,14 +21,36 @@ SAMPLES = re.compile(r"[0-9]{1,12}\.png")
 
 
 class Trainings:
-    """What there is to see of the runs of a folder, which is looked at anew each time."""
+    """What there is to see of the runs of a folder, which is looked at anew each time.
 
-    def __init__(self, runs: Path) -> None:
-        self.runs = runs
+    Args:
+        runs: The folder.
+        trainers: The trainings that were begun here.
+    """
+
+    def __init__(self, runs: Path, trainers: Trainers) -> None:
+        self.runs, self.trainers = runs, trainers
 
     def list(self, _: Asked) -> dict[str, Any]:
-        """All runs, the one that was written last first; one that cannot be read says why."""
-        return {"runs": [_told(folder) for folder in sorted(self._folders().values(), key=_written, reverse=True)]}
+        """All runs, the one that was written last first; one that cannot be read, or failed, says why."""
+        folders, trouble = self._folders(), self.trainers.trouble()
+        told = [_told(folder) for folder in sorted(folders.values(), key=_written, reverse=True)]
+        for each in told:
+            each["isHere"] = self.trainers.is_running(each["name"])
+            if each.get("state") != "finished" and self.trainers.has_begun(each["name"]):
+                each["state"] = "running" if each["isHere"] else "stopped"
+            if each["name"] in trouble:
+                each["trouble"] = trouble[each["name"]]
+        begun = [{"name": name, "error": "it begins ...", "isHere": True} for name in self.trainers.names]
+        failed = [{"name": name, "error": text, "isHere": False} for name, text in trouble.items()]
+        return {"runs": [each for each in (*begun, *failed) if each["name"] not in folders] + told}
+
+    def resume(self, asked: Asked) -> dict[str, Any]:
+        """Go on with a run."""
+        name = asked.text("run")
+        if (folder := self._folders().get(name)) is None:
+            raise RunError(f"there is no run {name!r:.60} (any more)")
+        return self.trainers.resume(asked, Run.open(folder))
 
     def samples(self, run: str, file: str) -> bytes:
         """A picture of samples that a run drew; raises `RunError` if there is none."""
@@ -75,6 +98,7 @@ def _of(run: Run, folder: Path) -> dict[str, Any]:
     samples = folder / "samples"
     return {
         "name": folder.name,
+        "isTrained": (folder / STATE).is_file(),
         "what": f"{config.architecture}, {config.layers} layers, h={config.hidden}",
         "source": run.source or "",
         "protocol": f"{'x'.join(map(str, config.shape))}, {config.levels or 'continuous'} levels, "

@@ -26,6 +26,13 @@ export function choice(pairs, { value, otherwise, ...properties } = {}) {
   return select;
 }
 
+/** Give a choice other pairs, and choose one of them: the first if the value is none. */
+export function refill(select, pairs, value) {
+  select.replaceChildren(...choice(pairs).children);
+  select.value = value ?? "";
+  if (select.selectedIndex < 0) select.selectedIndex = 0;
+}
+
 let timer;
 
 /** Say that something went wrong, in one line. */

@@ -1,7 +1,7 @@
 // Where a picture comes from: a model draws one, or a person brings one.
 
 import { read, whole, write } from "./address.js";
-import { choice, field, make } from "./dom.js";
+import { choice, field, make, refill } from "./dom.js";
 import { array, ask, follow } from "./talk.js";
 import { Latest } from "./work.js";
 
@@ -80,9 +80,7 @@ export class Source {
   #suit() {
     const { classes, labels } = this.about;
     this.labelField.hidden = !classes;
-    this.label.replaceChildren(...choice(labels.map((text, number) => [number, text])).children);
-    this.label.value = read().label ?? 0;
-    if (this.label.selectedIndex < 0) this.label.selectedIndex = 0;
+    refill(this.label, labels.map((text, number) => [number, text]), read().label);
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { number, read, whole, write } from "../address.js";
 import { Clock } from "../clock.js";
-import { choice, field, make, trouble } from "../dom.js";
+import { choice, field, make, refill, trouble } from "../dom.js";
 import { expected } from "../expected.js";
 import { Sheet } from "../sheet.js";
 import { array, ask, follow } from "../talk.js";
@@ -75,9 +75,7 @@ class Draw {
     this.labelField.hidden = !about.classes;
     const labels = about.labels.map((text, number) => [number, text]);
     const pairs = [["", "all in turn"], ...labels, ...(about.mayHaveNoLabel ? [[-1, "none"]] : [])];
-    this.label.replaceChildren(...choice(pairs).children);
-    this.label.value = label;
-    if (this.label.selectedIndex < 0) this.label.value = "";
+    refill(this.label, pairs, label);
   }
 
   get fields() {

@@ -1,7 +1,7 @@
 // A folder: how odd each of its pictures is beside usual ones, and where.
 
 import { read, write } from "../address.js";
-import { choice, field, make } from "../dom.js";
+import { choice, field, make, refill } from "../dom.js";
 import { heat, paint } from "../heat.js";
 import { Histogram } from "../histogram.js";
 import { contentOf } from "../source.js";
@@ -79,20 +79,15 @@ class Folder {
   /** Fill in the folders that there are; look at once if the address says at what. */
   async begin() {
     await this.fill();
-    this.source.value = this.asked.folder ?? "";
-    if (this.asked.folder && this.source.value) return this.start();
-    if (this.source.selectedIndex < 0) this.source.selectedIndex = 0;
+    if (this.asked.folder && this.source.value === this.asked.folder) return this.start();
     this.said.textContent = "Choose pictures, and usual ones to compare them with.";
   }
 
   async fill() {
     const { folders } = await ask("/api/folders");
     const pairs = folders.map(({ name, pictures }) => [name, `${name} (${pictures.toLocaleString("en")})`]);
-    const before = [this.source.value, this.usual.value || this.asked.usual || ""];
-    this.source.replaceChildren(...choice(pairs.length ? pairs : [["", "none yet"]]).children);
-    this.usual.replaceChildren(...choice([["", "those of validation, of the run"], ...pairs]).children);
-    [this.source.value, this.usual.value] = before;
-    for (const each of [this.source, this.usual]) if (each.selectedIndex < 0) each.selectedIndex = 0;
+    refill(this.source, pairs.length ? pairs : [["", "none yet"]], this.source.value || this.asked.folder);
+    refill(this.usual, [["", "those of validation, of the run"], ...pairs], this.usual.value || this.asked.usual);
   }
 
   bring(files, to) {

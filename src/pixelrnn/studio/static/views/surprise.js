@@ -1,7 +1,7 @@
 // Surprise: where the bits of a picture are, by one model or by two.
 
 import { read, write } from "../address.js";
-import { choice, field, make } from "../dom.js";
+import { choice, field, make, refill } from "../dom.js";
 import { bits } from "../expected.js";
 import { difference, heat, paint } from "../heat.js";
 import { shown } from "../sheet.js";
@@ -43,10 +43,7 @@ export function surprise(room, models) {
   function suit() {
     const { shape, levels, name } = source.about;
     const alike = source.models.filter((each) => each.name !== name && each.levels === levels && each.shape[0] === shape[0]);
-    const before = against.value || asked.against || "";
-    against.replaceChildren(...choice([["", "none"], ...alike.map((each) => [each.name, each.name])]).children);
-    against.value = before;
-    if (against.selectedIndex < 0) against.value = "";
+    refill(against, [["", "none"], ...alike.map((each) => [each.name, each.name])], against.value || asked.against);
     if (!asked.top) top.value = TOPS.find((each) => each >= Math.min(16, Math.log2(levels || 256) * shape[0])) ?? 16;
   }
 

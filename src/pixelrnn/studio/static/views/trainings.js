@@ -1,145 +1,133 @@
-// Trainings: the curves of all runs, as they grow, and what the runs drew on the way.
+// Trainings: the curves of all runs, as they grow, what the runs drew on the way; and how to begin, stop and go on.
 
 import { read, write } from "../address.js";
-import { choice, field, make, trouble } from "../dom.js";
+import { chart } from "../chart.js";
+import { choice, field, make, refill, trouble } from "../dom.js";
 import { ask } from "../talk.js";
 
+const DIGITS = ["digits", "digits, which come with the package"];
 const PAUSE = 2000; // ms between two looks
 // Of eight colours that are told apart by those who see fewer of them (Okabe and Ito, 2008) those that show on both grounds.
 const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
 
 export function trainings(room) {
-  const asked = read();
-  const along = choice([["1", "minutes"], ["0", "steps"]], { value: asked.along, otherwise: "1", onchange: () => (write({ along: along.value }), draw()) });
-  const lowest = choice([["all", "the whole curve"], ["end", "its lower half"]], { value: asked.range, otherwise: "end", onchange: () => (write({ range: lowest.value }), draw()) });
-  const shown = new Set((asked.runs ?? "").split(",").filter(Boolean));
-  const list = make("div", { className: "runs" });
-  const form = make("form", { className: "panel", "aria-label": "What is shown", onsubmit: (event) => event.preventDefault() }, field("Along", along), field("Shown", lowest), make("h2", {}, "Runs"), list);
-  const canvas = make("canvas", { className: "chart", role: "img", "aria-label": "curves" });
-  const note = make("p", { className: "quiet" }, " ");
-  const stage = make("div", { className: "panel stage" }, canvas, note);
-  const which = choice([]);
-  const time = make("input", { type: "range", min: 0, max: 0, value: 0, "aria-label": "Samples over time" });
-  const picture = make("img", { alt: "", className: "samples", hidden: true });
-  const when = make("p", { className: "quiet" }, "None of these runs drew samples.");
-  const aside = make("aside", { className: "panel aside", "aria-label": "Samples over time" }, make("h2", {}, "Samples over time"), which, time, when, picture);
-  room.replaceChildren(make("div", { className: "view" }, form, stage, aside));
+  return new Trainings(room).look();
+}
 
-  let runs = [];
-  let isFirst = true;
+class Trainings {
+  constructor(room) {
+    const asked = read();
+    this.runs = [];
+    this.isFirst = true;
+    this.shown = new Set((asked.runs ?? "").split(",").filter(Boolean));
+    this.along = choice([["1", "minutes"], ["0", "steps"]], { value: asked.along, otherwise: "1", onchange: () => (write({ along: this.along.value }), this.draw()) });
+    this.range = choice([["all", "the whole curve"], ["end", "its lower half"]], { value: asked.range, otherwise: "end", onchange: () => (write({ range: this.range.value }), this.draw()) });
+    this.list = make("div", { className: "runs" });
+    const form = make("form", { className: "panel", "aria-label": "What is shown", onsubmit: (event) => event.preventDefault() }, field("Along", this.along), field("Shown", this.range), make("h2", {}, "Runs"), this.list);
+    this.canvas = make("canvas", { className: "chart", role: "img", "aria-label": "curves" });
+    this.note = make("p", { className: "quiet" }, " ");
+    this.stage = make("div", { className: "panel stage" }, this.canvas, this.note);
+    const right = make("div", { className: "stack aside" }, this.samples(), beginning(() => this.look(true)));
+    room.replaceChildren(make("div", { className: "view" }, form, this.stage, right));
+    addEventListener("resize", () => this.draw());
+  }
 
-  async function look() {
+  /** What the runs drew on the way. */
+  samples() {
+    this.which = choice([], { "aria-label": "Run", onchange: () => ((this.time.value = this.time.max), this.show()) });
+    this.time = make("input", { type: "range", min: 0, max: 0, value: 0, "aria-label": "Samples over time", oninput: () => this.show() });
+    this.picture = make("img", { alt: "", className: "samples", hidden: true });
+    this.when = make("p", { className: "quiet" }, " ");
+    return make("aside", { className: "panel", "aria-label": "Samples over time" }, make("h2", {}, "Samples over time"), this.which, this.time, this.when, this.picture);
+  }
+
+  /** Ask for all runs, now and, unless this is only in between, again and again. */
+  async look(isBetween = false) {
     try {
-      runs = (await ask("/api/runs")).runs;
-      if (isFirst && !shown.size) for (const run of runs.slice(0, 4)) shown.add(run.name);
-      isFirst = false;
-      fill();
-      draw();
-      fillSamples();
+      this.runs = (await ask("/api/runs")).runs;
+      if (this.isFirst && !this.shown.size) for (const run of this.runs.slice(0, 4)) this.shown.add(run.name);
+      this.isFirst = false;
+      this.fill();
+      this.draw();
+      this.fillSamples();
     } catch (error) {
       trouble(error);
     }
-    setTimeout(look, PAUSE);
+    if (!isBetween) setTimeout(() => this.look(), PAUSE);
   }
 
-  const colour = (run) => COLOURS[[...shown].indexOf(run.name) % COLOURS.length];
-
-  function fill() {
-    if (!runs.length) return list.replaceChildren(make("p", { className: "quiet" }, "There are no runs here yet: pixelrnn train begins one."));
-    const focus = document.activeElement?.value;
-    list.replaceChildren(
-      ...runs.map((run) => {
-        const box = make("input", { type: "checkbox", value: run.name, checked: shown.has(run.name), onchange: () => toggle(run.name, box.checked) });
-        const swatch = make("span", { className: "swatch" });
-        if (box.checked && !run.error) swatch.style.background = colour(run);
-        const lines = run.error ? [run.error] : [run.what, `${run.source}: ${run.protocol}`, state(run)];
-        return make("div", { className: "run" }, make("label", { className: "row" }, box, swatch, make("strong", {}, run.name)), ...lines.map((text) => make("p", { className: "quiet" }, text)));
-      }),
-    );
-    if (focus) for (const box of list.querySelectorAll("input")) if (box.value === focus) box.focus();
+  colour(run) {
+    return COLOURS[[...this.shown].indexOf(run.name) % COLOURS.length];
   }
 
-  function toggle(name, is) {
-    if (is) shown.add(name);
-    else shown.delete(name);
-    write({ runs: [...shown].join(",") });
-    fill();
-    draw();
+  fill() {
+    if (!this.runs.length) return this.list.replaceChildren(make("p", { className: "quiet" }, "There are no runs here yet: begin one here, or with pixelrnn train."));
+    const focus = document.activeElement?.dataset.key;
+    this.list.replaceChildren(...this.runs.map((run) => this.entry(run)));
+    if (focus) this.list.querySelector(`[data-key="${CSS.escape(focus)}"]`)?.focus();
   }
 
-  function state(run) {
-    const best = run.best === null ? "" : `, best ${run.best.toFixed(4)} ${run.unit}`;
-    const left = run.state === "running" && run.left !== null ? `, ${minutes(run.left)} left` : "";
-    return `${run.state}, ${Math.round(100 * run.share)}%, step ${run.step.toLocaleString("en")}, ${minutes(run.seconds)}${left}${best}`;
+  entry(run) {
+    const box = make("input", { type: "checkbox", value: run.name, checked: this.shown.has(run.name), "data-key": `box ${run.name}`, onchange: () => this.toggle(run.name, box.checked) });
+    const swatch = make("span", { className: "swatch" });
+    if (box.checked && !run.error) swatch.style.background = this.colour(run);
+    const lines = run.error ? [run.error] : [run.what, `${run.source}: ${run.protocol}`, state(run)];
+    if (run.trouble) lines.push(`It failed: ${run.trouble}`);
+    const label = make("label", { className: "row" }, box, swatch, make("strong", {}, run.name));
+    return make("div", { className: "run" }, label, ...lines.map((text) => make("p", { className: "quiet" }, text)), ...this.buttons(run));
   }
 
-  function draw() {
-    const chosen = runs.filter((run) => shown.has(run.name) && !run.error);
-    const ratio = devicePixelRatio || 1;
-    const [wide, high] = [stage.clientWidth - 32, Math.max(260, Math.min(480, innerHeight - 260))];
-    [canvas.width, canvas.height] = [wide * ratio, high * ratio];
-    [canvas.style.width, canvas.style.height] = [`${wide}px`, `${high}px`];
-    const context = canvas.getContext("2d", { willReadFrequently: true });
-    context.scale(ratio, ratio);
-    const { color: ink, fontFamily } = getComputedStyle(stage);
-    context.font = `12px ${fontFamily}`;
-    const points = chosen.flatMap((run) => [...run.train, ...run.valid]);
-    if (!points.length) return void (note.textContent = "There is nothing to draw: choose a run.");
-    const x = Number(along.value);
-    const across = Math.max(...points.map((point) => point[x]), 1e-9);
-    const losses = points.map((point) => point[2]).sort((a, b) => a - b);
-    const low = losses[0];
-    const highest = lowest.value === "all" ? losses.at(-1) : low + 2.2 * (losses[Math.floor(losses.length / 2)] - low + 1e-3);
-    const [left, bottom, top] = [52, high - 28, 12];
-    const at = (point) => [left + ((wide - left - 12) * point[x]) / across, bottom - ((bottom - top) * (point[2] - low)) / Math.max(1e-9, highest - low)];
-    context.fillStyle = context.strokeStyle = ink;
-    context.globalAlpha = 0.75;
-    for (const loss of ticks(low, highest)) {
-      const y = at([0, 0, loss])[1];
-      context.fillText(loss.toFixed(3), 4, y + 4);
-      context.fillRect(left, y, wide - left - 12, 0.3);
+  buttons(run) {
+    const button = (name, path, fields) => make("button", { type: "button", "data-key": `${name} ${run.name}`, "aria-label": `${name}: ${run.name}`, onclick: () => this.tell(path, { run: run.name, ...fields }) }, name);
+    if (run.isHere) return [button("Stop and save", "/api/train/stop")];
+    if (run.state === "stopped") return [button("Go on", "/api/train/resume")];
+    if (run.state !== "finished" || !run.isTrained) return [];
+    const more = make("input", { type: "number", min: 1, value: 5, "aria-label": `more minutes of ${run.name}` });
+    return [make("div", { className: "row more" }, make("button", { type: "button", "aria-label": `go on with ${run.name}`, onclick: () => this.tell("/api/train/resume", { run: run.name, more: Number(more.value) }) }, "Go on"), more, "min")];
+  }
+
+  async tell(path, fields) {
+    try {
+      await ask(path, fields);
+      await this.look(true);
+    } catch (error) {
+      trouble(error);
     }
-    for (const value of ticks(0, across)) {
-      const text = across < 5 ? value.toFixed(1) : Math.round(value).toLocaleString("en");
-      context.fillText(text, at([value, value, low])[0] - 8, high - 8);
-    }
-    context.save();
-    context.beginPath();
-    context.rect(left, 0, wide - left, bottom + 2);
-    context.clip();
-    for (const run of chosen) {
-      context.strokeStyle = context.fillStyle = colour(run);
-      for (const [curve, alpha, width] of [[run.train, 0.35, 1], [run.valid, 1, 2]]) {
-        context.globalAlpha = alpha;
-        context.lineWidth = width;
-        context.beginPath();
-        curve.forEach((point, number) => (number ? context.lineTo(...at(point)) : context.moveTo(...at(point))));
-        context.stroke();
-        if (alpha === 1) for (const point of curve) context.fillRect(at(point)[0] - 2, at(point)[1] - 2, 4, 4);
-      }
-    }
-    context.restore();
+  }
+
+  toggle(name, is) {
+    if (is) this.shown.add(name);
+    else this.shown.delete(name);
+    write({ runs: [...this.shown].join(",") });
+    this.fill();
+    this.draw();
+  }
+
+  draw() {
+    const chosen = this.runs.filter((run) => this.shown.has(run.name) && !run.error).map((run) => ({ ...run, colour: this.colour(run) }));
+    const size = [this.stage.clientWidth - 32, Math.max(260, Math.min(480, innerHeight - 260))];
+    const x = Number(this.along.value);
+    if (!chart(this.canvas, size, chosen, { x, isWhole: this.range.value === "all" })) return void (this.note.textContent = "There is nothing to draw: choose a run.");
     const units = [...new Set(chosen.map((run) => run.unit))].join(" / ");
     const protocols = new Set(chosen.map((run) => `${run.source} ${run.protocol}`));
-    note.textContent = `${units}, along ${x ? "minutes of training" : "steps"}: thick and with dots what was validated, thin what was trained on. ${protocols.size > 1 ? "These runs are of different images or protocols: their figures cannot be compared." : ""}`;
+    this.note.textContent = `${units}, along ${x ? "minutes of training" : "steps"}: thick and with dots what was validated, thin what was trained on. ${protocols.size > 1 ? "These runs are of different images or protocols: their figures cannot be compared." : ""}`;
   }
 
-  function fillSamples() {
-    const drawn = runs.filter((run) => run.samples?.length);
-    which.hidden = time.hidden = !drawn.length;
+  fillSamples() {
+    const drawn = this.runs.filter((run) => run.samples?.length);
+    this.which.hidden = this.time.hidden = !drawn.length;
     if (!drawn.length) {
-      picture.hidden = true;
-      return void (when.textContent = "None of these runs drew samples.");
+      this.picture.hidden = true;
+      return void (this.when.textContent = "None of these runs drew samples.");
     }
-    const before = which.value;
-    which.replaceChildren(...choice(drawn.map((run) => [run.name, run.name])).children);
-    which.value = drawn.some((run) => run.name === before) ? before : drawn[0].name;
-    show();
+    refill(this.which, drawn.map((run) => [run.name, run.name]), this.which.value);
+    this.show();
   }
 
-  function show() {
-    const run = runs.find((each) => each.name === which.value);
+  show() {
+    const run = this.runs.find((each) => each.name === this.which.value);
     if (!run) return;
+    const { time, picture } = this;
     const isLast = time.value === time.max;
     time.max = run.samples.length - 1;
     if (isLast) time.value = time.max;
@@ -149,23 +137,55 @@ export function trainings(room) {
     if (picture.getAttribute("src") !== source) picture.src = source;
     picture.hidden = false;
     picture.alt = `samples of ${run.name}`;
-    when.textContent = `step ${parseInt(file, 10).toLocaleString("en")}`;
+    this.when.textContent = `step ${parseInt(file, 10).toLocaleString("en")}`;
   }
-
-  which.setAttribute("aria-label", "Run");
-  which.addEventListener("change", () => ((time.value = time.max), show()));
-  time.addEventListener("input", show);
-  addEventListener("resize", draw);
-  return look();
 }
 
-/** Some four round numbers between two. */
-function ticks(low, high) {
-  const rough = Math.max(1e-6, (high - low) / 4);
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * [1, 2, 5, 10].find((each) => each * power >= rough * 0.99);
-  const first = Math.ceil(low / step - 1e-9);
-  return Array.from({ length: Math.floor(high / step + 1e-9) - first + 1 }, (_, i) => (first + i) * step);
+/** A form that begins a training; `begun` is called when one has begun. */
+function beginning(begun) {
+  const source = choice([DIGITS]);
+  const architecture = choice([]);
+  const number = (value, most) => make("input", { type: "number", min: 1, max: most, value });
+  const [size, layers, hidden, minutes] = [number("", 4096), number(7, 64), number(16, 1024), number(5, 100000)];
+  const name = make("input", { value: "first", pattern: "[A-Za-z0-9][A-Za-z0-9._\\-]{0,59}", required: true });
+  const begin = async (event) => {
+    event.preventDefault();
+    const numbers = Object.entries({ size, layers, hidden, minutes }).filter(([, input]) => input.value !== "");
+    const fields = { source: source.value, architecture: architecture.value, name: name.value, ...Object.fromEntries(numbers.map(([key, input]) => [key, Number(input.value)])) };
+    try {
+      await ask("/api/train", fields);
+      await begun();
+    } catch (error) {
+      trouble(error);
+    }
+  };
+  const fill = async () => {
+    const [{ folders }, { architectures }] = await Promise.all([ask("/api/folders"), ask("/api/plans")]);
+    const named = folders.filter(({ isNamed }) => isNamed).map(({ name, pictures }) => [name, `${name} (${pictures.toLocaleString("en")})`]);
+    refill(source, [DIGITS, ...named]);
+    refill(architecture, architectures.map((each) => [each, each]));
+  };
+  fill().catch(trouble);
+  return make(
+    "form",
+    { className: "panel", "aria-label": "Begin a training", onsubmit: begin },
+    make("h2", {}, "Begin a training"),
+    field("Pictures", source),
+    field("Side, where they differ in size", size),
+    field("Architecture", architecture),
+    field("Layers", layers),
+    field("Features h", hidden),
+    field("Minutes", minutes),
+    field("Name", name),
+    make("button", { className: "main" }, "Begin"),
+    make("p", { className: "quiet" }, "It goes on when this page is closed, and is stopped and saved when the studio ends. More options: pixelrnn train. More folders: pixelrnn studio --folders FOLDER."),
+  );
+}
+
+function state(run) {
+  const best = run.best === null ? "" : `, best ${run.best.toFixed(4)} ${run.unit}`;
+  const left = run.state === "running" && run.left !== null ? `, ${minutes(run.left)} left` : "";
+  return `${run.state}, ${Math.round(100 * run.share)}%, step ${run.step.toLocaleString("en")}, ${minutes(run.seconds)}${left}${best}`;
 }
 
 function minutes(seconds) {
