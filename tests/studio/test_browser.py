@@ -365,6 +365,24 @@ def test_tools_and_undo(open_page):
     drag(page, (-3, 4), (5, 4))  # from past the edge
 
 
+def test_a_picture_of_a_folder(open_page, folder):
+    from PIL import Image
+
+    page = open_page("?view=complete&model=mnist-grey&folder=parts/new&of=3")
+    completed(page)
+    seen = editor_of(page)
+    pixels = np.asarray(Image.open(folder / "parts" / "new" / "23.png"))
+    np.testing.assert_array_equal(seen[:14], pixels[:14])
+    page.get_by_role("button", name="Another picture").click()
+    completed(page)
+    pixels = np.asarray(Image.open(folder / "parts" / "new" / "24.png"))
+    np.testing.assert_array_equal(editor_of(page)[:14], pixels[:14])
+    page.get_by_role("combobox", name="Picture").select_option("")
+    completed(page)
+    drawn = load_model("mnist-grey").sample(1, seed=4)[0, 0].numpy()
+    np.testing.assert_array_equal(editor_of(page)[:14], drawn[:14])
+
+
 def test_one_goes_on_with_a_completion(open_page):
     page = open_page(SEED_3)
     completed(page)

@@ -133,3 +133,15 @@ def test_what_cannot_be_judged_says_why(page, parts):
     assert gone.json()["error"] == "this folder is not in memory any more; look at it again"
     for path in ("none/pictures/0", f"{judged(page, parts)['result']}/pictures/99"):
         assert page.get(f"/thumbnails/{path}").status_code == 404
+
+
+def test_one_picture_of_a_folder_is_taken(page, parts):
+    for number, name in ((1, "01.png"), (10, "00.png"), (11, "01.png")):  # round and round: nine are called pictures
+        asked = {"model": MODEL, "folder": f"{parts.name}/new", "number": number - (number >= 9)}
+        found = page.post("/api/picture", json=asked).json()
+        wanted = np.asarray(Image.open(parts / "new" / name))
+        np.testing.assert_array_equal(array(found["values"], np.uint8).reshape(28, 28), wanted)
+    bad = page.post("/api/picture", json={"model": MODEL, "folder": f"{parts.name}/new", "number": 8})
+    assert "the picture cannot be used" in bad.json()["error"]
+    none = page.post("/api/picture", json={"model": MODEL, "folder": f"{parts.name}/words", "number": 0})
+    assert none.json()["error"] == f"{parts.name}/words has no pictures"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from pixelrnn import load_model, zoo
+from pixelrnn import ImageModel, ModelConfig, load_model, mean_model, zoo
 from pixelrnn.errors import ConfigError
 from pixelrnn.progress import Progress
 from pixelrnn.studio import jobs
@@ -165,19 +165,33 @@ def test_what_is_asked_wrongly_is_refused_in_a_line(client):
     assert (response.status_code, "the request is no JSON" in response.json()["error"]) == (400, True)
 
 
+@pytest.mark.parametrize("orders", [1, 8])
+def test_every_scale_has_its_own_distributions(client, studio, orders):
+    model = build(architecture="pixelcnn", shape=(1, 8, 8), levels=4, scales=3, orders=orders).float()
+    model.save_pretrained(studio.shelf.runs / "scales")
+    asked = {"model": "runs/scales", "n": 3, "seed": 0}
+    picture = told(client.post("/api/draw", json=asked))[-1]["pictures"][2]
+    held = studio.pictures.find(picture)
+    nats = model.log_prob_map(held.x[None], order=held.order)[0, 0].detach()
+    for row, column in ((0, 0), (4, 4), (2, 6), (3, 6), (7, 1)):
+        value = {"model": "runs/scales", "picture": picture, "row": row, "column": column}
+        (found,) = client.post("/api/value", json=value).json()["channels"]
+        assert sum(found["probabilities"]) == pytest.approx(1)
+        assert found["bits"] == pytest.approx(float(-nats[row, column]) / np.log(2), abs=1e-4)
+
+
 def test_models_without_bars_say_so(client, studio):
     build(architecture="pixelcnn", shape=(1, 4, 4), levels=0, output="continuous-mixture").float().save_pretrained(
         studio.shelf.runs / "floats"
     )
-    build(architecture="pixelcnn", shape=(1, 4, 4), levels=2, scales=2).float().save_pretrained(
-        studio.shelf.runs / "scales"
-    )
+    parts = [ImageModel(ModelConfig(architecture="pixelcnn", shape=(1, 4, 4), levels=2), seed=seed) for seed in (0, 1)]
+    mean_model(parts).save_pretrained(studio.shelf.runs / "mean")
     build(architecture="pixelcnn", shape=(3, 4, 4), colours="jpeg").float().save_pretrained(
         studio.shelf.runs / "planes"
     )
     for name, error in (
         ("floats", "are continuous"),
-        ("scales", "of several scales"),
+        ("mean", "means of models have no value under the pointer yet"),
         ("planes", "of planes of jpeg"),
     ):
         events = told(client.post("/api/draw", json={"model": f"runs/{name}", "n": 2, "seed": 0}))

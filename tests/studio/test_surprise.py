@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from pixelrnn import load_model
+from pixelrnn.scores.anomaly import detector
 from tests.conftest import build
 from tests.studio.conftest import array, told
 from tests.studio.test_completing import bring
@@ -27,9 +28,13 @@ def test_bits_are_those_of_the_models(client):
         assert one["total"] == pytest.approx(bits.sum(), rel=1e-5)
         expected = model.log_prob_map(x, moments=True).mean[0, 0].detach().numpy() / np.log(2)
         np.testing.assert_allclose(array(one["expected"], np.float32).reshape(28, 28), expected, atol=1e-4)
-        drawn = -model.log_prob(model.sample(64, seed=0)).detach().numpy() / np.log(2)
-        assert (one["drawn"], one["moreSurprising"]) == (64, int((drawn > one["total"]).sum()))
+        usual = model.sample(64, seed=0)
+        drawn = -model.log_prob(usual).detach().numpy() / np.log(2)
+        assert (one["drawn"], one["asOdd"]) == (64, int((drawn >= one["total"]).sum()))
         assert one["coded"] > one["total"]
+        scorer = detector("complexity", model).fit(usual)
+        p_value = scorer.p_values(scorer.score_samples(x))[0]
+        assert (1 + one["asOddForTheirSize"]) / 65 == pytest.approx(p_value)
 
 
 def test_labels_and_sizes(client):

@@ -91,12 +91,12 @@ class ImageModel(AbstractImageModel):
         """
         given = check_condition(self.config, Condition(label, context), len(x), (x.shape[2], x.shape[3]))
         if self.config.orders == 1:
-            return self._parameters_of(to_planes(self.config, x)[0], given)
+            return self.parameters_as_read(to_planes(self.config, x)[0], given)
         ((_, read, own),) = read_in_orders(self.config, x, given, self.orders(order, len(x)))
-        return restore(self._parameters_of(to_planes(self.config, read)[0], own), order)
+        return restore(self.parameters_as_read(to_planes(self.config, read)[0], own), order)
 
-    def _parameters_of(self, x: Tensor, condition: Condition) -> Tensor:
-        """As `forward`, of planes and a checked condition."""
+    def parameters_as_read(self, x: Tensor, condition: Condition) -> Tensor:
+        """As `forward`, of planes as their order reads them, and what they are given, checked, with it."""
         dtype = next(self.parameters()).dtype
         given = condition.map(lambda part: part.to(self.device))
         if given.context is not None:
@@ -126,18 +126,18 @@ class ImageModel(AbstractImageModel):
     def _nats(self, planes: Tensor, given: Condition, moments: bool) -> Tensor:
         """Log probabilities of planes, of a large image part by part where no gradient is wanted; moments behind."""
         if torch.is_grad_enabled() or planes[0].numel() <= large.AT_ONCE:
-            return self._nats_by(self._parameters_of(planes, given), planes, given, moments)
+            return self._nats_by(self.parameters_as_read(planes, given), planes, given, moments)
         height, width = planes.shape[2], planes[:, :, 0].numel()
         above = large.rows_above(self.network)
         if above is not None:
 
             def of_rows(rows: slice) -> Tensor:
                 part = planes[:, :, rows]
-                return self._nats_by(self._parameters_of(part, given), part, given, moments)
+                return self._nats_by(self.parameters_as_read(part, given), part, given, moments)
 
             return large.in_bands(height, width, above, of_rows)
         self.require_memory((height, planes.shape[3]))
-        parameters = self._parameters_of(planes, given)
+        parameters = self.parameters_as_read(planes, given)
         return large.in_bands(
             height, width, 0, lambda rows: self._nats_by(parameters[..., rows, :], planes[:, :, rows], given, moments)
         )

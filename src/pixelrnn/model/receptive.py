@@ -15,6 +15,7 @@ from pixelrnn.condition import Condition
 from pixelrnn.config.checks import require
 from pixelrnn.model.condition import check_condition, scale
 from pixelrnn.model.image import ImageModel
+from pixelrnn.model.orders import read_in_orders
 
 __all__ = ["receptive_fields"]
 
@@ -50,8 +51,8 @@ def receptive_fields(model: ImageModel, images: Tensor, row: int, column: int) -
     require(model.config.colours == "rgb", f"the model is of planes of {model.config.colours}, not of colours")
     require(model.config.context is None, "the model has a context; what it sees of that is not measured")
     label = torch.zeros(1, dtype=torch.int64) if model.config.classes else None
-    order = torch.zeros(1, dtype=torch.int64) if model.config.orders > 1 else None
-    given = check_condition(model.config, Condition(label), 1, (height, width))._replace(order=order)
+    given = check_condition(model.config, Condition(label), 1, (height, width))
+    ((_, _, given),) = read_in_orders(model.config, images[:1], given, torch.zeros(1, dtype=torch.int64))
     scaled = scale(model.config, images.to(model.device), next(model.parameters()).dtype)
     return torch.stack([_squares(model, image[None], given, (row, column)) for image in scaled]).mean(0).sqrt()
 
@@ -74,9 +75,8 @@ def _features(model: ImageModel, x: Tensor, given: Condition) -> list[Tensor]:
     found: list[Tensor] = []
     layers = getattr(model.network, "depths", ())
     hooks = [layer.register_forward_hook(lambda *call: found.append(_handed_on(call[2]))) for layer in layers]
-    every = given.map(lambda part: part.expand(len(x), *part.shape[1:]))
     try:
-        parameters = model.network(x, every._replace(order=None if given.order is None else given.order.expand(len(x))))
+        parameters = model.network(x, given.map(lambda part: part.expand(len(x), *part.shape[1:])))
     finally:
         for hook in hooks:
             hook.remove()

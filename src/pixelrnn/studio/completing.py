@@ -31,9 +31,9 @@ MOST_IMAGES, MOST_PARTICLES = 64, 4_096
 MOST_VALUES = 50_000_000  # of the particles of all completions
 
 
-def read_picture(shelf: Shelf, pictures: Pictures, asked: Asked) -> dict[str, Any]:
-    """Take a picture that a page brings, as the model reads it: of its size, but for models of any size."""
-    name, content = asked.text("model"), asked.content("file")
+def read_picture(shelf: Shelf, pictures: Pictures, content: bytes, asked: Asked) -> dict[str, Any]:
+    """Take the picture of a file, as the model reads it: of its size, but for models of any size."""
+    name = asked.text("model")
     about = Run.open(shelf.folder(name))
     config = about.model
     is_free = takes_any_size(about)

@@ -39,7 +39,7 @@ class Folders:
         found = [
             {"name": name, "pictures": count, "isNamed": name not in brought}
             for name, path in self._all().items()
-            if (count := _count(path))
+            if (count := len(_pictures(path)))
         ]
         return {"folders": found[:MOST_FOLDERS]}
 
@@ -51,6 +51,16 @@ class Folders:
         if path is None or not path.is_dir():
             raise RunError(f"there is no folder {name!r} (any more)")
         return path
+
+    def picture(self, name: str, number: int) -> bytes:
+        """The file of one picture of a folder, by its number among them all, round and round."""
+        files = _pictures(self.find(name))
+        if not files:
+            raise DataError(f"{name} has no pictures")
+        try:
+            return files[number % len(files)].read_bytes()
+        except OSError as error:
+            raise DataError(f"{files[number % len(files)].name} cannot be read ({error.strerror})") from error
 
     def bring(self, asked: Asked) -> dict[str, Any]:
         """Keep pictures that a page brings, as a folder of their own, until the studio ends."""
@@ -96,12 +106,12 @@ def _folders(root: Path, depth: int = DEPTH) -> Iterator[Path]:
                 yield from _folders(each, depth - 1)
 
 
-def _count(folder: Path) -> int:
-    """How many pictures are in a folder and below it, up to a limit."""
-    count = 0
-    for _, folders, files in os.walk(folder):
-        folders[:] = [each for each in folders if not each.startswith(".")]
-        count += sum(map(is_image_name, files))
-        if count >= MOST_COUNTED:
-            return MOST_COUNTED
-    return count
+def _pictures(folder: Path) -> list[Path]:
+    """The pictures in a folder and below it, in order, up to a limit."""
+    found = list[Path]()
+    for here, folders, files in os.walk(folder):
+        folders[:] = sorted(each for each in folders if not each.startswith("."))
+        found += [Path(here, each) for each in sorted(files) if is_image_name(each)]
+        if len(found) >= MOST_COUNTED:
+            break
+    return found[:MOST_COUNTED]

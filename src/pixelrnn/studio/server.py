@@ -114,9 +114,12 @@ class Studio:
         return Response(content, media_type="application/octet-stream", headers=headers)
 
     def _picture(self, asked: Asked) -> dict[str, Any]:
-        """A picture that a page brings, or one that is held."""
+        """A picture that a page brings, or one of a folder, or one that is held."""
         if asked.has("file"):
-            return completing.read_picture(self.shelf, self.pictures, asked)
+            return completing.read_picture(self.shelf, self.pictures, asked.content("file"), asked)
+        if asked.has("folder"):
+            content = self.folders.picture(asked.text("folder"), asked.whole("number", 0, 2**53))
+            return completing.read_picture(self.shelf, self.pictures, content, asked)
         levels = self.shelf.model(asked.text("model")).config.levels
         return completing.shown(self.pictures.find(asked.text("picture")), levels)
 

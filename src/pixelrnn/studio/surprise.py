@@ -3,7 +3,7 @@
 import math
 import threading
 import weakref
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,15 +20,24 @@ from pixelrnn.studio.shelf import Shelf
 
 __all__ = ["Surprises"]
 
+Array = np.ndarray[Any, np.dtype[Any]]
+
 DRAWN = 64  # pictures of a model that others are compared with
 MOST_DRAWN = 4_096  # sub-pixels of one of these
+
+
+class _Drawn(NamedTuple):
+    """What is known of pictures that a model drew: their bits, and those of their ordinary files if it has such."""
+
+    bits: Array
+    coded: Array | None
 
 
 class Surprises:
     """Bits of pictures, and of what models draw, which is drawn once."""
 
     def __init__(self) -> None:
-        self._drawn, self._lock = weakref.WeakKeyDictionary[AbstractImageModel, list[float]](), threading.Lock()
+        self._drawn, self._lock = weakref.WeakKeyDictionary[AbstractImageModel, _Drawn](), threading.Lock()
 
     def look(self, shelf: Shelf, pictures: Pictures, asked: Asked) -> Work:
         """The bits of all pixels of a picture, by a model, and by another if one is named."""
@@ -64,25 +73,34 @@ class Surprises:
         if moments is not None:
             expected = (moments.mean[0].double().sum(0) / math.log(2)).float()
             found["expected"] = as_base64(expected.numpy())
-        if InputComplexity.takes(model.config):
-            found["coded"] = float(coded_bits(picture.x[None], model.config.levels)[0])
+        coded = _coded(picture.x[None], model)
+        if coded is not None:
+            found["coded"] = float(coded[0])
         if tuple(picture.x.shape) == tuple(model.config.shape) and picture.x.numel() <= MOST_DRAWN:
-            drawn = self._of_drawn(model, callback)
-            found |= {"drawn": len(drawn), "moreSurprising": sum(each > float(bits.sum()) for each in drawn)}
+            drawn, total = self._of_drawn(model, callback), float(bits.sum())
+            found |= {"drawn": DRAWN, "asOdd": int((drawn.bits >= total).sum())}
+            if coded is not None and drawn.coded is not None:
+                found["asOddForTheirSize"] = int((drawn.bits - drawn.coded >= total - coded[0]).sum())
         return found
 
-    def _of_drawn(self, model: AbstractImageModel, callback: Callback) -> list[float]:
-        """The bits of pictures that a model draws."""
+    def _of_drawn(self, model: AbstractImageModel, callback: Callback) -> _Drawn:
+        """The bits of pictures that a model draws, and those that they take as ordinary files."""
         with self._lock:
             if model in self._drawn:
                 return self._drawn[model]
         classes = model.config.classes
         label = torch.arange(DRAWN) * classes // DRAWN if classes else None
         images = model.sample(DRAWN, label=label, seed=0, callback=callback)
-        found = (-model.log_prob(images, label=label) / math.log(2)).tolist()
+        bits = (-model.log_prob(images, label=label) / math.log(2)).double().numpy()
+        found = _Drawn(bits, _coded(images, model))
         with self._lock:
             self._drawn[model] = found
         return found
+
+
+def _coded(images: Tensor, model: AbstractImageModel) -> Array | None:
+    """Bits of images as ordinary files; None where they are none for pictures."""
+    return coded_bits(images, model.config.levels) if InputComplexity.takes(model.config) else None
 
 
 def _finite(bits: Tensor) -> float | None:

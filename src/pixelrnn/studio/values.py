@@ -10,7 +10,8 @@ from torch import Tensor
 
 from pixelrnn.condition import Condition
 from pixelrnn.errors import ConfigError, DataError
-from pixelrnn.model.image import ImageModel
+from pixelrnn.model.base import AbstractImageModel
+from pixelrnn.model.orders import read_in_orders, turn
 from pixelrnn.studio.asked import Asked
 from pixelrnn.studio.jobs import Turns
 from pixelrnn.studio.pictures import Picture, Pictures
@@ -33,7 +34,7 @@ class Values:
 
     def __init__(self, shelf: Shelf, pictures: Pictures, turns: Turns) -> None:
         self.shelf, self.pictures, self.turns = shelf, pictures, turns
-        self._found, self._lock = OrderedDict[tuple[ImageModel, str], Tensor](), threading.Lock()
+        self._found, self._lock = OrderedDict[tuple[AbstractImageModel, str], list[Tensor]](), threading.Lock()
 
     def at(self, asked: Asked) -> dict[str, Any]:
         """What the model expects of each channel of a pixel, and what it is.
@@ -48,10 +49,15 @@ class Values:
         row, column = asked.whole("row", 0, height - 1), asked.whole("column", 0, width - 1)
         model = self.shelf.model(name)
         require_single_values(model)
-        if not isinstance(model, ImageModel):
-            raise ConfigError("models of several scales, and means of models, have no value under the pointer yet")
-        parameters = self._parameters(key, model, picture)[..., row : row + 1, column : column + 1]
-        logs = model.output.log_table(parameters)[0, :, :, 0, 0].double()  # type: ignore[attr-defined]
+        if model.description:
+            raise ConfigError("means of models have no value under the pointer yet")
+        read = turn(torch.arange(height * width).view(height, width), picture.order)  # as the order reads it
+        down, right = divmod(int((read.flatten() == row * width + column).nonzero()), read.shape[1])
+        stages = zip(model.stages, self._parameters(key, model, picture), strict=True)
+        drawing = ((stage, found, step) for (stage, step), found in stages if down % step == right % step == 0)
+        stage, found, step = next(drawing)  # the smallest image that has the pixel draws it
+        parameters = found[..., down // step, None, right // step, None]
+        logs = stage.output.log_table(parameters)[0, :, :, 0, 0].double()
         values = picture.x[:, row, column].long()
         bits = -logs / math.log(2)
         expected = (logs.exp() * bits.nan_to_num(posinf=0.0)).sum(1)
@@ -70,8 +76,11 @@ class Values:
             ],
         }
 
-    def _parameters(self, key: str, model: ImageModel, picture: Picture) -> Tensor:
-        """Parameters of all distributions of a picture, `(1, C, P, H, W)`; computed by one who asks for all."""
+    def _parameters(self, key: str, model: AbstractImageModel, picture: Picture) -> list[Tensor]:
+        """Parameters of all distributions of a picture, `(1, C, P, H, W)` for each scale; one who asks computes all.
+
+        Their rows and columns are those of the order in which it was drawn.
+        """
         if (found := self._known(key, model)) is not None:
             return found
         with self.turns:
@@ -79,11 +88,11 @@ class Values:
                 found = _compute(model, picture)
                 with self._lock:
                     self._found[model, key] = found
-                    while sum(each.numel() for each in self._found.values()) > MOST and len(self._found) > 1:
+                    while sum(map(_size, self._found.values())) > MOST and len(self._found) > 1:
                         self._found.popitem(last=False)
             return found
 
-    def _known(self, key: str, model: ImageModel) -> Tensor | None:
+    def _known(self, key: str, model: AbstractImageModel) -> list[Tensor] | None:
         with self._lock:
             if (model, key) in self._found:
                 self._found.move_to_end((model, key))
@@ -91,11 +100,16 @@ class Values:
 
 
 @torch.no_grad()
-def _compute(model: ImageModel, picture: Picture) -> Tensor:
-    if picture.x.numel() * model.output.parameters > MOST:
+def _compute(model: AbstractImageModel, picture: Picture) -> list[Tensor]:
+    if sum(picture.x.numel() * stage.output.parameters // step**2 for stage, step in model.stages) > MOST:
         raise DataError("this picture is too large to tell the distributions of its values")
     label = None if picture.label is None or not model.config.classes else torch.tensor([picture.label])
-    x, _ = model.checked(picture.x[None], Condition(label))
-    model.orders(picture.order, 1)
-    found: Tensor = model(x, label=label, order=picture.order)
-    return found
+    x, given = model.checked(picture.x[None], Condition(label))
+    ((_, read, own),) = read_in_orders(model.config, x, given, model.orders(picture.order, 1))
+    images = [read[..., ::step, ::step] for _, step in model.stages]
+    stages = zip(model.stages, images, [None, *images], strict=False)  # each is given the image of the one before
+    return [stage.parameters_as_read(image, own._replace(context=before)) for (stage, _), image, before in stages]
+
+
+def _size(parameters: list[Tensor]) -> int:
+    return sum(each.numel() for each in parameters)

@@ -1,7 +1,7 @@
 // Where a picture comes from: a model draws one, or a person brings one.
 
 import { read, whole, write } from "./address.js";
-import { choice, field, make, refill } from "./dom.js";
+import { choice, field, make, refill, trouble } from "./dom.js";
 import { array, ask, follow } from "./talk.js";
 import { Latest } from "./work.js";
 
@@ -20,10 +20,14 @@ export class Source {
     this.model.value = this.models.some(({ name }) => name === asked.model) ? asked.model : "mnist-diagonal-bilstm";
     this.label = choice([]);
     this.labelField = field("Label", this.label);
+    this.from = choice([["", "the model draws one"]], { onchange: () => this.draw(true, 0) });
+    this.fromField = field("Picture", this.from);
+    this.fromField.hidden = true;
     const file = make("input", { type: "file", accept: "image/*", className: "file", onchange: () => this.bring(file.files[0]) });
     this.fields = [
       field("Model", this.model),
       this.labelField,
+      this.fromField,
       make("button", { type: "button", onclick: () => this.draw(true) }, "Another picture"),
       field("A picture of yours (or drop one)", file),
     ];
@@ -42,9 +46,27 @@ export class Source {
     element.addEventListener("drop", (event) => (event.preventDefault(), this.bring(event.dataTransfer.files[0])));
   }
 
-  /** Have the model draw one: of a seed, so that the address can say which. */
+  /** Begin with the picture that the address says: one that the model draws, or one of a folder. */
+  async begin() {
+    const { folders } = await ask("/api/folders");
+    if (folders.length) refill(this.from, [["", "the model draws one"], ...folders.map(({ name }) => [name, `of ${name}`])], read().folder);
+    this.fromField.hidden = !folders.length;
+    return this.draw();
+  }
+
+  /** Take the next picture of where they come from; the address can say which it is. */
   draw(isNew = false, next = 1) {
     if (isNew) this.number += next;
+    return this.from.value ? this.#take(isNew) : this.#sample(isNew);
+  }
+
+  #take(isNew) {
+    const [model, folder, number] = [this.model.value, this.from.value, this.number];
+    return this.#ask({ folder, number }, () => write({ model, of: number, folder }), isNew);
+  }
+
+  /** Have the model draw one. */
+  #sample(isNew) {
     const model = this.model.value;
     const { classes, anySize } = this.about;
     const fields = {
@@ -58,7 +80,7 @@ export class Source {
       let name;
       await follow("/api/draw", fields, signal, (event) => event.type === "done" && ([name] = event.pictures));
       const { shape, values } = await ask("/api/picture", { model, picture: name }, signal);
-      write({ model, of: this.number, label: classes ? this.label.value : null });
+      write({ model, of: this.number, folder: null, label: classes ? this.label.value : null });
       await this.came({ shape, values: array(values, Uint8Array), name }, isNew);
     });
   }
@@ -66,14 +88,19 @@ export class Source {
   /** Take a file that a person brings. */
   bring(file) {
     if (!file) return;
-    const model = this.model.value;
+    if (file.size > LARGEST) return trouble(new Error(`the file has ${Math.round(file.size / 1e6)} MB; ${LARGEST / 1e6} at most are taken`));
+    return this.#ask(async () => ({ file: await contentOf(file) }), () => write({ of: null, folder: null }));
+  }
+
+  /** Ask for a picture by some fields, or by what gives them, and remember it. */
+  #ask(fields, remember, isNew = true) {
+    const { classes } = this.about;
+    const given = { model: this.model.value, ...(classes && { label: Number(this.label.value || 0) }) };
     return this.coming.begin(async (signal) => {
-      if (file.size > LARGEST) throw new Error(`the file has ${Math.round(file.size / 1e6)} MB; ${LARGEST / 1e6} at most are taken`);
-      const content = await contentOf(file);
-      const fields = { model, file: content, ...(this.about.classes && { label: Number(this.label.value || 0) }) };
-      const { picture, shape, values } = await ask("/api/picture", fields, signal);
-      write({ of: null });
-      await this.came({ shape, values: array(values, Uint8Array), name: picture }, true);
+      const own = typeof fields === "function" ? await fields() : fields;
+      const { picture, shape, values } = await ask("/api/picture", { ...given, ...own }, signal);
+      remember();
+      await this.came({ shape, values: array(values, Uint8Array), name: picture }, isNew);
     });
   }
 

@@ -111,7 +111,7 @@ export function complete(room, models) {
 
   for (const each of [count, seed, particles]) each.addEventListener("change", start);
   choose("brush");
-  return source.draw();
+  return source.begin();
 }
 
 /** A mask as the lengths of its runs, known ones first; none if that is too long for an address. */

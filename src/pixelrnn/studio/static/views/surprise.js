@@ -11,6 +11,9 @@ import { Latest } from "../work.js";
 
 const TOPS = [1, 2, 4, 8, 16, 32];
 
+/** The p-value of something that so many of those that were drawn reach: how often one is as odd. */
+const share = (reached, drawn) => ((1 + reached) / (1 + drawn)).toPrecision(2);
+
 export function surprise(room, models) {
   const asked = read();
   const source = new Source(models, begin);
@@ -138,7 +141,11 @@ export function surprise(room, models) {
           ["a sub-pixel", one.total === null ? "-" : `${(one.total / dims).toFixed(4)} bits`],
         ];
         if (one.coded) rows.push(["as PNG or WebP", `${one.coded.toLocaleString("en")} bits`]);
-        if (one.drawn) rows.push([`of ${one.drawn} that it drew`, `${one.moreSurprising} take more`]);
+        if (one.coded && one.total !== null) rows.push(["bits beyond that", `${((one.total - one.coded) / dims).toFixed(4)} a sub-pixel`]);
+        if (one.drawn) {
+          rows.push([`of ${one.drawn} that it drew`, `${one.asOdd} take as many`], ["p-value", share(one.asOdd, one.drawn)]);
+          if (one.asOddForTheirSize !== undefined) rows.push(["p-value, less complexity", share(one.asOddForTheirSize, one.drawn)]);
+        }
         return make("div", {}, make("p", { className: "quiet" }, names[number]), make("dl", {}, ...rows.flatMap(([a, b]) => [make("dt", {}, a), make("dd", {}, b)])));
       }),
     );
@@ -160,5 +167,5 @@ export function surprise(room, models) {
       draw();
     });
   addEventListener("resize", () => picture && fit(picture.shape[1], picture.shape[2]));
-  return source.draw();
+  return source.begin();
 }
