@@ -26,6 +26,8 @@ class Progress:
         stage: `pixelrnn.pack.search.Stage` of a pack, if one was just tried.
         drawn: Of work that draws images, gives them as far as they are: `(n, C, H, W)` int64, -1 where nothing is drawn
             yet; or floats of a continuous model, 0 there. To be called by the callback, before it returns.
+        resampled: Of particles that were just chosen among: how many pixels were drawn, and for each particle, those of
+            the first image first, the number of the one whose place it took on.
     """
 
     fraction: float
@@ -40,6 +42,7 @@ class Progress:
     line: dict[str, Any] | None = None
     stage: Any = None
     drawn: Callable[[], Any] | None = None
+    resampled: tuple[int, Any] | None = None
 
 
 Callback: TypeAlias = Callable[[Progress], bool | None]

@@ -324,6 +324,7 @@ def test_what_is_painted_out_is_drawn_again(open_page):
     model = load_model("mnist-diagonal-bilstm")
     wanted = model.complete(x.expand(4, -1, -1, -1), torch.from_numpy(known), seed=5, particles=16).images
     np.testing.assert_array_equal(completions_of(page), wanted[:, 0].numpy() * 255)
+    page.get_by_text("the 16 were chosen among by what is known").wait_for()
     page.reload()  # all of it is in the address
     completed(page)
     np.testing.assert_array_equal(editor_of(page) >= 0, known)

@@ -104,3 +104,26 @@ def test_masks_that_are_refused(client):
         (b"\1" * 784, "nothing is missing; paint over what is to be drawn again"),
     ):
         assert error in client.post("/api/complete", json=asked | {"known": text(known)}).json()["error"]
+
+
+def test_particles_are_told_of_when_they_die(client):
+    """Where each takes its place from is what explains the completion that comes of it."""
+    name = "mnist-diagonal-bilstm"
+    x = load_model(name).sample(1, seed=3)
+    picture = bring(client, x[0, 0].numpy() * 255, name)["picture"]
+    known = np.zeros((28, 28), np.uint8)
+    known[:, 14:] = 1  # what is known lies behind what is not, row by row
+    fields = {"model": name, "picture": picture, "known": base64.b64encode(known.tobytes()).decode()}
+    events = told(client.post("/api/complete", json=fields | {"n": 2, "seed": 1, "particles": 16}))
+    drawn = [event.get("drawn", event) for event in events if event["type"] in ("start", "drawn")]
+    ancestry = [each for event in drawn for each in event["ancestry"]]
+    assert len(ancestry) > 3
+    pixels = [each["pixel"] for each in ancestry]
+    assert pixels == sorted(set(pixels))
+    for each in ancestry:
+        assert each["pixel"] > 14  # nothing weighs before
+        assert len(each["parents"]) == 16
+        assert each["parents"] == sorted(each["parents"])  # systematic resampling keeps the order
+        assert 0 <= each["parents"][0] <= each["parents"][-1] < 16
+    plain = told(client.post("/api/complete", json=fields | {"n": 2, "seed": 1, "particles": 1}))
+    assert all(not event.get("ancestry") for event in plain)

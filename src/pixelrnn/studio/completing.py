@@ -28,6 +28,7 @@ __all__ = ["complete", "read_picture"]
 MOST_PIXELS = 4_000_000  # of a picture that is taken as it is
 MOST_READ = 60_000_000  # of one that is made smaller
 MOST_IMAGES, MOST_PARTICLES = 64, 4_096
+MOST_FOLLOWED = 256  # particles whose fate is told
 MOST_VALUES = 50_000_000  # of the particles of all completions
 
 
@@ -74,6 +75,8 @@ def complete(shelf: Shelf, pictures: Pictures, asked: Asked) -> Work:
     def work(job: Job, callback: Callback) -> list[dict[str, Any]]:
         model = shelf.model(name)
         sent = Sent(job, callback, model, first_event(model, torch.zeros(number, dtype=torch.long), known.shape))
+        if model.config.orders == 1 and particles <= MOST_FOLLOWED:
+            sent.follow(particles)
         found = model.complete(
             picture.x.expand(number, -1, -1, -1),
             known,

@@ -41,9 +41,19 @@ class Sent:
     def __init__(self, job: Job, callback: Callback, model: AbstractImageModel, first: dict[str, Any]) -> None:
         self.job, self.callback, self.levels, self.first = job, callback, model.config.levels, first
         self._shown = np.full(first["shape"], -1, np.int16)
+        self._ancestry = list[dict[str, Any]]()
+        self._particles, self._pixel = 0, 0
+
+    def follow(self, particles: int) -> None:
+        """Tell of the particles of the first image as well, so many, whenever they are chosen among."""
+        self._particles = particles
 
     def __call__(self, at: Progress) -> bool:
         """Tell what is new."""
+        if at.resampled is not None and self._particles and (pixel := at.resampled[0]) > self._pixel:
+            parents = at.resampled[1][: self._particles].tolist()  # later images come in later passes, from pixel 0 on
+            self._ancestry.append({"pixel": pixel, "parents": parents})
+            self._pixel = pixel
         if at.drawn is not None:
             drawn = at.drawn
             self.job.tell(lambda: self._event(drawn, at.fraction))
@@ -62,11 +72,13 @@ class Sent:
         pixels, before = (each.transpose(0, 2, 3, 1).reshape(-1, each.shape[1]) for each in (shown, self._shown))
         is_new = np.flatnonzero((pixels != before).any(1) & (pixels >= 0).all(1))
         self._shown = shown
+        ancestry, self._ancestry = self._ancestry, []
         event = {
             "type": "drawn",
             "fraction": fraction,
             "pixels": as_base64(is_new.astype(np.uint32)),
             "values": as_base64(pixels[is_new].astype(np.uint8)),
+            "ancestry": ancestry,
         }
         first, self.first = self.first, {}
         return {**first, "drawn": event} if first else event

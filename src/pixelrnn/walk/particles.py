@@ -127,7 +127,7 @@ def advance(
         evidence: What is known.
         randomness: What draws.
         condition: Condition of the N P walks.
-        report: Reporter that is told the finished share after every row.
+        report: Reporter that is told the finished share after every row, and whenever particles are resampled.
     """
     images, count, channels, height, width = particles.values.shape
     values = particles.values.reshape(-1, channels, height, width)
@@ -147,7 +147,10 @@ def advance(
     def choose(visit: int) -> Array | None:
         assert numbers is not None
         weigh(visit // channels)
-        return particles.resample(numbers[:, visit // channels])
+        origins = particles.resample(numbers[:, visit // channels])
+        if origins is not None:
+            report(visit / (channels * height * width), resampled=(visit // channels, origins))
+        return origins
 
     is_known = np.repeat(evidence.is_known.astype(np.uint8), count, axis=0)
     batch = Batch(values, condition, is_known=is_known, log_prob=nats)

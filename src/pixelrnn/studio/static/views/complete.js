@@ -1,6 +1,7 @@
 // Complete: a picture, what is painted out of it, and what the model would draw there.
 
 import { read, whole, write } from "../address.js";
+import { Ancestry } from "../ancestry.js";
 import { choice, field, make } from "../dom.js";
 import { Editor, TOOLS } from "../editor.js";
 import { Sheet } from "../sheet.js";
@@ -47,7 +48,8 @@ export function complete(room, models) {
     name: "Completions. Page Up and Page Down choose, Enter goes on with one.",
   });
   const said = make("p", { className: "quiet" }, " ");
-  const aside = make("aside", { className: "panel aside", "aria-label": "Completions" }, make("h2", {}, "Completions"), said, sheet.element, make("p", { className: "quiet" }, "Choose one to go on with it."));
+  const ancestry = new Ancestry();
+  const aside = make("aside", { className: "panel aside", "aria-label": "Completions" }, make("h2", {}, "Completions"), said, sheet.element, make("p", { className: "quiet" }, "Choose one to go on with it."), ancestry.element);
   room.replaceChildren(make("div", { className: "view" }, form, stage, aside));
   source.listen(stage);
 
@@ -83,6 +85,7 @@ export function complete(room, models) {
     const told = (event) => {
       if (event.type === "start") {
         sheet.begin(event.shape, event.orders, event.places.map((text) => array(text, Int32Array)));
+        ancestry.begin(fields.particles, sheet.height * sheet.width);
         take(event.drawn);
       } else if (event.type === "drawn") take(event);
       else if (event.type === "done") {
@@ -96,6 +99,7 @@ export function complete(room, models) {
 
   function take(event) {
     sheet.add(array(event.pixels, Uint32Array), array(event.values, Uint8Array));
+    ancestry.add(event.ancestry);
   }
 
   function mark(image) {
