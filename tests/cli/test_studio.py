@@ -10,6 +10,8 @@ from tests.cli.test_cli import run
 
 pytest.importorskip("uvicorn")
 
+from pixelrnn.studio.trainers import Trainers
+
 
 @pytest.fixture
 def served(monkeypatch):
@@ -44,6 +46,15 @@ def test_elsewhere_it_asks_for_a_token(served, tmp_path, capsys):
     assert run("studio", "--port", 0, "--host", "0.0.0.0", "--no-browser") == 0
     token = capsys.readouterr().out.split("?token=")[1].split()[0]
     assert len(token) >= 20
+
+
+def test_trainings_end_with_it(served, tmp_path, capsys, monkeypatch):
+    closed = []
+    monkeypatch.setattr(Trainers, "names", ["first", "second"])
+    monkeypatch.setattr(Trainers, "close", lambda self: closed.append(self))
+    assert run("studio", "--port", 0, "--no-browser", "--runs", tmp_path) == 0
+    assert "stopping and saving first, second ..." in capsys.readouterr().out
+    assert len(closed) == 1
 
 
 def test_what_is_refused(served, tmp_path, capsys, monkeypatch):

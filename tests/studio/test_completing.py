@@ -9,6 +9,8 @@ import torch
 from PIL import Image
 
 from pixelrnn import load_model
+from pixelrnn.studio import completing
+from tests.conftest import build
 from tests.studio.conftest import array, shown, told
 
 MODEL = "mnist-diagonal-bilstm"
@@ -127,3 +129,43 @@ def test_particles_are_told_of_when_they_die(client):
         assert 0 <= each["parents"][0] <= each["parents"][-1] < 16
     plain = told(client.post("/api/complete", json=fields | {"n": 2, "seed": 1, "particles": 1}))
     assert all(not event.get("ancestry") for event in plain)
+
+
+@pytest.mark.parametrize("options", [{}, {"adaptive": True, "fits": 2}, {"grid": 8, "copies": 4}], ids=str)
+def test_a_window_of_a_large_picture_is_all_that_matters(options):
+    """p(one) / p(other) of two pictures that differ in what is not known is the same in the window, whatever is around."""
+    model = build(architecture="local", shape=(3, 16, 16), levels=256, layers=1, hidden=4, **options)
+    x = torch.randint(0, 256, (2, 3, 340, 330), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    known = torch.ones(340, 330, dtype=torch.bool)
+    known[150:155, 160:170] = False
+    other = torch.where(known, x[:1], x[1:])
+    window = completing._window(model, known)
+    assert all(side.stop - side.start < 150 for side in window)
+    everywhere = (slice(None), slice(None))
+    whole, part = (
+        [model.log_prob(each[(..., *place)])[0].item() for each in (x[:1], other)] for place in (everywhere, window)
+    )
+    assert part[0] - part[1] == pytest.approx(whole[0] - whole[1], abs=1e-6)
+    tight = (slice(144, 155), slice(160, 170))
+    cut = [model.log_prob(each[(..., *tight)])[0].item() for each in (x[:1], other)]
+    assert cut[0] - cut[1] != pytest.approx(whole[0] - whole[1], abs=1e-2)
+
+
+def test_part_of_a_photograph_is_completed(client, studio):
+    photo = np.random.default_rng(0).integers(100, 130, (330, 320, 3), np.uint8)
+    picture = bring(client, photo, "photographs")["picture"]
+    known = np.ones((330, 320), np.uint8)
+    known[100:104, 200:206] = 0
+    fields = {"model": "photographs", "picture": picture, "known": base64.b64encode(known.tobytes()).decode()}
+    events = told(client.post("/api/complete", json=fields | {"n": 2, "seed": 1, "particles": 2}))
+    start = next(event for event in events if event["type"] == "start")
+    images, _ = shown(events)
+    top, left = start["window"]
+    for number, name in enumerate(events[-1]["pictures"]):
+        x = studio.pictures.find(name).x
+        assert x.shape == (3, 330, 320)
+        is_known = known != 0
+        np.testing.assert_array_equal(x.permute(1, 2, 0).numpy()[is_known], photo[is_known])
+        height, width = images.shape[2:]
+        np.testing.assert_array_equal(x[:, top : top + height, left : left + width].numpy(), images[number])
+    assert events[-1]["bitsOfKnown"] is None

@@ -1,11 +1,14 @@
 """Where the bits of a picture are: those of the model, beside what it draws itself."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
 from pixelrnn import load_model
 from pixelrnn.scores.anomaly import detector
+from pixelrnn.studio import surprise
 from tests.conftest import build
 from tests.studio.conftest import array, told
 from tests.studio.test_completing import bring
@@ -62,3 +65,25 @@ def test_models_of_other_values_are_not_compared(client, studio):
         "found"
     ]
     assert found["expected"] is None
+
+
+def test_large_pictures_come_band_by_band(client, monkeypatch):
+    monkeypatch.setattr(surprise, "LARGE", 1_000)
+    monkeypatch.setattr(surprise, "BAND", 9_000)
+    photo = np.random.default_rng(0).integers(100, 130, (70, 90, 3), np.uint8)
+    picture = bring(client, photo, "photographs")["picture"]
+    events = told(client.post("/api/surprise", json={"model": "photographs", "picture": picture}))
+    bands = [event for event in events if event["type"] == "band"]
+    assert [band["top"] for band in bands] == [0, 32, 64]
+    bits = np.concatenate([array(band["bits"], np.uint16) for band in bands]).reshape(70, 90) / bands[0]["steps"]
+    x = torch.from_numpy(photo).permute(2, 0, 1)[None]
+    wanted = -load_model("photographs").log_prob_map(x)[0].sum(0).detach().numpy() / np.log(2)
+    np.testing.assert_allclose(bits, wanted, atol=0.51 / bands[0]["steps"])
+    assert events[-1]["found"][0]["total"] == pytest.approx(wanted.sum(), rel=1e-5)
+
+
+def test_what_is_infinite_stays_so_in_a_band():
+    sent = []
+    bits = torch.tensor([[0.0, 2.0, np.inf, 5000.0]])
+    surprise._send_band(SimpleNamespace(send=sent.append), 1, 8, bits)
+    assert array(sent[0]["bits"], np.uint16).tolist() == [0, 128, 65535, 65534]

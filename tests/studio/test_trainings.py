@@ -87,6 +87,7 @@ def test_a_training_is_begun_stopped_and_gone_on_with(client, studio):
         assert client.post("/api/train", json=START).json() == {"run": "small"}
         first = wait_for(client, "small", lambda run: run.get("step", 0) > 0)
         assert (first["state"], first["isHere"]) == ("running", True)
+        assert client.post("/api/train/resume", json={"run": "small"}).json()["error"] == "small goes on already"
         assert first["what"] == "pixelcnn, 1 layers, h=4"
         assert "there is a run small already" in client.post("/api/train", json=START).json()["error"]
         assert client.post("/api/train/stop", json={"run": "small"}).status_code == 200

@@ -13,6 +13,9 @@ from torch import Tensor
 from pixelrnn.data.picture import UnreadableError, picture_of
 from pixelrnn.data.single import image_of, whole_image
 from pixelrnn.errors import ConfigError, DataError
+from pixelrnn.model.base import AbstractImageModel
+from pixelrnn.model.image import ImageModel
+from pixelrnn.model.large import rows_above
 from pixelrnn.plots import to_bytes
 from pixelrnn.progress import Callback
 from pixelrnn.runs.run import Run
@@ -25,7 +28,9 @@ from pixelrnn.studio.shelf import Shelf, takes_any_size
 
 __all__ = ["complete", "read_picture"]
 
-MOST_PIXELS = 4_000_000  # of a picture that is taken as it is
+MOST_PIXELS = 16_000_000  # of a picture that is taken as it is
+LARGE, MOST_COMPLETED = 100_000, 4_000_000  # pixels of a picture of which a window is completed, and of any
+ALIGN = 8  # what windows begin at multiples of: what depends on places has periods of 1, 2 or 8
 MOST_READ = 60_000_000  # of one that is made smaller
 MOST_IMAGES, MOST_PARTICLES = 64, 4_096
 MOST_FOLLOWED = 256  # particles whose fate is told
@@ -70,30 +75,55 @@ def complete(shelf: Shelf, pictures: Pictures, asked: Asked) -> Work:
     name, sampling, picture = asked.text("model"), asked.sampling(), pictures.find(asked.text("picture"))
     number, particles = asked.whole("n", 1, MOST_IMAGES), asked.whole("particles", 1, MOST_PARTICLES, 64)
     known = _known(asked.content("known"), picture)
-    require_few(number * particles * picture.x.numel(), MOST_VALUES)
 
     def work(job: Job, callback: Callback) -> list[dict[str, Any]]:
         model = shelf.model(name)
-        sent = Sent(job, callback, model, first_event(model, torch.zeros(number, dtype=torch.long), known.shape))
+        window = _window(model, known)
+        part = picture.x[(..., *window)]
+        require_few(number * particles * part.numel(), MOST_VALUES)
+        first = first_event(model, torch.zeros(number, dtype=torch.long), part.shape[1:])
+        sent = Sent(job, callback, model, first | {"window": [side.start for side in window]})
         if model.config.orders == 1 and particles <= MOST_FOLLOWED:
             sent.follow(particles)
         found = model.complete(
-            picture.x.expand(number, -1, -1, -1),
-            known,
+            part.expand(number, -1, -1, -1),
+            known[window],
             label=picture.label,
             particles=particles,
             **dataclasses.asdict(sampling),
             callback=sent,
         )
         images = found.images.cpu()
-        every = [dataclasses.replace(picture, x=x, seed=sampling.seed, number=index) for index, x in enumerate(images)]
+        whole = picture.x.repeat(number, 1, 1, 1)
+        whole[(..., *window)] = images.to(whole.dtype)
+        every = [dataclasses.replace(picture, x=x, seed=sampling.seed, number=index) for index, x in enumerate(whole)]
         bits = [each / math.log(2) if math.isfinite(each) else None for each in found.log_known.tolist()]
-        return [
-            *sent.rest(images),
-            {"type": "done", "pictures": [pictures.add(each) for each in every], "bitsOfKnown": bits},
-        ]
+        names = [pictures.add(each) for each in every]
+        is_whole = part.shape == picture.x.shape
+        return [*sent.rest(images), {"type": "done", "pictures": names, "bitsOfKnown": bits if is_whole else None}]
 
     return work
+
+
+def _window(model: AbstractImageModel, known: Tensor) -> tuple[slice, slice]:
+    """Rows and columns that matter to what is not known of a picture: all of it, unless it is large.
+
+    A pixel sees so many rows above it, and columns to both sides. Those that see an unknown one are not farther from
+    it than that, and what they see not farther than twice that: all others are as likely whatever is drawn.
+    """
+    height, width = known.shape
+    if known.numel() > MOST_COMPLETED:
+        raise DataError(f"the picture has {known.numel():,} pixels; of up to {MOST_COMPLETED:,} parts are completed")
+    reach = rows_above(model.network) if isinstance(model, ImageModel) and model.config.orders == 1 else None
+    if reach is None or known.numel() <= LARGE:
+        return slice(0, height), slice(0, width)
+    rows, columns = (torch.nonzero(~known.all(side))[:, 0] for side in (1, 0))
+    top, left = int(rows[0]) - reach, int(columns[0]) - 2 * reach
+    bottom, right = int(rows[-1]) + 1 + reach, int(columns[-1]) + 1 + 2 * reach
+    return (
+        slice(max(0, top) // ALIGN * ALIGN, min(height, bottom)),
+        slice(max(0, left) // ALIGN * ALIGN, min(width, right)),
+    )
 
 
 def _known(content: bytes, picture: Picture) -> Tensor:

@@ -48,7 +48,8 @@ class Turns:
 class Job:
     """A piece of work, and the stream of what it tells.
 
-    What is told has one place: until the page has taken it nothing more is told, so a slow page costs no memory.
+    What is told has one place: until the page has taken it nothing more is told, so a slow page costs no memory. What
+    is sent arrives whatever happens, and is bounded by the picture that it is of.
 
     Attributes:
         number: Its number.
@@ -61,6 +62,7 @@ class Job:
         self.number, self.title, self.began, self.fraction = number, title, time.time(), 0.0
         self._news: dict[str, Any] | None = None
         self._last: list[dict[str, Any]] = []
+        self._sent: list[dict[str, Any]] = []
         self._is_over, self._is_stopped, self._lock = False, False, threading.Lock()
         self._loop, self._something = asyncio.get_running_loop(), asyncio.Event()
 
@@ -73,6 +75,12 @@ class Job:
         if self._news is None:
             self._news = news()
             self._wake()
+
+    def send(self, event: dict[str, Any]) -> None:
+        """Have an event sent."""
+        with self._lock:
+            self._sent.append(event)
+        self._wake()
 
     @property
     def is_stopped(self) -> bool:
@@ -93,7 +101,10 @@ class Job:
                 self._something.clear()
                 with self._lock:
                     news, self._news = self._news, None
+                    sent, self._sent = self._sent, []
                     is_over, last = self._is_over, self._last
+                for event in sent:
+                    yield event
                 if news is not None:
                     yield news
                 if is_over:

@@ -1,8 +1,10 @@
 """Where in a picture its bits are, by one model or two; and how that compares with pictures that the model draws."""
 
+import functools
 import math
 import threading
 import weakref
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +12,9 @@ import torch
 from torch import Tensor
 
 from pixelrnn.errors import ConfigError
+from pixelrnn.model import large
 from pixelrnn.model.base import AbstractImageModel
+from pixelrnn.model.image import ImageModel
 from pixelrnn.progress import Callback, Progress, StoppedError
 from pixelrnn.scores.anomaly import InputComplexity, coded_bits
 from pixelrnn.studio.asked import Asked
@@ -22,6 +26,9 @@ __all__ = ["Surprises"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+LARGE = 1_000_000  # sub-pixels of a picture that is computed in bands
+BAND = 1_500_000  # sub-pixels of a band: some seconds
+STEPS, INFINITE = 64, 2**16 - 1  # parts of a bit in which those of a band are told, and the number for infinity
 DRAWN = 64  # pictures of a model that others are compared with
 MOST_DRAWN = 4_096  # sub-pixels of one of these
 
@@ -52,7 +59,12 @@ class Surprises:
             for number, model in enumerate(models):
                 if callback(Progress(fraction=number / len(models))):
                     raise StoppedError
-                found.append(self._found(model, picture, callback))
+                reach = _reach(model, picture)
+                if reach is None:
+                    found.append(self._found(model, picture, callback))
+                else:
+                    tell = functools.partial(_send_band, job, number)
+                    found.append(_of_bands(model, picture, reach, tell, callback))
             return [{"type": "done", "found": found}]
 
         return work
@@ -96,6 +108,38 @@ class Surprises:
         with self._lock:
             self._drawn[model] = found
         return found
+
+
+def _reach(model: AbstractImageModel, picture: Picture) -> int | None:
+    """How many rows above it a pixel sees, of a picture that is computed in bands; None if it is computed at once."""
+    if picture.x.numel() <= LARGE or not isinstance(model, ImageModel) or model.config.orders > 1:
+        return None
+    return large.rows_above(model.network)
+
+
+def _send_band(job: Job, number: int, top: int, bits: Tensor) -> None:
+    """The bits of some rows of a picture, by one of the models: in steps of a bit, the largest number for infinity."""
+    steps = torch.where(bits.isinf(), INFINITE, (bits * STEPS).round().clamp(0, INFINITE - 1))
+    content = as_base64(steps.numpy().astype(np.uint16))
+    job.send({"type": "band", "model": number, "top": top, "steps": STEPS, "bits": content})
+
+
+@torch.no_grad()
+def _of_bands(
+    model: AbstractImageModel, picture: Picture, reach: int, tell: Callable[[int, Tensor], None], callback: Callback
+) -> dict[str, Any]:
+    """By one model, of a large picture, band by band, each told as it is known; all wait their turn between two."""
+    label, height, total = picture.label if model.config.classes else None, picture.x.shape[1], 0.0
+    rows = max(8, BAND // picture.x[:, 0].numel() // 8 * 8)
+    above = -(-reach // 8) * 8
+    for top in range(0, height, rows):
+        if callback(Progress(fraction=top / height)):
+            raise StoppedError
+        seen = slice(max(0, top - above), top + rows)
+        bits = _bits(model.log_prob_map(picture.x[None, :, seen], label=label))[top - seen.start :]
+        total += float(bits.sum())
+        tell(top, bits)
+    return {"bits": None, "expected": None, "total": total if math.isfinite(total) else None}
 
 
 def _coded(images: Tensor, model: AbstractImageModel) -> Array | None:

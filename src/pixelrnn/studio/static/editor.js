@@ -13,8 +13,9 @@ export class Editor {
       role: "application",
       "aria-label": "The picture. Arrow keys move the cursor, Space paints, B, E, X and F choose brush, eraser, box and fill, [ and ] the size, Control Z takes back.",
     });
-    this.cursor = make("canvas", { "aria-hidden": "true" });
-    this.element = make("div", { className: "sheet" }, this.canvas, this.cursor);
+    this.cursor = make("div", { "aria-hidden": "true", className: "cursor", hidden: true });
+    this.element = make("div", { className: "scroll" }, make("div", { className: "sheet editor" }, this.canvas, this.cursor));
+    this.magnified = null; // pixels of the screen for one of the picture; as many as fit if null
     this.changed = changed;
     this.tool = "brush";
     this.size = 5;
@@ -95,14 +96,17 @@ export class Editor {
     this.future = [];
   }
 
-  paint() {
+  /** Paint all of it, or some rows. */
+  paint(top = 0, bottom = this.height) {
+    [top, bottom] = [Math.max(0, top), Math.min(this.height, bottom)];
+    if (bottom <= top) return;
     const context = this.canvas.getContext("2d", { willReadFrequently: true });
-    const picture = context.createImageData(this.width, this.height);
+    const picture = context.createImageData(this.width, bottom - top);
     const hidden = colourOf("--undrawn");
-    for (let p = 0; p < this.width * this.height; p++) {
-      picture.data.set(this.known[p] ? shown(this.values, p * this.channels, this.channels) : hidden, 4 * p);
+    for (let p = top * this.width; p < bottom * this.width; p++) {
+      picture.data.set(this.known[p] ? shown(this.values, p * this.channels, this.channels) : hidden, 4 * (p - top * this.width));
     }
-    context.putImageData(picture, 0, 0);
+    context.putImageData(picture, 0, top);
   }
 
   #fit() {
@@ -112,12 +116,16 @@ export class Editor {
     const high = Math.max(240, innerHeight - 330);
     const exact = Math.min(24, wide / this.width, high / this.height);
     this.zoom = exact >= 1 ? Math.floor(exact) : exact; // of a large picture a part of each pixel
-    for (const each of [this.canvas, this.cursor]) {
-      each.style.width = `${this.width * this.zoom}px`;
-      each.style.height = `${this.height * this.zoom}px`;
-    }
-    this.cursor.width = this.width * this.zoom;
-    this.cursor.height = this.height * this.zoom;
+    if (this.magnified) this.zoom = this.magnified;
+    this.canvas.style.width = `${this.width * this.zoom}px`;
+    this.canvas.style.height = `${this.height * this.zoom}px`;
+    this.#show(this.at);
+  }
+
+  /** Show a pixel of the picture by so many of the screen, or as it fits. */
+  magnify(zoom) {
+    this.magnified = zoom;
+    this.#fit();
   }
 
   /** Pixels of the brush with its middle at a place, within the picture; the brush itself may reach past the edge. */
@@ -170,15 +178,16 @@ export class Editor {
       const [left, right] = [Math.min(start[1], place[1]), Math.max(start[1], place[1])];
       for (let r = Math.max(0, top); r <= Math.min(this.height - 1, bottom); r++)
         for (let c = Math.max(0, left); c <= Math.min(this.width - 1, right); c++) this.known[r * this.width + c] = value;
+      this.paint();
     } else {
       const steps = Math.max(1, Math.abs(place[0] - last[0]), Math.abs(place[1] - last[1]));
       for (let i = 0; i <= steps; i++) {
         const between = [0, 1].map((k) => Math.round(last[k] + ((place[k] - last[k]) * i) / steps));
         this.#under(between, (p) => (this.known[p] = value));
       }
+      this.paint(Math.min(place[0], last[0]) - this.size, Math.max(place[0], last[0]) + this.size + 1);
       this.stroke.last = place;
     }
-    this.paint();
   }
 
   /** All that hangs together with a place and is known, or unknown, as it is. */
@@ -187,14 +196,15 @@ export class Editor {
     const from = this.known[row * this.width + column];
     const same = (p) => this.known[p] === from && this.#isAlike(p, row * this.width + column);
     const waiting = [row * this.width + column];
-    const seen = new Set(waiting);
+    const seen = new Uint8Array(this.known.length);
+    seen[waiting[0]] = 1;
     while (waiting.length) {
       const p = waiting.pop();
       const c = p % this.width;
       for (const [next, isIn] of [[p - 1, c > 0], [p + 1, c < this.width - 1], [p - this.width, p >= this.width], [p + this.width, p < this.width * (this.height - 1)]])
-        if (isIn && !seen.has(next) && same(next)) (seen.add(next), waiting.push(next));
+        if (isIn && !seen[next] && same(next)) (seen[next] = 1), waiting.push(next);
     }
-    for (const p of seen) this.known[p] = 1 - from;
+    this.known = this.known.map((each, p) => (seen[p] ? 1 - from : each));
     this.paint();
   }
 
@@ -206,17 +216,12 @@ export class Editor {
 
   #show(place) {
     this.at = place;
-    const context = this.cursor.getContext("2d");
-    context.clearRect(0, 0, this.cursor.width, this.cursor.height);
-    if (!place || !this.width) return;
+    this.cursor.hidden = !place || !this.width;
+    if (this.cursor.hidden) return;
     const size = this.tool === "brush" || this.tool === "eraser" ? this.size : 1;
     const before = Math.floor((size - 1) / 2);
-    const [y, x] = [(place[0] - before) * this.zoom, (place[1] - before) * this.zoom];
-    for (const [width, name] of [[3, "--paper"], [1.5, "--accent"]]) {
-      context.lineWidth = width;
-      context.strokeStyle = `rgb(${colourOf(name).slice(0, 3).join(" ")})`;
-      context.strokeRect(x, y, size * this.zoom, size * this.zoom);
-    }
+    const [top, left, side] = [place[0] - before, place[1] - before, size].map((each) => `${each * this.zoom}px`);
+    Object.assign(this.cursor.style, { top, left, width: side, height: side });
   }
 
   #key(event) {

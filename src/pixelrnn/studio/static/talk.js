@@ -54,5 +54,13 @@ export async function follow(path, fields, signal, told) {
 
 /** An array from the base64 of its bytes. */
 export function array(text, Kind) {
-  return new Kind(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer);
+  return new Kind(bytesOf(text).buffer);
+}
+
+/** The bytes that base64 stands for. */
+export function bytesOf(text) {
+  const letters = atob(text);
+  const bytes = new Uint8Array(letters.length);
+  for (let i = 0; i < letters.length; i++) bytes[i] = letters.charCodeAt(i);
+  return bytes;
 }

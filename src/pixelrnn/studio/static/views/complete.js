@@ -29,6 +29,7 @@ export function complete(room, models) {
   const editor = new Editor({ changed: () => (remember(), start()) });
   const tools = Object.entries(TOOLS).map(([name, title]) => make("button", { type: "button", onclick: () => choose(name), "data-tool": name }, title));
   const size = make("input", { type: "range", min: 1, max: 40, value: editor.size, "aria-label": "Size of the brush", oninput: () => (editor.size = Number(size.value)) });
+  const zoom = choice([["", "as it fits"], ...[1, 2, 4, 8, 16].map((n) => [n, `${n}x`])], { "aria-label": "Size of a pixel", onchange: () => editor.magnify(Number(zoom.value) || null) });
   editor.sized = (value) => (size.value = value);
   editor.chose = choose;
   const bar = make(
@@ -40,6 +41,7 @@ export function complete(room, models) {
     make("button", { type: "button", onclick: () => editor.known && editor.set(new Uint8Array(editor.known.length).fill(1)) }, "Clear"),
     make("button", { type: "button", onclick: () => editor.undo() }, "Undo"),
     make("button", { type: "button", onclick: () => editor.redo() }, "Redo"),
+    zoom,
   );
   const stage = make("div", { className: "panel stage" }, editor.element, bar);
   const sheet = new Sheet({
@@ -55,6 +57,7 @@ export function complete(room, models) {
 
   const drawing = new Latest();
   let found = null;
+  let at = [0, 0]; // where in the picture the completions are: of a large one they are parts
 
   function choose(name) {
     editor.tool = name;
@@ -85,13 +88,14 @@ export function complete(room, models) {
     const told = (event) => {
       if (event.type === "start") {
         sheet.begin(event.shape, event.orders, event.places.map((text) => array(text, Int32Array)));
+        at = event.window;
         ancestry.begin(fields.particles, sheet.height * sheet.width);
         take(event.drawn);
       } else if (event.type === "drawn") take(event);
       else if (event.type === "done") {
         found = event.pictures;
-        const bits = event.bitsOfKnown[0];
-        said.textContent = `seed ${fields.seed}, 0 to ${fields.n - 1}; what is known: log2 p = ${bits === null ? "-infinity" : bits.toFixed(1)} bits; ${((performance.now() - began) / 1000).toFixed(2)} s`;
+        const known = event.bitsOfKnown ? `; what is known: log2 p = ${event.bitsOfKnown[0]?.toFixed(1) ?? "-infinity"} bits` : "";
+        said.textContent = `seed ${fields.seed}, 0 to ${fields.n - 1}${known}; ${((performance.now() - began) / 1000).toFixed(2)} s`;
       }
     };
     return drawing.begin((signal) => follow("/api/complete", fields, signal, told), (error) => (said.textContent = error.message));
@@ -109,8 +113,13 @@ export function complete(room, models) {
   /** Go on with a completion: all of it is known then. */
   function accept(image) {
     if (!found) return;
-    const each = sheet.height * sheet.width * sheet.channels;
-    editor.replace(sheet.values.slice(image * each, (image + 1) * each), found[image]);
+    const row = sheet.width * sheet.channels;
+    const values = editor.values.slice();
+    for (let r = 0; r < sheet.height; r++) {
+      const from = (image * sheet.height + r) * row;
+      values.set(sheet.values.subarray(from, from + row), ((at[0] + r) * editor.width + at[1]) * sheet.channels);
+    }
+    editor.replace(values, found[image]);
   }
 
   for (const each of [count, seed, particles]) each.addEventListener("change", start);

@@ -3,7 +3,7 @@
 import { read, write } from "../address.js";
 import { choice, field, make, trouble } from "../dom.js";
 import { contentOf } from "../source.js";
-import { ask, follow } from "../talk.js";
+import { ask, bytesOf, follow } from "../talk.js";
 import { Latest } from "../work.js";
 
 const LARGEST = 45_000_000; // bytes of all files at once, as a request can have 64 MB
@@ -106,7 +106,7 @@ class Files {
       ["", "file", "", "bytes", ""],
       lines.map(({ name, what, bytes: size }, number) => {
         const member = restored.get(number);
-        const url = member?.file && this.urlOf(new Blob([Uint8Array.from(atob(member.file), (letter) => letter.charCodeAt(0))], { type: member.isPicture ? "image/png" : "" }));
+        const url = member?.file && this.urlOf(new Blob([bytesOf(member.file)], { type: member.isPicture ? "image/png" : "" }));
         const last = member?.error ?? (url ? make("a", { href: url, download: name.split("/").at(-1) }, "Save") : "");
         return [picture(member?.isPicture ? url : null), name, what, size === null ? "with others" : bytes(size), last];
       }),
