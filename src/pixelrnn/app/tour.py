@@ -144,17 +144,49 @@ def _flaw(out: Path, seed: int) -> Exhibit:
     return Exhibit("flaw.png", "A flaw, found", text)
 
 
-def write_exhibits(path: Path, exhibits: Sequence[Exhibit], heading: str) -> None:
-    """Write a page of pictures that lie beside it."""
+def write_exhibits(path: Path, exhibits: Sequence[Exhibit], heading: str, commands: Sequence[str]) -> None:
+    """Write a page of pictures that lie beside it, with what one may try next."""
+    cards = []
+    for each in exhibits:
+        title, shape = html.escape(each.title), _shape(path.parent / each.file)
+        picture = f'<div><img src="{each.file}" alt="{title}"></div>'
+        caption = f"<figcaption>{html.escape(each.text)}</figcaption>"
+        cards.append(f'<figure class="{shape}"><h2>{title}</h2>{picture}{caption}</figure>')
+    lines = html.escape("\n".join(commands))
     parts = [
-        f'<figure><h2>{html.escape(each.title)}</h2><img src="{each.file}" alt="{html.escape(each.title)}">'
-        f"<figcaption>{html.escape(each.text)}</figcaption></figure>"
-        for each in exhibits
+        f"<p>{LEAD}</p>",
+        '<main class="cards">',
+        *cards,
+        "</main>",
+        "<h2>What to try next</h2>",
+        f"<pre>{lines}</pre>",
     ]
     write_page(path, heading, STYLE, parts)
 
 
-STYLE = """figure { display: inline-block; margin: 0 2em 2em 0; vertical-align: top; max-width: 42em }
-img { max-width: 100%; display: block; image-rendering: pixelated }
-h2 { font-size: 1.1em; margin: 0 0 0.5em }
-figcaption { margin-top: 0.5em }"""
+def _shape(file: Path) -> str:
+    """Whether a picture needs two columns, which is what its card is called for."""
+    from PIL import Image
+
+    with Image.open(file) as picture:
+        return "wide" if picture.width > WIDE * picture.height else "plain"
+
+
+WIDE = 1.5  # times its height
+LEAD = "All of this was computed on this machine, just now."
+STYLE = """.cards {
+  display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 340px), 1fr)); grid-auto-flow: dense;
+  gap: 24px; margin: 24px 0;
+}
+@media (min-width: 1000px) {
+  .cards { grid-template-columns: repeat(6, minmax(0, 1fr)) }
+  .plain { grid-column: span 2 } .wide { grid-column: span 3 }
+}
+figure {
+  margin: 0; padding: 16px; background: var(--paper); border: 1px solid var(--line); border-radius: 8px;
+  display: grid; grid-template-rows: auto 1fr auto; gap: 12px;
+}
+figure div { display: grid; place-items: center; min-height: 240px }
+img { max-width: 100%; max-height: 320px; min-width: min(100%, 240px); object-fit: contain; image-rendering: pixelated }
+h2 { font-size: 1rem; font-weight: 650; margin: 0 }
+pre { background: var(--paper); border: 1px solid var(--line); border-radius: 8px; padding: 16px; overflow-x: auto }"""

@@ -55,18 +55,22 @@ class Demo:
             exhibits = tour(self.out, self.seed, Reporter(report))
         for each in exhibits:
             self._say(f"{self.out / each.file}: {each.text}")
-        write_exhibits(self.out / "index.html", exhibits, HEADING)
+        commands = [
+            "pixelrnn studio                         # a page to watch models draw, and to ask them",
+            "pixelrnn models",
+            f"pixelrnn sample {folder} -n 100 --temperature 0.8",
+            f"pixelrnn evaluate {folder}",
+            "pixelrnn train YOUR-IMAGES/ --size 32",
+        ]
+        write_exhibits(self.out / "index.html", exhibits, HEADING, commands)
         learned, measured = self._train(device, folder)
         if not learned:
             return INTERRUPTED
         page = self.out / "index.html"
-        write_exhibits(page, [*exhibits, *learned], HEADING)
+        write_exhibits(page, [*exhibits, *learned], HEADING, commands)
         self._say(f"\nopen {page}, then try:")
-        self._say("  pixelrnn studio                         # a page to watch models draw")
-        self._say("  pixelrnn models")
-        self._say(f"  pixelrnn sample {folder} -n 100 --temperature 0.8")
-        self._say(f"  pixelrnn evaluate {folder}")
-        self._say("  pixelrnn train YOUR-IMAGES/ --size 32")
+        for command in commands:
+            self._say(f"  {command}")
         if self.json:
             show_json({"page": str(page), "run": str(folder), **measured})
         return 0
