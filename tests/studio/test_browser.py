@@ -702,3 +702,14 @@ def test_the_odd_one_of_a_folder_is_found(open_page, folder, tmp_path):
     settle(page)
     page.get_by_text("2 pictures, compared with 20 usual ones.").wait_for()
     assert "27.png" in rows.first.inner_text()
+
+
+def test_work_can_be_stopped_from_any_page(open_page):
+    first = open_page("?model=cifar-row-lstm&n=64&seed=0&view=draw")
+    first.get_by_role("button", name="Stop: samples").click()
+    first.wait_for_selector("#work div", state="detached")
+    settle(first)
+    drawn, every = re.findall(r"[\d,]+", first.locator(".time output").inner_text())
+    assert drawn != every  # it ended before it was done
+    with urllib.request.urlopen(first.url.split("?")[0] + "api/jobs") as response:
+        assert json.load(response)["jobs"] == []

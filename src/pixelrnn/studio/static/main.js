@@ -1,7 +1,7 @@
 // Which view is shown, and what work goes on.
 
 import { read, view, write } from "./address.js";
-import { make } from "./dom.js";
+import { make, trouble } from "./dom.js";
 import { ask } from "./talk.js";
 import { complete } from "./views/complete.js";
 import { draw } from "./views/draw.js";
@@ -36,15 +36,34 @@ async function begin() {
   await VIEWS[name][1](document.getElementById("main"), models);
 }
 
-/** What runs on the server, for all pages. */
+const listed = new Map(); // by the number of a piece of work, what is shown of it
+
+/** What runs on the server, for all pages, and a way to end it. */
 async function look() {
+  const work = document.getElementById("work");
   try {
     const { jobs } = await ask("/api/jobs");
-    const texts = jobs.map((job) => `${job.title} ${Math.round(100 * job.fraction)}%`);
-    document.getElementById("work").textContent = texts.join(", ");
+    for (const [number, { element }] of listed)
+      if (!jobs.some((job) => job.number === number)) {
+        element.remove();
+        listed.delete(number);
+      }
+    for (const job of jobs) {
+      if (!listed.has(job.number)) work.append(list(job));
+      listed.get(job.number).text.textContent = `${job.title} ${Math.round(100 * job.fraction)}%`;
+    }
+    work.classList.remove("silent");
   } catch {
-    document.getElementById("work").textContent = "no answer";
+    work.classList.add("silent"); // the studio does not answer
   }
+}
+
+function list({ number, title }) {
+  const text = make("span");
+  const stop = make("button", { type: "button", "aria-label": `Stop: ${title}`, onclick: () => ask("/api/stop", { number }).then(look, trouble) }, "Stop");
+  const element = make("div", {}, text, stop);
+  listed.set(number, { element, text });
+  return element;
 }
 
 async function watch() {
@@ -52,6 +71,7 @@ async function watch() {
   setTimeout(watch, 2000);
 }
 
-new Latest().begin(begin);
 watch();
 document.addEventListener("idle", look);
+document.addEventListener("busy", () => setTimeout(look, 300)); // what is done by then need not be listed
+new Latest().begin(begin);

@@ -8,6 +8,7 @@ function count(by) {
   going += by;
   document.body.toggleAttribute("data-idle", going === 0);
   if (going === 0) document.dispatchEvent(new Event("idle"));
+  if (going === 1 && by > 0) document.dispatchEvent(new Event("busy"));
 }
 
 export class Latest {
