@@ -22,6 +22,8 @@ from inspection import LEVELS, disc
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from pixelrnn import ModelConfig, TrainConfig, build_model, fit, load_data
+
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 
@@ -39,8 +41,9 @@ def write_discs(folder: Path) -> None:
 
 @contextmanager
 def studio(folder: Path) -> Iterator[str]:
-    """The address of a studio of its own, which sees a folder."""
-    command = [sys.executable, "-m", "pixelrnn", "studio", "--port", "0", "--no-browser", "--folders", str(folder)]
+    """The address of a studio of its own, which sees the parts and the runs of a folder."""
+    command = [sys.executable, "-m", "pixelrnn", "studio", "--port", "0", "--no-browser"]
+    command += ["--folders", str(folder / "parts"), "--runs", str(folder / "runs")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield re.search(r"http://\S+/", process.stdout.readline())[0]
@@ -93,6 +96,15 @@ def film(page: Page, address: str) -> list[tuple[Image.Image, int]]:
     return [*frames, (frames[-1][0], 2500)]
 
 
+def write_runs(runs: Path) -> None:
+    """Two short trainings on the digits that come with the package."""
+    data = load_data("digits")
+    for architecture in ("pixelcnn", "diagonal-bilstm"):
+        model = build_model(ModelConfig(**data.model_fields, architecture=architecture, layers=2, hidden=16), seed=0)
+        training = TrainConfig(steps=400, batch=16, evaluations=8, samples=25)
+        fit(model, data, training, folder=runs / f"digits-{architecture}")
+
+
 def main(photographs: Path, out: Path = Path("benchmarks/out")) -> None:
     """Take all pictures.
 
@@ -103,53 +115,71 @@ def main(photographs: Path, out: Path = Path("benchmarks/out")) -> None:
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         write_discs(Path(folder) / "parts")
-        with studio(Path(folder) / "parts") as address:
-            take(
-                playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS),
-                address,
-                photographs,
-                out,
-            )
+        write_runs(Path(folder) / "runs")
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        with studio(Path(folder)) as address:
+            take_film(browser, address, out / "studio.gif")
+            take_views(browser, address, photographs, out)
+            take_phone(browser, address, out / "studio-phone.png")
 
 
-def take(browser: Browser, address: str, photographs: Path, out: Path) -> None:
-    """Take all pictures of the page at an address."""
+def take_film(browser: Browser, address: str, path: Path) -> None:
+    """Take the animated picture."""
     page = browser.new_page(viewport={"width": 1180, "height": 620})
     frames = [(frame.resize((885, 465), Image.Resampling.LANCZOS), ms) for frame, ms in film(page, address)]
     first = frames[-1][0].quantize(48)
     pictures = [frame.quantize(palette=first, dither=Image.Dither.NONE) for frame, _ in frames]
-    durations = [ms for _, ms in frames]
-    pictures[0].save(out / "studio.gif", save_all=True, append_images=pictures[1:], duration=durations, loop=0)
-    page = browser.new_page(viewport={"width": 1280, "height": 720})
-    page.goto(f"{address}?view=complete&model=mnist-grey&of=4&n=6")
-    settle(page)
-    shot(page).quantize(128).save(out / "studio-complete.png", optimize=True)
-    page.goto(f"{address}?view=surprise&model=mnist-diagonal-bilstm&against=mnist-pixelcnn&of=2&top=4")
-    settle(page)
-    page.mouse.move(660, 180)
-    shot(page).quantize(128).save(out / "studio-surprise.png", optimize=True)
-    page.goto(f"{address}?view=folder&model=drawn-discs&folder=parts/incoming&usual=parts/usual")
-    settle(page)
-    page.locator("tbody button").first.click()
-    settle(page)
-    shot(page).quantize(128).save(out / "studio-folder.png", optimize=True)
-    page.goto(f"{address}?view=files")
-    settle(page)
-    page.locator("input[type=file]").set_input_files(sorted(photographs.glob("*.png"))[:5])
-    settle(page)
-    shot(page).quantize(128).save(out / "studio-files.png", optimize=True)
-    page.goto(f"{address}?view=how&field=pixelcnn")
-    settle(page)
-    page.evaluate("document.querySelector('#masks').closest('section').scrollIntoView()")
-    settle(page)
-    shot(page).quantize(128).save(out / "studio-how.png", optimize=True)
-    for scheme, query in (("light", "?model=cifar-row-lstm&n=16"), ("dark", "?model=mnist-classes&n=16")):
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=[ms for _, ms in frames], loop=0)
+
+
+VIEWS = {
+    "light": "?model=cifar-row-lstm&n=16",
+    "dark": "?model=mnist-classes&n=16",
+    "complete": "?view=complete&model=mnist-grey&of=4&n=6",
+    "surprise": "?view=surprise&model=mnist-diagonal-bilstm&against=mnist-pixelcnn&of=2&top=4",
+    "folder": "?view=folder&model=drawn-discs&folder=parts/incoming&usual=parts/usual",
+    "files": "?view=files",
+    "trainings": "?view=trainings",
+    "how": "?view=how&field=pixelcnn",
+}
+
+
+def take_views(browser: Browser, address: str, photographs: Path, out: Path) -> None:
+    """Take a picture of each view."""
+    for name, query in VIEWS.items():
+        scheme = "dark" if name == "dark" else "light"
         page = browser.new_page(viewport={"width": 1280, "height": 800}, color_scheme=scheme)
         page.goto(address + query)
         settle(page)
-        page.mouse.click(500, 300)
+        if name in ("light", "dark"):
+            page.mouse.click(500, 300)
+        elif name == "complete":
+            page.get_by_role("button", name="Clear").click()
+            page.get_by_role("button", name="Box").click()
+            box = page.locator(".stage canvas").first.bounding_box()
+            page.mouse.move(box["x"] + 0.2 * box["width"], box["y"] + 0.2 * box["height"])
+            page.mouse.down()
+            page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 0.7 * box["height"], steps=5)
+            page.mouse.up()
+        elif name == "folder":
+            page.locator("tbody button").first.click()
+        elif name == "files":
+            page.locator("input[type=file]").set_input_files(sorted(photographs.glob("*.png"))[:5])
+        elif name == "how":
+            page.evaluate("document.querySelector('#field').closest('section').scrollIntoView()")
         settle(page)
-        shot(page).quantize(128).save(out / f"studio-{scheme}.png", optimize=True)
+        shot(page).quantize(128).save(out / f"studio-{name}.png", optimize=True)
+
+
+def take_phone(browser: Browser, address: str, path: Path) -> None:
+    """Take three views as a phone shows them, side by side."""
+    sheet = Image.new("RGB", (3 * 390 + 2 * 24, 844), "white")
+    for number, name in enumerate(("dark", "complete", "how")):
+        page = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme="dark" if number == 0 else "light")
+        page.goto(address + VIEWS[name])
+        settle(page)
+        sheet.paste(shot(page), (number * 414, 0))
+    sheet.quantize(128).save(path, optimize=True)
 
 
 if __name__ == "__main__":

@@ -431,6 +431,15 @@ def test_the_bits_of_a_picture_are_seen(open_page):
     assert maps[0].max() >= 10  # told with one decimal
     page.mouse.move(box["x"] + (column + 0.5) * box["width"] / 28, box["y"] + (row + 0.5) * box["height"] / 28)
     page.get_by_text(f"row {row}, column {column}: {maps[0].max():.1f} bits").wait_for()
+    other = 1 - int(x[0, 0, row, column])
+    page.mouse.click(box["x"] + (column + 0.5) * box["width"] / 28, box["y"] + (row + 0.5) * box["height"] / 28)
+    settle(page)
+    page.get_by_role("button", name=f"value {other}, probability").click()
+    settle(page)
+    _, _, data = page.get_by_role("img", name="the picture", exact=True).evaluate(PIXELS)
+    changed = np.array(data).reshape(28, 28, 4)[..., 0] // 255
+    assert changed[row, column] == other
+    np.testing.assert_array_equal(changed.ravel()[: row * 28 + column], x.numpy().ravel()[: row * 28 + column])
     page.get_by_label("Shown").select_option("beyond")
     page.get_by_text("-4 bits").wait_for()
     page.reload()

@@ -2,14 +2,15 @@
 
 import { read, write } from "../address.js";
 import { choice, field, make, refill } from "../dom.js";
-import { bits } from "../expected.js";
+import { bits, expected } from "../expected.js";
 import { difference, heat, paint, paintRows } from "../heat.js";
 import { shown } from "../sheet.js";
 import { Source } from "../source.js";
-import { array, follow } from "../talk.js";
+import { array, ask, follow } from "../talk.js";
 import { Latest } from "../work.js";
 
 const TOPS = [1, 2, 4, 8, 16, 32];
+const SMALL = 128 ** 2; // pixels of a picture whose values are told as soon as they are pointed at
 const INFINITE = 65535; // in the bands of large pictures
 const ZOOMS = [["fit", "as large as fits"], ...[1, 2, 4, 8].map((n) => [n, `${n} of the screen for one`])];
 
@@ -24,6 +25,8 @@ class Surprise {
   constructor(room, models) {
     this.asked = read();
     this.looking = new Latest();
+    this.asking = new Latest();
+    this.isKept = false;
     this.found = [];
     this.source = new Source(models, (came) => this.begin(came));
     const form = this.form();
@@ -32,7 +35,8 @@ class Surprise {
     this.stage = make("div", { className: "panel stage" }, this.maps, this.scale);
     this.numbers = make("div");
     this.pointed = make("p", { className: "quiet", "aria-live": "polite" }, " ");
-    const aside = make("aside", { className: "panel aside", "aria-label": "Figures" }, make("h2", {}, "How likely"), this.numbers, make("h2", {}, "At the pointer"), this.pointed);
+    this.value = make("div");
+    const aside = make("aside", { className: "panel aside", "aria-label": "Figures" }, make("h2", {}, "How likely"), this.numbers, make("h2", {}, "At the pointer"), this.pointed, this.value);
     room.replaceChildren(make("div", { className: "view" }, form, this.stage, aside));
     this.source.listen(this.stage);
     addEventListener("resize", () => this.picture && this.fit());
@@ -44,7 +48,7 @@ class Surprise {
     this.top = choice(TOPS.map((n) => [n, `0 to ${n} bits a pixel`]), { value: asked.top, otherwise: 8 });
     this.what = choice([["bits", "the surprise"], ["beyond", "beyond what was expected"]], { value: asked.what, otherwise: "bits" });
     this.zoom = choice(ZOOMS, { value: asked.zoom, otherwise: "fit" });
-    for (const each of [this.top, this.what, this.zoom]) each.addEventListener("change", () => this.change());
+    for (const each of [this.top, this.what, this.zoom]) each.addEventListener("change", () => this.adjust());
     return make(
       "form",
       { className: "panel", "aria-label": "What to look at", onsubmit: (event) => event.preventDefault() },
@@ -65,7 +69,7 @@ class Surprise {
     if (!this.asked.top) this.top.value = TOPS.find((each) => each >= Math.min(16, Math.log2(levels || 256) * shape[0])) ?? 16;
   }
 
-  change() {
+  adjust() {
     this.asked.top = this.top.value;
     write({ top: this.top.value, what: this.isBeyond ? "beyond" : null, zoom: this.zoom.value === "fit" ? null : this.zoom.value });
     this.draw();
@@ -80,7 +84,10 @@ class Surprise {
 
   start() {
     write({ against: this.against.value, what: this.isBeyond ? "beyond" : null });
-    this.pointed.textContent = " ";
+    this.pointed.textContent = "Click to keep a pixel.";
+    this.value.replaceChildren();
+    this.isKept = false;
+    this.asking.end();
     this.names = [this.source.model.value, ...(this.against.value ? [this.against.value] : [])];
     const fields = { model: this.names[0], picture: this.picture.name, ...(this.names[1] && { against: this.names[1] }) };
     let isInBands = false;
@@ -158,9 +165,14 @@ class Surprise {
 
   canvas(title) {
     const canvas = make("canvas", { role: "img", "aria-label": title, tabIndex: -1, width: this.width, height: this.height });
-    canvas.addEventListener("pointermove", (event) => {
+    const place = (event) => {
       const box = canvas.getBoundingClientRect();
-      this.point(Math.floor(((event.clientY - box.top) / box.height) * this.height), Math.floor(((event.clientX - box.left) / box.width) * this.width));
+      return [Math.floor(((event.clientY - box.top) / box.height) * this.height), Math.floor(((event.clientX - box.left) / box.width) * this.width)];
+    };
+    canvas.addEventListener("pointermove", (event) => this.isKept || this.point(...place(event)));
+    canvas.addEventListener("click", (event) => {
+      this.isKept = !this.isKept;
+      this.point(...place(event), true);
     });
     return canvas;
   }
@@ -209,11 +221,34 @@ class Surprise {
     );
   }
 
-  point(row, column) {
+  point(row, column, mayTakeLong = false) {
     if (row < 0 || column < 0 || row >= this.height || column >= this.width) return;
     const p = row * this.width + column;
     const texts = this.found.map((one) => bits(one.bits[p]) + (one.expected ? ` (${bits(one.expected[p])} expected)` : ""));
     this.pointed.textContent = `row ${row}, column ${column}: ${texts.join("; ")}`;
+    if (mayTakeLong || this.height * this.width <= SMALL) this.look(row, column);
+  }
+
+  /** What the first model expected of a pixel. */
+  look(row, column) {
+    return this.asking.begin(
+      async (signal) => {
+        const found = await ask("/api/value", { model: this.names[0], picture: this.picture.name, row, column }, signal);
+        this.value.replaceChildren(...expected(found, (channel, value) => this.change({ row, column, channel, value })));
+      },
+      (error) => this.value.replaceChildren(make("p", { className: "quiet" }, error.message)),
+    );
+  }
+
+  /** Another value of a pixel: what comes after it is drawn again, and looked at. */
+  change(fields) {
+    const model = this.names[0];
+    return this.looking.begin(async (signal) => {
+      let name;
+      await follow("/api/redraw", { model, picture: this.picture.name, seed: this.source.number, ...fields }, signal, (event) => event.type === "done" && ([name] = event.pictures));
+      const { shape, values } = await ask("/api/picture", { model, picture: name }, signal);
+      this.begin({ shape, values: array(values, Uint8Array), name });
+    });
   }
 }
 
