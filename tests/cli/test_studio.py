@@ -71,6 +71,7 @@ def test_what_is_refused(served, tmp_path, capsys, monkeypatch):
             (["--port", 99_999], "--port is 99999; 0 .. 65535 is allowed"),
             (["--runs", tmp_path / "file"], "file, which is no folder"),
             (["--folders", tmp_path / "file"], "file, which is no folder"),
+            (["--models", tmp_path / "none"], "none"),
         ):
             assert run("studio", "--no-browser", *options) == 2
             assert error in " ".join(capsys.readouterr().err.split())

@@ -1,6 +1,7 @@
 """What the server of the studio answers: the same images and distributions as the library, and nothing to strangers."""
 
 import asyncio
+import errno
 import os
 import threading
 import time
@@ -14,10 +15,18 @@ from pixelrnn.errors import ConfigError
 from pixelrnn.progress import Progress
 from pixelrnn.studio import jobs
 from pixelrnn.studio.places import places_in_order
+from pixelrnn.studio.server import Studio
 from tests.conftest import build
 from tests.studio.conftest import array, shown, told
 
 DRAW = {"model": "mnist-pixelcnn", "n": 3, "seed": 4}
+
+
+def test_models_that_were_named_are_there(tmp_path):
+    build(architecture="pixelcnn", shape=(1, 4, 4), levels=2).float().save_pretrained(tmp_path / "elsewhere")
+    studio = Studio(tmp_path / "runs", (), {"hf:owner/name": tmp_path / "elsewhere"})
+    assert "hf:owner/name" in {each["name"] for each in studio.shelf.about()}
+    assert studio.shelf.model("hf:owner/name").config.levels == 2
 
 
 def test_models_say_what_they_are(client, studio):
@@ -234,6 +243,26 @@ def test_elsewhere_a_token_is_needed(studio):
         assert client.get("/api/models", headers={"x-token": "secret"}).status_code == 200
 
 
+PATHS = (
+    "draw", "redraw", "value", "stop", "picture", "surprise", "complete", "fields", "judge", "judged", "bring",
+    "compress", "archive", "restore", "train", "train/resume", "train/stop",
+)  # fmt: skip
+
+
+def test_a_disk_that_is_full_is_told_in_a_line(client, monkeypatch, caplog):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("tempfile.TemporaryDirectory", full)
+    monkeypatch.setattr("tempfile.mkdtemp", full)
+    files = [{"name": "a.png", "content": ""}]
+    said = told(client.post("/api/compress", json={"model": "photographs", "files": files}))[-1]["error"]
+    assert said == "the disk: No space left on device"
+    response = client.post("/api/bring", json={"files": files})
+    assert (response.status_code, response.json()["error"]) == (400, "the disk: No space left on device")
+    assert not caplog.records
+
+
 def test_malformed_requests_leave_nothing_behind(client, studio, caplog):
     random = np.random.default_rng(0)
     texts = [
@@ -248,7 +277,7 @@ def test_malformed_requests_leave_nothing_behind(client, studio, caplog):
         "[" * 100_000,
     ]
     for number in range(500):
-        path = ("draw", "redraw", "value", "stop")[number % 4]
+        path = PATHS[number % len(PATHS)]
         content = texts[number % len(texts)].encode() if number % 2 else random.bytes(random.integers(0, 400))
         response = client.post(f"/api/{path}", content=content, headers={"content-type": "application/json"})
         assert response.status_code == 400

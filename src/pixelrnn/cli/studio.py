@@ -8,10 +8,13 @@ import threading
 import webbrowser
 from pathlib import Path
 
+from pixelrnn import zoo
 from pixelrnn.cli.console import say
 from pixelrnn.cli.machine import Processor
+from pixelrnn.cli.model_folder import require_model
 from pixelrnn.config.names import RUNS
 from pixelrnn.errors import ConfigError
+from pixelrnn.zoo import hub
 
 __all__ = ["StudioCommand"]
 
@@ -40,6 +43,9 @@ class StudioCommand:
     folders: tuple[Path, ...] = ()
     """Folders whose pictures the page may see, beside those that are brought to it."""
 
+    models: tuple[str, ...] = ()
+    """Further models: folders, or hf:owner/name, which is fetched."""
+
     port: int = 7860
     """Port; 0 for any that is free."""
 
@@ -55,6 +61,8 @@ class StudioCommand:
         """Check what can be checked without torch."""
         if not 0 <= self.port < 2**16:
             raise ConfigError(f"--port is {self.port}; 0 .. {2**16 - 1} is allowed")
+        for model in self.models:
+            require_model(model)
         for folder in self.folders:
             if not folder.is_dir():
                 raise ConfigError(f"--folders names {folder}, which is no folder")
@@ -77,7 +85,8 @@ class StudioCommand:
         host = socket.gethostname() if self.host in ANYWHERE else f"[{self.host}]" if ":" in self.host else self.host
         address = f"http://{host}:{port}/" + ("" if token is None else f"?token={token}")
         names = {HERE, "localhost"}  # of which browsers leave out the port where it is the usual one
-        studio = Studio(self.runs, self.folders)
+        models = {name if hub.is_there(name) else Path(name).name: zoo.find(name) for name in self.models}
+        studio = Studio(self.runs, self.folders, models)
         app = studio.app({f"{name}:{port}" for name in names} | (names if port == USUAL else set()), token)
         say(f"the studio is at {address}  (Ctrl-C ends it)")
         if self.browser:  # one in the terminal stays until it is closed

@@ -11,11 +11,16 @@ from typing import Any
 from pixelrnn.errors import ConfigError, PixelRNNError
 from pixelrnn.progress import Callback, Progress, StoppedError
 
-__all__ = ["Job", "Jobs", "Turns"]
+__all__ = ["Job", "Jobs", "Turns", "said_of"]
 
 MOST = 64  # pieces of work at once
 
 logger = logging.getLogger(__name__)
+
+
+def said_of(error: OSError) -> str:
+    """What is said of a disk that is full, a file that is gone, and the like."""
+    return f"{error.filename or 'the disk'}: {error.strerror or error}"
 
 
 class Turns:
@@ -178,6 +183,8 @@ def _last_events(turns: Turns, job: Job, work: Work, callback: Callback) -> list
         return stopped
     except PixelRNNError as error:
         return [{"type": "error", "error": str(error)}]
+    except OSError as error:
+        return [{"type": "error", "error": said_of(error)}]
     except Exception as error:
         is_memory = isinstance(error, MemoryError) or "not enough memory" in str(error)  # as torch says it
         if not is_memory:

@@ -4,7 +4,7 @@ import functools
 import json
 import logging
 import mimetypes
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from pixelrnn.studio import completing, drawing, figures
 from pixelrnn.studio.asked import Asked
 from pixelrnn.studio.files import Files
 from pixelrnn.studio.folders import Folders
-from pixelrnn.studio.jobs import Job, Jobs
+from pixelrnn.studio.jobs import Job, Jobs, said_of
 from pixelrnn.studio.judging import Judging
 from pixelrnn.studio.pictures import Pictures
 from pixelrnn.studio.safety import Guard
@@ -41,10 +41,11 @@ class Studio:
     Args:
         runs: Folder of runs.
         folders: Folders whose pictures may be seen.
+        models: Further models, by their names, and their folders.
     """
 
-    def __init__(self, runs: Path, folders: Sequence[Path] = ()) -> None:
-        self.shelf, self.pictures, self.jobs = Shelf(runs), Pictures(), Jobs()
+    def __init__(self, runs: Path, folders: Sequence[Path] = (), models: Mapping[str, Path] | None = None) -> None:
+        self.shelf, self.pictures, self.jobs = Shelf(runs, models or {}), Pictures(), Jobs()
         self.files, self.folders = Files(), Folders(folders)
         self.trainers = Trainers(runs, self.folders)
         self.trainings = Trainings(runs, self.trainers)
@@ -131,7 +132,9 @@ class Studio:
                 asked = await _read(request)
                 return JSONResponse(await run_in_threadpool(answer, asked))
             except PixelRNNError as error:
-                return _refused(error)
+                return _refused(str(error))
+            except OSError as error:
+                return _refused(said_of(error))
 
         return route
 
@@ -143,7 +146,7 @@ class Studio:
                 asked = await _read(request)
                 job = self.jobs.start(title, make(self.shelf, self.pictures, asked))
             except PixelRNNError as error:
-                return _refused(error)
+                return _refused(str(error))
             return StreamingResponse(_lines(job), media_type="application/x-ndjson")
 
         return route
@@ -171,8 +174,8 @@ class _WrongError(PixelRNNError):
     """A request that cannot be read."""
 
 
-def _refused(error: PixelRNNError) -> Response:
-    return JSONResponse({"error": str(error)}, status_code=400)
+def _refused(said: str) -> Response:
+    return JSONResponse({"error": said}, status_code=400)
 
 
 async def _failed(request: Request, error: Exception) -> Response:

@@ -2,6 +2,7 @@
 
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +28,16 @@ class Shelf:
 
     Args:
         runs: Folder whose folders are runs; looked at anew each time.
+        others: Further models, by their names, and their folders.
     """
 
-    def __init__(self, runs: Path) -> None:
-        self.runs = runs
+    def __init__(self, runs: Path, others: Mapping[str, Path]) -> None:
+        self.runs, self.others = runs, others
         self._models, self._lock = OrderedDict[str, tuple[float, AbstractImageModel]](), threading.Lock()
 
     def folders(self) -> dict[str, Path]:
         """The folder of each model."""
-        found = {name: zoo.find(name) for name in zoo.names()}
+        found = {name: zoo.find(name) for name in zoo.names()} | dict(self.others)
         for folder in sorted(self.runs.iterdir()) if self.runs.is_dir() else ():
             if (folder / CONFIG).is_file() and (folder / MODEL).is_file() and is_text(folder.name):
                 found[f"{self.runs.name}/{folder.name}"] = folder
