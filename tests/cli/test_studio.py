@@ -72,6 +72,7 @@ def test_what_is_refused(served, tmp_path, capsys, monkeypatch):
             (["--runs", tmp_path / "file"], "file, which is no folder"),
             (["--folders", tmp_path / "file"], "file, which is no folder"),
             (["--models", tmp_path / "none"], "none"),
+            (["--models", "mnist-grey"], "not a shipped one"),
         ):
             assert run("studio", "--no-browser", *options) == 2
             assert error in " ".join(capsys.readouterr().err.split())

@@ -58,7 +58,7 @@ def test_fields_are_measured(client, name):
     assert (fields[-1][~later] > 0).any()
     if name.startswith("mnist"):
         model = load_model(name).requires_grad_(False)
-        x = model.sample(1, label=0 if model.config.classes else None, seed=0)
+        x = model.sample(3, label=0 if model.config.classes else None, seed=0)
         np.testing.assert_allclose(fields, receptive_fields(model, x, 9, 11), rtol=1e-5, atol=1e-9)
 
 

@@ -8,7 +8,10 @@ import pytest
 from PIL import Image
 
 from pixelrnn import load_model
+from pixelrnn.archive.archive import Archive
 from pixelrnn.archive.compress import compress
+from pixelrnn.errors import ArchiveError
+from pixelrnn.studio import files
 from tests.conftest import build
 from tests.studio.conftest import told
 
@@ -25,12 +28,12 @@ def photo(height, width, seed=0):
     return x[0].permute(1, 2, 0).numpy().astype(np.uint8)
 
 
-def brought(files):
-    return [{"name": name, "content": base64.b64encode(content).decode()} for name, content in files.items()]
+def brought(contents):
+    return [{"name": name, "content": base64.b64encode(content).decode()} for name, content in contents.items()]
 
 
-def compressed(client, files, model="photographs"):
-    return told(client.post("/api/compress", json={"model": model, "files": brought(files)}))[-1]
+def compressed(client, contents, model="photographs"):
+    return told(client.post("/api/compress", json={"model": model, "files": brought(contents)}))[-1]
 
 
 def restored(client, archive, numbers, model="photographs"):
@@ -56,11 +59,11 @@ def test_what_is_compressed_is_what_comes_back(client, tmp_path):
     assert (about["archive"], about["model"], about["count"]) == (found["archive"], "photographs", 4)
     assert about["lines"][1]["what"] == "50x40 RGB"
     members = restored(client, about["archive"], [0, 1, 2, 3])
-    files = [base64.b64decode(member["file"]) for member in members]
+    content = [base64.b64decode(member["file"]) for member in members]
     for number, (height, width, seed) in {0: (20, 30, 1), 1: (40, 50, 0), 3: (40, 50, 0)}.items():
         assert members[number]["isPicture"]
-        np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(files[number]))), photo(height, width, seed))
-    assert (files[2], members[2]["isPicture"]) == (b"words", False)
+        np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(content[number]))), photo(height, width, seed))
+    assert (content[2], members[2]["isPicture"]) == (b"words", False)
 
 
 def test_a_model_of_ones_own_is_needed_again(client, studio):
@@ -97,9 +100,9 @@ def test_what_cannot_be_taken_is_refused_in_a_line(client, studio):
     assert (codes["runs/labels"], codes["photographs"]) == (False, True)
     huge = io.BytesIO()
     Image.new("1", (9000, 7000)).save(huge, "PNG")
-    files = brought({"huge.png": huge.getvalue()})
+    large = brought({"huge.png": huge.getvalue()})
     assert "these pictures have 63,000,000 pixels in all; 60,000,000 at most" in error(
-        "compress", model="photographs", files=files
+        "compress", model="photographs", files=large
     )
     assert "no .pxr" in error("archive", file=base64.b64encode(b"nothing of the kind").decode())
     assert (
@@ -132,3 +135,22 @@ def test_damage_is_told_of_each_member(client):
 def test_pictures_of_other_channels_are_kept(client, name):
     found = compressed(client, {"a.png": FILES["a.png"]}, name)
     assert base64.b64decode(restored(client, found["archive"], [0], name)[0]["file"])
+
+
+def test_as_much_is_taken_out_as_fits(client, monkeypatch):
+    found = compressed(client, {f"{number}.txt": b"words" * 20 for number in range(5)} | {"a.png": FILES["a.png"]})
+    names = [line["name"] for line in found["lines"]]
+    monkeypatch.setattr(files, "MOST_BYTES", 250)  # copies count, for each of them is sent
+    members = restored(client, found["archive"], list(range(6)))
+    assert [names[member["number"]] for member in members] == ["0.txt", "1.txt"]
+    assert [member["number"] for member in restored(client, found["archive"], [4, 5])] == [4, 5]
+    monkeypatch.setattr(files, "MOST_PIXELS", 599)  # of 20x30
+    asked = {"archive": found["archive"], "model": "photographs", "numbers": [names.index("a.png")]}
+    assert "these pictures have 600 pixels in all" in told(client.post("/api/restore", json=asked))[-1]["error"]
+
+
+def test_a_coded_picture_is_no_file(client):
+    found = compressed(client, {"a.png": FILES["a.png"]})
+    with Archive(io.BytesIO(client.get(f"/archives/{found['archive']}").content)) as archive:
+        with pytest.raises(ArchiveError, match=r"a.png is coded, not a file"):
+            archive.ordinary(0)

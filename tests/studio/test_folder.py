@@ -2,6 +2,7 @@
 
 import base64
 import io
+import os
 
 import numpy as np
 import pytest
@@ -10,8 +11,11 @@ from starlette.testclient import TestClient
 
 from pixelrnn import Inspector, load_model
 from pixelrnn.app.images import load_as_trained
+from pixelrnn.errors import DataError
 from pixelrnn.runs.run import Run
 from pixelrnn.scores.anomaly import detector
+from pixelrnn.studio.asked import Asked
+from pixelrnn.studio.folders import Folders
 from pixelrnn.studio.server import Studio
 from pixelrnn.zoo import find
 from tests.studio.conftest import PAGE, array, told
@@ -145,3 +149,26 @@ def test_one_picture_of_a_folder_is_taken(page, parts):
     assert "the picture cannot be used" in bad.json()["error"]
     none = page.post("/api/picture", json={"model": MODEL, "folder": f"{parts.name}/words", "number": 0})
     assert none.json()["error"] == f"{parts.name}/words has no pictures"
+
+
+def test_links_and_pipes_are_no_pictures(parts, tmp_path):
+    """A link would lead out of the folder, and a pipe would be waited for."""
+    (tmp_path / "inside").mkdir()
+    (tmp_path / "inside" / "link.png").symlink_to(parts / "usual" / "00.png")
+    (tmp_path / "inside" / "linked").symlink_to(parts / "usual")
+    folders = Folders([tmp_path / "inside"])
+    assert folders.list(Asked({})) == {"folders": []}
+    os.mkfifo(tmp_path / "inside" / "pipe.png")
+    with pytest.raises(DataError, match=r"pipe.png is no file of up to 100 MB"):
+        folders.picture("inside", 0)
+
+
+def test_what_cannot_be_kept_is_in_nobodys_way(page, monkeypatch):
+    """After a name or a disk that refuses, the next pictures are taken again."""
+    picture = {"name": "a.png", "content": ""}
+    long = picture | {"name": "\u5b57" * 90 + ".png"}
+    assert "is no name of a file" in page.post("/api/bring", json={"files": [long]}).json()["error"]
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.write_bytes", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
+        assert "No space left" in page.post("/api/bring", json={"files": [picture]}).json()["error"]
+    assert page.post("/api/bring", json={"files": [picture]}).json()["folder"] == "brought 1"

@@ -69,7 +69,7 @@ def test_a_damaged_journal_hides_no_other(client, runs, line):
     assert found["done"]["state"] == "finished"
 
 
-START = {"name": "small", "source": "digits", "architecture": "pixelcnn", "minutes": 5, "layers": 1, "hidden": 4}
+START = {"name": "small", "source": ":digits", "architecture": "pixelcnn", "minutes": 5, "layers": 1, "hidden": 4}
 
 
 def wait_for(client, name, is_so, seconds=120):
@@ -98,7 +98,7 @@ def test_a_training_is_begun_stopped_and_gone_on_with(client, studio):
         assert not run.is_finished
         assert run.step >= first["step"]
         assert (
-            "small was not begun here, or has ended"
+            "'small' was not begun here, or has ended"
             in client.post("/api/train/stop", json={"run": "small"}).json()["error"]
         )
         assert client.post("/api/train/resume", json={"run": "small"}).json() == {"run": "small"}
@@ -129,7 +129,7 @@ def test_trainings_are_refused_in_a_line(client, studio, runs):
         ("train", START | {"minutes": 0}, "minutes is 0; a whole number from 1 to 100,000 is needed"),
         ("train/resume", {"run": "done"}, "more is None; a whole number from 1 to 100,000 is needed"),
         ("train/resume", {"run": "../done"}, "there is no run '../done' (any more)"),
-        ("train/stop", {"run": "done"}, "done was not begun here"),
+        ("train/stop", {"run": "done"}, "'done' was not begun here"),
     ):
         response = client.post(f"/api/{path}", json=asked)
         assert response.status_code == 400, asked

@@ -74,6 +74,13 @@ class Archive(Pieces):
         self.shape(number)  # refuses what is no picture
         return info(member.form, self.piece(self._pieces[number])) if member.has_extras else {}
 
+    def ordinary(self, number: int) -> bytes:
+        """The bytes of a member that is kept as a file: as it was, or the smallest ordinary one of a picture."""
+        member = self.members[number]
+        if member.kind == Kind.CODED:
+            raise ArchiveError(f"{member.name or number} is coded, not a file")
+        return self.ordinary(member.same_as) if member.kind == Kind.SAME else self.piece(self._pieces[number])
+
     def beside(self, number: int) -> list[int]:
         """The numbers of the coded pictures that share a stream with one, and its own."""
         for tiles in groups_of(self.index, 1):

@@ -3,7 +3,9 @@
 import dataclasses
 import importlib.util
 import secrets
+import signal
 import socket
+import sys
 import threading
 import webbrowser
 from pathlib import Path
@@ -18,7 +20,13 @@ from pixelrnn.zoo import hub
 
 __all__ = ["StudioCommand"]
 
+ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 HERE, ANYWHERE, USUAL = "127.0.0.1", ("0.0.0.0", "::"), 80
+
+
+def _name(model: str) -> str:
+    """What a model is called: as on the hub, or as its folder."""
+    return model if hub.is_there(model) else Path(model).resolve().name
 
 
 def _open(address: str) -> None:
@@ -63,6 +71,9 @@ class StudioCommand:
             raise ConfigError(f"--port is {self.port}; 0 .. {2**16 - 1} is allowed")
         for model in self.models:
             require_model(model)
+        names = [_name(model) for model in self.models]
+        if len({*names, *zoo.names()}) < len(names) + len(zoo.names()):
+            raise ConfigError(f"--models gives {', '.join(names)}; each needs a name of its own, not a shipped one")
         for folder in self.folders:
             if not folder.is_dir():
                 raise ConfigError(f"--folders names {folder}, which is no folder")
@@ -85,13 +96,15 @@ class StudioCommand:
         host = socket.gethostname() if self.host in ANYWHERE else f"[{self.host}]" if ":" in self.host else self.host
         address = f"http://{host}:{port}/" + ("" if token is None else f"?token={token}")
         names = {HERE, "localhost"}  # of which browsers leave out the port where it is the usual one
-        models = {name if hub.is_there(name) else Path(name).name: zoo.find(name) for name in self.models}
+        models = {_name(model): zoo.find(model) for model in self.models}
         studio = Studio(self.runs, self.folders, models)
         app = studio.app({f"{name}:{port}" for name in names} | (names if port == USUAL else set()), token)
         say(f"the studio is at {address}  (Ctrl-C ends it)")
         if self.browser:  # one in the terminal stays until it is closed
             threading.Thread(target=_open, args=(address,), daemon=True).start()
         config = uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=1)
+        for number in ENDING:  # after these too what goes on is ended in good order
+            signal.signal(number, lambda *_: sys.exit(0))
         try:
             uvicorn.Server(config).run(sockets=[listening])
         finally:

@@ -19,6 +19,8 @@ from pixelrnn.model.orders import read_in_orders
 
 __all__ = ["receptive_fields"]
 
+AT_ONCE = 32  # copies of an image, each for a feature
+
 
 def receptive_fields(model: ImageModel, images: Tensor, row: int, column: int) -> Tensor:
     """How much the features of every layer at a pixel depend on each pixel of the image.
@@ -59,15 +61,19 @@ def receptive_fields(model: ImageModel, images: Tensor, row: int, column: int) -
 
 def _squares(model: ImageModel, image: Tensor, given: Condition, pixel: tuple[int, int]) -> Tensor:
     """Sums of the squared derivatives for one image, `(L + 1, H, W)`."""
-    copies = max(each.shape[1] for each in _features(model, image, given))
-    with torch.enable_grad():
-        x = image.repeat(copies, 1, 1, 1).requires_grad_()
-        sums = []
-        for features in _features(model, x, given):
-            each = range(features.shape[1])  # a feature a copy
-            (gradient,) = torch.autograd.grad(features[each, each, *pixel].sum(), x, retain_graph=True)
-            sums.append(gradient.double().square().sum((0, 1)))
-    return torch.stack(sums)
+    sizes = [each.shape[1] for each in _features(model, image, given)]
+    sums = image.new_zeros(len(sizes), *image.shape[2:], dtype=torch.float64)
+    for start in range(0, max(sizes), AT_ONCE):
+        copies = min(AT_ONCE, max(sizes) - start)
+        with torch.enable_grad():
+            x = image.repeat(copies, 1, 1, 1).requires_grad_()
+            for layer, features in enumerate(_features(model, x, given)):
+                each = range(start, min(start + copies, sizes[layer]))  # a feature a copy
+                if each:
+                    chosen = features[range(len(each)), each, *pixel].sum()
+                    (gradient,) = torch.autograd.grad(chosen, x, retain_graph=True)
+                    sums[layer] += gradient.double().square().sum((0, 1))
+    return sums
 
 
 def _features(model: ImageModel, x: Tensor, given: Condition) -> list[Tensor]:

@@ -10,7 +10,7 @@ from pixelrnn.errors import ConfigError
 
 __all__ = ["Asked", "is_text"]
 
-MOST_NAME = 200  # letters
+MOST_NAME = 200  # bytes
 MOST_SEED = 2**53  # beyond it JavaScript has no whole numbers
 
 
@@ -78,7 +78,7 @@ class Asked:
         files: dict[str, bytes] = {}
         for each in map(Asked, found):
             own = re.split(r"[/\\]", each.text("name"))[-1]
-            if own in ("", ".", "..") or "\0" in own or len(own) > MOST_NAME or not is_text(own):
+            if own in ("", ".", "..") or "\0" in own or not is_text(own) or len(own.encode()) > MOST_NAME:
                 raise ConfigError(f"{own!r:.60} is no name of a file")
             if own in files:
                 raise ConfigError(f"two files are called {own!r:.60}; rename one")

@@ -33,6 +33,7 @@ LARGE, MOST_COMPLETED = 100_000, 4_000_000  # pixels of a picture of which a win
 ALIGN = 8  # what windows begin at multiples of: what depends on places has periods of 1, 2 or 8
 MOST_READ = 60_000_000  # of one that is made smaller
 MOST_IMAGES, MOST_PARTICLES = 64, 4_096
+BATCH = 256  # particles of all images that are drawn at once
 MOST_FOLLOWED = 256  # particles whose fate is told
 MOST_VALUES = 50_000_000  # of the particles of all completions
 
@@ -83,13 +84,14 @@ def complete(shelf: Shelf, pictures: Pictures, asked: Asked) -> Work:
         require_few(number * particles * part.numel(), MOST_VALUES)
         first = first_event(model, torch.zeros(number, dtype=torch.long), part.shape[1:])
         sent = Sent(job, callback, model, first | {"window": [side.start for side in window]})
-        if model.config.orders == 1 and particles <= MOST_FOLLOWED:
-            sent.follow(particles)
+        if model.config.orders == model.config.scales == 1 and particles <= MOST_FOLLOWED:
+            sent.follow(particles, min(1.0, max(1, BATCH // particles) / number))
         found = model.complete(
             part.expand(number, -1, -1, -1),
             known[window],
             label=picture.label,
             particles=particles,
+            batch=BATCH,
             **dataclasses.asdict(sampling),
             callback=sent,
         )

@@ -2,6 +2,8 @@
 
 import dataclasses
 import functools
+import threading
+import weakref
 from typing import Any
 
 import numpy as np
@@ -28,10 +30,12 @@ __all__ = ["fields", "plans"]
 CHANNELS, KERNEL = 3, 5  # of the masks that are shown
 SIDE = 32  # of the picture whose orders are shown
 UNTRAINED = ModelConfig(shape=(1, 21, 21), levels=256, layers=6, hidden=8, output="logistic-mixture", mixtures=2)
-MEASURED = 3  # images at which an untrained network is measured
+MEASURED = 3  # images at which a network is measured
 MOST_PIXELS = 64**2  # of an image of a model that is measured
 CORNERS = ("upper left", "upper right", "lower left", "lower right")
 ORDERS = [f"{lines} from the {corner}" for lines in ("rows", "columns") for corner in CORNERS]
+
+_samples, _lock = weakref.WeakKeyDictionary[ImageModel, Tensor](), threading.Lock()
 
 
 @functools.cache
@@ -103,7 +107,7 @@ def _untrained(architecture: str) -> tuple[ImageModel, Tensor]:
 
 
 def _trained(shelf: Shelf, name: str) -> tuple[ImageModel, Tensor]:
-    """A model, and an image that it draws."""
+    """A model, and images that it draws."""
     model = shelf.model(name)
     if not isinstance(model, ImageModel):
         raise ConfigError("of models of several scales, and of means of models, no fields are measured yet")
@@ -112,5 +116,8 @@ def _trained(shelf: Shelf, name: str) -> tuple[ImageModel, Tensor]:
         raise ConfigError(
             f"images of {height}x{width} pixels are too large for this figure; {MOST_PIXELS:,} pixels at most"
         )
-    label = 0 if model.config.classes else None
-    return model, model.sample(1, label=label, seed=0, size=(height, width))
+    with _lock:
+        if model not in _samples:
+            label = 0 if model.config.classes else None
+            _samples[model] = model.sample(MEASURED, label=label, seed=0, size=(height, width))
+        return model, _samples[model]

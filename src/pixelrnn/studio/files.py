@@ -33,6 +33,7 @@ __all__ = ["Files"]
 
 MOST_HELD = 256_000_000  # bytes of all archives
 MOST_FILES, MOST_LISTED = 1_000, 10_000
+MOST_BYTES = 60_000_000  # of files that are taken out at once
 MOST_PIXELS = 60_000_000  # of all pictures that are compressed, or restored, at once
 WRITING = Writing(skip_bad=True)
 
@@ -94,22 +95,17 @@ class Files:
         numbers = asked.wholes("numbers", 0, 2**53, MOST_LISTED)
 
         def work(job: Job, callback: Callback) -> list[dict[str, Any]]:
-            errors: dict[int, str] = {}
+            def damaged(number: int, error: ArchiveError) -> None:
+                told.append({"number": number, "error": str(error).removeprefix("archive: ")})
+
+            told = list[dict[str, Any]]()
             with Archive(io.BytesIO(content)) as archive:
-                wanted = [number for number in numbers if number < len(archive.members)]
-                _require_few(sum(_pixels(archive, number) for number in wanted))
-                members = archive.extract(
-                    _model_of(archive, shelf, name),
-                    wanted,
-                    damaged=lambda number, error: errors.update({number: str(error).removeprefix("archive: ")}),
-                    callback=callback,
-                )
-                files = {number: _file(member) for number, member in members}
-            told = [
-                {"number": number, "file": file, "isPicture": is_picture}
-                for number, (file, is_picture) in files.items()
-            ]
-            told += [{"number": number, "error": error} for number, error in errors.items()]
+                wanted, model = _fitting(archive, numbers), _model_of(archive, shelf, name)
+                for number, member in archive.extract(model, wanted, damaged=damaged, callback=callback):
+                    is_picture = isinstance(member, Image.Image)
+                    file = as_png(member) if isinstance(member, Image.Image) else member
+                    content_of = base64.b64encode(file).decode()
+                    told.append({"number": number, "file": content_of, "isPicture": is_picture})
             return [{"type": "done", "members": sorted(told, key=lambda each: each["number"])}]
 
         return work
@@ -127,14 +123,16 @@ def _require_few(pixels: int) -> None:
 
 def _require_few_pixels(files: Sequence[tuple[str, bytes]]) -> None:
     """Refuse pictures that would take too long, and too much memory: by what their heads say."""
-    pixels = 0
-    for _, content in files:
-        try:
-            with Image.open(io.BytesIO(content)) as head:
-                pixels += head.width * head.height
-        except Exception:  # what cannot be read is kept as it is
-            continue
-    _require_few(pixels)
+    _require_few(sum(_pixels(content) for _, content in files))
+
+
+def _pixels(content: bytes) -> int:
+    """Pixels of the picture that a file holds, as its head says; 0 if it is none."""
+    try:
+        with Image.open(io.BytesIO(content)) as head:
+            return head.width * head.height
+    except Exception:  # decoders raise errors of many kinds
+        return 0
 
 
 def _listing(folder: Path, files: Sequence[tuple[str, bytes]]) -> Listing:
@@ -170,15 +168,30 @@ def _model_of(archive: Archive, shelf: Shelf, name: str) -> AbstractImageModel |
     return chosen
 
 
-def _pixels(archive: Archive, number: int) -> int:
-    """Pixels of a coded member."""
+def _fitting(archive: Archive, numbers: Sequence[int]) -> list[int]:
+    """As many members, of the first of some, as are restored at once; the first one always, if it is not too large."""
+    found, pixels, size = list[int](), 0, 0
+    for number in numbers:
+        if number >= len(archive.members):
+            continue
+        own_pixels, own_size = _costs(archive, number)
+        pixels, size = pixels + own_pixels, size + own_size
+        if found and (pixels > MOST_PIXELS or size > MOST_BYTES):
+            break
+        _require_few(pixels)
+        found.append(number)
+    return found
+
+
+def _costs(archive: Archive, number: int) -> tuple[int, int]:
+    """Pixels and bytes that a member takes when it is restored."""
     member = archive.members[number]
-    member = archive.members[member.same_as] if member.kind == Kind.SAME else member
-    return member.height * member.width if member.kind == Kind.CODED else 0
-
-
-def _file(member: bytes | Image.Image) -> tuple[str, bool]:
-    """A file, and whether it is a picture that a page can show."""
-    is_picture = isinstance(member, Image.Image)
-    content = as_png(member) if isinstance(member, Image.Image) else member
-    return base64.b64encode(content).decode(), is_picture
+    if member.kind == Kind.SAME:
+        return _costs(archive, member.same_as)
+    if member.kind == Kind.CODED:
+        return member.height * member.width, 0
+    try:
+        content = archive.ordinary(number)
+    except ArchiveError:  # it is damaged, which is told where it is restored
+        return 0, 0
+    return (_pixels(content) if member.kind == Kind.IMAGE else 0), len(content)

@@ -18,6 +18,7 @@ __all__ = ["Folders"]
 MOST_FOLDERS, MOST_COUNTED, DEPTH = 200, 10_000, 2
 MOST_BROUGHT = 2_000_000_000  # bytes of all that pages bring
 MOST_FILES = 5_000
+MOST_READ = 100_000_000  # bytes of a picture
 
 
 class Folders:
@@ -28,7 +29,7 @@ class Folders:
     """
 
     def __init__(self, roots: Sequence[Path] = ()) -> None:
-        self._roots = [root.resolve() for root in roots]
+        self._roots = [root.resolve() for root in roots if is_text(root.resolve().name)]
         self._brought = list[tuple[str, Path]]()
         self._bytes, self._lock = 0, threading.Lock()
         self._kept: Path | None = None
@@ -36,12 +37,11 @@ class Folders:
     def list(self, _: Asked) -> dict[str, Any]:
         """All folders with pictures, and how many each has, up to ten thousand."""
         brought = {name for name, _ in self._brought}
-        found = [
-            {"name": name, "pictures": count, "isNamed": name not in brought}
-            for name, path in self._all().items()
-            if (count := len(_pictures(path)))
-        ]
-        return {"folders": found[:MOST_FOLDERS]}
+        found = list[dict[str, Any]]()
+        for name, path in self._all().items():
+            if len(found) < MOST_FOLDERS and (count := len(_pictures(path))):
+                found.append({"name": name, "pictures": count, "isNamed": name not in brought})
+        return {"folders": found}
 
     def find(self, name: str, *, must_stay: bool = False) -> Path:
         """A folder, which `must_stay` may want to be there after the studio; raises `RunError` if there is none."""
@@ -57,10 +57,13 @@ class Folders:
         files = _pictures(self.find(name))
         if not files:
             raise DataError(f"{name} has no pictures")
+        file = files[number % len(files)]
         try:
-            return files[number % len(files)].read_bytes()
+            if not file.is_file() or file.stat().st_size > MOST_READ:
+                raise DataError(f"{file.name} is no file of up to {MOST_READ // 1_000_000} MB")
+            return file.read_bytes()
         except OSError as error:
-            raise DataError(f"{files[number % len(files)].name} cannot be read ({error.strerror})") from error
+            raise DataError(f"{file.name} cannot be read ({error.strerror})") from error
 
     def bring(self, asked: Asked) -> dict[str, Any]:
         """Keep pictures that a page brings, as a folder of their own, until the studio ends."""
@@ -68,16 +71,20 @@ class Folders:
         pictures = [(name, content) for name, content in files if is_image_name(name)]
         if not pictures:
             raise DataError("none of these files is called like a picture")
+        size = sum(len(content) for _, content in pictures)
         with self._lock:
-            self._bytes += sum(len(content) for _, content in pictures)
-            if self._bytes > MOST_BROUGHT:
+            if self._bytes + size > MOST_BROUGHT:
                 raise ConfigError("too much was brought already; name folders with --folders instead")
-            number = len(self._brought) + 1
-            name, path = f"brought {number}", self._room() / str(number)
-            path.mkdir()
-            for file, content in pictures:
-                (path / file).write_bytes(content)
+            path = Path(tempfile.mkdtemp(dir=self._room()))
+            try:
+                for file, content in pictures:
+                    (path / file).write_bytes(content)
+            except OSError:
+                shutil.rmtree(path, ignore_errors=True)
+                raise
+            name = f"brought {len(self._brought) + 1}"
             self._brought.append((name, path))
+            self._bytes += size
         return {"folder": name, "left": len(files) - len(pictures)}
 
     def _room(self) -> Path:
@@ -100,10 +107,14 @@ class Folders:
 def _folders(root: Path, depth: int = DEPTH) -> Iterator[Path]:
     """A folder and those in it, so many floors down."""
     yield root
-    if depth:
-        for each in sorted(root.iterdir()) if root.is_dir() else ():
-            if each.is_dir() and not each.name.startswith(".") and is_text(each.name):
-                yield from _folders(each, depth - 1)
+    try:
+        inside = sorted(root.iterdir()) if depth and root.is_dir() else []
+    except OSError:  # it may not be read
+        inside = []
+    for each in inside:
+        # A link would lead out of what was named.
+        if each.is_dir() and not each.is_symlink() and not each.name.startswith(".") and is_text(each.name):
+            yield from _folders(each, depth - 1)
 
 
 def _pictures(folder: Path) -> list[Path]:
@@ -111,7 +122,9 @@ def _pictures(folder: Path) -> list[Path]:
     found = list[Path]()
     for here, folders, files in os.walk(folder):
         folders[:] = sorted(each for each in folders if not each.startswith("."))
-        found += [Path(here, each) for each in sorted(files) if is_image_name(each)]
+        found += [
+            Path(here, each) for each in sorted(files) if is_image_name(each) and not Path(here, each).is_symlink()
+        ]
         if len(found) >= MOST_COUNTED:
             break
     return found[:MOST_COUNTED]

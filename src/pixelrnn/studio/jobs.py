@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 from pixelrnn.errors import ConfigError, PixelRNNError
@@ -20,7 +21,8 @@ logger = logging.getLogger(__name__)
 
 def said_of(error: OSError) -> str:
     """What is said of a disk that is full, a file that is gone, and the like."""
-    return f"{error.filename or 'the disk'}: {error.strerror or error}"
+    name = Path(error.filename).name if isinstance(error.filename, str) else "the disk"
+    return f"{name}: {error.strerror or error}"
 
 
 class Turns:

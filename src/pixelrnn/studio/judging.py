@@ -92,7 +92,7 @@ class Judging:
             p_values = _p_values(judge, odd)
             images, known = data.whole, others[1]
             names = [others[0].name(known, item) for item in range(len(known))]
-            judged = _Judged(judge, model, images, known, (_small(images), _small(known)), names)
+            judged = _Judged(judge, model, images, known, (_small(images, report), _small(known, report)), names)
             key = uuid.uuid4().hex
             self._held.add(key, judged, sum(_size(each) for each in (images, known)))
             rows = [
@@ -142,17 +142,18 @@ def _loaded(run: Run, folder: Path | None, callback: Callback) -> tuple[Data, in
     given: dict[str, Any] = {"labels": False if may_lack_labels else None, "skip_bad": True}
     source = None if folder is None else str(folder)
     found = load_as_trained(run, source, are_whole=True, callback=callback, **given).data
-    count = len(found.whole)
-    if count > MOST and folder is not None:
-        found = load_as_trained(run, source, are_whole=True, callback=callback, limit=MOST, **given).data
-    return found, max(0, count - MOST)
+    return dataclasses.replace(found, whole=found.whole.spaced(MOST)), max(0, len(found.whole) - MOST)
 
 
 def _usual(run: Run, folder: Path | None, callback: Callback) -> tuple[Data, ImageSet]:
     """Usual pictures: all of a folder, or else those of validation of the run."""
-    if folder is None and (run.source is None or not Path(run.source).exists()):
-        raise RunError(f"the images that {run.name} was trained on are not here; choose a folder of usual pictures")
-    data, _ = _loaded(run, folder, callback)
+    try:
+        data, _ = _loaded(run, folder, callback)
+    except (ConfigError, DataError) as error:
+        if folder is not None:
+            raise
+        said = f"the images that {run.name} was trained on are not here; choose a folder of usual pictures"
+        raise RunError(said) from error
     return data, dataclasses.replace(data.valid if folder is None else data.whole, perturb=0.0)
 
 
@@ -182,7 +183,8 @@ def _threshold(judge: Inspector | AbstractDetector, usual: Any) -> float:
     """What few usual pictures are above."""
     if isinstance(judge, Inspector):
         return threshold_of(judge.alpha)
-    return float(np.quantile(usual, 1 - max(ALPHA, 1 / (1 + len(usual)))))
+    finite = np.sort(usual[np.isfinite(usual)])
+    return float(np.quantile(finite, 1 - max(ALPHA, 1 / (1 + len(finite))))) if len(finite) else 0.0
 
 
 def _where(judged: _Judged, number: int) -> dict[str, Any]:
@@ -197,10 +199,11 @@ def _where(judged: _Judged, number: int) -> dict[str, Any]:
     return {"map": as_base64(bits), "size": list(bits.shape), "regions": []}
 
 
-def _small(images: ImageSet) -> Tensor:
+def _small(images: ImageSet, report: Reporter) -> Tensor:
     """Pictures as they are compared: a few grey pixels each, `(N, P)`, less their means."""
     found = []
     for item in range(len(images)):
+        report(1.0)
         picture = to_image(images.original(item), images.quantiser.source_levels).convert("L")
         picture = picture.resize((SEEN, SEEN), Image.Resampling.BOX)
         found.append(torch.from_numpy(np.asarray(picture, np.float32).ravel()))
@@ -209,7 +212,8 @@ def _small(images: ImageSet) -> Tensor:
 
 
 def _size(images: ImageSet) -> int:
-    return sum(math.prod(images.original_size(item)) for item in range(len(images)))
+    """Bytes, about, that is known of images: their pixels, what they are compared by, and what a calibration keeps."""
+    return sum(20 * math.prod(images.original_size(item)) + 4 * SEEN**2 for item in range(len(images)))
 
 
 def _finite(value: float) -> float | None:

@@ -23,7 +23,7 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-store",
 }
-"""Of every answer."""
+"""Of every answer that does not say otherwise."""
 
 PASS = "token"
 """Field of an address, and name of a header, in which the token is given."""
@@ -67,8 +67,10 @@ class Guard:
 
         async def headed(message: Any) -> None:
             if message["type"] == "http.response.start":
-                own = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
-                message = {**message, "headers": [*message.get("headers", []), *own]}
+                given = message.get("headers", [])
+                known = {name for name, _ in given}
+                own = [(name.encode(), value.encode()) for name, value in HEADERS.items() if name.encode() not in known]
+                message = {**message, "headers": [*given, *own]}
             await send(message)
 
         await self.app(scope, bounded, headed)

@@ -42,18 +42,21 @@ class Sent:
         self.job, self.callback, self.levels, self.first = job, callback, model.config.levels, first
         self._shown = np.full(first["shape"], -1, np.int16)
         self._ancestry = list[dict[str, Any]]()
-        self._particles, self._pixel = 0, 0
+        self._particles, self._share = 0, 0.0
 
-    def follow(self, particles: int) -> None:
-        """Tell of the particles of the first image as well, so many, whenever they are chosen among."""
-        self._particles = particles
+    def follow(self, particles: int, share: float) -> None:
+        """Tell of the particles of the first image as well, so many, whenever they are chosen among.
+
+        It is among those that are completed in the first share of the work.
+        """
+        self._particles, self._share = particles, share
 
     def __call__(self, at: Progress) -> bool:
         """Tell what is new."""
-        if at.resampled is not None and self._particles and (pixel := at.resampled[0]) > self._pixel:
-            parents = at.resampled[1][: self._particles].tolist()  # later images come in later passes, from pixel 0 on
-            self._ancestry.append({"pixel": pixel, "parents": parents})
-            self._pixel = pixel
+        if at.resampled is not None and self._particles and at.fraction <= self._share:
+            pixel, parents = at.resampled[0], at.resampled[1][: self._particles].tolist()
+            if parents != list(range(self._particles)):  # others may have been chosen among
+                self._ancestry.append({"pixel": pixel, "parents": parents})
         if at.drawn is not None:
             drawn = at.drawn
             self.job.tell(lambda: self._event(drawn, at.fraction))

@@ -9,6 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
@@ -32,6 +33,8 @@ from pixelrnn.studio.values import Values
 
 __all__ = ["Studio"]
 
+MOST_ASKING = 16  # questions that are answered at once, some of which wait for their turn; work has its own threads
+
 logger = logging.getLogger(__name__)
 
 
@@ -46,6 +49,7 @@ class Studio:
 
     def __init__(self, runs: Path, folders: Sequence[Path] = (), models: Mapping[str, Path] | None = None) -> None:
         self.shelf, self.pictures, self.jobs = Shelf(runs, models or {}), Pictures(), Jobs()
+        self._limiter = CapacityLimiter(MOST_ASKING)
         self.files, self.folders = Files(), Folders(folders)
         self.trainers = Trainers(runs, self.folders)
         self.trainings = Trainings(runs, self.trainers)
@@ -65,7 +69,7 @@ class Studio:
             Route("/api/train/resume", self._asked(self.trainings.resume), methods=["POST"]),
             Route("/api/train/stop", self._asked(self.trainers.stop), methods=["POST"]),
             Route("/samples/{run}/{file}", self._samples, methods=["GET"]),
-            Route("/api/jobs", self._asked(lambda _: {"jobs": self.jobs.list()}), methods=["GET"]),
+            Route("/api/jobs", self._list, methods=["GET"]),
             Route("/api/folders", self._asked(self.folders.list), methods=["GET"]),
             Route("/api/bring", self._asked(self.folders.bring), methods=["POST"]),
             Route("/api/judge", self._work("a folder", self.judging.judge), methods=["POST"]),
@@ -75,7 +79,7 @@ class Studio:
             Route("/api/archive", self._asked(self.files.open), methods=["POST"]),
             Route("/api/restore", self._work("pictures of an archive", self.files.restore), methods=["POST"]),
             Route("/archives/{name}", self._archive, methods=["GET"]),
-            Route("/api/stop", self._asked(self._stop), methods=["POST"]),
+            Route("/api/stop", self._stop, methods=["POST"]),
             Route("/api/draw", self._work("samples", drawing.draw), methods=["POST"]),
             Route("/api/redraw", self._work("another value", drawing.redraw), methods=["POST"]),
             Route("/api/value", self._asked(self.values.at), methods=["POST"]),
@@ -85,9 +89,17 @@ class Studio:
         ]
         return Guard(Starlette(routes=routes, exception_handlers={Exception: _failed, 404: _missing}), hosts, token)
 
-    def _stop(self, asked: Asked) -> dict[str, Any]:
-        self.jobs.stop(asked.whole("number", 1, 2**53))
-        return {}
+    async def _list(self, _: Request) -> Response:
+        """What goes on: answered here, whatever waits elsewhere."""
+        return _Told({"jobs": self.jobs.list()})
+
+    async def _stop(self, request: Request) -> Response:
+        """End a piece of work."""
+        try:
+            self.jobs.stop((await _read(request)).whole("number", 1, 2**53))
+        except PixelRNNError as error:
+            return _refused(str(error))
+        return _Told({})
 
     async def _samples(self, request: Request) -> Response:
         """A picture of samples that a run drew."""
@@ -101,7 +113,10 @@ class Studio:
         """A small picture of a folder."""
         try:
             asked = [request.path_params[name] for name in ("result", "which", "number")]
-            return Response(await run_in_threadpool(self.judging.thumbnail, *asked), media_type="image/png")
+            picture = await run_in_threadpool(self.judging.thumbnail, *asked)
+            return Response(
+                picture, media_type="image/png", headers={"cache-control": "private, max-age=3600, immutable"}
+            )
         except (PixelRNNError, OSError):
             return await _missing(request, KeyError(request.url.path))
 
@@ -130,7 +145,7 @@ class Studio:
         async def route(request: Request) -> Response:
             try:
                 asked = await _read(request)
-                return JSONResponse(await run_in_threadpool(answer, asked))
+                return _Told(await to_thread.run_sync(answer, asked, limiter=self._limiter))
             except PixelRNNError as error:
                 return _refused(str(error))
             except OSError as error:
@@ -144,9 +159,12 @@ class Studio:
         async def route(request: Request) -> Response:
             try:
                 asked = await _read(request)
-                job = self.jobs.start(title, make(self.shelf, self.pictures, asked))
+                work = await run_in_threadpool(make, self.shelf, self.pictures, asked)
+                job = self.jobs.start(title, work)
             except PixelRNNError as error:
                 return _refused(str(error))
+            except OSError as error:
+                return _refused(said_of(error))
             return StreamingResponse(_lines(job), media_type="application/x-ndjson")
 
         return route
@@ -155,7 +173,7 @@ class Studio:
 async def _lines(job: Job) -> AsyncIterator[bytes]:
     yield json.dumps({"type": "job", "number": job.number}).encode() + b"\n"
     async for event in job.events():
-        yield json.dumps(event).encode() + b"\n"
+        yield json.dumps(event, allow_nan=False).encode() + b"\n"
 
 
 async def _read(request: Request) -> Asked:
@@ -170,12 +188,20 @@ async def _read(request: Request) -> Asked:
         raise _WrongError(f"the request is no JSON ({error})") from error
 
 
+class _Told(JSONResponse):
+    """An answer in JSON, of any names there are: what is no text is escaped; and of no numbers that JSON has not."""
+
+    def render(self, content: Any) -> bytes:
+        """Its bytes."""
+        return json.dumps(content, allow_nan=False).encode()
+
+
 class _WrongError(PixelRNNError):
     """A request that cannot be read."""
 
 
 def _refused(said: str) -> Response:
-    return JSONResponse({"error": said}, status_code=400)
+    return _Told({"error": said}, status_code=400)
 
 
 async def _failed(request: Request, error: Exception) -> Response:

@@ -44,7 +44,10 @@ class Surprises:
     """Bits of pictures, and of what models draw, which is drawn once."""
 
     def __init__(self) -> None:
-        self._drawn, self._lock = weakref.WeakKeyDictionary[AbstractImageModel, _Drawn](), threading.Lock()
+        self._drawn, self._lock = (
+            weakref.WeakKeyDictionary[AbstractImageModel, dict[int | None, _Drawn]](),
+            threading.Lock(),
+        )
 
     def look(self, shelf: Shelf, pictures: Pictures, asked: Asked) -> Work:
         """The bits of all pixels of a picture, by a model, and by another if one is named."""
@@ -89,24 +92,23 @@ class Surprises:
         if coded is not None:
             found["coded"] = float(coded[0])
         if tuple(picture.x.shape) == tuple(model.config.shape) and picture.x.numel() <= MOST_DRAWN:
-            drawn, total = self._of_drawn(model, callback), float(bits.sum())
+            drawn, total = self._of_drawn(model, label, callback), float(bits.sum())
             found |= {"drawn": DRAWN, "asOdd": int((drawn.bits >= total).sum())}
             if coded is not None and drawn.coded is not None:
                 found["asOddForTheirSize"] = int((drawn.bits - drawn.coded >= total - coded[0]).sum())
         return found
 
-    def _of_drawn(self, model: AbstractImageModel, callback: Callback) -> _Drawn:
-        """The bits of pictures that a model draws, and those that they take as ordinary files."""
+    def _of_drawn(self, model: AbstractImageModel, label: int | None, callback: Callback) -> _Drawn:
+        """The bits of pictures of a label that a model draws, and those that they take as ordinary files."""
         with self._lock:
-            if model in self._drawn:
-                return self._drawn[model]
-        classes = model.config.classes
-        label = torch.arange(DRAWN) * classes // DRAWN if classes else None
+            known = self._drawn.setdefault(model, {})
+            if label in known:
+                return known[label]
         images = model.sample(DRAWN, label=label, seed=0, callback=callback)
         bits = (-model.log_prob(images, label=label) / math.log(2)).double().numpy()
         found = _Drawn(bits, _coded(images, model))
         with self._lock:
-            self._drawn[model] = found
+            self._drawn.setdefault(model, {})[label] = found
         return found
 
 

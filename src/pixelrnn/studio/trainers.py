@@ -1,6 +1,5 @@
 """Trainings that pages begin: each a process of its own, as in a terminal, which saves when it is stopped."""
 
-import contextlib
 import os
 import re
 import signal
@@ -8,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -20,7 +20,10 @@ from pixelrnn.studio.folders import Folders
 
 __all__ = ["Trainers"]
 
-DIGITS = "digits"  # images that come with the package
+DIGITS, OWN = (
+    "digits",
+    ":digits",
+)  # images of the package, and what a page calls them
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 MOST = 2  # at once
 MOST_MINUTES, MOST_SIDE, MOST_LAYERS, MOST_HIDDEN = 100_000, 4_096, 64, 1_024
@@ -57,7 +60,7 @@ class Trainers:
             raise RunError(f"there is a run {name} already; choose another name")
         if architecture not in ARCHITECTURES:
             raise ConfigError(f"architecture is {architecture!r:.60}; one of {', '.join(ARCHITECTURES)} is needed")
-        place = DIGITS if source == DIGITS else str(self.folders.find(source, must_stay=True))
+        place = DIGITS if source == OWN else str(self.folders.find(source, must_stay=True))
         words = ["--architecture", architecture, "--minutes", str(asked.whole("minutes", 1, MOST_MINUTES))]
         for field, most in (("size", MOST_SIDE), ("layers", MOST_LAYERS), ("hidden", MOST_HIDDEN)):
             if asked.has(field):
@@ -79,7 +82,7 @@ class Trainers:
         """Have a training save itself and end."""
         name = asked.text("run")
         if not self.is_running(name):
-            raise RunError(f"{name:.60} was not begun here, or has ended; Ctrl-C stops it in its terminal")
+            raise RunError(f"{name!r:.60} was not begun here, or has ended; Ctrl-C stops it in its terminal")
         self._begun[name].process.send_signal(signal.SIGINT)
         return {"run": name}
 
@@ -108,9 +111,13 @@ class Trainers:
         """Stop all of them, and wait until they have saved themselves."""
         for name in self.names:
             self._begun[name].process.send_signal(signal.SIGINT)
+        ends = time.monotonic() + PATIENCE
         for each in self._begun.values():
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                each.process.wait(PATIENCE)
+            try:
+                each.process.wait(max(0.1, ends - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                each.process.kill()
+                each.process.wait()
             each.said.close()
 
     def _begin(self, name: str, words: Sequence[str]) -> None:

@@ -18,6 +18,11 @@ export class Ancestry {
     this.element.hidden = true;
   }
 
+  /** Show nothing. */
+  clear() {
+    this.element.hidden = true;
+  }
+
   /** Choices among them: at which pixel, and for each place the one that it was taken from. */
   add(choices = []) {
     if (!choices.length) return;

@@ -53,7 +53,7 @@ export function paintRows(canvas, top, rows, value, { low, high, scale }) {
   const pixels = new Uint32Array(picture.data.buffer);
   for (let i = 0; i < rows * width; i++) {
     const x = value(top * width + i);
-    const at = ((x - low) / (high - low)) * FINE;
+    const at = Number.isNaN(x) ? FINE / 2 : ((x - low) / (high - low)) * FINE; // infinity less infinity is neither
     pixels[i] = x === Infinity ? beyond : table[at > 0 ? (at < FINE ? Math.round(at) : FINE) : 0];
   }
   context.putImageData(picture, 0, top);

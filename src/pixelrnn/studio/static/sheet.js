@@ -37,6 +37,13 @@ export class Sheet {
     this.paint();
   }
 
+  /** Show nothing. */
+  clear() {
+    this.n = 0;
+    this.values = this.place = null;
+    [this.canvas.width, this.pointer.width] = [0, 0];
+  }
+
   /** Pixels that are new, of all images or, with `first`, of those from that number on. */
   add(pixels, values, first = 0) {
     const area = this.height * this.width;
@@ -72,7 +79,7 @@ export class Sheet {
     this.queued = true;
     requestAnimationFrame(() => {
       this.queued = false;
-      this.#paint();
+      if (this.values) this.#paint();
     });
   }
 

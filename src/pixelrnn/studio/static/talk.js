@@ -47,9 +47,15 @@ export async function follow(path, fields, signal, told) {
       if (signal?.aborted) throw new DOMException("aborted", "AbortError"); // what had arrived already counts no more
       const event = JSON.parse(line);
       if (event.type === "error") throw new Error(event.error);
+      if (event.type === "stopped") throw new Error("this was stopped");
       told(event);
     }
   }
+}
+
+/** The address of a picture or a file, with the token if there is one. */
+export function addressOf(path) {
+  return token ? `${path}?token=${encodeURIComponent(token)}` : path;
 }
 
 /** An array from the base64 of its bytes. */

@@ -86,6 +86,9 @@ class Complete {
   /** Begin with a picture: with the mask that the address says, or with its lower half painted out. */
   begin({ shape, values, name }, isNew) {
     const { editor } = this;
+    this.found = null;
+    this.sheet.clear();
+    this.ancestry.clear();
     editor.begin(shape, values);
     editor.name = name;
     const size = editor.known.length;

@@ -3,7 +3,7 @@
 import { read, write } from "../address.js";
 import { choice, field, make, trouble } from "../dom.js";
 import { contentOf } from "../source.js";
-import { ask, bytesOf, follow } from "../talk.js";
+import { addressOf, ask, bytesOf, follow } from "../talk.js";
 import { Latest } from "../work.js";
 
 const LARGEST = 45_000_000; // bytes of all files at once, as a request can have 64 MB
@@ -89,25 +89,33 @@ class Files {
       const found = await ask("/api/archive", { file: await contentOf(file) }, signal);
       this.said.textContent = `${file.name}: ${count(found.count, "file")}`;
       this.bar([]);
-      this.list(found.lines, new Map());
+      this.restored = new Map(); // by their numbers, the members that were taken out
+      this.list(found);
       this.tell(found);
-      const numbers = found.lines.slice(0, SHOWN).map((_, number) => number);
-      const fields = { archive: found.archive, model: this.model.value, numbers };
-      await follow("/api/restore", fields, signal, (event) => {
-        if (event.type === "done") this.list(found.lines, new Map(event.members.map((member) => [member.number, member])));
-      });
-      if (found.count > SHOWN) this.said.textContent += `; the first ${SHOWN} are shown: pixelrnn decompress restores them all`;
+      await this.restore(found, found.lines.slice(0, SHOWN).map((_, number) => number), signal);
     });
   }
 
-  /** The members of an archive, with those that are restored. */
-  list(lines, restored) {
+  /** Take members out of an archive: as many as are taken at once. */
+  async restore(found, numbers, signal) {
+    const fields = { archive: found.archive, model: this.model.value, numbers };
+    await follow("/api/restore", fields, signal, (event) => {
+      if (event.type !== "done") return;
+      for (const member of event.members) this.restored.set(member.number, member);
+      this.list(found);
+    });
+  }
+
+  /** The members of an archive, with those that are restored, and a way to restore others. */
+  list(found) {
+    const take = (number) => make("button", { type: "button", onclick: () => this.begin((signal) => this.restore(found, [number], signal)) }, "Take out");
+    for (const url of this.urls.splice(0)) URL.revokeObjectURL(url);
     this.fill(
       ["", "file", "", "bytes", ""],
-      lines.map(({ name, what, bytes: size }, number) => {
-        const member = restored.get(number);
+      found.lines.map(({ name, what, bytes: size }, number) => {
+        const member = this.restored.get(number);
         const url = member?.file && this.urlOf(new Blob([bytesOf(member.file)], { type: member.isPicture ? "image/png" : "" }));
-        const last = member?.error ?? (url ? make("a", { href: url, download: name.split("/").at(-1) }, "Save") : "");
+        const last = member?.error ?? (url ? make("a", { href: url, download: name.split("/").at(-1) }, "Save") : take(number));
         return [picture(member?.isPicture ? url : null), name, what, size === null ? "with others" : bytes(size), last];
       }),
     );
@@ -132,8 +140,7 @@ class Files {
   tell({ archive, size, model, count: members, version }) {
     const rows = [["model", model || "unknown"], ["files", members.toLocaleString("en")], ["size", bytes(size)], ...(version ? [["version", version]] : [])];
     this.about.replaceChildren(...rows.flatMap(([a, b]) => [make("dt", {}, a), make("dd", {}, String(b))]));
-    const { token } = read();
-    this.save.replaceChildren(make("a", { className: "button main", href: `/archives/${archive}${token ? `?token=${encodeURIComponent(token)}` : ""}`, download: "pictures.pxr" }, "Save the archive"));
+    this.save.replaceChildren(make("a", { className: "button main", href: addressOf(`/archives/${archive}`), download: "pictures.pxr" }, "Save the archive"));
   }
 
   /** Sizes as bars, the longest first that came. */

@@ -7,7 +7,7 @@ import { Histogram } from "../histogram.js";
 import { contentOf } from "../source.js";
 import { shown } from "../sheet.js";
 import { Table } from "../table.js";
-import { array, ask, follow } from "../talk.js";
+import { addressOf, array, ask, follow } from "../talk.js";
 import { Latest } from "../work.js";
 
 const METHODS = [
@@ -46,7 +46,8 @@ class Folder {
       ],
       { chosen: (each) => this.look(each), sorted: 2 },
     );
-    this.found = make("div", { hidden: true }, this.histogram.element, this.counts, row, this.table.element);
+    this.more = make("p", { className: "quiet" });
+    this.found = make("div", { hidden: true }, this.histogram.element, this.counts, row, this.table.element, this.more);
     const stage = make("div", { className: "panel stage" }, this.said, this.found);
     this.picture = make("div", {}, make("p", { className: "quiet" }, "Choose a picture of the table."));
     const aside = make("aside", { className: "panel aside", "aria-label": "The picture" }, make("h2", {}, "The picture"), this.picture);
@@ -108,9 +109,11 @@ class Folder {
     write({ model, folder: source, usual, method: method === "inspection" ? null : method });
     this.said.textContent = "looking ...";
     this.found.hidden = true;
+    this.looking.end();
+    this.picture.replaceChildren();
     const fields = { model, folder: source, method, ...(usual && { usual }) };
     return this.work.begin(
-      (signal) => follow("/api/judge", fields, signal, (event) => event.type === "done" && this.take(event)),
+      (signal) => follow("/api/judge", fields, signal, (event) => event.type === "done" && this.take(event, source)),
       (error) => this.refuse(error),
     );
   }
@@ -119,8 +122,8 @@ class Folder {
     this.said.textContent = error.message;
   }
 
-  take({ result, threshold, usual, pictures, skipped, left }) {
-    this.result = result;
+  take({ result, threshold, usual, pictures, skipped, left }, folder) {
+    [this.result, this.folder] = [result, folder];
     this.rows = pictures.map((each, number) => ({ ...each, number }));
     this.numbers = usual.map((each) => each ?? Infinity);
     const more = left ? `; ${left.toLocaleString("en")} more were left out` : "";
@@ -144,6 +147,7 @@ class Folder {
     const words = this.filter.value.toLowerCase();
     const rows = this.rows.filter((row) => (!this.isOddOnly.checked || row.isOdd) && `${row.name} ${this.tagOf(row)}`.toLowerCase().includes(words));
     this.visible = rows;
+    this.more.textContent = rows.length > MOST_ROWS ? `The oddest ${MOST_ROWS} of ${rows.length.toLocaleString("en")} are shown; the CSV has them all.` : "";
     this.table.show(rows.length > MOST_ROWS ? [...rows].sort((a, b) => (b.odd ?? Infinity) - (a.odd ?? Infinity)).slice(0, MOST_ROWS) : rows);
   }
 
@@ -155,7 +159,7 @@ class Folder {
   }
 
   get place() {
-    return `tags of ${this.source.value}`;
+    return `tags of ${this.folder}`;
   }
 
   get tags() {
@@ -227,7 +231,7 @@ class Folder {
     const lines = this.visible.map((row) => [row.name, row.odd ?? "inf", row.pValue, row.isOdd ? "odd" : "usual", this.tagOf(row)]);
     const text = [["name", "odd", "p_value", "verdict", "tag"], ...lines].map((line) => line.map((each) => quoted(String(each))).join(",")).join("\n");
     const url = URL.createObjectURL(new Blob([`${text}\n`], { type: "text/csv" }));
-    make("a", { href: url, download: `${this.source.value.replaceAll("/", "-")}.csv` }).click();
+    make("a", { href: url, download: `${this.folder.replaceAll("/", "-")}.csv` }).click();
     setTimeout(() => URL.revokeObjectURL(url), 10_000);
   }
 }
@@ -237,9 +241,7 @@ function small(p) {
 }
 
 function thumbnail(result, which, number) {
-  const { token } = read();
-  const source = `/thumbnails/${result}/${which}/${number}${token ? `?token=${encodeURIComponent(token)}` : ""}`;
-  return make("img", { src: source, alt: "", className: "thumbnail", loading: "lazy" });
+  return make("img", { src: addressOf(`/thumbnails/${result}/${which}/${number}`), alt: "", className: "thumbnail", loading: "lazy" });
 }
 
 function frame(canvas, regions) {

@@ -77,6 +77,7 @@ class Surprise {
 
   begin(came) {
     this.picture = came;
+    this.found = [];
     [this.channels, this.height, this.width] = came.shape;
     this.suit();
     return this.start();
@@ -100,7 +101,10 @@ class Surprise {
           isInBands = true;
           this.takeBand(event);
         }),
-      (error) => this.numbers.replaceChildren(make("p", { className: "quiet" }, error.message)),
+      (error) => {
+        this.maps.replaceChildren();
+        this.numbers.replaceChildren(make("p", { className: "quiet" }, error.message));
+      },
     );
   }
 
@@ -135,13 +139,20 @@ class Surprise {
   /** Paint rows of the map of a model. */
   paint(number, top = 0, rows = this.height) {
     const { bits: all, expected } = this.found[number];
-    const value = this.isBeyond && expected ? (p) => all[p] - expected[p] : (p) => all[p];
-    paintRows(this.canvases[number], top, rows, value, this.colours);
+    const isBeyond = this.isBeyond && expected;
+    const value = isBeyond ? (p) => all[p] - expected[p] : (p) => all[p];
+    paintRows(this.canvases[number], top, rows, value, isBeyond ? this.colours : this.plain);
   }
 
   get colours() {
     const most = Number(this.top.value);
-    return this.isBeyond ? { low: -most, high: most, scale: (x) => difference(x, most) } : { low: 0, high: most, scale: (x) => heat(x, most) };
+    return this.isBeyond ? { low: -most, high: most, scale: (x) => difference(x, most) } : this.plain;
+  }
+
+  /** Colours of bits: of models that do not tell what they expected there are no others. */
+  get plain() {
+    const most = Number(this.top.value);
+    return { low: 0, high: most, scale: (x) => heat(x, most) };
   }
 
   draw() {
@@ -149,7 +160,8 @@ class Surprise {
     const most = Number(this.top.value);
     const original = this.canvas("the picture");
     paint(original, this.height, this.width, (p) => shown(picture.values, p * channels, channels).slice(0, 3));
-    this.canvases = found.map((_, number) => this.canvas(names[number]));
+    const what = ({ expected }) => (this.isBeyond && !expected ? " (its bits: what it expected is not known)" : "");
+    this.canvases = found.map((one, number) => this.canvas(names[number] + what(one)));
     const figures = [this.figure(original), ...this.canvases.map((canvas, number) => this.figure(canvas, this.rows(found[number])))];
     found.forEach((_, number) => this.paint(number));
     if (found.length === 2) {

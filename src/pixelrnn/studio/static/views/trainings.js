@@ -3,9 +3,9 @@
 import { read, write } from "../address.js";
 import { chart } from "../chart.js";
 import { choice, field, make, refill, trouble } from "../dom.js";
-import { ask } from "../talk.js";
+import { addressOf, ask } from "../talk.js";
 
-const DIGITS = ["digits", "digits, which come with the package"];
+const DIGITS = [":digits", "digits, which come with the package"];
 const PAUSE = 2000; // ms between two looks
 // Of eight colours that are told apart by those who see fewer of them (Okabe and Ito, 2008) those that show on both grounds.
 const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
@@ -19,6 +19,7 @@ class Trainings {
     const asked = read();
     this.runs = [];
     this.isFirst = true;
+    this.more = new Map(); // minutes that were typed, by the name of a run
     this.shown = new Set((asked.runs ?? "").split(",").filter(Boolean));
     this.along = choice([["1", "minutes"], ["0", "steps"]], { value: asked.along, otherwise: "1", onchange: () => (write({ along: this.along.value }), this.draw()) });
     this.range = choice([["all", "the whole curve"], ["end", "its lower half"]], { value: asked.range, otherwise: "end", onchange: () => (write({ range: this.range.value }), this.draw()) });
@@ -82,7 +83,7 @@ class Trainings {
     if (run.isHere) return [button("Stop and save", "/api/train/stop")];
     if (run.state === "stopped") return [button("Go on", "/api/train/resume")];
     if (run.state !== "finished" || !run.isTrained) return [];
-    const more = make("input", { type: "number", min: 1, value: 5, "aria-label": `more minutes of ${run.name}` });
+    const more = make("input", { type: "number", min: 1, value: this.more.get(run.name) ?? 5, "data-key": `more ${run.name}`, "aria-label": `more minutes of ${run.name}`, oninput: () => this.more.set(run.name, more.value) });
     return [make("div", { className: "row more" }, make("button", { type: "button", "aria-label": `go on with ${run.name}`, onclick: () => this.tell("/api/train/resume", { run: run.name, more: Number(more.value) }) }, "Go on"), more, "min")];
   }
 
@@ -132,8 +133,7 @@ class Trainings {
     time.max = run.samples.length - 1;
     if (isLast) time.value = time.max;
     const file = run.samples[Number(time.value)];
-    const token = read().token;
-    const source = `/samples/${encodeURIComponent(run.name)}/${file}${token ? `?token=${encodeURIComponent(token)}` : ""}`;
+    const source = addressOf(`/samples/${encodeURIComponent(run.name)}/${file}`);
     if (picture.getAttribute("src") !== source) picture.src = source;
     picture.hidden = false;
     picture.alt = `samples of ${run.name}`;
