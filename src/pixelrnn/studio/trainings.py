@@ -30,11 +30,12 @@ class Trainings:
 
     def __init__(self, runs: Path, trainers: Trainers) -> None:
         self.runs, self.trainers = runs, trainers
+        self._opened = dict[Path, tuple[tuple[float, ...], Run]]()
 
     def list(self, _: Asked) -> dict[str, Any]:
         """All runs, the one that was written last first; one that cannot be read, or failed, says why."""
         folders, trouble = self._folders(), self.trainers.trouble()
-        told = [_told(folder) for folder in sorted(folders.values(), key=_written, reverse=True)]
+        told = [self._told(folder) for folder in sorted(folders.values(), key=_written, reverse=True)]
         for each in told:
             each["isHere"] = self.trainers.is_running(each["name"])
             if each.get("state") != "finished" and self.trainers.has_begun(each["name"]):
@@ -59,6 +60,21 @@ class Trainings:
             raise RunError("there is no such picture (any more)")
         return (folder / "samples" / file).read_bytes()
 
+    def _told(self, folder: Path) -> dict[str, Any]:
+        try:
+            return _of(self._open(folder), folder)
+        except (PixelRNNError, OSError) as error:
+            return {"name": folder.name, "error": str(error)}
+        except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+            return {"name": folder.name, "error": f"its journal is damaged ({error})"}
+
+    def _open(self, folder: Path) -> Run:
+        """The run of a folder, read again only if it was written again."""
+        stamp = tuple((folder / name).stat().st_mtime for name in (CONFIG, METRICS))
+        if folder not in self._opened or self._opened[folder][0] != stamp:
+            self._opened[folder] = stamp, Run.open(folder)
+        return self._opened[folder][1]
+
     def _folders(self) -> dict[str, Path]:
         return {
             folder.name: folder
@@ -74,15 +90,6 @@ def _written(folder: Path) -> float:
         with contextlib.suppress(OSError):  # it may be gone by now
             times.append((folder / name).stat().st_mtime)
     return max(times)
-
-
-def _told(folder: Path) -> dict[str, Any]:
-    try:
-        return _of(Run.open(folder), folder)
-    except (PixelRNNError, OSError) as error:
-        return {"name": folder.name, "error": str(error)}
-    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
-        return {"name": folder.name, "error": f"its journal is damaged ({error})"}
 
 
 def _of(run: Run, folder: Path) -> dict[str, Any]:
