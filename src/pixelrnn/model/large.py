@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from pixelrnn.config import ModelConfig
 from pixelrnn.errors import DataError
 
-__all__ = ["AT_ONCE", "free_memory", "in_bands", "needed_memory", "require_memory", "rows_above"]
+__all__ = ["ALIGN", "AT_ONCE", "bands", "free_memory", "in_bands", "needed_memory", "require_memory", "rows_above"]
 
 AT_ONCE = 2**21  # sub-pixels of an image that is computed at once: a gigabyte or two
 ALIGN = 8  # rows that bands begin at multiples of: what depends on places has periods of 1, 2 or 8
@@ -46,13 +46,32 @@ def in_bands(height: int, width: int, above: int, compute: Callable[[slice], Ten
         >>> bool((in_bands(50, AT_ONCE // 9, 0, lambda rows: image[:, :, rows] + 1) == image + 1).all())
         True
     """
-    above = -(-above // ALIGN) * ALIGN
-    step = max(1, (AT_ONCE // width - above) // ALIGN) * ALIGN
     parts = [
-        compute(slice(max(0, start - above), start + step))[:, :, min(start, above) :]
-        for start in range(0, height, step)
+        compute(seen)[:, :, top - seen.start :] for top, seen in bands(height, AT_ONCE // width - aligned(above), above)
     ]
     return torch.cat(parts, dim=2)
+
+
+def bands(height: int, rows: int, above: int) -> Iterator[tuple[int, slice]]:
+    """Bands of about so many rows: where each begins, and all rows that it is computed from.
+
+    Args:
+        height: Number of rows of the image.
+        rows: Number of rows of a band; fewer, so that all begin at multiples of `ALIGN`, but not none.
+        above: Number of rows above it that a pixel sees.
+
+    Example:
+        >>> list(bands(20, 15, 3))
+        [(0, slice(0, 8, None)), (8, slice(0, 16, None)), (16, slice(8, 24, None))]
+    """
+    step = max(1, rows // ALIGN) * ALIGN
+    for top in range(0, height, step):
+        yield top, slice(max(0, top - aligned(above)), top + step)
+
+
+def aligned(rows: int) -> int:
+    """So many rows or a few more: a multiple of `ALIGN`."""
+    return -(-rows // ALIGN) * ALIGN
 
 
 def needed_memory(config: ModelConfig, parameters: int, size: tuple[int, int]) -> int:

@@ -14,15 +14,14 @@ from pixelrnn.data.picture import UnreadableError, picture_of
 from pixelrnn.data.single import image_of, whole_image
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.model.base import AbstractImageModel
-from pixelrnn.model.image import ImageModel
-from pixelrnn.model.large import rows_above
+from pixelrnn.model.large import ALIGN
 from pixelrnn.plots import to_bytes
 from pixelrnn.progress import Callback
 from pixelrnn.runs.run import Run
 from pixelrnn.studio.asked import Asked
 from pixelrnn.studio.jobs import Job, Work
-from pixelrnn.studio.pictures import Picture, Pictures, as_base64
-from pixelrnn.studio.places import require_few
+from pixelrnn.studio.pictures import Picture, Pictures, as_base64, as_number
+from pixelrnn.studio.places import require_few, rows_seen
 from pixelrnn.studio.sending import Sent, first_event
 from pixelrnn.studio.shelf import Shelf, takes_any_size
 
@@ -30,7 +29,6 @@ __all__ = ["complete", "read_picture"]
 
 MOST_PIXELS = 16_000_000  # of a picture that is taken as it is
 LARGE, MOST_COMPLETED = 100_000, 4_000_000  # pixels of a picture of which a window is completed, and of any
-ALIGN = 8  # what windows begin at multiples of: what depends on places has periods of 1, 2 or 8
 MOST_READ = 60_000_000  # of one that is made smaller
 MOST_IMAGES, MOST_PARTICLES = 64, 4_096
 BATCH = 256  # particles of all images that are drawn at once
@@ -99,7 +97,7 @@ def complete(shelf: Shelf, pictures: Pictures, asked: Asked) -> Work:
         whole = picture.x.repeat(number, 1, 1, 1)
         whole[(..., *window)] = images.to(whole.dtype)
         every = [dataclasses.replace(picture, x=x, seed=sampling.seed, number=index) for index, x in enumerate(whole)]
-        bits = [each / math.log(2) if math.isfinite(each) else None for each in found.log_known.tolist()]
+        bits = [as_number(each / math.log(2)) for each in found.log_known.tolist()]
         names = [pictures.add(each) for each in every]
         is_whole = part.shape == picture.x.shape
         return [*sent.rest(images), {"type": "done", "pictures": names, "bitsOfKnown": bits if is_whole else None}]
@@ -116,7 +114,7 @@ def _window(model: AbstractImageModel, known: Tensor) -> tuple[slice, slice]:
     height, width = known.shape
     if known.numel() > MOST_COMPLETED:
         raise DataError(f"the picture has {known.numel():,} pixels; of up to {MOST_COMPLETED:,} parts are completed")
-    reach = rows_above(model.network) if isinstance(model, ImageModel) and model.config.orders == 1 else None
+    reach = rows_seen(model)
     if reach is None or known.numel() <= LARGE:
         return slice(0, height), slice(0, width)
     rows, columns = (torch.nonzero(~known.all(side))[:, 0] for side in (1, 0))

@@ -21,7 +21,7 @@ from pixelrnn.model.receptive import receptive_fields
 from pixelrnn.progress import Callback
 from pixelrnn.studio.asked import Asked
 from pixelrnn.studio.jobs import Job, Work
-from pixelrnn.studio.pictures import Pictures, as_base64
+from pixelrnn.studio.pictures import as_base64
 from pixelrnn.studio.places import places_in_order
 from pixelrnn.studio.shelf import Shelf
 
@@ -43,7 +43,8 @@ def plans() -> dict[str, Any]:
     """Masks of both types, for each colour of the output and of the input, and the orders in which pixels come."""
     of = groups(CHANNELS, CHANNELS)
     masks = {kind: causal_mask(kind, of, of, KERNEL, KERNEL).int().tolist() for kind in ("A", "B")}
-    walks = [*_orders(), ("small images first (Multi-Scale)", _multi_scale()), ("rows side by side (local)", _front())]
+    walks = [(name, _places(order, orders=8)) for order, name in enumerate(ORDERS)]
+    walks += [("small images first (Multi-Scale)", _places(0, scales=4)), ("rows side by side (local)", _front())]
     return {
         "masks": masks,
         "kernel": KERNEL,
@@ -53,18 +54,11 @@ def plans() -> dict[str, Any]:
     }
 
 
-def _orders() -> list[tuple[str, Tensor]]:
-    model = build_model(
-        ModelConfig(architecture="pixelcnn", shape=(1, SIDE, SIDE), layers=1, hidden=1, orders=8), seed=0
-    )
-    return [(name, places_in_order(model, (SIDE, SIDE), order)[0]) for order, name in enumerate(ORDERS)]
-
-
-def _multi_scale() -> Tensor:
-    model = build_model(
-        ModelConfig(architecture="pixelcnn", shape=(1, SIDE, SIDE), layers=1, hidden=1, scales=4), seed=0
-    )
-    return places_in_order(model, (SIDE, SIDE), 0)[0]
+def _places(order: int, *, orders: int = 1, scales: int = 1) -> Tensor:
+    """When each pixel is drawn in an order, by a model of so many orders and scales, whatever else it is."""
+    shape = (1, SIDE, SIDE)
+    config = ModelConfig(architecture="pixelcnn", shape=shape, layers=1, hidden=1, orders=orders, scales=scales)
+    return places_in_order(build_model(config, seed=0), (SIDE, SIDE), order)[0]
 
 
 def _front() -> Tensor:
@@ -72,7 +66,7 @@ def _front() -> Tensor:
     return LAG * torch.arange(SIDE)[:, None] + torch.arange(SIDE)
 
 
-def fields(shelf: Shelf, pictures: Pictures, asked: Asked) -> Work:
+def fields(shelf: Shelf, asked: Asked) -> Work:
     """The receptive field of a pixel in every layer, of an architecture or of a trained model."""
     name, row, column = asked.text("of"), asked.whole("row", 0, MOST_PIXELS), asked.whole("column", 0, MOST_PIXELS)
 

@@ -1,6 +1,5 @@
 """Files for a page: pictures into an archive, beside what ordinary formats would take, and out of one again."""
 
-import base64
 import hashlib
 import io
 import tempfile
@@ -26,7 +25,7 @@ from pixelrnn.progress import Callback, Reporter
 from pixelrnn.studio.asked import Asked
 from pixelrnn.studio.held import Held
 from pixelrnn.studio.jobs import Job, Work
-from pixelrnn.studio.pictures import Pictures
+from pixelrnn.studio.pictures import as_base64
 from pixelrnn.studio.shelf import Shelf
 
 __all__ = ["Files"]
@@ -39,22 +38,27 @@ WRITING = Writing(skip_bad=True)
 
 
 class Files:
-    """Archives of all pages, by names that stand for their bytes."""
+    """Archives of all pages, by names that stand for their bytes.
 
-    def __init__(self) -> None:
+    Args:
+        shelf: The models.
+    """
+
+    def __init__(self, shelf: Shelf) -> None:
+        self.shelf = shelf
         self._held = Held[bytes](MOST_HELD, "this archive is not in memory any more; bring it again")
 
     def content(self, name: str) -> bytes:
         """The bytes of an archive; raises `DataError` if it is not there (any more)."""
         return self._held.find(name)
 
-    def compress(self, shelf: Shelf, pictures: Pictures, asked: Asked) -> Work:
+    def compress(self, asked: Asked) -> Work:
         """Files into an archive by a model; what each takes there, and in ordinary formats."""
         name, files = asked.text("model"), asked.files("files", MOST_FILES)
-        _require_few_pixels(files)
+        _require_few(sum(_pixels(content) for _, content in files))
 
         def work(job: Job, callback: Callback) -> list[dict[str, Any]]:
-            model = shelf.model(name)
+            model = self.shelf.model(name)
             require_pictures(model.config)
             with tempfile.TemporaryDirectory() as folder:
                 listing, out = _listing(Path(folder), files), Path(folder) / "pictures.pxr"
@@ -78,18 +82,16 @@ class Files:
         content = asked.content("file")
         with Archive(io.BytesIO(content)) as archive:
             lines = [
-                {"name": line.name, "what": line.what, "bytes": line.bytes, "isCoded": member.kind == Kind.CODED}
-                for line, member in zip(archive.listing()[:MOST_LISTED], archive.members, strict=False)
+                {"name": line.name, "what": line.what, "bytes": line.bytes} for line in archive.listing()[:MOST_LISTED]
             ]
             about = {
                 "model": "in the archive" if archive.index.has_model else archive.named_model,
-                "fingerprint": archive.index.fingerprint.hex(),
                 "version": archive.index.version,
                 "count": len(archive.members),
             }
         return {**self._hold(content), **about, "lines": lines}
 
-    def restore(self, shelf: Shelf, pictures: Pictures, asked: Asked) -> Work:
+    def restore(self, asked: Asked) -> Work:
         """Members of an archive, as PNG files or as they were."""
         content, name = self._held.find(asked.text("archive")), asked.text("model")
         numbers = asked.wholes("numbers", 0, 2**53, MOST_LISTED)
@@ -100,12 +102,11 @@ class Files:
 
             told = list[dict[str, Any]]()
             with Archive(io.BytesIO(content)) as archive:
-                wanted, model = _fitting(archive, numbers), _model_of(archive, shelf, name)
+                wanted, model = _fitting(archive, numbers), _model_of(archive, self.shelf, name)
                 for number, member in archive.extract(model, wanted, damaged=damaged, callback=callback):
-                    is_picture = isinstance(member, Image.Image)
                     file = as_png(member) if isinstance(member, Image.Image) else member
-                    content_of = base64.b64encode(file).decode()
-                    told.append({"number": number, "file": content_of, "isPicture": is_picture})
+                    is_picture = isinstance(member, Image.Image)
+                    told.append({"number": number, "file": as_base64(file), "isPicture": is_picture})
             return [{"type": "done", "members": sorted(told, key=lambda each: each["number"])}]
 
         return work
@@ -117,13 +118,9 @@ class Files:
 
 
 def _require_few(pixels: int) -> None:
+    """Refuse pictures that would take too long, and too much memory."""
     if pixels > MOST_PIXELS:
         raise ConfigError(f"these pictures have {pixels:,} pixels in all; {MOST_PIXELS:,} at most are taken at once")
-
-
-def _require_few_pixels(files: Sequence[tuple[str, bytes]]) -> None:
-    """Refuse pictures that would take too long, and too much memory: by what their heads say."""
-    _require_few(sum(_pixels(content) for _, content in files))
 
 
 def _pixels(content: bytes) -> int:

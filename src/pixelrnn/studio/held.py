@@ -2,6 +2,7 @@
 
 import threading
 from collections import OrderedDict
+from collections.abc import Hashable
 from typing import Generic, TypeVar
 
 from pixelrnn.errors import DataError
@@ -15,7 +16,7 @@ class Held(Generic[T]):
     """Things by their names; the ones that were asked for longest ago are forgotten.
 
     Args:
-        most: Bytes of all of them.
+        most: Size of all of them: bytes, say.
         gone: What is said of one that is not there (any more).
 
     Example:
@@ -29,24 +30,30 @@ class Held(Generic[T]):
         pixelrnn.errors.DataError: it is gone
     """
 
-    def __init__(self, most: int, gone: str) -> None:
+    def __init__(self, most: int, gone: str = "it is not there any more") -> None:
         self._most, self._gone = most, gone
-        self._held, self._bytes, self._lock = OrderedDict[str, tuple[T, int]](), 0, threading.Lock()
+        self._held, self._size, self._lock = OrderedDict[Hashable, tuple[T, int]](), 0, threading.Lock()
 
-    def add(self, name: str, thing: T, size: int) -> None:
-        """Keep something of so many bytes."""
+    def add(self, name: Hashable, thing: T, size: int) -> None:
+        """Keep something of a size."""
         with self._lock:
             if name not in self._held:
-                self._held[name], self._bytes = (thing, size), self._bytes + size
+                self._held[name], self._size = (thing, size), self._size + size
             self._held.move_to_end(name)
-            while self._bytes > self._most and len(self._held) > 1:
+            while self._size > self._most and len(self._held) > 1:
                 _, (_, size) = self._held.popitem(last=False)
-                self._bytes -= size
+                self._size -= size
 
-    def find(self, name: str) -> T:
+    def find(self, name: Hashable) -> T:
         """What has a name; raises `DataError` if it is not there (any more)."""
+        if (found := self.get(name)) is None:
+            raise DataError(self._gone)
+        return found
+
+    def get(self, name: Hashable) -> T | None:
+        """The same; None if it is not there (any more)."""
         with self._lock:
             if name not in self._held:
-                raise DataError(self._gone)
+                return None
             self._held.move_to_end(name)
             return self._held[name][0]

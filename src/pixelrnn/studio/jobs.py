@@ -12,15 +12,17 @@ from typing import Any
 from pixelrnn.errors import ConfigError, PixelRNNError
 from pixelrnn.progress import Callback, Progress, StoppedError
 
-__all__ = ["Job", "Jobs", "Turns", "said_of"]
+__all__ = ["Job", "Jobs", "Turns", "Work", "said_of"]
 
 MOST = 64  # pieces of work at once
 
 logger = logging.getLogger(__name__)
 
 
-def said_of(error: OSError) -> str:
-    """What is said of a disk that is full, a file that is gone, and the like."""
+def said_of(error: PixelRNNError | OSError) -> str:
+    """What a page is told of an error: its sentence, or of a disk that is full, a file that is gone, and the like."""
+    if isinstance(error, PixelRNNError):
+        return str(error)
     name = Path(error.filename).name if isinstance(error.filename, str) else "the disk"
     return f"{name}: {error.strerror or error}"
 
@@ -183,9 +185,7 @@ def _last_events(turns: Turns, job: Job, work: Work, callback: Callback) -> list
             return stopped if job.is_stopped else work(job, callback)
     except StoppedError:
         return stopped
-    except PixelRNNError as error:
-        return [{"type": "error", "error": str(error)}]
-    except OSError as error:
+    except (PixelRNNError, OSError) as error:
         return [{"type": "error", "error": said_of(error)}]
     except Exception as error:
         is_memory = isinstance(error, MemoryError) or "not enough memory" in str(error)  # as torch says it

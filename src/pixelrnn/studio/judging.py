@@ -27,7 +27,7 @@ from pixelrnn.studio.asked import Asked
 from pixelrnn.studio.folders import Folders
 from pixelrnn.studio.held import Held
 from pixelrnn.studio.jobs import Job, Turns, Work
-from pixelrnn.studio.pictures import Pictures, as_base64
+from pixelrnn.studio.pictures import as_base64, as_number
 from pixelrnn.studio.shelf import Shelf
 
 __all__ = ["Judging"]
@@ -76,7 +76,7 @@ class Judging:
         self.shelf, self.folders, self.turns = shelf, folders, turns
         self._held = Held[_Judged](MOST_BYTES, "this folder is not in memory any more; look at it again")
 
-    def judge(self, shelf: Shelf, pictures: Pictures, asked: Asked) -> Work:
+    def judge(self, asked: Asked) -> Work:
         """How odd each picture of a folder is, and how odd usual ones are: higher is odder."""
         name, method = asked.text("model"), asked.text("method")
         folder = self.folders.find(asked.text("folder"))
@@ -85,21 +85,20 @@ class Judging:
             raise ConfigError(f"method is {method!r:.60}; one of {', '.join(METHODS)} is needed")
 
         def work(job: Job, callback: Callback) -> list[dict[str, Any]]:
-            model, run, report = shelf.model(name), Run.open(shelf.folder(name)), Reporter(callback)
+            model, run, report = self.shelf.model(name), Run.open(self.shelf.folder(name)), Reporter(callback)
             data, left = _loaded(run, folder, report.part(0, 0.1).forward)
-            others = _usual(run, usual, report.part(0.1, 0.2).forward)
-            judge, of_usual, odd = _odd(method, model, (data.whole, others[1]), report)
-            p_values = _p_values(judge, odd)
-            images, known = data.whole, others[1]
-            names = [others[0].name(known, item) for item in range(len(known))]
+            others, known = _usual(run, usual, report.part(0.1, 0.2).forward)
+            images = data.whole
+            judge, of_usual, odd, p_values = _odd(method, model, (images, known), report)
+            names = [others.name(known, item) for item in range(len(known))]
             judged = _Judged(judge, model, images, known, (_small(images, report), _small(known, report)), names)
             key = uuid.uuid4().hex
             self._held.add(key, judged, sum(_size(each) for each in (images, known)))
             rows = [
-                {"name": data.name(images, item), "odd": _finite(odd[item]), "pValue": float(p_values[item])}
+                {"name": data.name(images, item), "odd": as_number(odd[item]), "pValue": float(p_values[item])}
                 for item in range(len(images))
             ]
-            about = {"result": key, "threshold": _threshold(judge, of_usual), "usual": list(map(_finite, of_usual))}
+            about = {"result": key, "threshold": _threshold(judge, of_usual), "usual": list(map(as_number, of_usual))}
             return [{"type": "done", **about, "pictures": rows, "skipped": list(data.skipped), "left": left}]
 
         return work
@@ -159,24 +158,19 @@ def _usual(run: Run, folder: Path | None, callback: Callback) -> tuple[Data, Ima
 
 def _odd(
     method: str, model: AbstractImageModel, sets: tuple[ImageSet, ImageSet], report: Reporter
-) -> tuple[Inspector | AbstractDetector, Any, Any]:
-    """Who judges, and how odd usual pictures are, and those of the folder."""
+) -> tuple[Inspector | AbstractDetector, Any, Any, Any]:
+    """Who judges, how odd usual pictures are and those of the folder, and how often a usual one is as odd as these."""
     images, usual = sets
     first, second = report.part(0.2, 0.6).forward, report.part(0.6, 1.0).forward
     if method == INSPECTION:
         inspector = Inspector(model, alpha=ALPHA).fit(usual, callback=first)
         assert inspector.calibration_ is not None
-        found = [each.highest for each in inspector.inspect(images, callback=second)]
-        return inspector, inspector.calibration_.reached, np.array(found)
+        found = np.array([(each.highest, each.p_value) for each in inspector.inspect(images, callback=second)])
+        return inspector, inspector.calibration_.reached, *found.T
     judge = detector(method, model).fit(usual, callback=first)
     assert judge.usual_ is not None
-    return judge, -judge.usual_, -judge.score_samples(images, callback=second)
-
-
-def _p_values(judge: Inspector | AbstractDetector, odd: Any) -> Any:
-    if isinstance(judge, AbstractDetector):
-        return judge.p_values(-odd)
-    return -np.expm1(-np.exp(-np.maximum(odd, -700.0)))
+    scores = judge.score_samples(images, callback=second)
+    return judge, -judge.usual_, -scores, judge.p_values(scores)
 
 
 def _threshold(judge: Inspector | AbstractDetector, usual: Any) -> float:
@@ -214,8 +208,3 @@ def _small(images: ImageSet, report: Reporter) -> Tensor:
 def _size(images: ImageSet) -> int:
     """Bytes, about, that is known of images: their pixels, what they are compared by, and what a calibration keeps."""
     return sum(20 * math.prod(images.original_size(item)) + 4 * SEEN**2 for item in range(len(images)))
-
-
-def _finite(value: float) -> float | None:
-    """A number as JSON has it; None if it is infinite."""
-    return float(value) if math.isfinite(value) else None

@@ -3,6 +3,7 @@
 import base64
 import dataclasses
 import hashlib
+import math
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from pixelrnn.studio.held import Held
 
-__all__ = ["Picture", "Pictures", "as_base64"]
+__all__ = ["Picture", "Pictures", "as_base64", "as_number"]
 
 MOST_BYTES = 256_000_000  # of all pictures; the oldest are forgotten
 
@@ -60,6 +61,12 @@ class Pictures:
         return self._held.find(name)
 
 
-def as_base64(values: "np.ndarray[Any, Any]") -> str:
-    """An array's bytes as text, as JSON carries them."""
-    return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode()
+def as_base64(values: "np.ndarray[Any, Any] | bytes") -> str:
+    """Bytes, or those of an array, as text, as JSON carries them."""
+    content = values if isinstance(values, bytes) else np.ascontiguousarray(values).tobytes()
+    return base64.b64encode(content).decode()
+
+
+def as_number(value: float) -> float | None:
+    """A number as JSON has it; None if it is infinite."""
+    return float(value) if math.isfinite(value) else None

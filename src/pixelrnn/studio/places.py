@@ -5,9 +5,11 @@ from torch import Tensor
 
 from pixelrnn.errors import ConfigError
 from pixelrnn.model.base import AbstractImageModel
+from pixelrnn.model.image import ImageModel
+from pixelrnn.model.large import rows_above
 from pixelrnn.model.orders import turn
 
-__all__ = ["places_in_order", "require_few", "require_single_values"]
+__all__ = ["places_in_order", "require_few", "require_single_values", "rows_seen"]
 
 
 def require_few(values: int, most: int) -> None:
@@ -22,6 +24,11 @@ def require_single_values(model: AbstractImageModel) -> None:
         raise ConfigError("values of this model are continuous; there are no bars to choose from")
     if model.config.colours != "rgb":
         raise ConfigError(f"this model is of planes of {model.config.colours}, not of single colours")
+
+
+def rows_seen(model: AbstractImageModel) -> int | None:
+    """How many rows above it a pixel sees, and columns to both sides; None if all, or those below in some orders."""
+    return rows_above(model.network) if isinstance(model, ImageModel) and model.config.orders == 1 else None
 
 
 def places_in_order(model: AbstractImageModel, size: tuple[int, int], order: int) -> Tensor:

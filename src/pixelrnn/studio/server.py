@@ -21,7 +21,7 @@ from pixelrnn.studio import completing, drawing, figures
 from pixelrnn.studio.asked import Asked
 from pixelrnn.studio.files import Files
 from pixelrnn.studio.folders import Folders
-from pixelrnn.studio.jobs import Job, Jobs, said_of
+from pixelrnn.studio.jobs import Job, Jobs, Work, said_of
 from pixelrnn.studio.judging import Judging
 from pixelrnn.studio.pictures import Pictures
 from pixelrnn.studio.safety import Guard
@@ -34,6 +34,9 @@ from pixelrnn.studio.values import Values
 __all__ = ["Studio"]
 
 MOST_ASKING = 16  # questions that are answered at once, some of which wait for their turn; work has its own threads
+
+BYTES, SAVED = "application/octet-stream", {"content-disposition": 'attachment; filename="pictures.pxr"'}
+STAYS = {"cache-control": "private, max-age=3600, immutable"}  # its address is of this content alone
 
 logger = logging.getLogger(__name__)
 
@@ -50,42 +53,49 @@ class Studio:
     def __init__(self, runs: Path, folders: Sequence[Path] = (), models: Mapping[str, Path] | None = None) -> None:
         self.shelf, self.pictures, self.jobs = Shelf(runs, models or {}), Pictures(), Jobs()
         self._limiter = CapacityLimiter(MOST_ASKING)
-        self.files, self.folders = Files(), Folders(folders)
+        self.files, self.folders = Files(self.shelf), Folders(folders)
         self.trainers = Trainers(runs, self.folders)
         self.trainings = Trainings(runs, self.trainers)
         self.judging = Judging(self.shelf, self.folders, self.jobs.turns)
-        self.values, self.surprises = Values(self.shelf, self.pictures, self.jobs.turns), Surprises()
+        self.values = Values(self.shelf, self.pictures, self.jobs.turns)
+        self.surprises = Surprises(self.shelf, self.pictures)
 
     def app(self, hosts: set[str], token: str | None = None) -> Guard:
         """The application: for pages of some hosts, or for those who know a token."""
+        draw, redraw, complete = (
+            functools.partial(make, self.shelf, self.pictures)
+            for make in (drawing.draw, drawing.redraw, completing.complete)
+        )
+        fields = functools.partial(figures.fields, self.shelf)
+        thumbnails = _content(self.judging.thumbnail, "image/png", STAYS)
         routes = [
             Route("/", _file("index.html")),
             Route("/static/{path:path}", _static),
             Route("/api/models", self._asked(lambda _: {"models": self.shelf.about()}), methods=["GET"]),
             Route("/api/plans", self._asked(lambda _: figures.plans()), methods=["GET"]),
-            Route("/api/fields", self._work("receptive fields", figures.fields), methods=["POST"]),
+            Route("/api/fields", self._work("receptive fields", fields), methods=["POST"]),
             Route("/api/runs", self._asked(self.trainings.list), methods=["GET"]),
             Route("/api/train", self._asked(self.trainers.start), methods=["POST"]),
             Route("/api/train/resume", self._asked(self.trainings.resume), methods=["POST"]),
             Route("/api/train/stop", self._asked(self.trainers.stop), methods=["POST"]),
-            Route("/samples/{run}/{file}", self._samples, methods=["GET"]),
+            Route("/samples/{run}/{file}", _content(self.trainings.samples, "image/png"), methods=["GET"]),
             Route("/api/jobs", self._list, methods=["GET"]),
             Route("/api/folders", self._asked(self.folders.list), methods=["GET"]),
             Route("/api/bring", self._asked(self.folders.bring), methods=["POST"]),
             Route("/api/judge", self._work("a folder", self.judging.judge), methods=["POST"]),
             Route("/api/judged", self._asked(self.judging.look), methods=["POST"]),
-            Route("/thumbnails/{result}/{which}/{number:int}", self._thumbnail, methods=["GET"]),
+            Route("/thumbnails/{result}/{which}/{number:int}", thumbnails, methods=["GET"]),
             Route("/api/compress", self._work("an archive", self.files.compress), methods=["POST"]),
             Route("/api/archive", self._asked(self.files.open), methods=["POST"]),
             Route("/api/restore", self._work("pictures of an archive", self.files.restore), methods=["POST"]),
-            Route("/archives/{name}", self._archive, methods=["GET"]),
+            Route("/archives/{name}", _content(self.files.content, BYTES, SAVED), methods=["GET"]),
             Route("/api/stop", self._stop, methods=["POST"]),
-            Route("/api/draw", self._work("samples", drawing.draw), methods=["POST"]),
-            Route("/api/redraw", self._work("another value", drawing.redraw), methods=["POST"]),
+            Route("/api/draw", self._work("samples", draw), methods=["POST"]),
+            Route("/api/redraw", self._work("another value", redraw), methods=["POST"]),
             Route("/api/value", self._asked(self.values.at), methods=["POST"]),
             Route("/api/picture", self._asked(self._picture), methods=["POST"]),
             Route("/api/surprise", self._work("surprise", self.surprises.look), methods=["POST"]),
-            Route("/api/complete", self._work("completions", completing.complete), methods=["POST"]),
+            Route("/api/complete", self._work("completions", complete), methods=["POST"]),
         ]
         return Guard(Starlette(routes=routes, exception_handlers={Exception: _failed, 404: _missing}), hosts, token)
 
@@ -98,36 +108,8 @@ class Studio:
         try:
             self.jobs.stop((await _read(request)).whole("number", 1, 2**53))
         except PixelRNNError as error:
-            return _refused(str(error))
+            return _refused(error)
         return _Told({})
-
-    async def _samples(self, request: Request) -> Response:
-        """A picture of samples that a run drew."""
-        try:
-            names = request.path_params["run"], request.path_params["file"]
-            return Response(await run_in_threadpool(self.trainings.samples, *names), media_type="image/png")
-        except (PixelRNNError, OSError):
-            return await _missing(request, KeyError(request.url.path))
-
-    async def _thumbnail(self, request: Request) -> Response:
-        """A small picture of a folder."""
-        try:
-            asked = [request.path_params[name] for name in ("result", "which", "number")]
-            picture = await run_in_threadpool(self.judging.thumbnail, *asked)
-            return Response(
-                picture, media_type="image/png", headers={"cache-control": "private, max-age=3600, immutable"}
-            )
-        except (PixelRNNError, OSError):
-            return await _missing(request, KeyError(request.url.path))
-
-    async def _archive(self, request: Request) -> Response:
-        """An archive, to be kept."""
-        try:
-            content = self.files.content(request.path_params["name"])
-        except PixelRNNError:
-            return await _missing(request, KeyError(request.url.path))
-        headers = {"content-disposition": 'attachment; filename="pictures.pxr"'}
-        return Response(content, media_type="application/octet-stream", headers=headers)
 
     def _picture(self, asked: Asked) -> dict[str, Any]:
         """A picture that a page brings, or one of a folder, or one that is held."""
@@ -146,34 +128,29 @@ class Studio:
             try:
                 asked = await _read(request)
                 return _Told(await to_thread.run_sync(answer, asked, limiter=self._limiter))
-            except PixelRNNError as error:
-                return _refused(str(error))
-            except OSError as error:
-                return _refused(said_of(error))
+            except (PixelRNNError, OSError) as error:
+                return _refused(error)
 
         return route
 
-    def _work(self, title: str, make: Callable[[Shelf, Pictures, Asked], Any]) -> Callable[[Request], Any]:
+    def _work(self, title: str, make: Callable[[Asked], Work]) -> Callable[[Request], Any]:
         """A route that begins work, and answers with what it tells, a line of JSON each."""
 
         async def route(request: Request) -> Response:
             try:
                 asked = await _read(request)
-                work = await run_in_threadpool(make, self.shelf, self.pictures, asked)
-                job = self.jobs.start(title, work)
-            except PixelRNNError as error:
-                return _refused(str(error))
-            except OSError as error:
-                return _refused(said_of(error))
+                job = self.jobs.start(title, await run_in_threadpool(make, asked))
+            except (PixelRNNError, OSError) as error:
+                return _refused(error)
             return StreamingResponse(_lines(job), media_type="application/x-ndjson")
 
         return route
 
 
 async def _lines(job: Job) -> AsyncIterator[bytes]:
-    yield json.dumps({"type": "job", "number": job.number}).encode() + b"\n"
+    yield _as_json({"type": "job", "number": job.number}) + b"\n"
     async for event in job.events():
-        yield json.dumps(event, allow_nan=False).encode() + b"\n"
+        yield _as_json(event) + b"\n"
 
 
 async def _read(request: Request) -> Asked:
@@ -188,30 +165,50 @@ async def _read(request: Request) -> Asked:
         raise _WrongError(f"the request is no JSON ({error})") from error
 
 
+def _as_json(content: Any) -> bytes:
+    """JSON of any names there are: what is no text is escaped; and of no numbers that JSON has not."""
+    return json.dumps(content, allow_nan=False).encode()
+
+
 class _Told(JSONResponse):
-    """An answer in JSON, of any names there are: what is no text is escaped; and of no numbers that JSON has not."""
+    """An answer in JSON."""
 
     def render(self, content: Any) -> bytes:
         """Its bytes."""
-        return json.dumps(content, allow_nan=False).encode()
+        return _as_json(content)
 
 
 class _WrongError(PixelRNNError):
     """A request that cannot be read."""
 
 
-def _refused(said: str) -> Response:
-    return _Told({"error": said}, status_code=400)
+def _refused(error: PixelRNNError | OSError) -> Response:
+    return _Told({"error": said_of(error)}, status_code=400)
 
 
 async def _failed(request: Request, error: Exception) -> Response:
     if not isinstance(error, ClientDisconnect):
         logger.error("%s failed", request.url.path, exc_info=error)
-    return JSONResponse({"error": "this failed; the terminal says more"}, status_code=500)
+    return _Told({"error": "this failed; the terminal says more"}, status_code=500)
 
 
 async def _missing(request: Request, _: Exception) -> Response:
-    return JSONResponse({"error": f"there is nothing at {request.url.path[:60]}"}, status_code=404)
+    return _Told({"error": f"there is nothing at {request.url.path[:60]}"}, status_code=404)
+
+
+def _content(
+    give: Callable[..., bytes], kind: str, headers: Mapping[str, str] | None = None
+) -> Callable[[Request], Any]:
+    """A route that answers with bytes, by what its address names; what is not there (any more) is missing."""
+
+    async def route(request: Request) -> Response:
+        try:
+            content = await run_in_threadpool(give, **request.path_params)
+        except (PixelRNNError, OSError):
+            return await _missing(request, KeyError(request.url.path))
+        return Response(content, media_type=kind, headers=headers)
+
+    return route
 
 
 @functools.cache

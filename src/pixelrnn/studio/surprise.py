@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 
 from pixelrnn.errors import ConfigError
-from pixelrnn.model import large
 from pixelrnn.model.base import AbstractImageModel
-from pixelrnn.model.image import ImageModel
+from pixelrnn.model.large import bands
 from pixelrnn.progress import Callback, Progress, StoppedError
 from pixelrnn.scores.anomaly import InputComplexity, coded_bits
 from pixelrnn.studio.asked import Asked
 from pixelrnn.studio.jobs import Job, Work
-from pixelrnn.studio.pictures import Picture, Pictures, as_base64
+from pixelrnn.studio.pictures import Picture, Pictures, as_base64, as_number
+from pixelrnn.studio.places import rows_seen
 from pixelrnn.studio.shelf import Shelf
 
 __all__ = ["Surprises"]
@@ -41,29 +41,32 @@ class _Drawn(NamedTuple):
 
 
 class Surprises:
-    """Bits of pictures, and of what models draw, which is drawn once."""
+    """Bits of pictures, and of what models draw, which is drawn once.
 
-    def __init__(self) -> None:
-        self._drawn, self._lock = (
-            weakref.WeakKeyDictionary[AbstractImageModel, dict[int | None, _Drawn]](),
-            threading.Lock(),
-        )
+    Args:
+        shelf: The models.
+        pictures: The pictures.
+    """
 
-    def look(self, shelf: Shelf, pictures: Pictures, asked: Asked) -> Work:
+    def __init__(self, shelf: Shelf, pictures: Pictures) -> None:
+        self.shelf, self.pictures, self._lock = shelf, pictures, threading.Lock()
+        self._drawn = weakref.WeakKeyDictionary[AbstractImageModel, dict[int | None, _Drawn]]()
+
+    def look(self, asked: Asked) -> Work:
         """The bits of all pixels of a picture, by a model, and by another if one is named."""
-        names, picture = [asked.text("model")], pictures.find(asked.text("picture"))
+        names, picture = [asked.text("model")], self.pictures.find(asked.text("picture"))
         names += [asked.text("against")] if asked.has("against") else []
 
         def work(job: Job, callback: Callback) -> list[dict[str, Any]]:
-            models = [shelf.model(name) for name in names]
+            models = [self.shelf.model(name) for name in names]
             for name, model in zip(names, models, strict=True):
                 _require_same_values(models[0], model, name)
             found = []
             for number, model in enumerate(models):
                 if callback(Progress(fraction=number / len(models))):
                     raise StoppedError
-                reach = _reach(model, picture)
-                if reach is None:
+                reach = rows_seen(model)
+                if reach is None or picture.x.numel() <= LARGE:
                     found.append(self._found(model, picture, callback))
                 else:
                     tell = functools.partial(_send_band, job, number)
@@ -83,7 +86,8 @@ class Surprises:
             bits = _bits(model.log_prob_map(picture.x[None], label=label))
         else:
             bits = _bits(moments.log_prob)
-        found: dict[str, Any] = {"bits": as_base64(bits.numpy().astype(np.float32)), "total": _finite(bits.sum())}
+        total = float(bits.sum())
+        found: dict[str, Any] = {"bits": as_base64(bits.numpy().astype(np.float32)), "total": as_number(total)}
         found["expected"] = None
         if moments is not None:
             expected = (moments.mean[0].double().sum(0) / math.log(2)).float()
@@ -92,7 +96,7 @@ class Surprises:
         if coded is not None:
             found["coded"] = float(coded[0])
         if tuple(picture.x.shape) == tuple(model.config.shape) and picture.x.numel() <= MOST_DRAWN:
-            drawn, total = self._of_drawn(model, label, callback), float(bits.sum())
+            drawn = self._of_drawn(model, label, callback)
             found |= {"drawn": DRAWN, "asOdd": int((drawn.bits >= total).sum())}
             if coded is not None and drawn.coded is not None:
                 found["asOddForTheirSize"] = int((drawn.bits - drawn.coded >= total - coded[0]).sum())
@@ -112,13 +116,6 @@ class Surprises:
         return found
 
 
-def _reach(model: AbstractImageModel, picture: Picture) -> int | None:
-    """How many rows above it a pixel sees, of a picture that is computed in bands; None if it is computed at once."""
-    if picture.x.numel() <= LARGE or not isinstance(model, ImageModel) or model.config.orders > 1:
-        return None
-    return large.rows_above(model.network)
-
-
 def _send_band(job: Job, number: int, top: int, bits: Tensor) -> None:
     """The bits of some rows of a picture, by one of the models: in steps of a bit, the largest number for infinity."""
     steps = torch.where(bits.isinf(), INFINITE, (bits * STEPS).round().clamp(0, INFINITE - 1))
@@ -132,26 +129,18 @@ def _of_bands(
 ) -> dict[str, Any]:
     """By one model, of a large picture, band by band, each told as it is known; all wait their turn between two."""
     label, height, total = picture.label if model.config.classes else None, picture.x.shape[1], 0.0
-    rows = max(8, BAND // picture.x[:, 0].numel() // 8 * 8)
-    above = -(-reach // 8) * 8
-    for top in range(0, height, rows):
+    for top, seen in bands(height, BAND // picture.x[:, 0].numel(), reach):
         if callback(Progress(fraction=top / height)):
             raise StoppedError
-        seen = slice(max(0, top - above), top + rows)
         bits = _bits(model.log_prob_map(picture.x[None, :, seen], label=label))[top - seen.start :]
         total += float(bits.sum())
         tell(top, bits)
-    return {"bits": None, "expected": None, "total": total if math.isfinite(total) else None}
+    return {"bits": None, "expected": None, "total": as_number(total)}
 
 
 def _coded(images: Tensor, model: AbstractImageModel) -> Array | None:
     """Bits of images as ordinary files; None where they are none for pictures."""
     return coded_bits(images, model.config.levels) if InputComplexity.takes(model.config) else None
-
-
-def _finite(bits: Tensor) -> float | None:
-    """A number as JSON has it; None if it is infinite."""
-    return bits.item() if bool(bits.isfinite()) else None
 
 
 def _bits(nats: Tensor) -> Tensor:

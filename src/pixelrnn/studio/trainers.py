@@ -20,10 +20,7 @@ from pixelrnn.studio.folders import Folders
 
 __all__ = ["Trainers"]
 
-DIGITS, OWN = (
-    "digits",
-    ":digits",
-)  # images of the package, and what a page calls them
+DIGITS, OWN = "digits", ":digits"  # images of the package, and what a page calls them
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 MOST = 2  # at once
 MOST_MINUTES, MOST_SIDE, MOST_LAYERS, MOST_HIDDEN = 100_000, 4_096, 64, 1_024

@@ -11,6 +11,7 @@ from pixelrnn.config.names import CONFIG, METRICS, STATE
 from pixelrnn.errors import PixelRNNError, RunError
 from pixelrnn.runs.run import Run
 from pixelrnn.studio.asked import Asked, is_text
+from pixelrnn.studio.pictures import as_number
 from pixelrnn.studio.trainers import Trainers
 
 __all__ = ["Trainings"]
@@ -51,7 +52,7 @@ class Trainings:
         name = asked.text("run")
         if (folder := self._folders().get(name)) is None:
             raise RunError(f"there is no run {name!r:.60} (any more)")
-        return self.trainers.resume(asked, Run.open(folder))
+        return self.trainers.resume(asked, self._open(folder))
 
     def samples(self, run: str, file: str) -> bytes:
         """A picture of samples that a run drew; raises `RunError` if there is none."""
@@ -116,7 +117,7 @@ def _of(run: Run, folder: Path) -> dict[str, Any]:
         "share": min(1.0, share),
         "left": last["seconds"] * (1 / share - 1) if 0 < share < 1 else None,
         "state": "finished" if run.is_finished else "running" if is_live else "stopped",
-        "best": run.best / dims / math.log(2) if math.isfinite(run.best) else None,
+        "best": as_number(run.best / dims / math.log(2)),
         "train": _curve(run.metrics, "train_bits_per_dim"),
         "valid": _curve(run.metrics, "valid_bits_per_dim"),
         "samples": sorted(path.name for path in samples.glob("*.png")) if samples.is_dir() else [],

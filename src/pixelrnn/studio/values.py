@@ -1,8 +1,6 @@
 """The value under the pointer: its exact distribution, given all that the model saw of the picture."""
 
 import math
-import threading
-from collections import OrderedDict
 from typing import Any
 
 import torch
@@ -13,8 +11,9 @@ from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.model.base import AbstractImageModel
 from pixelrnn.model.orders import read_in_orders, turn
 from pixelrnn.studio.asked import Asked
+from pixelrnn.studio.held import Held
 from pixelrnn.studio.jobs import Turns
-from pixelrnn.studio.pictures import Picture, Pictures
+from pixelrnn.studio.pictures import Picture, Pictures, as_number
 from pixelrnn.studio.places import places_in_order, require_single_values
 from pixelrnn.studio.shelf import Shelf
 
@@ -34,7 +33,7 @@ class Values:
 
     def __init__(self, shelf: Shelf, pictures: Pictures, turns: Turns) -> None:
         self.shelf, self.pictures, self.turns = shelf, pictures, turns
-        self._found, self._lock = OrderedDict[tuple[AbstractImageModel, str], list[Tensor]](), threading.Lock()
+        self._found = Held[list[Tensor]](MOST)
 
     def at(self, asked: Asked) -> dict[str, Any]:
         """What the model expects of each channel of a pixel, and what it is.
@@ -61,7 +60,6 @@ class Values:
         values = picture.x[:, row, column].long()
         bits = -logs / math.log(2)
         expected = (logs.exp() * bits.nan_to_num(posinf=0.0)).sum(1)
-        own = [bits[channel, values[channel]].item() for channel in range(channels)]
         places = places_in_order(model, (height, width), picture.order)[:, row, column]
         return {
             "seen": int(places.min()),
@@ -69,7 +67,7 @@ class Values:
                 {
                     "probabilities": logs[channel].exp().tolist(),
                     "value": int(values[channel]),
-                    "bits": own[channel] if math.isfinite(own[channel]) else None,
+                    "bits": as_number(bits[channel, values[channel]]),
                     "expected": float(expected[channel]),
                 }
                 for channel in range(channels)
@@ -81,22 +79,13 @@ class Values:
 
         Their rows and columns are those of the order in which it was drawn.
         """
-        if (found := self._known(key, model)) is not None:
+        if (found := self._found.get((model, key))) is not None:
             return found
         with self.turns:
-            if (found := self._known(key, model)) is None:
+            if (found := self._found.get((model, key))) is None:
                 found = _compute(model, picture)
-                with self._lock:
-                    self._found[model, key] = found
-                    while sum(map(_size, self._found.values())) > MOST and len(self._found) > 1:
-                        self._found.popitem(last=False)
+                self._found.add((model, key), found, sum(each.numel() for each in found))
             return found
-
-    def _known(self, key: str, model: AbstractImageModel) -> list[Tensor] | None:
-        with self._lock:
-            if (model, key) in self._found:
-                self._found.move_to_end((model, key))
-            return self._found.get((model, key))
 
 
 @torch.no_grad()
@@ -109,7 +98,3 @@ def _compute(model: AbstractImageModel, picture: Picture) -> list[Tensor]:
     images = [read[..., ::step, ::step] for _, step in model.stages]
     stages = zip(model.stages, images, [None, *images], strict=False)  # each is given the image of the one before
     return [stage.parameters_as_read(image, own._replace(context=before)) for (stage, _), image, before in stages]
-
-
-def _size(parameters: list[Tensor]) -> int:
-    return sum(each.numel() for each in parameters)
