@@ -1,7 +1,7 @@
 // The particles of a completion: which die, which are copied, and which lead to the end.
 
+import { cssOf } from "./colours.js";
 import { make } from "./dom.js";
-import { colourOf } from "./sheet.js";
 
 const [WIDE, HIGH] = [560, 240];
 
@@ -15,7 +15,7 @@ export class Ancestry {
   /** Begin with so many particles, and so many pixels to come. */
   begin(particles, pixels) {
     [this.particles, this.pixels, this.choices] = [particles, pixels, []];
-    this.element.hidden = true;
+    this.clear();
   }
 
   /** Show nothing. */
@@ -45,14 +45,13 @@ export class Ancestry {
 
   #paint() {
     const context = this.canvas.getContext("2d", { willReadFrequently: true });
-    const css = (name) => `rgb(${colourOf(name).slice(0, 3).join(" ")})`;
     context.clearRect(0, 0, WIDE, HIGH);
     const heirs = this.#heirs();
     const x = (pixel) => 4 + ((WIDE - 8) * pixel) / this.pixels;
     const y = (place) => 4 + ((HIGH - 8) * (place + 0.5)) / this.particles;
     const times = [0, ...this.choices.map(({ pixel }) => pixel), this.pixels];
     const line = (isLiving, draw) => {
-      context.strokeStyle = css(isLiving ? "--accent" : "--line");
+      context.strokeStyle = cssOf(isLiving ? "--accent" : "--line");
       context.lineWidth = isLiving ? 1.5 : 1;
       context.beginPath();
       draw();

@@ -33,6 +33,12 @@ export function refill(select, pairs, value) {
   if (select.selectedIndex < 0) select.selectedIndex = 0;
 }
 
+/** Have files taken that are dropped on an element. */
+export function takeDrops(element, took) {
+  element.addEventListener("dragover", (event) => event.preventDefault());
+  element.addEventListener("drop", (event) => (event.preventDefault(), took([...event.dataTransfer.files])));
+}
+
 let timer;
 
 /** Say that something went wrong, in one line. */

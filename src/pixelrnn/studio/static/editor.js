@@ -1,7 +1,8 @@
 // A picture of which parts are painted out: brush, eraser, box, fill, with undo without end.
 
+import { enlarge, evenZoom, pixelAt, stepOf } from "./canvas.js";
+import { colourOf, shown } from "./colours.js";
 import { make } from "./dom.js";
-import { colourOf, shown } from "./sheet.js";
 
 export const TOOLS = { brush: "Brush", eraser: "Eraser", box: "Box", fill: "Fill" };
 
@@ -114,11 +115,8 @@ export class Editor {
     if (!room || !this.width) return;
     const wide = room.clientWidth - 2 * parseFloat(getComputedStyle(room).paddingLeft);
     const high = Math.max(240, innerHeight - 330);
-    const exact = Math.min(24, wide / this.width, high / this.height);
-    this.zoom = exact >= 1 ? Math.floor(exact) : exact; // of a large picture a part of each pixel
-    if (this.magnified) this.zoom = this.magnified;
-    this.canvas.style.width = `${this.width * this.zoom}px`;
-    this.canvas.style.height = `${this.height * this.zoom}px`;
+    this.zoom = this.magnified || evenZoom(Math.min(24, wide / this.width, high / this.height));
+    enlarge(this.canvas, this.zoom);
     this.#show(this.at);
   }
 
@@ -136,18 +134,10 @@ export class Editor {
         if (r >= 0 && c >= 0 && r < this.height && c < this.width) told(r * this.width + c);
   }
 
-  #place(event) {
-    const box = this.canvas.getBoundingClientRect();
-    return [
-      Math.floor(((event.clientY - box.top) / box.height) * this.height),
-      Math.floor(((event.clientX - box.left) / box.width) * this.width),
-    ];
-  }
-
   #down(event) {
     if (!this.width || event.button) return;
     this.canvas.setPointerCapture(event.pointerId);
-    this.#begin(this.#place(event), event.shiftKey);
+    this.#begin(pixelAt(this.canvas, event), event.shiftKey);
   }
 
   #begin(place, isOpposite = false) {
@@ -158,7 +148,7 @@ export class Editor {
   }
 
   #move(event) {
-    const place = this.#place(event);
+    const place = pixelAt(this.canvas, event);
     this.#show(place);
     if (this.stroke && this.tool !== "fill") this.#draw(place);
   }
@@ -227,7 +217,7 @@ export class Editor {
   #key(event) {
     if (!this.width) return;
     const [row, column] = this.at ?? [Math.floor(this.height / 2), Math.floor(this.width / 2)];
-    const moved = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
+    const moved = stepOf(event.key);
     const tool = { b: "brush", e: "eraser", x: "box", f: "fill" }[event.key];
     if (event.ctrlKey || event.metaKey) {
       if (event.key.toLowerCase() === "z") event.shiftKey ? this.redo() : this.undo();

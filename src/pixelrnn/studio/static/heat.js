@@ -1,7 +1,5 @@
 // Numbers as colours: a scale that is even to the eye and to those who see fewer colours, and one for differences.
 
-import { colourOf } from "./sheet.js";
-
 const EVEN = ["440154", "482475", "414487", "355f8d", "2a788e", "21908d", "22a884", "44bf70", "7ad151", "bdde26", "fde725"];
 const APART = ["2166ac", "67a9cf", "d1e5f0", "f7f7f7", "fddbc7", "ef8a62", "b2182b"];
 
@@ -18,11 +16,6 @@ function between(stops, share) {
 /** The colour of a number from 0 to `top`; what is infinite is white. */
 export function heat(value, top) {
   return Number.isFinite(value) ? between(even, value / top) : [255, 255, 255];
-}
-
-/** The colour of what is not there. */
-export function undrawn() {
-  return colourOf("--undrawn").slice(0, 3);
 }
 
 /** The colour of a difference from -`top` to `top`. */

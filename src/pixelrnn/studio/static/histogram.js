@@ -1,7 +1,7 @@
 // How odd usual pictures are, and those of a folder: one above the line, the other below it, with a threshold.
 
+import { cssOf } from "./colours.js";
 import { make } from "./dom.js";
-import { colourOf } from "./sheet.js";
 
 const [WIDE, HIGH, BINS] = [720, 200, 60];
 const REACH = 2; // how far beyond the usual ones is shown, in their range
@@ -45,7 +45,6 @@ export class Histogram {
   #paint() {
     if (!this.usual) return;
     const context = this.canvas.getContext("2d", { willReadFrequently: true });
-    const css = (name) => `rgb(${colourOf(name).slice(0, 3).join(" ")})`;
     context.clearRect(0, 0, WIDE, HIGH);
     const [middle, most] = [HIGH / 2, Math.max(...this.usual, ...this.others, 1e-9)];
     const at = (value) => (WIDE * (value - this.low)) / (this.high - this.low);
@@ -53,12 +52,12 @@ export class Histogram {
     for (let bin = 0; bin < BINS; bin++) {
       const isAbove = this.low + ((bin + 0.5) * (this.high - this.low)) / BINS > this.threshold;
       for (const [counts, direction, name] of [[this.usual, -1, "--faint"], [this.others, 1, isAbove ? "--odd" : "--accent"]]) {
-        context.fillStyle = css(name);
+        context.fillStyle = cssOf(name);
         const height = ((middle - 18) * counts[bin]) / most;
         context.fillRect(bin * each + 0.5, direction < 0 ? middle - height : middle, each - 1, height);
       }
     }
-    context.fillStyle = css("--ink");
+    context.fillStyle = cssOf("--ink");
     context.fillRect(0, middle - 0.5, WIDE, 1);
     context.fillRect(at(this.threshold) - 1, 0, 2, HIGH);
     context.font = `12px ${getComputedStyle(document.body).fontFamily}`;

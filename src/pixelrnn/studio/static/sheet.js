@@ -1,6 +1,9 @@
 // Images side by side, pixel for pixel, as they are drawn: with a clock that can be turned back, and a pointer.
 
+import { enlarge, pixelAt } from "./canvas.js";
+import { colourOf, cssOf, shown } from "./colours.js";
 import { make } from "./dom.js";
+import { array } from "./talk.js";
 
 const GAP = 2; // pixels of an image between two
 
@@ -35,6 +38,17 @@ export class Sheet {
     this.clock = Infinity;
     this.#fit();
     this.paint();
+  }
+
+  /** Begin with what the server tells of a drawing at first. */
+  start({ shape, orders, places, drawn }) {
+    this.begin(shape, orders, places.map((text) => array(text, Int32Array)));
+    this.take(drawn);
+  }
+
+  /** Pixels that the server tells of; see `add`. */
+  take({ pixels, values }, first = 0) {
+    this.add(array(pixels, Uint32Array), array(values, Uint8Array), first);
   }
 
   /** Show nothing. */
@@ -130,12 +144,10 @@ export class Sheet {
     [this.zoom, this.columns, this.rows] = [best.zoom, best.columns, best.rows];
     if (isNew) [this.canvas.width, this.canvas.height] = [best.across, best.down];
     if (isNew) this.paint();
-    for (const each of [this.canvas, this.pointer]) {
-      each.style.width = `${this.canvas.width * this.zoom}px`;
-      each.style.height = `${this.canvas.height * this.zoom}px`;
-    }
     this.pointer.width = this.canvas.width * this.zoom;
     this.pointer.height = this.canvas.height * this.zoom;
+    enlarge(this.canvas, this.zoom);
+    enlarge(this.pointer, 1);
     this.#frame();
   }
 
@@ -161,9 +173,7 @@ export class Sheet {
 
   #point(event, told) {
     if (!this.n) return;
-    const box = this.canvas.getBoundingClientRect();
-    const x = Math.floor(((event.clientX - box.left) / box.width) * this.canvas.width);
-    const y = Math.floor(((event.clientY - box.top) / box.height) * this.canvas.height);
+    const [y, x] = pixelAt(this.canvas, event);
     const [across, column] = [Math.floor(x / (this.width + GAP)), x % (this.width + GAP)];
     const [down, row] = [Math.floor(y / (this.height + GAP)), y % (this.height + GAP)];
     const image = down * this.columns + across;
@@ -188,23 +198,4 @@ export class Sheet {
     event.preventDefault();
     (event.key === "Enter" ? this.kept : this.chosen)(...to);
   }
-}
-
-/** Red, green, blue and opacity of a pixel of one to four channels. */
-export function shown(values, from, channels) {
-  if (channels < 3) return [values[from], channels === 2 ? values[from + 1] : values[from], channels === 2 ? 0 : values[from], 255];
-  return [values[from], values[from + 1], values[from + 2], channels === 4 ? values[from + 3] : 255];
-}
-
-function cssOf(name) {
-  const probe = document.getElementById("work");
-  probe.style.color = `var(${name})`;
-  const found = getComputedStyle(probe).color;
-  probe.style.color = "";
-  return found;
-}
-
-/** A colour of the page as red, green, blue and opacity. */
-export function colourOf(name) {
-  return [...cssOf(name).match(/[\d.]+/g).slice(0, 3).map(Number), 255];
 }

@@ -1,23 +1,37 @@
 // Where a picture comes from: a model draws one, or a person brings one.
 
 import { read, whole, write } from "./address.js";
-import { choice, field, make, refill, trouble } from "./dom.js";
-import { array, ask, follow } from "./talk.js";
+import { choice, field, make, refill, takeDrops, trouble } from "./dom.js";
+import { array, ask, contentOf, follow } from "./talk.js";
 import { Latest } from "./work.js";
 
+export const FIRST = "mnist-diagonal-bilstm"; // the model that is shown to those who have not chosen
 const LARGEST = 40_000_000; // bytes of a file
 const SIDE = 64; // of a picture by a model of any size
+
+/** The models that draw without being given a picture. */
+export function usable(models) {
+  return models.filter((model) => !model.error && !model.needsContext);
+}
+
+/** The picture that some work draws, `{ shape, values, name }`: of one, as the server holds it. */
+export async function drawnBy(path, fields, signal) {
+  let name;
+  await follow(path, fields, signal, (event) => event.type === "done" && ([name] = event.pictures));
+  const { shape, values } = await ask("/api/picture", { model: fields.model, picture: name }, signal);
+  return { shape, values: array(values, Uint8Array), name };
+}
 
 export class Source {
   /** `came({ shape, values, name }, isNew)` is called with each picture; values are shown ones, [H W C]. */
   constructor(models, came) {
-    this.models = models.filter((model) => !model.error && !model.needsContext);
+    this.models = usable(models);
     this.came = came;
     this.coming = new Latest();
     const asked = read();
     this.number = whole(asked.of);
     this.model = choice(this.models.map(({ name }) => [name, name]));
-    this.model.value = this.models.some(({ name }) => name === asked.model) ? asked.model : "mnist-diagonal-bilstm";
+    this.model.value = this.models.some(({ name }) => name === asked.model) ? asked.model : FIRST;
     this.label = choice([]);
     this.labelField = field("Label", this.label);
     this.from = choice([["", "the model draws one"]], { onchange: () => this.draw(true, 0) });
@@ -42,8 +56,7 @@ export class Source {
 
   /** Take pictures that are dropped somewhere. */
   listen(element) {
-    element.addEventListener("dragover", (event) => event.preventDefault());
-    element.addEventListener("drop", (event) => (event.preventDefault(), this.bring(event.dataTransfer.files[0])));
+    takeDrops(element, ([file]) => this.bring(file));
   }
 
   /** Begin with the picture that the address says: one that the model draws, or one of a folder. */
@@ -77,11 +90,9 @@ export class Source {
       ...(classes && { label: Number(this.label.value || 0) }),
     };
     return this.coming.begin(async (signal) => {
-      let name;
-      await follow("/api/draw", fields, signal, (event) => event.type === "done" && ([name] = event.pictures));
-      const { shape, values } = await ask("/api/picture", { model, picture: name }, signal);
+      const came = await drawnBy("/api/draw", fields, signal);
       write({ model, of: this.number, folder: null, label: classes ? this.label.value : null });
-      await this.came({ shape, values: array(values, Uint8Array), name }, isNew);
+      await this.came(came, isNew);
     });
   }
 
@@ -109,16 +120,4 @@ export class Source {
     this.labelField.hidden = !classes;
     refill(this.label, labels.map((text, number) => [number, text]), read().label);
   }
-}
-
-/** Bytes as text. */
-export function base64(bytes) {
-  let text = "";
-  for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192));
-  return btoa(text);
-}
-
-/** The bytes of a file as text. */
-export async function contentOf(file) {
-  return base64(new Uint8Array(await file.arrayBuffer()));
 }

@@ -63,6 +63,23 @@ export function array(text, Kind) {
   return new Kind(bytesOf(text).buffer);
 }
 
+/** Bytes as base64. */
+export function base64(bytes) {
+  let text = "";
+  for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192));
+  return btoa(text);
+}
+
+/** The bytes of a file as base64. */
+export async function contentOf(file) {
+  return base64(new Uint8Array(await file.arrayBuffer()));
+}
+
+/** Files by their names and contents, as they are sent. */
+export function contentsOf(files) {
+  return Promise.all(files.map(async (file) => ({ name: file.name, content: await contentOf(file) })));
+}
+
 /** The bytes that base64 stands for. */
 export function bytesOf(text) {
   const letters = atob(text);

@@ -5,8 +5,8 @@ import { Ancestry } from "../ancestry.js";
 import { choice, field, make } from "../dom.js";
 import { Editor, TOOLS } from "../editor.js";
 import { Sheet } from "../sheet.js";
-import { base64, Source } from "../source.js";
-import { array, follow } from "../talk.js";
+import { Source } from "../source.js";
+import { base64, follow } from "../talk.js";
 import { Latest } from "../work.js";
 
 const LARGE = 200 ** 2; // pixels of a picture of which nothing is painted out at first
@@ -124,14 +124,14 @@ class Complete {
   }
 
   show(event, particles) {
-    this.sheet.begin(event.shape, event.orders, event.places.map((text) => array(text, Int32Array)));
+    this.sheet.start(event);
     this.at = event.window;
     this.ancestry.begin(particles, this.sheet.height * this.sheet.width);
-    this.take(event.drawn);
+    this.ancestry.add(event.drawn.ancestry);
   }
 
   take(event) {
-    this.sheet.add(array(event.pixels, Uint32Array), array(event.values, Uint8Array));
+    this.sheet.take(event);
     this.ancestry.add(event.ancestry);
   }
 

@@ -5,16 +5,16 @@ import { Clock } from "../clock.js";
 import { choice, field, make, refill, trouble } from "../dom.js";
 import { expected } from "../expected.js";
 import { Sheet } from "../sheet.js";
-import { array, ask, follow } from "../talk.js";
+import { FIRST, usable } from "../source.js";
+import { ask, follow } from "../talk.js";
 import { Latest } from "../work.js";
 
 const COUNTS = [1, 4, 9, 16, 25, 36, 64];
-const FIRST = "mnist-diagonal-bilstm"; // the model that is shown to those who have not chosen
 const HELP =
   "Point at a pixel: this is what the model expected of it, given all it had seen. Click to keep it, then choose another value: everything after it is drawn again, by the same random numbers.";
 
 export function draw(room, models) {
-  return new Draw(room, models.filter((model) => !model.error && !model.needsContext)).start();
+  return new Draw(room, usable(models)).start();
 }
 
 class Draw {
@@ -98,8 +98,8 @@ class Draw {
     return this.drawing.begin((signal) =>
       follow("/api/draw", fields, signal, (event) => {
         if (event.type === "start") {
-          this.sheet.begin(event.shape, event.orders, event.places.map((text) => array(text, Int32Array)));
-          this.take(event.drawn);
+          this.sheet.start(event);
+          this.clock.reach(event.drawn.fraction);
         } else if (event.type === "drawn") this.take(event);
         else if (event.type === "done") this.names = event.pictures;
       }),
@@ -108,7 +108,7 @@ class Draw {
 
   /** Pixels that are new, of all images or of those from a number on. */
   take(event, first = 0) {
-    this.sheet.add(array(event.pixels, Uint32Array), array(event.values, Uint8Array), first);
+    this.sheet.take(event, first);
     this.clock.reach(event.fraction);
   }
 

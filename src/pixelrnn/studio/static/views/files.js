@@ -1,9 +1,8 @@
 // Files: pictures into an archive, beside what ordinary formats take, and out of one again.
 
 import { read, write } from "../address.js";
-import { choice, field, make, trouble } from "../dom.js";
-import { contentOf } from "../source.js";
-import { addressOf, ask, bytesOf, follow } from "../talk.js";
+import { choice, field, make, takeDrops, trouble } from "../dom.js";
+import { addressOf, ask, bytesOf, contentOf, contentsOf, follow } from "../talk.js";
 import { Latest } from "../work.js";
 
 const LARGEST = 45_000_000; // bytes of all files at once, as a request can have 64 MB
@@ -37,8 +36,7 @@ class Files {
     this.save = make("div");
     const aside = make("aside", { className: "panel aside", "aria-label": "The archive" }, make("h2", {}, "The archive"), this.about, this.save);
     room.replaceChildren(make("div", { className: "view" }, form, this.stage, aside));
-    this.stage.addEventListener("dragover", (event) => event.preventDefault());
-    this.stage.addEventListener("drop", (event) => (event.preventDefault(), this.bring([...event.dataTransfer.files])));
+    takeDrops(this.stage, (found) => this.bring(found));
   }
 
   /** Take files: an archive is opened, all others become one. */
@@ -55,7 +53,7 @@ class Files {
     this.clear("compressing ...");
     const began = performance.now();
     return this.begin(async (signal) => {
-      const files = await Promise.all(this.files.map(async (file) => ({ name: file.name, content: await contentOf(file) })));
+      const files = await contentsOf(this.files);
       await follow("/api/compress", { model: this.model.value, files }, signal, (event) => {
         if (event.type === "done") this.compressed(event, (performance.now() - began) / 1000);
       });
@@ -109,7 +107,7 @@ class Files {
   /** The members of an archive, with those that are restored, and a way to restore others. */
   list(found) {
     const take = (number) => make("button", { type: "button", onclick: () => this.begin((signal) => this.restore(found, [number], signal)) }, "Take out");
-    for (const url of this.urls.splice(0)) URL.revokeObjectURL(url);
+    this.release();
     this.fill(
       ["", "file", "", "bytes", ""],
       found.lines.map(({ name, what, bytes: size }, number) => {
@@ -126,9 +124,14 @@ class Files {
   }
 
   clear(text) {
-    for (const url of this.urls.splice(0)) URL.revokeObjectURL(url);
+    this.release();
     this.said.textContent = text;
     for (const each of [this.bars, this.table, this.about, this.save]) each.replaceChildren();
+  }
+
+  /** What was shown so far is shown no more. */
+  release() {
+    for (const url of this.urls.splice(0)) URL.revokeObjectURL(url);
   }
 
   urlOf(blob) {

@@ -1,13 +1,14 @@
 // A folder: how odd each of its pictures is beside usual ones, and where.
 
 import { read, write } from "../address.js";
-import { choice, field, make, refill } from "../dom.js";
+import { enlarge, evenZoom } from "../canvas.js";
+import { shown } from "../colours.js";
+import { choice, field, make, refill, takeDrops } from "../dom.js";
 import { heat, paint } from "../heat.js";
 import { Histogram } from "../histogram.js";
-import { contentOf } from "../source.js";
-import { shown } from "../sheet.js";
+import { usable } from "../source.js";
 import { Table } from "../table.js";
-import { addressOf, array, ask, follow } from "../talk.js";
+import { addressOf, array, ask, contentsOf, follow } from "../talk.js";
 import { Latest } from "../work.js";
 
 const METHODS = [
@@ -21,7 +22,7 @@ const MOST_ROWS = 500; // that are shown at once
 const SHOWN = 288; // pixels of the screen
 
 export function folder(room, models) {
-  return new Folder(room, models.filter((model) => !model.error && !model.needsContext)).begin();
+  return new Folder(room, usable(models)).begin();
 }
 
 class Folder {
@@ -52,8 +53,7 @@ class Folder {
     this.picture = make("div", {}, make("p", { className: "quiet" }, "Choose a picture of the table."));
     const aside = make("aside", { className: "panel aside", "aria-label": "The picture" }, make("h2", {}, "The picture"), this.picture);
     room.replaceChildren(make("div", { className: "view" }, form, stage, aside));
-    stage.addEventListener("dragover", (event) => event.preventDefault());
-    stage.addEventListener("drop", (event) => (event.preventDefault(), this.bring([...event.dataTransfer.files], this.source)));
+    takeDrops(stage, (found) => this.bring(found, this.source));
   }
 
   form(models, asked) {
@@ -95,8 +95,7 @@ class Folder {
     if (!files.length) return;
     return this.work.begin(async (signal) => {
       this.said.textContent = "bringing them ...";
-      const all = await Promise.all(files.map(async (file) => ({ name: file.name, content: await contentOf(file) })));
-      const { folder: name, left } = await ask("/api/bring", { files: all }, signal);
+      const { folder: name, left } = await ask("/api/bring", { files: await contentsOf(files) }, signal);
       await this.fill();
       to.value = name;
       this.said.textContent = left ? `${left} of these files are no pictures` : " ";
@@ -209,12 +208,7 @@ class Folder {
     const [low, high] = odd.reduce(([a, b], each) => (Number.isFinite(each) ? [Math.min(a, each), Math.max(b, each)] : [a, b]), [Infinity, -Infinity]);
     const where = make("canvas", { role: "img", "aria-label": "where it is odd" });
     paint(where, size[0], size[1], (p) => heat(odd[p] - low, high - low || 1));
-    for (const each of [picture, where]) {
-      const exact = SHOWN / Math.max(each.width, each.height);
-      const zoom = exact >= 1 ? Math.floor(exact) : exact;
-      each.style.width = `${each.width * zoom}px`;
-      each.style.height = `${each.height * zoom}px`;
-    }
+    for (const each of [picture, where]) enlarge(each, evenZoom(SHOWN / Math.max(each.width, each.height)));
     const text = regions.length ? `${regions.length} odd ${regions.length === 1 ? "part" : "parts"}, framed` : "nothing is framed";
     const near = nearest.map(({ number, name }) => make("figure", {}, thumbnail(this.result, "usual", number), make("figcaption", {}, name)));
     this.picture.replaceChildren(

@@ -1,10 +1,13 @@
 // How it works: the paper and this package, by figures that are computed by the networks themselves.
 
 import { read, write } from "../address.js";
+import { enlarge, pixelAt, stepOf } from "../canvas.js";
 import { Clock } from "../clock.js";
+import { colourOf } from "../colours.js";
 import { choice, field, make } from "../dom.js";
-import { heat, paint, undrawn } from "../heat.js";
+import { heat, paint } from "../heat.js";
 import { Sheet } from "../sheet.js";
+import { drawnBy, usable } from "../source.js";
 import { array, ask, follow } from "../talk.js";
 import { Latest } from "../work.js";
 
@@ -51,24 +54,9 @@ async function walk(room, { walks, side }) {
   };
   order.addEventListener("change", show);
   await new Latest().begin(async (signal) => {
-    values = await drawn({ model: DRAWING, n: 1, seed: 7 }, 3 * side * side, signal);
+    ({ values } = await drawnBy("/api/draw", { model: DRAWING, n: 1, seed: 7 }, signal));
     show();
   });
-}
-
-/** Shown values of images, [n H W C]. */
-async function drawn(fields, size, signal) {
-  const found = new Uint8Array(size);
-  const take = ({ pixels, values }) => {
-    const [numbers, all] = [array(pixels, Uint32Array), array(values, Uint8Array)];
-    const channels = all.length / Math.max(1, numbers.length);
-    numbers.forEach((pixel, i) => found.set(all.subarray(i * channels, (i + 1) * channels), pixel * channels));
-  };
-  await follow("/api/draw", fields, signal, (event) => {
-    if (event.type === "start") take(event.drawn);
-    else if (event.type === "drawn") take(event);
-  });
-  return found;
 }
 
 /** Where in a digit its model was least certain of what would come. */
@@ -120,8 +108,8 @@ class Field {
     this.about = about;
     this.measuring = new Latest();
     const asked = read();
-    const usable = models.filter((model) => !model.error && !model.needsContext && model.scales === 1 && model.shape[1] * model.shape[2] <= 4096);
-    this.of = choice([...architectures.map((name) => [name, `${name}, untrained`]), ...usable.map(({ name }) => [name, name])], { value: asked.field, otherwise: "pixelcnn" });
+    const measurable = usable(models).filter((model) => model.scales === 1 && model.shape[1] * model.shape[2] <= 4096);
+    this.of = choice([...architectures.map((name) => [name, `${name}, untrained`]), ...measurable.map(({ name }) => [name, name])], { value: asked.field, otherwise: "pixelcnn" });
     this.of.addEventListener("change", () => ((this.place = null), this.measure()));
     this.layer = make("input", { type: "range", min: 0, max: 0, value: 0, oninput: () => this.show() });
     this.said = make("output", { className: "quiet" }, " ");
@@ -178,7 +166,7 @@ class Field {
     const most = found.reduce((a, b) => Math.max(a, b), 0);
     const [row, column] = this.place;
     const own = row * this.width + column;
-    const later = undrawn();
+    const later = colourOf("--undrawn").slice(0, 3);
     const colour = (p) => {
       if (p === own) return [255, 255, 255];
       if (found[p] > 0) return heat(DECADES + Math.log10(found[p] / most), DECADES);
@@ -186,19 +174,17 @@ class Field {
     };
     paint(this.canvas, this.height, this.width, colour);
     const zoom = Math.max(1, Math.floor(Math.min(320, this.canvas.parentElement.clientWidth) / this.width));
-    this.canvas.style.width = `${zoom * this.width}px`;
-    this.canvas.style.height = `${zoom * this.height}px`;
+    enlarge(this.canvas, zoom);
     const seen = found.reduce((sum, each) => sum + (each > 0), 0) - (found[own] > 0);
     this.said.textContent = `${this.names[this.layer.value]}, at row ${row}, column ${column}: sees ${seen} of the ${own} pixels before it`;
   }
 
   point(event) {
-    const box = this.canvas.getBoundingClientRect();
-    this.go(Math.floor(((event.clientY - box.top) / box.height) * this.height), Math.floor(((event.clientX - box.left) / box.width) * this.width));
+    this.go(...pixelAt(this.canvas, event));
   }
 
   move(event) {
-    const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
+    const step = stepOf(event.key);
     if (!step || !this.place) return;
     event.preventDefault();
     this.go(this.place[0] + step[0], this.place[1] + step[1]);
@@ -240,9 +226,8 @@ function temperature(room) {
     drawing.begin(async (signal) => {
       const fields = { model: DIGITS, n: count, seed: 1, temperature: Number(slider.value) };
       await follow("/api/draw", fields, signal, (event) => {
-        if (event.type === "start") sheet.begin(event.shape, event.orders, event.places.map((text) => array(text, Int32Array)));
-        const news = event.type === "start" ? event.drawn : event;
-        if (news.pixels) sheet.add(array(news.pixels, Uint32Array), array(news.values, Uint8Array));
+        if (event.type === "start") sheet.start(event);
+        if (event.type === "drawn") sheet.take(event);
         if (event.type === "done" && !probabilities) first = event.pictures[0];
       });
       if (probabilities) return;

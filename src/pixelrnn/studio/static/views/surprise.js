@@ -1,11 +1,12 @@
 // Surprise: where the bits of a picture are, by one model or by two.
 
 import { read, write } from "../address.js";
+import { enlarge, evenZoom, pixelAt } from "../canvas.js";
+import { shown } from "../colours.js";
 import { choice, field, make, refill } from "../dom.js";
 import { bits, expected } from "../expected.js";
 import { difference, heat, paint, paintRows } from "../heat.js";
-import { shown } from "../sheet.js";
-import { Source } from "../source.js";
+import { drawnBy, Source } from "../source.js";
 import { array, ask, follow } from "../talk.js";
 import { Latest } from "../work.js";
 
@@ -177,14 +178,10 @@ class Surprise {
 
   canvas(title) {
     const canvas = make("canvas", { role: "img", "aria-label": title, tabIndex: -1, width: this.width, height: this.height });
-    const place = (event) => {
-      const box = canvas.getBoundingClientRect();
-      return [Math.floor(((event.clientY - box.top) / box.height) * this.height), Math.floor(((event.clientX - box.left) / box.width) * this.width)];
-    };
-    canvas.addEventListener("pointermove", (event) => this.isKept || this.point(...place(event)));
+    canvas.addEventListener("pointermove", (event) => this.isKept || this.point(...pixelAt(canvas, event)));
     canvas.addEventListener("click", (event) => {
       this.isKept = !this.isKept;
-      this.point(...place(event), true);
+      this.point(...pixelAt(canvas, event), true);
     });
     return canvas;
   }
@@ -209,11 +206,8 @@ class Surprise {
     const wide = this.stage.clientWidth - 32;
     const count = Math.min(this.maps.children.length, Math.max(1, Math.floor(wide / 200)));
     const exact = Math.min(12, (wide - 24 * (count - 1)) / count / (1.3 * this.width), (innerHeight - 280) / this.height);
-    const zoom = this.zoom.value === "fit" ? (exact >= 1 ? Math.floor(exact) : exact) : Number(this.zoom.value);
-    for (const canvas of this.maps.querySelectorAll("canvas")) {
-      canvas.style.width = `${canvas.width * zoom}px`;
-      canvas.style.height = `${canvas.height * zoom}px`;
-    }
+    const zoom = this.zoom.value === "fit" ? evenZoom(exact) : Number(this.zoom.value);
+    for (const canvas of this.maps.querySelectorAll("canvas")) enlarge(canvas, zoom);
   }
 
   legend(most) {
@@ -254,13 +248,8 @@ class Surprise {
 
   /** Another value of a pixel: what comes after it is drawn again, and looked at. */
   change(fields) {
-    const model = this.names[0];
-    return this.looking.begin(async (signal) => {
-      let name;
-      await follow("/api/redraw", { model, picture: this.picture.name, seed: this.source.number, ...fields }, signal, (event) => event.type === "done" && ([name] = event.pictures));
-      const { shape, values } = await ask("/api/picture", { model, picture: name }, signal);
-      this.begin({ shape, values: array(values, Uint8Array), name });
-    });
+    const given = { model: this.names[0], picture: this.picture.name, seed: this.source.number };
+    return this.looking.begin(async (signal) => this.begin(await drawnBy("/api/redraw", { ...given, ...fields }, signal)));
   }
 }
 
