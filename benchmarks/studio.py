@@ -1,9 +1,13 @@
-"""Pictures of the studio for README and guide, as a person sees it: needs Chromium.
+"""The studio as a person sees it, for README and guide, and as fast as a person sees it: needs Chromium.
 
-    python benchmarks/studio.py --photographs kodak --out docs/images
+    python benchmarks/studio.py pictures --photographs kodak --out docs/images
 
 starts a studio, and takes `studio.gif` (digits are drawn; a value is changed, and all after it is drawn again) and a
-picture of the page in both schemes.
+picture of each view.
+
+    python benchmarks/studio.py latency
+
+measures how long it takes from the end of a stroke until the first pixel of a completion is on the screen.
 """
 
 import io
@@ -105,7 +109,7 @@ def write_runs(runs: Path) -> None:
         fit(model, data, training, folder=runs / f"digits-{architecture}")
 
 
-def main(photographs: Path, out: Path = Path("benchmarks/out")) -> None:
+def pictures(photographs: Path, out: Path = Path("benchmarks/out")) -> None:
     """Take all pictures.
 
     Args:
@@ -128,8 +132,8 @@ def take_film(browser: Browser, address: str, path: Path) -> None:
     page = browser.new_page(viewport={"width": 1180, "height": 620})
     frames = [(frame.resize((885, 465), Image.Resampling.LANCZOS), ms) for frame, ms in film(page, address)]
     first = frames[-1][0].quantize(48)
-    pictures = [frame.quantize(palette=first, dither=Image.Dither.NONE) for frame, _ in frames]
-    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=[ms for _, ms in frames], loop=0)
+    shown = [frame.quantize(palette=first, dither=Image.Dither.NONE) for frame, _ in frames]
+    shown[0].save(path, save_all=True, append_images=shown[1:], duration=[ms for _, ms in frames], loop=0)
 
 
 VIEWS = {
@@ -182,5 +186,59 @@ def take_phone(browser: Browser, address: str, path: Path) -> None:
     sheet.quantize(128).save(path, optimize=True)
 
 
+STROKES = 20
+WATCH = """[row, column] => {
+    const canvas = document.querySelector(".aside canvas");
+    const context = canvas.getContext("2d", { willReadFrequently: true });
+    context.fillStyle = "#ff0000";  // so that whatever is painted is new
+    context.fillRect(0, 0, canvas.width, canvas.height);
+    const colour = () => context.getImageData(column, row, 1, 1).data;
+    window.took = new Promise((done) => {
+        document.querySelector(".stage canvas").addEventListener("pointerup", () => {
+            const began = performance.now();
+            const look = () => {
+                const [r, g, b, a] = colour();
+                const isDrawn = a === 255 && r === g && g === b;  // neither red nor the bluish grey of what is to come
+                isDrawn ? done(performance.now() - began) : requestAnimationFrame(look);
+            };
+            requestAnimationFrame(look);
+        }, { once: true });
+    });
+}"""
+
+
+def latency() -> None:
+    """Print milliseconds from the end of a stroke to the first pixel: medians, and the slowest of all strokes."""
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        with studio(Path(folder)) as address:
+            for model in ("mnist-diagonal-bilstm", "mnist-pixelcnn", "mnist-classes", "mnist-grey"):
+                for particles in (1, 64):
+                    took = strokes(browser, f"{address}?view=complete&model={model}&n=6&particles={particles}")
+                    times = f"median {np.median(took):4.0f} ms, slowest {max(took):4.0f} ms"
+                    print(f"{model:24}{particles:4} particles: {times}", flush=True)
+
+
+def strokes(browser: Browser, address: str) -> list[float]:
+    """Milliseconds to the first pixel of each of some strokes, of which the first, that compiles, does not count."""
+    page, took = browser.new_page(viewport={"width": 1280, "height": 800}), []
+    page.goto(address)
+    settle(page)
+    box = page.locator(".stage canvas").first.bounding_box()
+    for number in range(STROKES + 1):
+        page.get_by_role("button", name="Clear").click()
+        settle(page)
+        row = 4 + number % 8
+        page.evaluate(WATCH, [row, 14])
+        page.mouse.move(box["x"] + 0.52 * box["width"], box["y"] + (row + 0.5) / 28 * box["height"])
+        page.mouse.down()
+        page.mouse.move(box["x"] + 0.7 * box["width"], box["y"] + (row + 6.5) / 28 * box["height"], steps=5)
+        page.mouse.up()
+        took.append(page.evaluate("window.took"))
+        settle(page)
+    page.close()
+    return took[1:]
+
+
 if __name__ == "__main__":
-    tyro.cli(main)
+    tyro.extras.subcommand_cli_from_dict({"pictures": pictures, "latency": latency})

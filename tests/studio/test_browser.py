@@ -390,8 +390,31 @@ def test_one_goes_on_with_a_completion(open_page):
     second = completions_of(page)[1]
     box = page.locator(".aside canvas").first.bounding_box()
     page.mouse.click(box["x"] + box["width"] * 0.75, box["y"] + box["height"] * 0.25)
+    page.get_by_text(re.compile(r"^seed 5, number 1; what is known: log2 p = -[0-9.]+ bits$")).wait_for()
+    page.get_by_role("button", name="Go on with number 1").click()
     page.get_by_text("Paint over what is to be drawn again.").wait_for()
     np.testing.assert_array_equal(editor_of(page), second)
+
+
+def test_another_value_of_a_completion(open_page):
+    page = open_page(SEED_3)
+    completed(page)
+    before = completions_of(page)
+    page.locator(".aside canvas").first.focus()
+    for key in ("PageDown", *["ArrowDown"] * 16, *["ArrowRight"] * 13, "Enter"):
+        page.keyboard.press(key)
+    page.get_by_text("row 16, column 13; 461 values came before it").wait_for()
+    other = int(before[1, 16, 13] == 0)
+    page.get_by_role("button", name=f"value {other}, probability").click()
+    settle(page)
+    after = completions_of(page)
+    np.testing.assert_array_equal(after[[0, 2, 3]], before[[0, 2, 3]])
+    np.testing.assert_array_equal(after[1].ravel()[:461], before[1].ravel()[:461])
+    assert after[1, 16, 13] == 255 * other
+    assert (after[1] != before[1]).sum() > 1
+    page.get_by_role("button", name="Go on with number 1").click()
+    page.get_by_text("Paint over what is to be drawn again.").wait_for()
+    np.testing.assert_array_equal(editor_of(page), after[1])
 
 
 def test_a_picture_of_ones_own(open_page, tmp_path):
@@ -431,6 +454,12 @@ def test_the_bits_of_a_picture_are_seen(open_page):
     assert maps[0].max() >= 10  # told with one decimal
     page.mouse.move(box["x"] + (column + 0.5) * box["width"] / 28, box["y"] + (row + 0.5) * box["height"] / 28)
     page.get_by_text(f"row {row}, column {column}: {maps[0].max():.1f} bits").wait_for()
+    page.get_by_role("application", name="Maps.").focus()
+    page.keyboard.press("ArrowDown")
+    page.get_by_text(f"row {row + 1}, column {column}: ").wait_for()
+    cursors = page.locator(".map .cursor").evaluate_all("all => all.map(each => [each.style.top, each.style.left])")
+    zoom = box["width"] / 28
+    assert cursors == [[f"{(row + 1) * zoom:g}px", f"{column * zoom:g}px"]] * 4
     other = 1 - int(x[0, 0, row, column])
     page.mouse.click(box["x"] + (column + 0.5) * box["width"] / 28, box["y"] + (row + 0.5) * box["height"] / 28)
     settle(page)
@@ -664,6 +693,8 @@ def test_pictures_become_an_archive_and_come_back(open_page, tmp_path):
 
 
 def test_the_odd_one_of_a_folder_is_found(open_page, folder, tmp_path):
+    from PIL import Image
+
     page = open_page("?view=folder&model=mnist-grey&folder=parts/new&usual=parts/usual")
     settle(page)
     page.get_by_text("8 pictures, compared with 20 usual ones.").wait_for()
@@ -702,6 +733,14 @@ def test_the_odd_one_of_a_folder_is_found(open_page, folder, tmp_path):
     page.reload()
     settle(page)
     assert page.get_by_label("tag of 21.png").input_value() == 'a "slanted" one'
+    page.get_by_role("button", name="show 27.png").click()
+    page.get_by_role("link", name="its bits, one by one").click()
+    settle(page)
+    _, _, data = page.get_by_role("img", name="the picture").evaluate(PIXELS)
+    seen = np.array(data).reshape(28, 28, 4)[..., 0]
+    np.testing.assert_array_equal(seen, np.asarray(Image.open(folder / "parts" / "new" / "27.png")))
+    page.go_back()
+    settle(page)
     page.get_by_label("or bring some").set_input_files(
         [folder / "parts" / "usual" / "3.png", folder / "parts" / "new" / "27.png"]
     )

@@ -63,6 +63,30 @@ def test_completions_are_those_of_the_library(client):
     np.testing.assert_allclose(bits, wanted.log_known.numpy() / np.log(2), rtol=1e-6)
 
 
+def test_another_value_of_a_completion_keeps_what_is_known(client, studio):
+    model = load_model(MODEL)
+    x = model.sample(1, seed=1)
+    picture = bring(client, x[0, 0].numpy() * 255)["picture"]
+    known = torch.ones(28, 28, dtype=torch.bool)
+    known[8:18, 5:20] = False
+    fields = {"model": MODEL, "seed": 7, "particles": 16, "known": text(known.numpy().astype(np.uint8).tobytes())}
+    done = told(client.post("/api/complete", json=fields | {"picture": picture, "n": 2}))[-1]["pictures"]
+    first = studio.pictures.find(done[0]).x
+    value = 1 - int(first[0, 11, 9])
+    asked = fields | {"picture": done[0], "row": 11, "column": 9, "channel": 0, "value": value}
+    events = told(client.post("/api/redraw", json=asked))
+    before = torch.arange(784).view(28, 28) <= 11 * 28 + 9
+    changed = first.clone()
+    changed[0, 11, 9] = value
+    wanted = model.complete(changed[None], known | before, seed=7, particles=16).images
+    np.testing.assert_array_equal(shown(events)[0], wanted.numpy() * 255)
+    assert (wanted[0, 0][known] == x[0, 0][known]).all()
+    assert (wanted[0] != first).sum() > 1
+    few = text(bytes(3))
+    said = client.post("/api/redraw", json=asked | {"known": few}).json()["error"]
+    assert said == "known has 3 values; 28x28 are needed"
+
+
 def test_labels_go_along(client):
     model = load_model("mnist-classes")
     x = model.sample(1, seed=1, label=3)

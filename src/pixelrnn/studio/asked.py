@@ -11,6 +11,7 @@ from pixelrnn.errors import ConfigError
 __all__ = ["Asked", "is_text"]
 
 MOST_NAME = 200  # bytes
+MOST_PARTICLES = 4_096
 MOST_SEED = 2**53  # beyond it JavaScript has no whole numbers
 
 
@@ -88,6 +89,10 @@ class Asked:
     def has(self, name: str) -> bool:
         """Whether a field is given."""
         return self._fields.get(name) is not None
+
+    def particles(self, default: int) -> int:
+        """How many walks each image is drawn by."""
+        return self.whole("particles", 1, MOST_PARTICLES, default)
 
     def sampling(self) -> Sampling:
         """How values are drawn."""

@@ -5,7 +5,6 @@ import io
 import math
 from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
@@ -20,7 +19,7 @@ from pixelrnn.progress import Callback
 from pixelrnn.runs.run import Run
 from pixelrnn.studio.asked import Asked
 from pixelrnn.studio.jobs import Job, Work
-from pixelrnn.studio.pictures import Picture, Pictures, as_base64, as_number
+from pixelrnn.studio.pictures import Picture, Pictures, as_base64, as_number, known_of
 from pixelrnn.studio.places import require_few, rows_seen
 from pixelrnn.studio.sending import Sent, first_event
 from pixelrnn.studio.shelf import Shelf, takes_any_size
@@ -30,7 +29,7 @@ __all__ = ["complete", "read_picture"]
 MOST_PIXELS = 16_000_000  # of a picture that is taken as it is
 LARGE, MOST_COMPLETED = 100_000, 4_000_000  # pixels of a picture of which a window is completed, and of any
 MOST_READ = 60_000_000  # of one that is made smaller
-MOST_IMAGES, MOST_PARTICLES = 64, 4_096
+MOST_IMAGES = 64
 BATCH = 256  # particles of all images that are drawn at once
 MOST_FOLLOWED = 256  # particles whose fate is told
 MOST_VALUES = 50_000_000  # of the particles of all completions
@@ -72,8 +71,10 @@ def shown(picture: Picture, levels: int) -> dict[str, Any]:
 def complete(shelf: Shelf, pictures: Pictures, asked: Asked) -> Work:
     """What is not known of a picture, drawn a few times, given what is."""
     name, sampling, picture = asked.text("model"), asked.sampling(), pictures.find(asked.text("picture"))
-    number, particles = asked.whole("n", 1, MOST_IMAGES), asked.whole("particles", 1, MOST_PARTICLES, 64)
-    known = _known(asked.content("known"), picture)
+    number, particles = asked.whole("n", 1, MOST_IMAGES), asked.particles(64)
+    known = known_of(picture, asked.content("known"))
+    if bool(known.all()):
+        raise ConfigError("nothing is missing; paint over what is to be drawn again")
 
     def work(job: Job, callback: Callback) -> list[dict[str, Any]]:
         model = shelf.model(name)
@@ -124,13 +125,3 @@ def _window(model: AbstractImageModel, known: Tensor) -> tuple[slice, slice]:
         slice(max(0, top) // ALIGN * ALIGN, min(height, bottom)),
         slice(max(0, left) // ALIGN * ALIGN, min(width, right)),
     )
-
-
-def _known(content: bytes, picture: Picture) -> Tensor:
-    height, width = picture.x.shape[1:]
-    if len(content) != height * width:
-        raise ConfigError(f"known has {len(content):,} values; {height}x{width} are needed")
-    known = torch.from_numpy(np.frombuffer(content, np.uint8).reshape(height, width) != 0)
-    if bool(known.all()):
-        raise ConfigError("nothing is missing; paint over what is to be drawn again")
-    return known

@@ -13,7 +13,7 @@ from pixelrnn.model.condition import check_condition
 from pixelrnn.progress import Callback, Reporter
 from pixelrnn.studio.asked import Asked
 from pixelrnn.studio.jobs import Job, Work
-from pixelrnn.studio.pictures import Picture, Pictures
+from pixelrnn.studio.pictures import Picture, Pictures, known_of
 from pixelrnn.studio.places import places_in_order, require_few, require_single_values
 from pixelrnn.studio.sending import Sent, first_event
 from pixelrnn.studio.shelf import Shelf
@@ -59,10 +59,13 @@ def draw(shelf: Shelf, pictures: Pictures, asked: Asked) -> Work:
 def redraw(shelf: Shelf, pictures: Pictures, asked: Asked) -> Work:
     """A picture with another value of one sub-pixel: all that comes after it is drawn again, by the same numbers.
 
-    So only what the value changes is changed, unless another seed is asked for.
+    So only what the value changes is changed, unless another seed is asked for. What is said to be known stays, and is
+    taken into account by particles.
     """
     name, sampling, picture = asked.text("model"), asked.sampling(), pictures.find(asked.text("picture"))
     channels, height, width = picture.x.shape
+    particles = asked.particles(1)
+    stays = known_of(picture, asked.content("known")) if asked.has("known") else None
     place = (
         asked.whole("channel", 0, channels - 1),
         asked.whole("row", 0, height - 1),
@@ -77,6 +80,9 @@ def redraw(shelf: Shelf, pictures: Pictures, asked: Asked) -> Work:
         value = asked.whole("value", 0, model.config.levels - 1)
         before = places_in_order(model, (height, width), picture.order)
         known = before <= before[place]
+        if stays is not None:
+            known = known | stays
+        require_few(particles * picture.x.numel(), MOST_VALUES)
         x = picture.x.clone()
         x[place] = value
         orders = torch.tensor([picture.order])
@@ -87,7 +93,7 @@ def redraw(shelf: Shelf, pictures: Pictures, asked: Asked) -> Work:
             model,
             PartlyKnown(x[None], known[None], given),
             orders,
-            Effort(sampling, numbers=[picture.number]),
+            Effort(sampling, particles, numbers=[picture.number]),
             Reporter(sent),
         )
         image = found.images.cpu()

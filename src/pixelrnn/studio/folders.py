@@ -65,6 +65,11 @@ class Folders:
         except OSError as error:
             raise DataError(f"{file.name} cannot be read ({error.strerror})") from error
 
+    def numbers(self, name: str) -> dict[str, int]:
+        """Numbers of the pictures of a folder, by what they are called in it."""
+        folder = self.find(name)
+        return {path.relative_to(folder).as_posix(): number for number, path in enumerate(_pictures(folder))}
+
     def bring(self, asked: Asked) -> dict[str, Any]:
         """Keep pictures that a page brings, as a folder of their own, until the studio ends."""
         files = asked.files("files", MOST_FILES)

@@ -79,7 +79,7 @@ class Judging:
     def judge(self, asked: Asked) -> Work:
         """How odd each picture of a folder is, and how odd usual ones are: higher is odder."""
         name, method = asked.text("model"), asked.text("method")
-        folder = self.folders.find(asked.text("folder"))
+        folder, numbers = self.folders.find(asked.text("folder")), self.folders.numbers(asked.text("folder"))
         usual = self.folders.find(asked.text("usual")) if asked.has("usual") else None
         if method not in METHODS:
             raise ConfigError(f"method is {method!r:.60}; one of {', '.join(METHODS)} is needed")
@@ -95,7 +95,12 @@ class Judging:
             key = uuid.uuid4().hex
             self._held.add(key, judged, sum(_size(each) for each in (images, known)))
             rows = [
-                {"name": data.name(images, item), "odd": as_number(odd[item]), "pValue": float(p_values[item])}
+                {
+                    "name": data.name(images, item),
+                    "odd": as_number(odd[item]),
+                    "pValue": float(p_values[item]),
+                    "of": numbers.get(data.name(images, item)),
+                }
                 for item in range(len(images))
             ]
             about = {"result": key, "threshold": _threshold(judge, of_usual), "usual": list(map(as_number, of_usual))}

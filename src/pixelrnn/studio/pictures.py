@@ -7,11 +7,13 @@ import math
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
+from pixelrnn.errors import ConfigError
 from pixelrnn.studio.held import Held
 
-__all__ = ["Picture", "Pictures", "as_base64", "as_number"]
+__all__ = ["Picture", "Pictures", "as_base64", "as_number", "known_of"]
 
 MOST_BYTES = 256_000_000  # of all pictures; the oldest are forgotten
 
@@ -70,3 +72,11 @@ def as_base64(values: "np.ndarray[Any, Any] | bytes") -> str:
 def as_number(value: float) -> float | None:
     """A number as JSON has it; None if it is infinite."""
     return float(value) if math.isfinite(value) else None
+
+
+def known_of(picture: Picture, content: bytes) -> Tensor:
+    """Which pixels of a picture are known, `(H, W)`, by a byte for each: 0 is unknown."""
+    height, width = picture.x.shape[1:]
+    if len(content) != height * width:
+        raise ConfigError(f"known has {len(content):,} values; {height}x{width} are needed")
+    return torch.from_numpy(np.frombuffer(content, np.uint8).reshape(height, width) != 0)

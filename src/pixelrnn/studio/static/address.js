@@ -25,9 +25,9 @@ export function write(fields) {
   history.replaceState(null, "", `?${all}`);
 }
 
-/** The address of another view, with the same model and token. */
-export function view(name) {
+/** The address of another view, with the same model and token, and fields of its own. */
+export function view(name, fields = {}) {
   const { model, token } = read();
-  const all = new URLSearchParams({ view: name, ...(model && { model }), ...(token && { token }) });
+  const all = new URLSearchParams({ view: name, ...(model && { model }), ...(token && { token }), ...fields });
   return `?${all}`;
 }

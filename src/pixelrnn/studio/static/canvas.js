@@ -19,6 +19,15 @@ export function evenZoom(exact) {
   return exact >= 1 ? Math.floor(exact) : exact;
 }
 
+/** Frame a square of so many pixels with its middle at a place; nothing if there is no place. */
+export function frame(cursor, place, size, zoom) {
+  cursor.hidden = !place;
+  if (!place) return;
+  const before = Math.floor((size - 1) / 2);
+  const [top, left, side] = [place[0] - before, place[1] - before, size].map((each) => `${each * zoom}px`);
+  Object.assign(cursor.style, { top, left, width: side, height: side });
+}
+
 export function enlarge(canvas, zoom) {
   canvas.style.width = `${canvas.width * zoom}px`;
   canvas.style.height = `${canvas.height * zoom}px`;

@@ -39,15 +39,12 @@ function axes(context, [wide, high], { across, low, highest, at }, { color, font
   context.font = `12px ${fontFamily}`;
   context.fillStyle = color;
   context.globalAlpha = 0.75;
-  for (const loss of ticks(low, highest)) {
+  for (const [loss, text] of ticks(low, highest)) {
     const y = at([0, 0, loss])[1];
-    context.fillText(loss.toFixed(3), 4, y + 4);
+    context.fillText(text, 4, y + 4);
     context.fillRect(MARGIN.left, y, wide - MARGIN.left - MARGIN.right, 0.3);
   }
-  for (const value of ticks(0, across)) {
-    const text = across < 5 ? value.toFixed(1) : Math.round(value).toLocaleString("en");
-    context.fillText(text, at([value, value, low])[0] - 8, high - 8);
-  }
+  for (const [value, text] of ticks(0, across)) context.fillText(text, at([value, value, low])[0] - 8, high - 8);
 }
 
 function curves(context, run, at) {
@@ -62,11 +59,13 @@ function curves(context, run, at) {
   }
 }
 
-/** Some four round numbers between two. */
+/** Some four round numbers between two, each with its text, in as many digits as tell them apart. */
 function ticks(low, high) {
   const rough = Math.max(1e-6, (high - low) / 4);
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = power * [1, 2, 5, 10].find((each) => each * power >= rough * 0.99);
   const first = Math.ceil(low / step - 1e-9);
-  return Array.from({ length: Math.floor(high / step + 1e-9) - first + 1 }, (_, i) => (first + i) * step);
+  const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
+  const text = (value) => value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  return Array.from({ length: Math.floor(high / step + 1e-9) - first + 1 }, (_, i) => [(first + i) * step, text((first + i) * step)]);
 }

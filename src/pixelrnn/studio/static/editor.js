@@ -1,6 +1,6 @@
 // A picture of which parts are painted out: brush, eraser, box, fill, with undo without end.
 
-import { enlarge, evenZoom, pixelAt, stepOf } from "./canvas.js";
+import { enlarge, evenZoom, frame, pixelAt, stepOf } from "./canvas.js";
 import { colourOf, shown } from "./colours.js";
 import { make } from "./dom.js";
 
@@ -206,12 +206,8 @@ export class Editor {
 
   #show(place) {
     this.at = place;
-    this.cursor.hidden = !place || !this.width;
-    if (this.cursor.hidden) return;
     const size = this.tool === "brush" || this.tool === "eraser" ? this.size : 1;
-    const before = Math.floor((size - 1) / 2);
-    const [top, left, side] = [place[0] - before, place[1] - before, size].map((each) => `${each * this.zoom}px`);
-    Object.assign(this.cursor.style, { top, left, width: side, height: side });
+    frame(this.cursor, this.width ? place : null, size, this.zoom);
   }
 
   #key(event) {

@@ -2,13 +2,15 @@
 
 import { read, whole, write } from "../address.js";
 import { Ancestry } from "../ancestry.js";
-import { choice, field, make } from "../dom.js";
+import { choice, field, make, trouble } from "../dom.js";
 import { Editor, TOOLS } from "../editor.js";
+import { Pointed } from "../pointed.js";
 import { Sheet } from "../sheet.js";
 import { Source } from "../source.js";
 import { base64, follow } from "../talk.js";
 import { Latest } from "../work.js";
 
+const HELP = "Point at a pixel of a completion: this is what the model expected of it. Click to keep it, then choose another value: what comes after it and is not known is drawn again.";
 const LARGE = 200 ** 2; // pixels of a picture of which nothing is painted out at first
 
 export function complete(room, models) {
@@ -26,15 +28,18 @@ class Complete {
     const form = this.form();
     const stage = make("div", { className: "panel stage" }, this.editor.element, this.toolbar());
     this.sheet = new Sheet({
-      chosen: (image) => this.sheet.mark([image, 0, 0]),
-      kept: (image) => this.accept(image),
-      name: "Completions. Page Up and Page Down choose, Enter goes on with one.",
+      chosen: (...place) => this.value.kept || this.look(place),
+      kept: (...place) => (this.value.keep(place), this.look(place)),
+      name: "Completions. Arrow keys move the pointer, Page Up and Page Down go to another completion, Enter keeps a pixel.",
     });
     this.said = make("p", { className: "quiet" }, " ");
     this.ancestry = new Ancestry();
-    const hint = make("p", { className: "quiet" }, "Choose one to go on with it.");
-    const aside = make("aside", { className: "panel aside", "aria-label": "Completions" }, make("h2", {}, "Completions"), this.said, this.sheet.element, hint, this.ancestry.element);
-    room.replaceChildren(make("div", { className: "view" }, form, stage, aside));
+    this.which = make("p", { className: "quiet" }, " ");
+    this.on = make("button", { type: "button", hidden: true, onclick: () => this.accept(this.sheet.place[0]) });
+    this.value = new Pointed(HELP, (...another) => this.change(...another));
+    const strip = make("aside", { className: "panel", "aria-label": "Completions" }, make("h2", {}, "Completions"), this.said, this.sheet.element, this.which, this.on, this.ancestry.element);
+    const under = make("aside", { className: "panel", "aria-label": "The value under the pointer" }, make("h2", {}, "The value under the pointer"), this.value.element);
+    room.replaceChildren(make("div", { className: "view" }, form, stage, make("div", { className: "stack aside" }, strip, under)));
     this.source.listen(stage);
   }
 
@@ -86,7 +91,7 @@ class Complete {
   /** Begin with a picture: with the mask that the address says, or with its lower half painted out. */
   begin({ shape, values, name }, isNew) {
     const { editor } = this;
-    this.found = null;
+    this.forget();
     this.sheet.clear();
     this.ancestry.clear();
     editor.begin(shape, values);
@@ -107,17 +112,18 @@ class Complete {
     this.drawing.end();
     if (!editor.known || editor.isAllKnown) return void (this.said.textContent = "Paint over what is to be drawn again.");
     this.remember();
-    this.found = null;
+    this.forget();
     const began = performance.now();
     this.said.textContent = "drawing ...";
     const [n, seed, particles] = [this.count, this.seed, this.particles].map((each) => Number(each.value));
-    const fields = { model: this.source.model.value, picture: editor.name, known: base64(editor.known), n, seed, particles };
+    const fields = { model: this.source.model.value, known: base64(editor.known), particles, seed };
+    this.fields = fields;
     return this.drawing.begin(
       (signal) =>
-        follow("/api/complete", fields, signal, (event) => {
+        follow("/api/complete", { ...fields, picture: editor.name, n }, signal, (event) => {
           if (event.type === "start") this.show(event, particles);
           else if (event.type === "drawn") this.take(event);
-          else if (event.type === "done") this.end(event, fields, (performance.now() - began) / 1000);
+          else if (event.type === "done") this.end(event, n, (performance.now() - began) / 1000);
         }),
       (error) => (this.said.textContent = error.message),
     );
@@ -135,10 +141,59 @@ class Complete {
     this.ancestry.add(event.ancestry);
   }
 
-  end({ pictures, bitsOfKnown }, { seed, n }, seconds) {
+  end({ pictures, bitsOfKnown }, n, seconds) {
     this.found = pictures;
-    const known = bitsOfKnown ? `; what is known: log2 p = ${bitsOfKnown[0]?.toFixed(1) ?? "-infinity"} bits` : "";
-    this.said.textContent = `seed ${seed}, 0 to ${n - 1}${known}; ${seconds.toFixed(2)} s`;
+    this.bitsOfKnown = bitsOfKnown;
+    this.said.textContent = `seed ${this.fields.seed}, 0 to ${n - 1}${this.ofKnown(0)}; ${seconds.toFixed(2)} s`;
+  }
+
+  /** How likely what is known is, as the walks of a completion tell. */
+  ofKnown(image) {
+    return this.bitsOfKnown ? `; what is known: log2 p = ${this.bitsOfKnown[image]?.toFixed(1) ?? "-infinity"} bits` : "";
+  }
+
+  /** No completion is pointed at any more, and there are none yet. */
+  forget() {
+    this.found = null;
+    this.on.hidden = true;
+    this.which.textContent = " ";
+    this.sheet.mark(null);
+    this.value.clear();
+  }
+
+  /** Tell of a completion, and what was expected of its pixel. */
+  look(place) {
+    const [image, row, column] = place;
+    this.sheet.mark(place);
+    if (!this.found) return;
+    this.which.textContent = `seed ${this.fields.seed}, number ${image}${this.ofKnown(image)}`;
+    this.on.textContent = `Go on with number ${image}`;
+    this.on.hidden = false;
+    return this.value.look(place, { model: this.fields.model, picture: this.found[image], row: this.at[0] + row, column: this.at[1] + column });
+  }
+
+  /** Another value of a completion: what comes after it and is not known is drawn again. */
+  change([image, row, column], channel, value) {
+    const { sheet, editor } = this;
+    if (sheet.height * sheet.width < editor.height * editor.width) return trouble(new Error("of a part of a large picture no other values are drawn; complete a smaller picture"));
+    const before = sheet.values.slice();
+    return this.drawing.begin(
+      async (signal) => {
+        await follow("/api/redraw", { ...this.fields, picture: this.found[image], row, column, channel, value }, signal, (event) => {
+          if (event.type === "start") sheet.take(event.drawn, image);
+          else if (event.type === "drawn") sheet.take(event, image);
+          else if (event.type === "done") [this.found[image]] = event.pictures;
+        });
+        this.value.kept = [image, row, column];
+        await this.look(this.value.kept);
+        this.value.focus(channel);
+      },
+      (error) => {
+        sheet.values = before;
+        sheet.paint();
+        trouble(error);
+      },
+    );
   }
 
   /** Go on with a completion: all of it is known then. */

@@ -3,10 +3,10 @@
 import { number, read, whole, write } from "../address.js";
 import { Clock } from "../clock.js";
 import { choice, field, make, refill, trouble } from "../dom.js";
-import { expected } from "../expected.js";
+import { Pointed } from "../pointed.js";
 import { Sheet } from "../sheet.js";
 import { FIRST, usable } from "../source.js";
-import { ask, follow } from "../talk.js";
+import { follow } from "../talk.js";
 import { Latest } from "../work.js";
 
 const COUNTS = [1, 4, 9, 16, 25, 36, 64];
@@ -21,21 +21,20 @@ class Draw {
   constructor(room, models) {
     this.models = models;
     this.drawing = new Latest();
-    this.asking = new Latest();
     this.names = []; // of the pictures, once they are whole
     this.earlier = []; // pictures as they were before a value was changed
-    this.isKept = this.isRedrawing = false;
+    this.isRedrawing = false;
     this.sheet = new Sheet({
-      chosen: (...place) => this.isKept || this.look(place),
+      chosen: (...place) => this.value.kept || this.look(place),
       kept: (...place) => this.keep(place),
       name: "Samples. Arrow keys move the pointer, Page Up and Page Down go to another sample, Enter keeps a pixel.",
     });
     this.clock = new Clock(this.sheet);
     const form = this.form(read());
     this.stage = make("div", { className: "panel stage" }, this.sheet.element, this.clock.element);
-    this.value = make("div", { "aria-live": "polite" });
+    this.value = new Pointed(HELP, (...another) => this.change(...another));
     this.undo = make("button", { type: "button", hidden: true, onclick: () => this.takeBack() }, "Take back");
-    const aside = make("aside", { className: "panel aside", "aria-label": "The value under the pointer" }, make("h2", {}, "The value under the pointer"), this.value, this.undo);
+    const aside = make("aside", { className: "panel aside", "aria-label": "The value under the pointer" }, make("h2", {}, "The value under the pointer"), this.value.element, this.undo);
     room.replaceChildren(make("div", { className: "view" }, form, this.stage, aside));
   }
 
@@ -90,10 +89,9 @@ class Draw {
     this.names = [];
     this.earlier = [];
     this.undo.hidden = true;
-    this.isKept = this.isRedrawing = false;
-    this.asking.end();
+    this.isRedrawing = false;
     this.sheet.mark(null);
-    this.value.replaceChildren(make("p", { className: "quiet" }, HELP));
+    this.value.clear();
     this.clock.follow();
     return this.drawing.begin((signal) =>
       follow("/api/draw", fields, signal, (event) => {
@@ -113,7 +111,7 @@ class Draw {
   }
 
   keep(place) {
-    this.isKept = !(this.isKept && String(place) === String(this.sheet.place));
+    this.value.keep(place);
     this.look(place);
   }
 
@@ -122,15 +120,7 @@ class Draw {
     this.sheet.mark(place);
     const [image, row, column] = place;
     if (!this.names[image]) return;
-    const fields = { model: this.model.value, picture: this.names[image], row, column };
-    return this.asking.begin(
-      async (signal) => {
-        const found = await ask("/api/value", fields, signal);
-        const before = `row ${row}, column ${column}; ${found.seen.toLocaleString("en")} values came before it`;
-        this.value.replaceChildren(make("p", { className: "quiet" }, before), ...expected(found, (channel, value) => this.change(place, channel, value)));
-      },
-      (error) => this.value.replaceChildren(make("p", { className: "quiet" }, error.message)),
-    );
+    return this.value.look(place, { model: this.model.value, picture: this.names[image], row, column });
   }
 
   /** Another value of a pixel: what comes after it is drawn again. */
@@ -138,7 +128,8 @@ class Draw {
     if (this.isRedrawing) this.putBack(); // what is half drawn is nothing to go back to
     const { sheet } = this;
     this.earlier.push({ image, name: this.names[image], values: sheet.values.slice(), isDrawn: sheet.isDrawn.slice() });
-    this.isKept = this.isRedrawing = true;
+    this.value.kept = [image, row, column];
+    this.isRedrawing = true;
     const fields = { ...this.fields, picture: this.names[image], row, column, channel, value };
     sheet.forget(image, sheet.placeOf(image, row, column) - 1);
     this.clock.follow();
@@ -152,7 +143,7 @@ class Draw {
         this.isRedrawing = false;
         this.undo.hidden = false;
         await this.look([image, row, column]);
-        if (document.activeElement === document.body) this.value.querySelectorAll(".bars, .row")[channel]?.querySelector("button")?.focus();
+        this.value.focus(channel);
       },
       (error) => (this.putBack(), trouble(error)), // whoever began something else has put the picture back
     );

@@ -1,6 +1,6 @@
 // A folder: how odd each of its pictures is beside usual ones, and where.
 
-import { read, write } from "../address.js";
+import { read, view, write } from "../address.js";
 import { enlarge, evenZoom } from "../canvas.js";
 import { shown } from "../colours.js";
 import { choice, field, make, refill, takeDrops } from "../dom.js";
@@ -212,7 +212,7 @@ class Folder {
     const text = regions.length ? `${regions.length} odd ${regions.length === 1 ? "part" : "parts"}, framed` : "nothing is framed";
     const near = nearest.map(({ number, name }) => make("figure", {}, thumbnail(this.result, "usual", number), make("figcaption", {}, name)));
     this.picture.replaceChildren(
-      make("p", {}, row.name),
+      make("p", {}, row.name, ...(row.of === null ? [] : [": ", make("a", { href: view("surprise", { folder: this.folder, of: row.of }) }, "its bits, one by one")])),
       make("div", { className: "maps" }, make("figure", {}, make("figcaption", {}, `p-value ${small(row.pValue)}; ${text}`), picture), make("figure", {}, make("figcaption", {}, `where it is odd, from ${low.toFixed(1)} to ${high.toFixed(1)}`), where)),
       make("h2", {}, "The nearest usual pictures"),
       make("div", { className: "near" }, ...near),

@@ -1,18 +1,20 @@
 // Surprise: where the bits of a picture are, by one model or by two.
 
 import { read, write } from "../address.js";
-import { enlarge, evenZoom, pixelAt } from "../canvas.js";
+import { enlarge, evenZoom, frame, pixelAt, stepOf } from "../canvas.js";
 import { shown } from "../colours.js";
 import { choice, field, make, refill } from "../dom.js";
-import { bits, expected } from "../expected.js";
+import { bits } from "../expected.js";
 import { difference, heat, paint, paintRows } from "../heat.js";
+import { Pointed } from "../pointed.js";
 import { drawnBy, Source } from "../source.js";
-import { array, ask, follow } from "../talk.js";
+import { array, follow } from "../talk.js";
 import { Latest } from "../work.js";
 
 const TOPS = [1, 2, 4, 8, 16, 32];
 const SMALL = 128 ** 2; // pixels of a picture whose values are told as soon as they are pointed at
 const INFINITE = 65535; // in the bands of large pictures
+const HELP = "Click to keep a pixel.";
 const ZOOMS = [["fit", "as large as fits"], ...[1, 2, 4, 8].map((n) => [n, `${n} of the screen for one`])];
 
 /** The p-value of something that so many of those that were drawn reach: how often one is as odd. */
@@ -26,18 +28,19 @@ class Surprise {
   constructor(room, models) {
     this.asked = read();
     this.looking = new Latest();
-    this.asking = new Latest();
-    this.isKept = false;
     this.found = [];
     this.source = new Source(models, (came) => this.begin(came));
     const form = this.form();
-    this.maps = make("div", { className: "maps" });
+    this.maps = make("div", {
+      className: "maps", tabIndex: 0, role: "application", onkeydown: (event) => this.key(event),
+      "aria-label": "Maps. Arrow keys move the pointer, Enter keeps a pixel.",
+    });
     this.scale = make("div", { className: "scale" });
     this.stage = make("div", { className: "panel stage" }, this.maps, this.scale);
     this.numbers = make("div");
     this.pointed = make("p", { className: "quiet", "aria-live": "polite" }, " ");
-    this.value = make("div");
-    const aside = make("aside", { className: "panel aside", "aria-label": "Figures" }, make("h2", {}, "How likely"), this.numbers, make("h2", {}, "At the pointer"), this.pointed, this.value);
+    this.value = new Pointed(HELP, (...another) => this.change(...another));
+    const aside = make("aside", { className: "panel aside", "aria-label": "Figures" }, make("h2", {}, "How likely"), this.numbers, make("h2", {}, "At the pointer"), this.pointed, this.value.element);
     room.replaceChildren(make("div", { className: "view" }, form, this.stage, aside));
     this.source.listen(this.stage);
     addEventListener("resize", () => this.picture && this.fit());
@@ -86,10 +89,9 @@ class Surprise {
 
   start() {
     write({ against: this.against.value, what: this.isBeyond ? "beyond" : null });
-    this.pointed.textContent = "Click to keep a pixel.";
-    this.value.replaceChildren();
-    this.isKept = false;
-    this.asking.end();
+    this.pointed.textContent = " ";
+    this.value.clear();
+    this.at = null;
     this.names = [this.source.model.value, ...(this.against.value ? [this.against.value] : [])];
     const fields = { model: this.names[0], picture: this.picture.name, ...(this.names[1] && { against: this.names[1] }) };
     let isInBands = false;
@@ -177,17 +179,14 @@ class Surprise {
   }
 
   canvas(title) {
-    const canvas = make("canvas", { role: "img", "aria-label": title, tabIndex: -1, width: this.width, height: this.height });
-    canvas.addEventListener("pointermove", (event) => this.isKept || this.point(...pixelAt(canvas, event)));
-    canvas.addEventListener("click", (event) => {
-      this.isKept = !this.isKept;
-      this.point(...pixelAt(canvas, event), true);
-    });
+    const canvas = make("canvas", { role: "img", "aria-label": title, width: this.width, height: this.height });
+    canvas.addEventListener("pointermove", (event) => this.value.kept || this.point(pixelAt(canvas, event)));
+    canvas.addEventListener("click", (event) => this.keep(pixelAt(canvas, event)));
     return canvas;
   }
 
   figure(canvas, sums) {
-    return make("figure", {}, make("figcaption", {}, canvas.getAttribute("aria-label")), make("div", { className: "with-rows" }, canvas, ...(sums ? [sums] : [])));
+    return make("figure", {}, make("figcaption", {}, canvas.getAttribute("aria-label")), make("div", { className: "with-rows" }, make("div", { className: "map" }, canvas, cursor()), ...(sums ? [sums] : [])));
   }
 
   /** The sum of each row, as a bar beside it. */
@@ -208,6 +207,8 @@ class Surprise {
     const exact = Math.min(12, (wide - 24 * (count - 1)) / count / (1.3 * this.width), (innerHeight - 280) / this.height);
     const zoom = this.zoom.value === "fit" ? evenZoom(exact) : Number(this.zoom.value);
     for (const canvas of this.maps.querySelectorAll("canvas")) enlarge(canvas, zoom);
+    this.zoomed = zoom;
+    this.mark();
   }
 
   legend(most) {
@@ -227,30 +228,44 @@ class Surprise {
     );
   }
 
-  point(row, column, mayTakeLong = false) {
+  /** Show on all maps which pixel is pointed at. */
+  mark() {
+    for (const each of this.maps.querySelectorAll(".cursor")) frame(each, this.at, 1, this.zoomed);
+  }
+
+  key(event) {
+    const step = stepOf(event.key);
+    if (!this.found.length || !(step || event.key === "Enter")) return;
+    event.preventDefault();
+    const [row, column] = this.at ?? [0, 0];
+    if (event.key === "Enter") this.keep([row, column]);
+    else this.point([Math.max(0, Math.min(this.height - 1, row + step[0])), Math.max(0, Math.min(this.width - 1, column + step[1]))]);
+  }
+
+  keep(place) {
+    this.value.keep(place);
+    this.point(place, true);
+  }
+
+  point([row, column], mayTakeLong = false) {
     if (row < 0 || column < 0 || row >= this.height || column >= this.width) return;
+    this.at = [row, column];
+    this.mark();
     const p = row * this.width + column;
     const texts = this.found.map((one) => bits(one.bits[p]) + (one.expected ? ` (${bits(one.expected[p])} expected)` : ""));
     this.pointed.textContent = `row ${row}, column ${column}: ${texts.join("; ")}`;
-    if (mayTakeLong || this.height * this.width <= SMALL) this.look(row, column);
-  }
-
-  /** What the first model expected of a pixel. */
-  look(row, column) {
-    return this.asking.begin(
-      async (signal) => {
-        const found = await ask("/api/value", { model: this.names[0], picture: this.picture.name, row, column }, signal);
-        this.value.replaceChildren(...expected(found, (channel, value) => this.change({ row, column, channel, value })));
-      },
-      (error) => this.value.replaceChildren(make("p", { className: "quiet" }, error.message)),
-    );
+    if (mayTakeLong || this.height * this.width <= SMALL) this.value.look([row, column], { model: this.names[0], picture: this.picture.name, row, column });
   }
 
   /** Another value of a pixel: what comes after it is drawn again, and looked at. */
-  change(fields) {
-    const given = { model: this.names[0], picture: this.picture.name, seed: this.source.number };
-    return this.looking.begin(async (signal) => this.begin(await drawnBy("/api/redraw", { ...given, ...fields }, signal)));
+  change([row, column], channel, value) {
+    const fields = { model: this.names[0], picture: this.picture.name, seed: this.source.number, row, column, channel, value };
+    return this.looking.begin(async (signal) => this.begin(await drawnBy("/api/redraw", fields, signal)));
   }
+}
+
+function cursor() {
+  return make("div", { className: "cursor", hidden: true, "aria-hidden": "true" });
 }
 
 /** What is told of a picture by one model, of so many sub-pixels. */
