@@ -186,8 +186,8 @@ def take_phone(browser: Browser, address: str, path: Path) -> None:
     sheet.quantize(128).save(path, optimize=True)
 
 
-STROKES = 20
-WATCH = """[row, column] => {
+STROKES, BRUSH = 20, 5  # pixels: of the brush as the page has it
+WATCH = """([row, column]) => {
     const canvas = document.querySelector(".aside canvas");
     const context = canvas.getContext("2d", { willReadFrequently: true });
     context.fillStyle = "#ff0000";  // so that whatever is painted is new
@@ -210,6 +210,7 @@ WATCH = """[row, column] => {
 def latency() -> None:
     """Print milliseconds from the end of a stroke to the first pixel: medians, and the slowest of all strokes."""
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        (Path(folder) / "parts").mkdir()
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         with studio(Path(folder)) as address:
             for model in ("mnist-diagonal-bilstm", "mnist-pixelcnn", "mnist-classes", "mnist-grey"):
@@ -229,7 +230,7 @@ def strokes(browser: Browser, address: str) -> list[float]:
         page.get_by_role("button", name="Clear").click()
         settle(page)
         row = 4 + number % 8
-        page.evaluate(WATCH, [row, 14])
+        page.evaluate(WATCH, [row - BRUSH // 2, 14])  # the first row that is painted over
         page.mouse.move(box["x"] + 0.52 * box["width"], box["y"] + (row + 0.5) / 28 * box["height"])
         page.mouse.down()
         page.mouse.move(box["x"] + 0.7 * box["width"], box["y"] + (row + 6.5) / 28 * box["height"], steps=5)

@@ -30,7 +30,7 @@ MOST_PIXELS = 16_000_000  # of a picture that is taken as it is
 LARGE, MOST_COMPLETED = 100_000, 4_000_000  # pixels of a picture of which a window is completed, and of any
 MOST_READ = 60_000_000  # of one that is made smaller
 MOST_IMAGES = 64
-BATCH = 256  # particles of all images that are drawn at once
+BATCH = 64  # particles of all images that are drawn at once: the first image is seen early
 MOST_FOLLOWED = 256  # particles whose fate is told
 MOST_VALUES = 50_000_000  # of the particles of all completions
 

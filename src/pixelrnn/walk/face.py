@@ -63,7 +63,7 @@ class Face:
         """The maps of the chosen images, each in the place of one."""
         origins = np.zeros(padded(len(chosen)), np.int64)
         origins[: len(chosen)] = chosen
-        new = zeros(len(state))
+        new = zeros(self.program.floats * len(origins))
         record = Record(Gathering, new=new, old=state, origins=origins, floats=self.program.floats)
         threads.run(gather, len(origins) // LANES, record.integers)
         return new

@@ -20,7 +20,7 @@ import numpy as np
 from pixelrnn.condition import Condition
 from pixelrnn.progress import Reporter
 from pixelrnn.walk.protocol import AbstractFace, Array, Batch
-from pixelrnn.walk.walk import Stops, walk
+from pixelrnn.walk.walk import Begun, Stops, walk
 
 __all__ = ["Evidence", "Particles", "Randomness", "advance"]
 
@@ -155,8 +155,32 @@ def advance(
     is_known = np.repeat(evidence.is_known.astype(np.uint8), count, axis=0)
     batch = Batch(values, condition, is_known=is_known, log_prob=nats)
     stops = Stops(places, choose) if places else None
-    walk(face, batch, uniform=randomness.uniform, stops=stops, batch=len(values), report=report)
+    begun = _begun_together(face, batch, count)
+    walk(face, batch, uniform=randomness.uniform, stops=stops, begun=begun, batch=len(values), report=report)
     weigh(height * width)
+
+
+def _begun_together(face: AbstractFace, batch: Batch, count: int) -> Begun | None:
+    """The walk up to the first value that some image is to draw, which so many particles of each have in common.
+
+    None if they have not: if there is nothing before it, or each has a context of its own.
+    """
+    assert batch.is_known is not None
+    schedule, each = face.schedule(must_stop=True), np.arange(0, len(batch.values), count)
+    images, channels, height, width = batch.is_known[each].shape
+    before = int((batch.is_known[each] == 0).any((0, 1)).argmax())  # pixels
+    steps = before * channels // schedule.unit
+    if count == 1 or steps == 0 or batch.condition.context is not None:
+        return None
+    nats = None if batch.log_prob is None else np.zeros((images, channels, height, width), np.float32)
+    uniform = np.zeros((images, height, width, channels))  # nothing is drawn
+    first = Batch(batch.values[each], batch.condition.of(each), batch.is_known[each], uniform, nats)
+    face.require(first)
+    state = face.state(images)
+    face.advance(state, first, schedule, 0, steps)
+    if nats is not None and batch.log_prob is not None:
+        batch.log_prob[:] = np.repeat(nats, count, axis=0)
+    return Begun(face.gather(state, np.repeat(np.arange(images), count)), steps)
 
 
 def _stops(evidence: Evidence) -> frozenset[int]:

@@ -3,14 +3,14 @@
 import dataclasses
 import operator
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from pixelrnn.progress import Reporter
 from pixelrnn.walk.protocol import AbstractFace, Array, Batch
 
-__all__ = ["Stops", "walk"]
+__all__ = ["Begun", "Stops", "walk"]
 
 
 class Stops(NamedTuple):
@@ -26,12 +26,25 @@ class Stops(NamedTuple):
     choose: Callable[[int], Array | None]
 
 
+class Begun(NamedTuple):
+    """A walk that has gone some way.
+
+    Attributes:
+        state: State of all images.
+        steps: How many steps of the schedule are done.
+    """
+
+    state: Any
+    steps: int
+
+
 def walk(
     face: AbstractFace,
     images: Batch,
     *,
     uniform: Callable[[range], Array] | None = None,
     stops: Stops | None = None,
+    begun: Begun | None = None,
     batch: int = 256,
     report: Reporter | None = None,
 ) -> None:
@@ -45,6 +58,7 @@ def walk(
         images: Changed in place.
         uniform: Gives the numbers, as in `Batch.uniform`, of a range of the images, where `images` has none.
         stops: Where to ask which images go on; then all are walked in one batch.
+        begun: What is done already, by a schedule that can stop; then all are walked in one batch.
         batch: Images walked at once; memory grows with it, and each thread needs some.
         report: Reporter that is told the finished share after every row.
 
@@ -62,16 +76,18 @@ def walk(
     """
     count, report = len(images.values), report or Reporter()
     places = frozenset[int]() if stops is None else stops.places
-    unit, line, total = schedule = face.schedule(must_stop=bool(places))
-    ends = sorted({*range(line, total, line), total, *(place // unit for place in places if 0 < place < unit * total)})
+    unit, line, total = schedule = face.schedule(must_stop=bool(places) or begun is not None)
+    every = {*range(line, total, line), total, *(place // unit for place in places if 0 < place < unit * total)}
+    done = 0 if begun is None else begun.steps
+    ends = sorted(end for end in every if end > done)
     for start in range(0, count, batch):
         members = range(start, min(start + batch, count))
         part = images.part(slice(start, members.stop))
         if uniform is not None:
             part = dataclasses.replace(part, uniform=np.ascontiguousarray(uniform(members), np.float64))
         face.require(part)
-        state = face.state(len(members))
-        for first, end in zip([0, *ends], ends, strict=False):
+        state = face.state(len(members)) if begun is None else begun.state
+        for first, end in zip([done, *ends], ends, strict=False):
             if stops is not None and first and first * unit in places:
                 chosen = stops.choose(first * unit)
                 if chosen is not None:
