@@ -92,3 +92,28 @@ def test_no_room_is_said_and_is_no_error(monkeypatch, caplog, tmp_path):
     monkeypatch.setattr(third._cache._cache_file, "_save_index", full)
     assert third(3) == 1
     assert "No space left on device" in caplog.text
+
+
+WAITING = """
+import sys, time
+from pixelrnn.kernels import kept, lazy
+
+lazy.PATIENCE = 0.01
+(lambda path: open(path, "w").write(
+    "import time\\nfrom numba import types\\nfrom pixelrnn.kernels import kept\\n"
+    "@kept.callback(types.intp(types.intp))\\ndef twice(x):\\n    return 2 * x\\n\\ntime.sleep(0.3)\\n"
+))(sys.argv[1] + "/slow_module.py") if sys.argv[2] == "write" else None
+sys.path.insert(0, sys.argv[1])
+lazy.compiled_module("slow_module", "what is slow")
+"""
+
+
+def test_a_word_is_said_of_what_is_compiled_and_not_of_what_is_loaded_slowly(tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "kept"))
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", WAITING, tmp_path, how], capture_output=True, text=True, timeout=120, check=True
+        ).stderr
+        for how in ("write", "again")
+    ]
+    assert said == ["compiling what is slow for this processor, once: this takes about a quarter of a minute\n", ""]

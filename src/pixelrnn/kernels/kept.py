@@ -18,6 +18,8 @@ from numba.core.caching import FunctionCache
 from numba.core.ccallback import CFunc
 from numba.core.sigutils import normalize_signature
 
+from pixelrnn.kernels.lazy import compiles
+
 __all__ = ["callback", "outer"]
 
 ROOMS = ("kernels", "scan", "outputs", "walk", "local", "codec", "nn", "colours", "masks.py")
@@ -43,9 +45,12 @@ class _Cache(FunctionCache):
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """What was compiled before; None if there is nothing that can be used."""
         try:
-            return super().load_overload(sig, target_context)
+            found = super().load_overload(sig, target_context)
         except Exception:  # unpickling raises errors of many kinds for damaged data
-            return None
+            found = None
+        if found is None:
+            compiles()
+        return found
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keep what was compiled, if that is possible, and nothing of other sources."""
@@ -77,6 +82,7 @@ def _keep(made: Any, function: Callable[..., Any]) -> Any:
         made._cache = _Cache(function)
     except (OSError, RuntimeError):  # Numba has found no folder to write into
         _warn("no folder can be written into")
+        compiles()
     return made
 
 
