@@ -29,6 +29,7 @@ FLOORS = (
     ("scores", "agents", "pack"),
     ("inspection",),
     ("app",),
+    ("scale",),
     ("studio",),
     ("cli", "pillow"),
     ("__init__", "__main__"),

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from pixelrnn.outputs import register_output
     from pixelrnn.runs.card import push_to_hub
     from pixelrnn.runs.run import Run
+    from pixelrnn.scale.compressor import Compressor
+    from pixelrnn.scale.sampler import Sampler
+    from pixelrnn.scale.scorer import Scorer
     from pixelrnn.train import Classification, Evaluation, classify, evaluate, fit, fit_scales
 
 __all__ = [
@@ -34,6 +37,7 @@ __all__ = [
     "Classification",
     "Codec",
     "Completion",
+    "Compressor",
     "ConfigError",
     "Data",
     "DataConfig",
@@ -48,6 +52,8 @@ __all__ = [
     "Progress",
     "Run",
     "RunError",
+    "Sampler",
+    "Scorer",
     "Support",
     "TrainConfig",
     "build_model",
@@ -83,6 +89,7 @@ _LAZY = {
     "upscale": "pixelrnn.model.upscale",
     **dict.fromkeys(("Data", "ImageSet", "load_data"), "pixelrnn.data"),
     "Run": "pixelrnn.runs.run",
+    **{name: f"pixelrnn.scale.{name.lower()}" for name in ("Compressor", "Sampler", "Scorer")},
     **dict.fromkeys(("Classification", "Evaluation"), "pixelrnn.train"),
     **dict.fromkeys(("classify", "evaluate", "fit", "fit_scales"), "pixelrnn.train"),
 }

@@ -30,6 +30,7 @@ from pixelrnn.cli.evaluate import Evaluate
 from pixelrnn.cli.info import Info
 from pixelrnn.cli.inspect import Inspect
 from pixelrnn.cli.interrupt import insistent
+from pixelrnn.cli.merge import Merge
 from pixelrnn.cli.model_folder import fetched
 from pixelrnn.cli.models import Models
 from pixelrnn.cli.pack import Pack
@@ -65,6 +66,7 @@ Command = (
     | Inspect
     | Calibrate
     | Entropy
+    | Merge
     | Info
     | Models
     | Push
@@ -87,6 +89,7 @@ VERBS: dict[str, type[Command]] = {
     "inspect": Inspect,
     "calibrate": Calibrate,
     "entropy": Entropy,
+    "merge": Merge,
     "info": Info,
     "models": Models,
     "push": Push,

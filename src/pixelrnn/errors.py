@@ -4,7 +4,16 @@ Every class here is a `ValueError`, so library users catch what they expect; the
 the sentence alone and exits with 2. Invariants of our own code are `assert`, never one of these.
 """
 
-__all__ = ["ArchiveError", "ConfigError", "DataError", "PixelRNNError", "RunError", "RunExistsError", "SizesError"]
+__all__ = [
+    "ArchiveError",
+    "ConfigError",
+    "DataError",
+    "EmptyError",
+    "PixelRNNError",
+    "RunError",
+    "RunExistsError",
+    "SizesError",
+]
 
 
 class PixelRNNError(ValueError):
@@ -17,6 +26,10 @@ class ConfigError(PixelRNNError):
 
 class DataError(PixelRNNError):
     """A source or an array of images cannot be used; the message says which and why."""
+
+
+class EmptyError(DataError):
+    """A source, or a part of it, holds no image that can be read."""
 
 
 class SizesError(DataError):

@@ -83,6 +83,12 @@ class Search:
         if not 0 <= self.smoothing < 1:
             raise ConfigError(f"smoothing is {self.smoothing}; it is 0 and above, below 1")
 
+    def mean_worth(self, dynamics: Dynamics, reward: Reward, frame: Tensor, actions: Tensor, seed: int) -> Tensor:
+        """The mean worth of sequences `(K, T)` in so many rollouts of each; see `worth`."""
+        repeated = actions.repeat_interleave(self.rollouts, dim=0)
+        values = worth(dynamics, reward, frame, repeated, discount=self.discount, seed=seed)
+        return values.view(-1, self.rollouts).mean(1)
+
 
 def dynamics_of(model: AbstractImageModel, *, temperature: float = 1.0, batch: int = 256) -> Dynamics:
     """The next frames as a next-frame model draws them.
@@ -172,7 +178,7 @@ def random_shooting(dynamics: Dynamics, reward: Reward, frame: Tensor, search: S
     require_seed("seed", seed)
     random = np.random.default_rng([seed, 0])
     tried = torch.from_numpy(random.integers(0, search.actions, (search.sequences, search.horizon)))
-    values = _mean_worth(dynamics, reward, frame, tried, search, seed)
+    values = search.mean_worth(dynamics, reward, frame, tried, seed)
     best = int(values.argmax())
     return Plan(tried[best], float(values[best]))
 
@@ -196,7 +202,7 @@ def cross_entropy_method(dynamics: Dynamics, reward: Reward, frame: Tensor, sear
     best = Plan(torch.zeros(search.horizon, dtype=torch.int64), -math.inf)
     for number, own in enumerate(np.random.SeedSequence(seed).generate_state(search.rounds)):
         tried = _draw(chances, search.sequences, random)
-        values = _mean_worth(dynamics, reward, frame, tried, search, int(own))
+        values = search.mean_worth(dynamics, reward, frame, tried, int(own))
         order = values.argsort(descending=True, stable=True)
         if number == 0 or float(values[order[0]]) > best.value:
             best = Plan(tried[order[0]], float(values[order[0]]))
@@ -204,15 +210,6 @@ def cross_entropy_method(dynamics: Dynamics, reward: Reward, frame: Tensor, sear
         found = torch.nn.functional.one_hot(elite, search.actions).double().mean(0).numpy()
         chances = search.smoothing * chances + (1 - search.smoothing) * found
     return best
-
-
-def _mean_worth(
-    dynamics: Dynamics, reward: Reward, frame: Tensor, actions: Tensor, search: Search, seed: int
-) -> Tensor:
-    """The mean worth of sequences `(K, T)` in so many rollouts of each."""
-    repeated = actions.repeat_interleave(search.rollouts, dim=0)
-    values = worth(dynamics, reward, frame, repeated, discount=search.discount, seed=seed)
-    return values.view(-1, search.rollouts).mean(1)
 
 
 def _draw(chances: Array, sequences: int, random: np.random.Generator) -> Tensor:

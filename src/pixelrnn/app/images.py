@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pixelrnn.config import DataConfig, ModelConfig, require_source
+from pixelrnn.config import DataConfig, ModelConfig, Shard, require_source
 from pixelrnn.data import Data, load_data
 from pixelrnn.data.picture import CHANNELS
 from pixelrnn.data.sources import holds_files
@@ -32,7 +32,13 @@ class LoadedImages(NamedTuple):
 
 
 def load_as_trained(
-    run: Run, source: str | None = None, *, are_whole: bool = False, callback: Callback | None = None, **changes: Any
+    run: Run,
+    source: str | None = None,
+    *,
+    are_whole: bool = False,
+    shard: Shard | None = None,
+    callback: Callback | None = None,
+    **changes: Any,
 ) -> LoadedImages:
     """The images of a source, or else of the run, read as in training, with the numbers that it gave the labels.
 
@@ -40,6 +46,7 @@ def load_as_trained(
         run: Says how.
         source: Source of the images; that of the run if not given.
         are_whole: Whether patches are not cut, so that images may be larger.
+        shard: Part of a source that is not the run's own, of which all is wanted.
         callback: Callback that is told the progress; see `pixelrnn.progress.Callback`.
         changes: Fields of `DataConfig` that differ from training; None for one that does not.
 
@@ -65,7 +72,7 @@ def load_as_trained(
         # No image is too small; the run's own are split as they were.
         config = dataclasses.replace(config, size=config.shrink, align=1)
     try:
-        data = load_data(source, config, callback=callback)
+        data = load_data(source, config, shard=None if of_run else shard, callback=callback)
     except SizesError as error:
         raise SizesError(error.what, "images that are measured together need one size") from error
     if data.label_names and run.labels:

@@ -1,7 +1,7 @@
 """Pictures of where in images their bits are, and a page that shows them."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +21,7 @@ def save_maps(
     name: str,
     model: "AbstractImageModel",
     images: "ImageSet",
-    rows: Sequence[Mapping[str, Any]],
-    groups: Mapping[str, Sequence[int]],
+    groups: Mapping[str, Mapping[int, Mapping[str, Any]]],
 ) -> Path:
     """Draw some images, each beside the bits that its pixels take, all with the same colours.
 
@@ -31,8 +30,8 @@ def save_maps(
         name: Name of the model.
         model: What to measure with.
         images: A set of images.
-        rows: What is known of each of them: name, score, p_value, bits_per_dim.
-        groups: Groups that are drawn, in their order: the least usual ones, and the most.
+        groups: Groups that are drawn, in their order: of each, the numbers of its images, and what is known of them:
+            name, score, p_value, bits_per_dim.
 
     Returns:
         The page.
@@ -52,13 +51,13 @@ def save_maps(
     parts = []
     for group, items in groups.items():
         parts.append(f"<h2>{group} usual</h2>")
-        for place, item in enumerate(items, start=1):
-            row, file = rows[item], f"{group.lower()}-{place:02d}.png"
+        for place, (item, row) in enumerate(items.items(), start=1):
+            file = f"{group.lower()}-{place:02d}.png"
             title = f"score {row['score']:.3f}, p-value {row['p_value']:.4f}, {row['bits_per_dim']:.3f} bits/dim"
             picture = to_image(images.batch([item])[0], model.config.levels)
             save_heat_map(folder / file, maps[item], "bits a pixel", title, picture=picture, top=top)
             parts.append(figure(file, f"{row['name']} and its bits", row["name"]))
-    write_page(folder / "index.html", f"{len(rows):,} images by {name}", STYLE, [LEGEND, *parts])
+    write_page(folder / "index.html", f"{len(images):,} images by {name}", STYLE, [LEGEND, *parts])
     return folder / "index.html"
 
 

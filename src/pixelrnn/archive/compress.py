@@ -14,7 +14,7 @@ from typing import IO, NamedTuple
 import numpy as np
 
 from pixelrnn.archive.coding import NOTHING, WITHOUT, code
-from pixelrnn.archive.files import find
+from pixelrnn.archive.files import Listing, find
 from pixelrnn.archive.ingest import Entry, Ingest
 from pixelrnn.archive.names import restored_names
 from pixelrnn.archive.outcome import Compressed, outcome_of, restored_pictures
@@ -30,7 +30,9 @@ from pixelrnn.model.base import AbstractImageModel
 from pixelrnn.progress import Callback, Reporter
 from pixelrnn.runs.files import atomic_write
 
-__all__ = ["WRITING", "PackedModel", "compress", "require_place", "staging_for", "write_archive"]
+__all__ = [
+    "WRITING", "PackedModel", "codec_of", "compress", "compress_files", "require_place", "staging_for", "write_archive",
+]  # fmt: skip
 
 
 class PackedModel(NamedTuple):
@@ -80,16 +82,29 @@ def compress(
         RunError: If the archive cannot be written, or a file of that name has come there meanwhile.
         ConfigError: If the tile is not allowed.
     """
-    source, out = Path(source), Path(out)
-    codec = None
-    if model is not None:
-        require_pictures(model.config)
-        codec = Codec(model, tile=tile)
-    listing = find(source, without=out, skip_bad=writing.skip_bad)
+    out = Path(out)
+    codec = None if model is None else codec_of(model, tile)
+    listing = find(Path(source), without=out, skip_bad=writing.skip_bad)
     require_place(out, overwrite=writing.overwrite)
     with staging_for(out) as staging:
         ingest = Ingest(listing, staging, writing=writing)
         return write_archive(ingest, codec, out, packed=packed, writing=writing, report=Reporter(callback))
+
+
+def codec_of(model: AbstractImageModel, tile: tuple[int, int] | None = None) -> Codec:
+    """The codec of pictures by a model; raises `ArchiveError` if it is none for pictures."""
+    require_pictures(model.config)
+    return Codec(model, tile=tile)
+
+
+def compress_files(
+    codec: Codec, listing: Listing, out: Path, *, writing: Writing = WRITING, callback: Callback | None = None
+) -> Compressed:
+    """Compress the files of a listing; arguments, errors and what is returned as for `compress`."""
+    require_place(out, overwrite=writing.overwrite)
+    with staging_for(out) as staging:
+        ingest, report = Ingest(listing, staging, writing=writing), Reporter(callback)
+        return write_archive(ingest, codec, out, packed=NO_PACKED_MODEL, writing=writing, report=report)
 
 
 def staging_for(out: Path) -> IO[bytes]:

@@ -1,9 +1,10 @@
 """Which images a command measures."""
 
 import dataclasses
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pixelrnn.cli.sources import load_as_trained
+from pixelrnn.config import Shard
 from pixelrnn.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -47,13 +48,29 @@ class Choice:
             if value is not None and value < 1:
                 raise ConfigError(f"{name} is {value}; at least 1 is needed")
 
-    def load(self, run: "Run", source: str | None, *, are_whole: bool = False) -> tuple["Data", str, "ImageSet"]:
+    @property
+    def about(self) -> dict[str, Any]:
+        """What of it changes what is measured."""
+        return {
+            "split": self.split,
+            "packed": self.packed,
+            "levels": self.source_levels,
+            "labels": not self.without_labels,
+        }
+
+    def load(
+        self, run: "Run", source: str | None, *, are_whole: bool = False, shard: Shard | None = None
+    ) -> tuple["Data", str, "ImageSet"]:
         """The data of a source, or else of the run, and of them what is to be measured, with its name.
 
         Args:
             run: Run of the model.
             source: Source of the images; None for that of the run.
             are_whole: Measure whole images, of any size, where the model was trained on patches of them.
+            shard: Part of them that is measured.
+
+        Raises:
+            EmptyError: If no image is in the part.
         """
         if self.without_labels and not run.model.classes:
             raise ConfigError("--without-labels is given, but the model has no labels (it was trained without)")
@@ -66,8 +83,10 @@ class Choice:
             source_levels=self.source_levels,
             labels=False if self.without_labels else None,
             are_whole=are_whole,
+            # Splits that are drawn are drawn among all images.
+            shard=shard if self.split in ("auto", "all") else None,
         )
-        data, split = loaded.data, self.split
+        data, split = loaded.data if shard is None else loaded.data.of_shard(shard), self.split
         if split == "auto":
             split = "test" if loaded.is_own or data.has_splits else "all"
         return data, split, {"train": data.train, "valid": data.valid, "test": data.test, "all": data.whole}[split]

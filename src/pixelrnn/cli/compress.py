@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
@@ -11,7 +11,12 @@ from pixelrnn.cli.console import show_json
 from pixelrnn.cli.machine import Processor
 from pixelrnn.cli.model_folder import ModelFolder, open_model, require_model
 from pixelrnn.cli.parser import SOURCE
-from pixelrnn.errors import ConfigError
+from pixelrnn.cli.sharding import Sharding, identity
+from pixelrnn.config import Shard
+from pixelrnn.errors import ArchiveError, ConfigError
+
+if TYPE_CHECKING:
+    from pixelrnn.model.base import AbstractImageModel
 
 __all__ = ["Compress"]
 
@@ -42,13 +47,18 @@ class Compress:
     json: bool = False
     """Print JSON: the archive, and bytes and numbers of files."""
 
+    sharding: Sharding = dataclasses.field(default_factory=Sharding)
     writing: Writing = dataclasses.field(default_factory=Writing)
     processor: Processor = dataclasses.field(default_factory=Processor)
 
     def __post_init__(self) -> None:
         """Check what can be checked without torch."""
         require_model(self.run_folder)
-        self.writing.archive(self.source)
+        self.sharding.refuse(out=self.writing.out is not None)
+        if self.sharding.of is None:
+            self.writing.archive(self.source)
+        elif not self.source.exists():
+            raise ArchiveError(f"{self.source}: no such file or folder")
         if self.tile is not None and min(self.tile) < 1:
             raise ConfigError(f"--tile is {self.tile}; sides of 1 or more are allowed")
 
@@ -58,6 +68,8 @@ class Compress:
 
         self.processor.prepare()
         model = open_model(self.run_folder)
+        if self.sharding.of is not None:
+            return self._part(model, self.sharding.of)
         archive = self.writing.archive(self.source)
         with rate("compressing") as report:
             done = compress(model, self.source, archive, tile=self.tile, writing=self.writing, callback=report)
@@ -65,4 +77,18 @@ class Compress:
             show_json({"archive": str(archive), **dataclasses.asdict(done)})
         else:
             say_compressed(archive, done)
+        return 0
+
+    def _part(self, model: "AbstractImageModel", shard: Shard) -> int:
+        """Compress the files of a part."""
+        from pixelrnn.archive.compress import codec_of
+        from pixelrnn.scale.files import compress_part, files_of
+
+        codec = codec_of(model, self.tile)
+        about = {"verb": "compress", "model": identity(model), "tile": codec.tile, "source": str(self.source)}
+        with self.sharding.begin(about | {"keep_metadata": self.writing.keep_metadata}) as part:
+            listing = files_of(part, self.source, shard, skip_bad=self.writing.skip_bad)
+            with rate("compressing") as report:
+                compress_part(part, codec, listing, writing=self.writing, callback=report)
+            self.sharding.say_done(part, as_json=self.json, what="file")
         return 0

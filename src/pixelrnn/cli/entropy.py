@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -12,13 +12,15 @@ from pixelrnn.cli.machine import Machine
 from pixelrnn.cli.model_folder import ModelFolder, open_model, open_run, require_model
 from pixelrnn.cli.output import require_file
 from pixelrnn.cli.parser import SOURCE
-from pixelrnn.config import require_draws, require_seed, require_source
+from pixelrnn.cli.sharding import Sharding, Work, identity
+from pixelrnn.config import Shard, require_draws, require_seed, require_source
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from pixelrnn.data import Data, ImageSet
+    from pixelrnn.model.base import AbstractImageModel
+    from pixelrnn.scores.entropy import Entropy as Estimate
 
-__all__ = ["Entropy"]
+__all__ = ["Entropy", "draw_entropy", "show_entropy"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -60,6 +62,8 @@ class Entropy:
 
     choice: Choice = dataclasses.field(default_factory=Choice)
 
+    sharding: Sharding = dataclasses.field(default_factory=Sharding)
+
     machine: Machine = dataclasses.field(default_factory=Machine)
 
     def __post_init__(self) -> None:
@@ -70,49 +74,68 @@ class Entropy:
         require_draws(self.confidence, self.draws)
         require_seed("seed", self.seed)
         require_file("--map", self.map, ".png", overwrite=self.overwrite)
+        self.sharding.refuse(map=self.map is not None, limit=self.choice.limit is not None)
 
     def run(self) -> int:
         """Estimate, and show."""
         from pixelrnn.scores.entropy import entropy
 
         model = open_model(self.run_folder, self.machine.prepare())
-        data, name, images = self.choice.load(open_run(self.run_folder), self.source)
+        if self.sharding.of is not None:
+            return self._part(model)
+        _, images, facts = self._load(model)
         with progress("measuring") as report:
-            found = entropy(
-                model,
-                images,
-                confidence=self.confidence,
-                draws=self.draws,
-                seed=self.seed,
-                batch=self.choice.batch,
-                callback=report,
-            )
-        protocol = f"{name} images of {data.source}; {data.protocol}"
-        if self.json:
-            facts = dataclasses.asdict(found)
-            facts |= {key: facts[key].tolist() for key in ("position", "position_error")}
-            show_json(facts | {"protocol": protocol, "model": str(self.run_folder)})
-        else:
-            low, high = found.interval
-            config = model.config
-            known = ("label", bool(config.classes)), ("context", bool(config.context)), ("colours", data.config.support)
-            given = " and ".join(name for name, is_given in known if is_given)
-            say(
-                f"at most {found.bits:.2f} bits an image{f', given its {given}' if given else ''}; "
-                f"{found.bits_per_dim:.4f} bits/dim"
-            )
-            say(f"{self.confidence:.0%} interval of the mean code length: {low:.2f} to {high:.2f} bits")
-            say(f"{found.images:,} images, {self.draws:,} bootstrap draws with seed {self.seed}")
-            say(f"protocol: {protocol}")
+            found = entropy(model, images, **self._bootstrap, batch=self.choice.batch, callback=report)
+        show_entropy(found, facts, as_json=self.json)
         if self.map is not None:
-            self._draw(found.position.sum(0))
+            draw_entropy(self.map, found, as_json=self.json)
         return 0
 
-    def _draw(self, bits: "NDArray[np.float64]") -> None:
-        """Write the map of positions."""
-        from pixelrnn.plots import save_heat_map
+    @property
+    def _bootstrap(self) -> dict[str, Any]:
+        return {"confidence": self.confidence, "draws": self.draws, "seed": self.seed}
 
-        assert self.map is not None
-        title = f"mean bits of each pixel given the earlier ones: {bits.sum():.1f} in all"
-        save_heat_map(self.map, bits, "bits a pixel", title, top=max(1e-3, float(bits.max())))
-        say(f"{self.map} shows the bits of each position", is_aside=self.json)
+    def _load(self, model: "AbstractImageModel", shard: Shard | None = None) -> "tuple[Data, ImageSet, dict[str, Any]]":
+        """The images, and what is said of them."""
+        data, name, images = self.choice.load(open_run(self.run_folder), self.source, shard=shard)
+        config = model.config
+        known = ("label", bool(config.classes)), ("context", bool(config.context)), ("colours", data.config.support)
+        given = " and ".join(name for name, is_given in known if is_given)
+        protocol = f"{name} images of {data.source}; {data.protocol}"
+        return data, images, {"given": given, "protocol": protocol, "model": str(self.run_folder)}
+
+    def _part(self, model: "AbstractImageModel") -> int:
+        """Measure the images of a part."""
+        from pixelrnn.scale.tables import code_lengths_of
+
+        about = {"verb": "entropy", "model": identity(model), "source": self.source, **self.choice.about}
+        work = Work(
+            about | self._bootstrap,
+            lambda shard: self._load(model, shard),
+            lambda images: code_lengths_of(model, images, batch=self.choice.batch),
+        )
+        return self.sharding.compute(work, title="measuring", as_json=self.json)
+
+
+def show_entropy(found: "Estimate", facts: dict[str, Any], *, as_json: bool) -> None:
+    """Say how much information images hold, and of which images that is."""
+    if as_json:
+        values = dataclasses.asdict(found)
+        values |= {key: values[key].tolist() for key in ("position", "position_error")}
+        show_json(values | {"protocol": facts["protocol"], "model": facts["model"]})
+        return
+    (low, high), given = found.interval, f", given its {facts['given']}" if facts["given"] else ""
+    say(f"at most {found.bits:.2f} bits an image{given}; {found.bits_per_dim:.4f} bits/dim")
+    say(f"{found.confidence:.0%} interval of the mean code length: {low:.2f} to {high:.2f} bits")
+    say(f"{found.images:,} images, {found.draws:,} bootstrap draws with seed {found.seed}")
+    say(f"protocol: {facts['protocol']}")
+
+
+def draw_entropy(path: Path, found: "Estimate", *, as_json: bool) -> None:
+    """Write the map of positions."""
+    from pixelrnn.plots import save_heat_map
+
+    bits = found.position.sum(0)
+    title = f"mean bits of each pixel given the earlier ones: {bits.sum():.1f} in all"
+    save_heat_map(path, bits, "bits a pixel", title, top=max(1e-3, float(bits.max())))
+    say(f"{path} shows the bits of each position", is_aside=as_json)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
@@ -11,15 +12,17 @@ from pixelrnn.cli.console import is_first_process, progress, say, show_json, sho
 from pixelrnn.cli.machine import Machine
 from pixelrnn.cli.model_folder import ModelFolder, is_model, open_model, open_run, require_model
 from pixelrnn.cli.parser import SOURCE
-from pixelrnn.config import require_source
+from pixelrnn.cli.sharding import Sharding, Work, identity
+from pixelrnn.config import Shard, require_source
 from pixelrnn.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from pixelrnn.data import Data
+    from pixelrnn.data import Data, ImageSet
+    from pixelrnn.model.base import AbstractImageModel
     from pixelrnn.runs.run import Run
     from pixelrnn.train.evaluation import Classification, Evaluation
 
-__all__ = ["Evaluate"]
+__all__ = ["Evaluate", "show_evaluations"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -51,7 +54,12 @@ class Evaluate:
     json: bool = False
     """Print JSON."""
 
+    exact: bool = False
+    """Compute by the walk, whose figures are the same on every machine, to the last bit."""
+
     choice: Choice = dataclasses.field(default_factory=Choice)
+
+    sharding: Sharding = dataclasses.field(default_factory=Sharding)
 
     machine: Machine = dataclasses.field(default_factory=Machine)
 
@@ -65,6 +73,7 @@ class Evaluate:
             require_source(source)
         if self.classify and self.choice.without_labels:
             raise ConfigError("--classify compares with the labels; leave out --without-labels")
+        self.sharding.refuse(classify=self.classify, limit=self.choice.limit is not None)
 
     def _named(self) -> tuple[str | None, str | None]:
         """The other model, and the source."""
@@ -89,42 +98,68 @@ class Evaluate:
 
         device = self.machine.prepare()
         is_silent = not is_first_process()
-        other, source = self._named()
+        other, _ = self._named()
         folders = {name_of(self.run_folder): self.run_folder} | ({other: zoo.find(other)} if other else {})
         with distributed.joined(device):
             models = {name: open_model(folder, device) for name, folder in folders.items()}
-            trained = open_run(self.run_folder)
-            data, split, images = self.choice.load(trained, source)
-            for folder in [*folders.values()][1:]:
-                self._check_other(open_run(folder), trained, data)
+            if self.sharding.of is not None:
+                return self._part(models, [*folders.values()])
+            _, images, facts = self._load([*folders.values()])
             with progress("evaluating", is_silent=is_silent) as report:
-                results = compare([*models.values()], images, batch=self.choice.batch, callback=report)
+                batch = self.choice.batch
+                results = compare([*models.values()], images, batch=batch, exact=self.exact, callback=report)
             found: list[Classification] = []
             for model in models.values() if self.classify else ():
                 with progress("classifying", is_silent=is_silent) as report:
                     found.append(classify(model, images, batch=self.choice.batch, callback=report))
         if wrong := [name for name, result in zip(models, results, strict=True) if math.isnan(result.nats)]:
             raise DataError(f"{wrong[0]} produced NaN for an image: its training went wrong")
-        if is_silent:
-            return 0
-        protocol = f"{split} images of {source or trained.source}; {data.protocol}"
-        if self.json:
-            facts = [
-                {"model": name} | _facts(result, found[number] if found else None)
-                for number, (name, result) in enumerate(zip(models, results, strict=True))
-            ]
-            show_json((facts[0] if len(facts) == 1 else {"models": facts}) | {"protocol": protocol})
-            return 0
-        if len(results) == 1:
-            _show(results[0])
-        else:
-            _show_all([*models], results)
-        for name, each in zip(models, found, strict=False):
-            of = f"{name}: " if len(models) > 1 else ""
-            say(f"{of}{each.accuracy:.2%} of the labels found by Bayes' rule, {each.nats:.3f} nats per label")
-            say(f"{of}{each.marginal_nats:.3f} nats per image without its label, all labels being alike")
-        say(f"protocol: {protocol}")
+        if not is_silent:
+            show_evaluations(dict(zip(models, results, strict=True)), facts, found, as_json=self.json)
         return 0
+
+    def _load(self, folders: list[Path], shard: Shard | None = None) -> "tuple[Data, ImageSet, dict[str, Any]]":
+        """The images, and what is said of them."""
+        trained, (_, source) = open_run(self.run_folder), self._named()
+        data, split, images = self.choice.load(trained, source, shard=shard)
+        for folder in folders[1:]:
+            self._check_other(open_run(folder), trained, data)
+        return data, images, {"protocol": f"{split} images of {source or trained.source}; {data.protocol}"}
+
+    def _part(self, models: "dict[str, AbstractImageModel]", folders: list[Path]) -> int:
+        """Measure the images of a part."""
+        from pixelrnn.scale.tables import nats_of
+
+        _, source = self._named()
+        about = {"verb": "evaluate", "models": {name: identity(model) for name, model in models.items()}}
+        work = Work(
+            about | {"source": source, "exact": self.exact, **self.choice.about},
+            lambda shard: self._load(folders, shard),
+            lambda images: nats_of([*models.values()], images, batch=self.choice.batch, exact=self.exact),
+        )
+        return self.sharding.compute(work, title="evaluating", as_json=self.json)
+
+
+def show_evaluations(
+    results: "dict[str, Evaluation]", facts: dict[str, Any], found: "list[Classification]", *, as_json: bool
+) -> None:
+    """Say how likely images are by each model, and of which images that is."""
+    if as_json:
+        every = [
+            {"model": name} | _facts(result, found[number] if found else None)
+            for number, (name, result) in enumerate(results.items())
+        ]
+        show_json((every[0] if len(every) == 1 else {"models": every}) | {"protocol": facts["protocol"]})
+        return
+    if len(results) == 1:
+        _show(*results.values())
+    else:
+        _show_all([*results], [*results.values()])
+    for name, each in zip(results, found, strict=False):
+        of = f"{name}: " if len(results) > 1 else ""
+        say(f"{of}{each.accuracy:.2%} of the labels found by Bayes' rule, {each.nats:.3f} nats per label")
+        say(f"{of}{each.marginal_nats:.3f} nats per image without its label, all labels being alike")
+    say(f"protocol: {facts['protocol']}")
 
 
 def _facts(result: "Evaluation", found: "Classification | None") -> dict[str, Any]:

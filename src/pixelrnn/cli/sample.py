@@ -1,6 +1,7 @@
 """`pixelrnn sample`."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,13 +11,16 @@ from pixelrnn.cli.console import progress, say, show_json
 from pixelrnn.cli.machine import Processor
 from pixelrnn.cli.model_folder import ModelFolder, home, open_model, open_run, require_model
 from pixelrnn.cli.output import OutputFolder
-from pixelrnn.config import Sampling
+from pixelrnn.cli.sharding import Sharding, identity
+from pixelrnn.config import Sampling, Shard
 from pixelrnn.errors import ConfigError
+from pixelrnn.progress import Reporter
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from pixelrnn.config import ModelConfig
+    from pixelrnn.model.base import AbstractImageModel
 
 __all__ = ["Sample"]
 
@@ -68,6 +72,7 @@ class Sample:
     """Images, or particles, walked at once; memory grows with it."""
 
     sampling: Sampling = dataclasses.field(default_factory=Sampling)
+    sharding: Sharding = dataclasses.field(default_factory=Sharding)
     processor: Processor = dataclasses.field(default_factory=Processor)
 
     def __post_init__(self) -> None:
@@ -76,9 +81,12 @@ class Sample:
         for option, value in (("-n", self.number), ("--batch", self.batch)):
             if value < 1:
                 raise ConfigError(f"{option} is {value}; at least 1 is needed")
+        self.sharding.refuse(out=self.out is not None)
 
     def run(self) -> int:
         """Draw, write, and say where."""
+        if self.sharding.of is not None:
+            return self._part(self.sharding.of)
         from pixelrnn import plots
 
         usual = home(self.run_folder) / f"samples-{self.sampling.seed}"
@@ -87,20 +95,9 @@ class Sample:
         model = open_model(self.run_folder)
         label, contexts, total = self._conditions(model.config)
         with progress("sampling") as report:
-            images = model.sample(
-                total,
-                label=label,
-                context=None if contexts is None else contexts.repeat_interleave(self.number, 0),
-                size=self.size,
-                **dataclasses.asdict(self.sampling),
-                order=self.order,
-                batch=self.batch,
-                callback=report,
-            )
+            images = self._drawn(model, range(total), label, contexts, callback=report)
         out, levels = folder.clear(), model.config.levels
-        paths = [out / f"seed-{self.sampling.seed}-{index:06d}.png" for index in range(total)]
-        for path, image in zip(paths, images, strict=True):
-            plots.save_image(path, plots.to_image(image, levels))
+        paths = self._written(out, range(total), images, levels)
         if contexts is None:
             grid = plots.grid(images, levels, columns=self.number if self.label == "each" else None)
         else:
@@ -110,6 +107,53 @@ class Sample:
             show_json({"images": list(map(str, paths)), "grid": str(out / "grid.png")})
         else:
             say(f"{total:,} new {'image' if total == 1 else 'images'} and grid.png written to {out}")
+        return 0
+
+    def _drawn(
+        self, model: "AbstractImageModel", numbers: Sequence[int], label: Any, contexts: "Tensor | None", **options: Any
+    ) -> "Tensor":
+        """Some of all images, by their numbers."""
+        places = list(numbers)
+        return model.sample(
+            numbers,
+            label=label if label is None or isinstance(label, int) else label[places],
+            context=None if contexts is None else contexts.repeat_interleave(self.number, 0)[places],
+            size=self.size,
+            **dataclasses.asdict(self.sampling),
+            order=self.order,
+            batch=self.batch,
+            **options,
+        )
+
+    def _written(self, out: Path, numbers: Sequence[int], images: "Tensor", levels: int) -> list[Path]:
+        """Write images under their numbers."""
+        from pixelrnn import plots
+
+        paths = [out / f"seed-{self.sampling.seed}-{number:06d}.png" for number in numbers]
+        for path, image in zip(paths, images, strict=True):
+            plots.save_image(path, plots.to_image(image, levels))
+        return paths
+
+    def _part(self, shard: Shard) -> int:
+        """Draw and write those of a part."""
+        import numpy as np
+
+        self.processor.prepare()
+        model = open_model(self.run_folder)
+        label, contexts, total = self._conditions(model.config)
+        about = {"verb": "sample", "model": identity(model), "number": total, "label": self.label, "size": self.size}
+        about |= {"context": list(map(str, self.context)), "order": self.order, **dataclasses.asdict(self.sampling)}
+        with self.sharding.begin(about) as part, progress("sampling") as report:
+            mine = [number for number in range(total) if shard.takes_number(number)]
+            names, done, reporter = [f"{number:06d}" for number in mine], part.done(), Reporter(report)
+            left = [number for number, name in zip(mine, names, strict=True) if name not in done]
+            for start in range(0, len(left), self.batch):
+                numbers = left[start : start + self.batch]
+                images = self._drawn(model, numbers, label, contexts)
+                self._written(part.path.parent, numbers, images, model.config.levels)
+                part.write({"name": np.array([f"{number:06d}" for number in numbers])})
+                reporter.amount(len(mine) - len(left) + start + len(numbers), len(mine), "images")
+            self.sharding.say_done(part, as_json=self.json)
         return 0
 
     def _conditions(self, model: "ModelConfig") -> tuple[Any, "Tensor | None", int]:

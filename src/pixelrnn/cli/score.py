@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import io
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -16,14 +17,18 @@ from pixelrnn.cli.machine import Machine
 from pixelrnn.cli.model_folder import ModelFolder, open_model, open_run, require_model
 from pixelrnn.cli.output import OutputFolder, require_file
 from pixelrnn.cli.parser import SOURCE
-from pixelrnn.config import require_source
+from pixelrnn.cli.sharding import Sharding, Work, identity
+from pixelrnn.config import Shard, require_source
 from pixelrnn.errors import ConfigError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from pixelrnn.data import Data, ImageSet
     from pixelrnn.model.base import AbstractImageModel
+    from pixelrnn.scores.comparison import Comparison
 
-__all__ = ["Score"]
+__all__ = ["Score", "rows_of", "show_scores", "write_scores"]
 
 Method = Literal["auto", "likelihood", "ratio", "complexity", "typicality", "surprise"]
 COLUMNS = ("name", "score", "p_value", "rank", "nats", "bits_per_dim")
@@ -82,7 +87,12 @@ class Score:
     json: bool = False
     """Print JSON: the numbers of all images."""
 
+    exact: bool = False
+    """Compute by the walk, whose figures are the same on every machine, to the last bit."""
+
     choice: Choice = dataclasses.field(default_factory=Choice)
+
+    sharding: Sharding = dataclasses.field(default_factory=Sharding)
 
     machine: Machine = dataclasses.field(default_factory=Machine)
 
@@ -103,60 +113,59 @@ class Score:
         require_file("--csv", self.csv, ".csv", overwrite=self.overwrite)
         if self.maps is not None:
             OutputFolder.choose(self.maps, self.maps, MAPS, option="--maps", overwrite=self.overwrite)
+        is_given = {"maps": self.maps is not None, "csv": self.csv is not None, "limit": self.choice.limit is not None}
+        self.sharding.refuse(**is_given)
 
     def run(self) -> int:
         """Score, and show."""
-        from pixelrnn.scores.anomaly import detector
-        from pixelrnn.scores.score import score
+        from pixelrnn.scores.comparison import Comparison
 
         device = self.machine.prepare()
         model = open_model(self.run_folder, device)
         background = None if self.against is None else open_model(self.against, device)
         if self.maps is not None and model.config.levels == 0:
             raise ConfigError("--maps shows bits; a continuous model gives densities")
-        method = self._method(model)
-        expects = method == "surprise"
-        found = detector(method, model, background, batch=self.choice.batch)
-        data, name, images = self.choice.load(open_run(self.run_folder), self.source, are_whole=True)
-        usual = self._usual(model, data)
-        with progress("scoring usual images") as report:
-            reference = score(model, usual, batch=self.choice.batch, moments=expects, callback=report)
-            found.fit(usual, lengths=reference, callback=report)
+        comparison = Comparison(model, self.method, background, exact=self.exact, batch=self.choice.batch)
+        if self.sharding.of is not None:
+            return self._part(comparison, background)
+        data, images, facts = self._load(comparison)
         with progress("scoring") as report:
-            lengths = score(model, images, batch=self.choice.batch, moments=expects, callback=report)
-            scores = found.score_samples(images, lengths=lengths, callback=report)
-        columns = (scores, found.p_values(scores), lengths.rank_within(reference), lengths.nats, lengths.bits_per_dim)
-        # A name that is no text is written with question marks: everything here is for people, or for their programs.
-        names = [data.name(images, item).encode("utf-8", "replace").decode() for item in range(len(images))]
-        rows = [
-            dict(zip(COLUMNS, (each, *map(float, numbers)), strict=True))
-            for each, *numbers in zip(names, *columns, strict=True)
-        ]
-        order = sorted(range(len(rows)), key=lambda item: rows[item]["score"])
-        facts = {"method": method, "usual_images": len(usual), "protocol": f"{name} images; {data.protocol}"}
-        if self.json:
-            show_json(facts | {"images": rows})
-        else:
-            self._show(rows, order, facts)
+            table = comparison.table(images, report)
+        rows = rows_of([data.name(images, item) for item in range(len(images))], table)
+        show_scores(rows, facts, self.most, as_json=self.json)
         if self.csv is not None:
-            self._write(rows)
+            write_scores(self.csv, rows)
         if self.maps is not None:
+            order = sorted(range(len(rows)), key=lambda item: rows[item]["score"])
             least, most = order[: self.most], order[self.most :][: -self.most - 1 : -1]
             folder = OutputFolder.choose(self.maps, self.maps, MAPS, option="--maps", overwrite=self.overwrite).clear()
-            page = save_maps(folder, self.run_folder.name, model, images, rows, {"Least": least, "Most": most})
+            groups = {"Least": {item: rows[item] for item in least}, "Most": {item: rows[item] for item in most}}
+            page = save_maps(folder, self.run_folder.name, model, images, groups)
             say(f"{page} shows the least and the most usual images", is_aside=self.json)
         return 0
 
-    def _method(self, model: "AbstractImageModel") -> str:
-        if self.method != "auto":
-            return self.method
-        if self.against is not None:
-            return "ratio"
-        from pixelrnn.scores.anomaly import InputComplexity
+    def _load(self, comparison: "Comparison", shard: Shard | None = None) -> "tuple[Data, ImageSet, dict[str, Any]]":
+        """The images, with a comparison that knows usual ones then, and what is said of both."""
+        data, name, images = self.choice.load(open_run(self.run_folder), self.source, are_whole=True, shard=shard)
+        usual = self._usual(data, shard)
+        with progress("scoring usual images") as report:
+            comparison.fit(usual, report)
+        facts = {"method": comparison.method, "usual_images": len(usual), "protocol": f"{name} images; {data.protocol}"}
+        return data, images, facts
 
-        return "complexity" if InputComplexity.takes(model.config) else "typicality"
+    def _part(self, comparison: "Comparison", background: "AbstractImageModel | None") -> int:
+        """Score the images of a part."""
+        about: dict[str, Any] = {"verb": "score", "model": identity(comparison.model), "source": self.source}
+        about |= {"usual": self.usual}
+        about |= {"against": None if background is None else identity(background), "exact": self.exact}
+        work = Work(
+            about | {"method": comparison.method, **self.choice.about},
+            lambda shard: self._load(comparison, shard),
+            comparison.table,
+        )
+        return self.sharding.compute(work, title="scoring", as_json=self.json)
 
-    def _usual(self, model: "AbstractImageModel", data: "Data") -> "ImageSet":
+    def _usual(self, data: "Data", shard: Shard | None) -> "ImageSet":
         """Images that scores are compared with."""
         from pixelrnn.app.images import is_own
 
@@ -171,7 +180,7 @@ class Score:
                 is_aside=True,
             )
             return dataclasses.replace(found.valid, perturb=0.0)
-        if self.source is None and self.choice.limit is None:
+        if self.source is None and self.choice.limit is None and shard is None:
             own = data
         else:
             choice = dataclasses.replace(self.choice, limit=None, packed=None, source_levels=None)
@@ -181,35 +190,52 @@ class Score:
                 raise ConfigError(f"{error}; give usual images with --usual") from error
         return dataclasses.replace(own.valid, perturb=0.0)
 
-    def _write(self, rows: list[dict[str, Any]]) -> None:
-        from pixelrnn.runs.files import write_text
 
-        assert self.csv is not None
-        text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_text(self.csv, text.getvalue())
+def rows_of(names: Sequence[str], table: "Mapping[str, NDArray[Any]]") -> list[dict[str, Any]]:
+    """A row for each image."""
+    # A name that is no text is written with question marks: everything here is for people, or for their programs.
+    texts = [name.encode("utf-8", "replace").decode() for name in names]
+    return [
+        {"name": each, **dict(zip(table, map(float, numbers), strict=True))}
+        for each, *numbers in zip(texts, *table.values(), strict=True)
+    ]
 
-    def _show(self, rows: list[dict[str, Any]], order: list[int], facts: dict[str, Any]) -> None:
-        say(f"{'score':>9}{'p-value':>9}{'rank':>7}{'nats':>12}{'bits/dim':>10}  {facts['method']}")
-        least, others = order[: self.most], order[self.most :]
-        for place, item in enumerate(least + others[-self.most :]):
-            if place == self.most < len(others):
-                say(f"{'...':>9}")
-            row = rows[item]
-            numbers = f"{row['score']:>9.3f}{row['p_value']:>9.4f}{row['rank']:>7.3f}{row['nats']:>12.1f}"
-            say(f"{numbers}{row['bits_per_dim']:>10.4f}  {row['name']}")
-        least_value = 1 / (1 + facts["usual_images"])
-        if least_value > ALPHA:
-            say(
-                f"compared with {facts['usual_images']} usual images, no p-value can be below {least_value:.2f}: the "
-                "order tells more than they do; give more of them with --usual"
-            )
-            return
-        unusual = sum(row["p_value"] <= ALPHA for row in rows)
-        expected = math.floor(ALPHA * len(rows))
+
+def write_scores(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write the numbers of all images as CSV."""
+    from pixelrnn.runs.files import write_text
+
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
+
+
+def show_scores(rows: list[dict[str, Any]], facts: dict[str, Any], most: int, *, as_json: bool) -> None:
+    """Say which images are the least and the most usual ones, so many of each, and how many are unusual."""
+    if as_json:
+        show_json(facts | {"images": rows})
+        return
+    say(f"{'score':>9}{'p-value':>9}{'rank':>7}{'nats':>12}{'bits/dim':>10}  {facts['method']}")
+    order = sorted(range(len(rows)), key=lambda item: rows[item]["score"])
+    least, others = order[:most], order[most:]
+    for place, item in enumerate(least + others[-most:]):
+        if place == most < len(others):
+            say(f"{'...':>9}")
+        row = rows[item]
+        numbers = f"{row['score']:>9.3f}{row['p_value']:>9.4f}{row['rank']:>7.3f}{row['nats']:>12.1f}"
+        say(f"{numbers}{row['bits_per_dim']:>10.4f}  {row['name']}")
+    least_value = 1 / (1 + facts["usual_images"])
+    if least_value > ALPHA:
         say(
-            f"{unusual:,} of {len(rows):,} images have p-values up to {ALPHA}; of as many usual ones about "
-            f"{expected:,} would (compared with {facts['usual_images']:,})"
+            f"compared with {facts['usual_images']} usual images, no p-value can be below {least_value:.2f}: the "
+            "order tells more than they do; give more of them with --usual"
         )
+        return
+    unusual = sum(row["p_value"] <= ALPHA for row in rows)
+    expected = math.floor(ALPHA * len(rows))
+    say(
+        f"{unusual:,} of {len(rows):,} images have p-values up to {ALPHA}; of as many usual ones about "
+        f"{expected:,} would (compared with {facts['usual_images']:,})"
+    )

@@ -9,6 +9,7 @@ from pixelrnn.config.data import IMAGE_SUFFIXES, ContextKind, DataConfig
 from pixelrnn.config.fields import Config, from_json, to_json
 from pixelrnn.config.model import Architecture, Colours, ModelConfig, OutputName
 from pixelrnn.config.sampling import Sampling
+from pixelrnn.config.shard import Shard
 from pixelrnn.config.train import TrainConfig
 from pixelrnn.config.writing import Writing
 
@@ -22,6 +23,7 @@ __all__ = [
     "ModelConfig",
     "OutputName",
     "Sampling",
+    "Shard",
     "TrainConfig",
     "Writing",
     "from_json",

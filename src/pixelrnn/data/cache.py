@@ -32,7 +32,7 @@ from pixelrnn.data.picture import (
     reason_of,
 )
 from pixelrnn.data.pixels import Ragged
-from pixelrnn.errors import DataError
+from pixelrnn.errors import DataError, EmptyError
 from pixelrnn.progress import Callback, Reporter
 
 __all__ = ["Decoded", "cached"]
@@ -164,7 +164,7 @@ def _build(files: AbstractFiles, config: DataConfig, folder: Path, callback: Cal
             report.amount(number + 1, total, "files")
     if not names:
         unreadable = f", {total:,} files are unreadable" if total else ""
-        raise DataError(f"{files.where('').rstrip('/:')} holds no images (PNG, JPEG, BMP, WebP, TIFF){unreadable}")
+        raise EmptyError(f"{files.where('').rstrip('/:')} holds no images (PNG, JPEG, BMP, WebP, TIFF){unreadable}")
     assert all(shape[0] == COUNT[channels] for shape in shapes)
     census.kinds = +census.kinds
     index = {"names": names, "shapes": shapes, "summary": census.summary(channels), "skipped": census.skipped}

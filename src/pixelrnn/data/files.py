@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
-from pixelrnn.config import IMAGE_SUFFIXES
+from pixelrnn.config import IMAGE_SUFFIXES, Shard
 from pixelrnn.config.names import MODEL
 from pixelrnn.data.picture import Content, MissingError, UnreadableError, read
 from pixelrnn.errors import DataError
 
-__all__ = ["AbstractFiles", "File", "Folder", "HubDataset", "Tar", "Zip", "is_image_name"]
+__all__ = ["AbstractFiles", "File", "Folder", "HubDataset", "OfShard", "Tar", "Zip", "is_image_name"]
 
 Opener = Callable[[], Content]
 
@@ -282,6 +282,25 @@ class HubDataset:
     def where(self, name: str) -> str:
         """The data set and the row."""
         return f"hf:{self.name}:{name}"
+
+
+class OfShard:
+    """The files of a collection that are in a part of it."""
+
+    def __init__(self, files: AbstractFiles, shard: Shard) -> None:
+        self.files, self.shard = files, shard
+
+    def walk(self) -> Iterator[tuple[str, Opener]]:
+        """Each file of the part."""
+        return ((name, opener) for name, opener in self.files.walk() if self.shard.takes(name))
+
+    def stamp(self) -> list[str]:
+        """That of the collection, and which part it is."""
+        return [*self.files.stamp(), str(self.shard)]
+
+    def where(self, name: str) -> str:
+        """As the collection says."""
+        return self.files.where(name)
 
 
 def _of_row(value: dict[str, Any]) -> bytes:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from pixelrnn.colours.support import Support, few
 from pixelrnn.condition import Condition
-from pixelrnn.config import ContextKind, DataConfig, ModelConfig
+from pixelrnn.config import ContextKind, DataConfig, ModelConfig, Shard
 from pixelrnn.data.contexts import context_shape, derive
 from pixelrnn.data.pixels import AbstractPixels
 from pixelrnn.data.quantise import Quantiser, shrunk
@@ -87,6 +87,7 @@ class ImageSet:
         align: Patches begin at multiples of this.
         has_support: Whether images come with the colours that they have, if these are few.
         perturb: Share of the pixels that are replaced by noise.
+        places: Of a part of a set, the place of each image in the whole, which chooses what is random; else None.
     """
 
     pixels: AbstractPixels
@@ -104,6 +105,7 @@ class ImageSet:
     has_support: bool = False
     perturb: float = 0.0
     shrink: int = 1
+    places: NDArray[np.int64] | None = None
 
     def __repr__(self) -> str:
         """How many images, not their values."""
@@ -138,6 +140,12 @@ class ImageSet:
         """How many times larger the images of the source are."""
         return self.shrink * self.subsample
 
+    def part(self, chosen: Sequence[int] | NDArray[np.int64]) -> "ImageSet":
+        """Some of the images (with all patches of each), with all that is random as it is in the whole set."""
+        chosen = np.asarray(chosen, np.int64)
+        places = chosen if self.places is None else self.places[chosen]
+        return dataclasses.replace(self, positions=self.positions[chosen], places=places)
+
     def original_size(self, item: int) -> tuple[int, int]:
         """Height and width of a whole image as it is in the source."""
         _, height, width = self.pixels.shape(int(self.positions[item // self.patches]))
@@ -164,6 +172,8 @@ class ImageSet:
         """
         draw = 0 if self.is_fixed else draw + 1
         positions = [int(self.positions[item // self.patches]) for item in items]
+        if self.places is not None:
+            items = [int(self.places[item // self.patches]) * self.patches + item % self.patches for item in items]
         images = []
         for item, position, values in zip(items, positions, self.pixels.read(positions), strict=True):
             # The fixed draw belongs to the whole image; everything else is cheaper on the patch alone.
@@ -333,6 +343,14 @@ class Data:
             ),
             label_names=tuple(names),
         )
+
+    def of_shard(self, shard: Shard) -> "Data":
+        """The images of a part: by the names of their files, or else by their numbers in the source."""
+
+        def takes(position: int) -> bool:
+            return shard.takes(self.names[position]) if self.names else shard.takes_number(position)
+
+        return self._each(lambda images: images.part(np.flatnonzero([takes(int(each)) for each in images.positions])))
 
     def _each(self, change: Callable[[ImageSet], ImageSet], **fields: Any) -> "Data":
         """A copy with every set of images changed."""

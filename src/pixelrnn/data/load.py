@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelrnn.config import DataConfig
+from pixelrnn.config import DataConfig, Shard
 from pixelrnn.data.contexts import context_shape
 from pixelrnn.data.images import Data, ImageSet, spaced
 from pixelrnn.data.quantise import Quantiser
@@ -23,6 +23,7 @@ def load_data(
     source: str | Path,
     config: DataConfig | None = None,
     *,
+    shard: Shard | None = None,
     callback: Callback | None = None,
     **fields: Any,
 ) -> Data:
@@ -32,6 +33,7 @@ def load_data(
         source: `digits` (built in), a folder of images or one image, a `.zip` or `.tar[.gz|.xz|.bz2]` of images, a
             `.npy` or `.npz` file, an IDX file or a folder of them, or `hf:owner/name`.
         config: Configuration by which it is read; or give its fields by name.
+        shard: Part of the source, if not all of it is wanted; files of others are not decoded where that is possible.
         callback: Callback that is told the progress while image files are decoded for the first time.
         **fields: Fields of `DataConfig`.
 
@@ -50,7 +52,7 @@ def load_data(
         torch.Size([2, 1, 8, 8])
     """
     config = dataclasses.replace(config or DataConfig(), **fields)
-    found = find(str(source), config, callback)
+    found = find(str(source), config, callback, shard)
     shape = _shape(found, config)
     reduction = config.shrink * config.subsample
     shape = (shape[0], -(-shape[1] // reduction), -(-shape[2] // reduction))
@@ -85,7 +87,7 @@ def load_data(
         )
 
     everything = np.concatenate([found.splits[name] for name in (*SPLITS, "all") if name in found.splits])
-    return Data(
+    data = Data(
         train=images(spaced(splits["train"], config.limit), is_fixed=False, perturb=config.perturb),
         valid=images(spaced(splits["valid"], config.limit), is_fixed=True, perturb=config.perturb),
         test=images(spaced(splits["test"], config.limit), is_fixed=True),
@@ -102,6 +104,7 @@ def load_data(
         source=_absolute(str(source)),
         config=config,
     )
+    return data if shard is None else data.of_shard(shard)
 
 
 def _absolute(source: str) -> str:

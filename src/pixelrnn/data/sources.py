@@ -7,11 +7,11 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelrnn.config import DataConfig, require_source
+from pixelrnn.config import DataConfig, Shard, require_source
 from pixelrnn.data import arrays
 from pixelrnn.data.arrays import ArraySource
 from pixelrnn.data.cache import cached
-from pixelrnn.data.files import AbstractFiles, File, Folder, HubDataset, Tar, Zip, is_image_name
+from pixelrnn.data.files import AbstractFiles, File, Folder, HubDataset, OfShard, Tar, Zip, is_image_name
 from pixelrnn.data.pixels import AbstractPixels, Concatenated, Dense
 from pixelrnn.data.split import split_folders
 from pixelrnn.errors import DataError
@@ -42,27 +42,27 @@ class Source:
         return self.names[position] if self.names else f"image {position}"
 
 
-def find(source: str, config: DataConfig, callback: Callback | None) -> Source:
-    """Everything that a source holds; see `load_data` for what can be one."""
+def find(source: str, config: DataConfig, callback: Callback | None, shard: Shard | None = None) -> Source:
+    """Everything that a source holds, or what of it is needed for a part; see `load_data` for what can be one."""
     require_source(source)
-    found = _find(source, config, callback)
+    found = _find(source, config, callback, shard)
     if config.context == "given" and found.contexts is None:
         raise DataError(f"{source}: no contexts are given; an .npz with arrays train and train_context has them")
     return found
 
 
-def _find(source: str, config: DataConfig, callback: Callback | None) -> Source:
+def _find(source: str, config: DataConfig, callback: Callback | None, shard: Shard | None) -> Source:
     if source == "digits":
         return _from_digits(config)
     if source.startswith("hf:"):
-        return _from_files(HubDataset(source.removeprefix("hf:")), config, callback)
+        return _from_files(HubDataset(source.removeprefix("hf:")), config, callback, shard)
     path = Path(source)
     if not path.is_dir() and not path.is_file():
         raise DataError(f"{path}: neither a file nor a folder")
     found = _arrays(path) or _files(path)
     if isinstance(found, ArraySource):
         return _from_arrays(found, source, config)
-    return _from_files(found, config, callback)
+    return _from_files(found, config, callback, shard)
 
 
 def _arrays(path: Path) -> ArraySource | None:
@@ -185,7 +185,9 @@ def _array_labels(source: ArraySource, name: str, count: int, where: str) -> NDA
     return labels.astype(np.int64)
 
 
-def _from_files(files: AbstractFiles, config: DataConfig, callback: Callback | None) -> Source:
+def _from_files(files: AbstractFiles, config: DataConfig, callback: Callback | None, shard: Shard | None) -> Source:
+    if shard is not None and _is_divided(files, config):
+        files = OfShard(files, shard)
     decoded = cached(files, config, callback)
     below, splits = split_folders(decoded.names, files.where(""))
     labels: NDArray[np.int64] | None = None
@@ -202,3 +204,9 @@ def _from_files(files: AbstractFiles, config: DataConfig, callback: Callback | N
     return Source(
         decoded.pixels, 256, splits, decoded.summary, labels, None, label_names, decoded.skipped, decoded.names
     )
+
+
+def _is_divided(files: AbstractFiles, config: DataConfig) -> bool:
+    """Whether a part of the files can be read without the others: nothing is drawn by place, no splits are there."""
+    is_plain = config.binarize in ("none", "threshold") and config.levels != 0 and config.limit is None
+    return is_plain and "all" in split_folders([name for name, _ in files.walk()], files.where(""))[1]

@@ -25,7 +25,7 @@ def split_folders(names: Sequence[str], where: str) -> tuple[list[str], dict[str
     """
     paths = [PurePosixPath(name).parts for name in names]
     shared = 0
-    while all(len(path) > shared + 1 and path[shared] == paths[0][shared] for path in paths):
+    while paths and all(len(path) > shared + 1 and path[shared] == paths[0][shared] for path in paths):
         shared += 1
     heads = [SPLIT_FOLDERS.get(path[shared].lower()) if len(path) > shared + 1 else None for path in paths]
     if "train" not in heads:

@@ -205,6 +205,32 @@ class AbstractImageModel(nn.Module, abc.ABC):
         """Log probability of each image in nats, `(N,)`: the sum of `log_prob_map` over the sub-pixels."""
         return self.log_prob_map(x, label=label, context=context, support=support, order=order).sum((1, 2, 3))
 
+    def exact_log_prob(
+        self,
+        x: Pictures,
+        label: int | Tensor | None = None,
+        context: Tensor | None = None,
+        *,
+        support: Supports | None = None,
+    ) -> Tensor:
+        """`log_prob` by the walk that draws samples: the same to the last bit in any batch and on any processor.
+
+        Values of a logistic mixture that are less likely than e^-88 count as that. Gradients are not known.
+
+        Returns:
+            `(N,)` float64 nats, on the CPU; arguments and errors as for `log_prob`.
+
+        Example:
+            >>> from pixelrnn import ImageModel
+            >>> model = ImageModel(ModelConfig(shape=(1, 4, 4), levels=2, layers=1, hidden=4), seed=0)
+            >>> x = model.sample(3, seed=0)
+            >>> bool((model.exact_log_prob(x)[1:] == model.exact_log_prob(x[1:])).all())
+            True
+        """
+        known = torch.ones((), dtype=torch.bool)
+        given: dict[str, Any] = {"label": label, "context": context, "support": support}
+        return self.complete(x, known, **given, particles=1, order="all", seed=0).log_known
+
     def bits_per_dim(
         self,
         x: Pictures,
@@ -261,7 +287,7 @@ class AbstractImageModel(nn.Module, abc.ABC):
 
     def sample(
         self,
-        n: int,
+        n: int | Sequence[int],
         *,
         label: int | Tensor | None = None,
         context: Tensor | None = None,
@@ -281,7 +307,7 @@ class AbstractImageModel(nn.Module, abc.ABC):
         own. The same weights give the same images whatever the batch, the threads and the processor.
 
         Args:
-            n: Number of images.
+            n: Number of images, which are images 0 .. n-1; or the numbers of some of them.
             label: Label of all images, or of each, `(n,)`; as for `log_prob_map`.
             context: Context of all images, or of each; as for `log_prob_map`.
             support: Support, as for `log_prob_map`.
@@ -304,8 +330,12 @@ class AbstractImageModel(nn.Module, abc.ABC):
                 condition is missing, or given to a model that has none.
             DataError: If a condition does not fit the model.
         """
-        if n < 1:
+        numbers = range(n) if isinstance(n, int | np.integer) else [int(number) for number in n]
+        if not numbers:
             raise ConfigError(f"n is {n}; at least 1 is needed")
+        if min(numbers) < 0:
+            raise ConfigError(f"n has {min(numbers)}; images are numbered from 0")
+        n = len(numbers)
         given = check_condition(self.config, Condition(label, context, support), n, size)
         if given.context is not None:
             ratio = self.config.context_ratio
@@ -317,9 +347,9 @@ class AbstractImageModel(nn.Module, abc.ABC):
         sampling = self._sampling(seed, temperature=temperature, top_k=top_k, top_p=top_p)
         x = torch.zeros(n, self.config.shape[0], height, width, dtype=torch.uint8)
         known = torch.zeros_like(x, dtype=torch.bool)
-        orders = self.draw_orders(range(n), sampling.seed) if order is None else self.orders(order, n)
+        orders = self.draw_orders(numbers, sampling.seed) if order is None else self.orders(order, n)
         return fill_in_orders(
-            self, PartlyKnown(x, known, given), orders, Effort(sampling, batch=batch), Reporter(callback)
+            self, PartlyKnown(x, known, given), orders, Effort(sampling, 1, batch, numbers), Reporter(callback)
         ).images
 
     def draw_orders(self, images: Sequence[int], seed: int) -> Tensor:

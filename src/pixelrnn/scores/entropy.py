@@ -11,8 +11,8 @@ model that is given labels, contexts or the colours of an image, it is all condi
 
 import dataclasses
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Self
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from pixelrnn.model.base import AbstractImageModel
 from pixelrnn.progress import Callback
 from pixelrnn.scores.score import Images, log_prob_maps
 
-__all__ = ["Entropy", "bootstrap", "entropy"]
+__all__ = ["CodeLengths", "Entropy", "bootstrap", "entropy"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -36,6 +36,8 @@ class Entropy:
         bits: Mean code length of an image.
         interval: Bootstrap confidence interval of that mean.
         confidence: Confidence of the interval.
+        draws: Number of draws of the bootstrap.
+        seed: Seed of the draws.
         bits_per_dim: The mean for a sub-pixel.
         images: Number of images that were measured.
         position: `(C, H, W)` float64: mean bits of each sub-pixel given the earlier ones; their sum is `bits`.
@@ -45,6 +47,8 @@ class Entropy:
     bits: float
     interval: tuple[float, float]
     confidence: float
+    draws: int
+    seed: int
     bits_per_dim: float
     images: int
     position: Array
@@ -117,19 +121,50 @@ def entropy(
         >>> found.interval[0] < found.bits < found.interval[1]
         True
     """
-    if model.config.levels == 0:
-        raise ConfigError("a continuous model gives densities, which are no code lengths; train with levels")
-    lengths: list[Array] = []
-    total = squares = np.zeros(())
-    for found in log_prob_maps(model, images, batch=batch, callback=callback):
-        bits = -found.double().numpy() / math.log(2)
-        if lengths and bits.shape[1:] != total.shape:
+    lengths = CodeLengths.of(model, images, batch=batch, callback=callback)
+    return lengths.entropy(confidence=confidence, draws=draws, seed=seed)
+
+
+@dataclasses.dataclass(frozen=True)
+class CodeLengths:
+    """What is needed of images for the entropy of their source; parts of them can be joined.
+
+    Attributes:
+        bits: `(N,)`: code length of each image.
+        total: `(C, H, W)`: sums over all images of the bits of each sub-pixel.
+        squares: The sums of their squares.
+    """
+
+    bits: Array
+    total: Array
+    squares: Array
+
+    @classmethod
+    def of(
+        cls, model: AbstractImageModel, images: Images, *, batch: int = 64, callback: Callback | None = None
+    ) -> Self:
+        """Compute them; arguments and errors as for `entropy`."""
+        if model.config.levels == 0:
+            raise ConfigError("a continuous model gives densities, which are no code lengths; train with levels")
+        parts = list[Self]()
+        for found in log_prob_maps(model, images, batch=batch, callback=callback):
+            bits = -found.double().numpy() / math.log(2)
+            parts.append(cls(bits.sum((1, 2, 3)), bits.sum(0), np.square(bits).sum(0)))
+        return cls.joined(parts)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """The same of the images of all parts; raises `DataError` if they differ in size."""
+        if len({part.total.shape for part in parts}) != 1:
             raise DataError("the images differ in size; the entropy of an image is that of images of one size")
-        total, squares = total + bits.sum(0), squares + np.square(bits).sum(0)
-        lengths.append(bits.sum((1, 2, 3)))
-    whole = np.concatenate(lengths)
-    count = len(whole)
-    variance = np.maximum(squares - total**2 / count, 0) / max(1, count - 1)
-    interval = bootstrap(whole, confidence=confidence, draws=draws, seed=seed)
-    mean = float(whole.mean())
-    return Entropy(mean, interval, confidence, mean / total.size, count, total / count, np.sqrt(variance / count))
+        bits = np.concatenate([part.bits for part in parts])
+        return cls(bits, np.sum([part.total for part in parts], 0), np.sum([part.squares for part in parts], 0))
+
+    def entropy(self, *, confidence: float = 0.95, draws: int = 2_000, seed: int = 0) -> Entropy:
+        """The estimate; arguments and errors as for `entropy`."""
+        count = len(self.bits)
+        variance = np.maximum(self.squares - self.total**2 / count, 0) / max(1, count - 1)
+        interval = bootstrap(self.bits, confidence=confidence, draws=draws, seed=seed)
+        mean, errors = float(self.bits.mean()), np.sqrt(variance / count)
+        per_dim = mean / self.total.size
+        return Entropy(mean, interval, confidence, draws, seed, per_dim, count, self.total / count, errors)

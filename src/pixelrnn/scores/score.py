@@ -23,8 +23,8 @@ from pixelrnn.outputs.moments import SurpriseMap
 from pixelrnn.progress import Callback, Reporter
 
 __all__ = [
-    "Images", "Scores", "as_set_or_tensor", "batches", "log_prob_map", "log_prob_maps", "score", "share_below",
-    "surprise_maps",
+    "Images", "Scores", "as_set_or_tensor", "batches", "exact_score", "log_prob_map", "log_prob_maps", "score",
+    "share_below", "surprise_maps",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -239,3 +239,23 @@ def score(
         dims.append(np.full(len(parts[0]), parts[0][0].numel()))
     log_prob, *expected = np.concatenate(sums, axis=1)
     return Scores(-log_prob, np.concatenate(dims), *expected)
+
+
+def exact_score(
+    model: AbstractImageModel, images: Images, *, batch: int = 64, callback: Callback | None = None
+) -> Scores:
+    """`score` by `AbstractImageModel.exact_log_prob`: the same to the last bit, whatever is computed together.
+
+    Example:
+        >>> from pixelrnn import ImageModel, ModelConfig
+        >>> model = ImageModel(ModelConfig(shape=(1, 4, 4), levels=2, layers=1, hidden=4), seed=0)
+        >>> x = model.sample(5, seed=0)
+        >>> bool((exact_score(model, x).nats == exact_score(model, x, batch=2).nats).all())
+        True
+    """
+    nats, dims = [], []
+    for examples in _checked(model, images, batch, callback):
+        x = examples.images
+        nats.append(-_numbers(model.exact_log_prob(x, **examples.given(model.config))).numpy())
+        dims.append(np.full(len(x), x[0].numel()))
+    return Scores(np.concatenate(nats), np.concatenate(dims))

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 import torch
+from torch import Tensor
 
 from pixelrnn.data.images import Examples, ImageSet
 from pixelrnn.errors import ConfigError, DataError
@@ -13,7 +14,7 @@ from pixelrnn.model.base import AbstractImageModel
 from pixelrnn.progress import Callback, Reporter
 from pixelrnn.train import distributed
 
-__all__ = ["Classification", "Evaluation", "classify", "compare", "evaluate"]
+__all__ = ["Classification", "Evaluation", "classify", "compare", "evaluate", "evaluations_of", "sums_of"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +79,12 @@ def evaluate(
 
 @torch.no_grad()
 def compare(
-    models: Sequence[AbstractImageModel], images: ImageSet, *, batch: int = 64, callback: Callback | None = None
+    models: Sequence[AbstractImageModel],
+    images: ImageSet,
+    *,
+    batch: int = 64,
+    exact: bool = False,
+    callback: Callback | None = None,
 ) -> list[Evaluation]:
     """Evaluate models on the same images, and the differences of their nats: the images' own scatter cancels in these.
 
@@ -86,6 +92,7 @@ def compare(
         models: One or more; each is given the labels and contexts that it takes.
         images: Images, as for `evaluate`, like the other arguments and the errors.
         batch: Images computed at once.
+        exact: Compute by the walk: see `AbstractImageModel.exact_log_prob`.
         callback: Callback that is told the progress; see `pixelrnn.progress.Callback`.
     """
     sums = torch.zeros(len(models), 6, dtype=torch.float64)  # see below; of all images of this process
@@ -93,17 +100,30 @@ def compare(
         x, first = examples.images, None
         for number, model in enumerate(models):
             start = time.perf_counter()
-            nats = -model.log_prob(x, **examples.given(model.config)).cpu().double()
+            of = model.exact_log_prob if exact else model.log_prob
+            nats = -of(x, **examples.given(model.config)).cpu().double()
             seconds = time.perf_counter() - start
             first = nats if first is None else first
-            of_all = [nats, nats.square(), nats - first, (nats - first).square()]
-            found = [*(float(each.sum()) for each in of_all), x.numel(), seconds]
-            sums[number] += torch.tensor(found, dtype=torch.float64)
+            sums[number] += sums_of(nats, first, x.numel(), seconds)
     sums = distributed.sum_over_processes(sums, models[0].device)
-    count, results = len(images), list[Evaluation]()
+    return evaluations_of(sums, len(images), distributed.world())
+
+
+def sums_of(nats: Tensor, first: Tensor, dims: int, seconds: float) -> Tensor:
+    """What is summed over all images, `(6,)` float64, by their nats by a model and by the first of several.
+
+    Nats, their squares, the differences from the first, the squares of these; sub-pixels; seconds.
+    """
+    of_all = [nats, nats.square(), nats - first, (nats - first).square()]
+    return torch.tensor([*(float(each.sum()) for each in of_all), dims, seconds], dtype=torch.float64)
+
+
+def evaluations_of(sums: Tensor, count: int, processes: int) -> list[Evaluation]:
+    """What the sums `(models, 6)` of `sums_of` over so many images, computed by so many processes at once, say."""
+    results = list[Evaluation]()
     for total, squares, difference, difference_squares, dims, seconds in sums.tolist():
         error, difference_error = _error(total, squares, count), _error(difference, difference_squares, count)
-        speed = count * distributed.world() / seconds
+        speed = count * processes / seconds
         result = Evaluation(total / count, error, total / dims / math.log(2), count, speed)
         if results:
             result = dataclasses.replace(result, difference=difference / count, difference_error=difference_error)

@@ -1,0 +1,114 @@
+"""Archives of batches of files, as engines call for them: parts, which `merge_archives` puts together."""
+
+import dataclasses
+import re
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pixelrnn.archive.compress import codec_of, compress_files
+from pixelrnn.archive.files import Found, Listing
+from pixelrnn.codec.codec import Codec
+from pixelrnn.config import Writing
+from pixelrnn.errors import ConfigError
+from pixelrnn.model.base import AbstractImageModel
+from pixelrnn.model.loading import load_model
+from pixelrnn.scale.batch import Batch, column_of
+
+__all__ = ["Compressor"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+NAMES = ("name", "path", "__key__")
+
+
+class Compressor:
+    r"""Makes an archive of the files of a batch: one row comes of it.
+
+    Args:
+        model: A model of pictures, or its name or folder, as for `Scorer`.
+        below: What the names of all files begin with, and is left out in the archive.
+        writing: Whether what is written is decoded again, and metadata kept at any price.
+        threads: Threads of this process; as they are if not given.
+
+    Example:
+        >>> compressor = Compressor("photographs")
+        >>> row = compressor({"bytes": [b"no picture"], "path": ["notes/a.txt"]})
+        >>> row["files"].tolist(), row["archive"][0][:4]
+        ([1], b'\\x89PXR')
+    """
+
+    def __init__(
+        self,
+        model: AbstractImageModel | str | Path,
+        *,
+        below: str = "",
+        writing: Writing | None = None,
+        threads: int | None = None,
+    ) -> None:
+        self.model, self.below, self.writing, self.threads = model, below, writing or Writing(), threads
+        self._codec: Codec | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What another process needs: of a model that has a name, that name."""
+        return self.__dict__ | {"_codec": None}
+
+    def __call__(self, batch: Batch) -> dict[str, Array]:
+        """Compress files.
+
+        Args:
+            batch: Rows with the content of a file in `bytes`, and its `name` or `path`.
+
+        Returns:
+            One row: `archive`, the bytes of a `.pxr` file; `files`, how many are in it; `coded`, how many of them by
+            the model; `original`, their bytes.
+
+        Raises:
+            ConfigError: If a column is missing, or two files have one name.
+            ArchiveError: If the model is none for pictures.
+        """
+        if self._codec is None:
+            if self.threads is not None:
+                torch.set_num_threads(self.threads)
+            named = isinstance(self.model, str | Path)
+            self._codec = codec_of(load_model(self.model) if named else self.model)  # type: ignore[arg-type]
+        contents = [bytes(content) for content in batch[column_of(batch, "bytes")]]
+        listing = Listing(tuple(self._files(batch[_names(batch)], contents)), 0, ())
+        with tempfile.TemporaryDirectory(prefix="pixelrnn-") as folder:
+            out = Path(folder) / "part.pxr"
+            done = compress_files(self._codec, listing, out, writing=self.writing)
+            row = {"files": done.files, "coded": done.coded, "original": done.original}
+            found = {name: np.array([value], np.int64) for name, value in row.items()}
+            archive = np.empty(1, object)
+            archive[0] = out.read_bytes()
+        return {"archive": archive, **found}
+
+    def _files(self, names: Sequence[str], contents: Sequence[bytes]) -> "list[_InMemory]":
+        found: dict[str, _InMemory] = {}
+        for given, content in zip(names, contents, strict=True):
+            name = re.sub(r"^([a-z0-9]+:)?/+", "", str(given).removeprefix(self.below))
+            if name in found:
+                raise ConfigError(f"two files of a batch are called {name}")
+            found[name] = _InMemory(name, Path(name), len(content), content)
+        return [found[name] for name in sorted(found)]
+
+
+@dataclasses.dataclass(frozen=True)
+class _InMemory(Found):
+    """A file whose content is here."""
+
+    content: bytes = b""
+
+    def read(self) -> bytes:
+        """Its content."""
+        return self.content
+
+
+def _names(batch: Batch) -> str:
+    found = next((name for name in NAMES if name in batch), None)
+    if found is None:
+        raise ConfigError(f"the rows have no column {' or '.join(NAMES)}; theirs are {', '.join(batch) or 'none'}")
+    return found

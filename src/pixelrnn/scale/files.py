@@ -1,0 +1,58 @@
+"""The files of a part into archives, one after the other, which are merged without being coded again."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from pixelrnn.archive.compress import compress_files
+from pixelrnn.archive.files import Listing, find
+from pixelrnn.codec.codec import Codec
+from pixelrnn.config import Shard, Writing
+from pixelrnn.errors import ArchiveError, EmptyError
+from pixelrnn.progress import Callback, Reporter
+from pixelrnn.scale.parts import Part, chunks_of
+
+__all__ = ["archives_of", "compress_part", "files_of"]
+
+
+def files_of(part: Part, source: Path, shard: Shard, *, skip_bad: bool) -> Listing:
+    """The files of a part; errors as by `pixelrnn.archive.compress.compress`."""
+    listing = find(source, without=part.path / "none", skip_bad=skip_bad)
+    # What lies below the source, and is written here, is none of its files.
+    own = part.path.parent.resolve()
+    files = (file for file in listing.files if shard.takes(file.name) and own not in file.path.resolve().parents)
+    return dataclasses.replace(listing, files=tuple(files))
+
+
+def compress_part(
+    part: Part, codec: Codec, listing: Listing, *, writing: Writing, callback: Callback | None = None
+) -> None:
+    """Compress what is left of the files of a part.
+
+    Raises:
+        ArchiveError: If what is done is not there any more, or as by `pixelrnn.archive.compress.compress`.
+    """
+    files, done, report = listing.files, part.done(), Reporter(callback)
+    if gone := sorted(done.difference(file.name for file in files)):
+        raise ArchiveError(f"{part.path} holds {gone[0]}, which the source has not any more")
+    left = [file for file in files if file.name not in done]
+    total, finished = sum(file.size for file in files), sum(file.size for file in files if file.name in done)
+    for chunk in chunks_of(range(len(left)), (file.size for file in left)):
+        members = tuple(left[number] for number in chunk)
+        size = sum(file.size for file in members)
+        share = report.part(finished / max(1, total), (finished + size) / max(1, total))
+        some = dataclasses.replace(listing, files=members)
+        out = part.next.with_suffix(".pxr")
+        out.unlink(missing_ok=True)  # of a run that was killed before it said what is in it
+        compress_files(codec, some, out, writing=writing, callback=share.forward)
+        part.write({"name": np.array([file.name for file in members], str)})
+        finished += size
+
+
+def archives_of(parts: list[Part]) -> list[Path]:
+    """The archives of all parts, in order; raises `EmptyError` if there are none."""
+    found = [path.with_suffix(".pxr") for part in parts for path in part.files()]
+    if not found:
+        raise EmptyError(f"{parts[0].path.parent}: no part holds a file")
+    return found
