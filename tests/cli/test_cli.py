@@ -55,6 +55,7 @@ VERBS = [
     "inspect",
     "calibrate",
     "entropy",
+    "merge",
     "info",
     "models",
     "push",

@@ -113,11 +113,10 @@ class Sample:
         self, model: "AbstractImageModel", numbers: Sequence[int], label: Any, contexts: "Tensor | None", **options: Any
     ) -> "Tensor":
         """Some of all images, by their numbers."""
-        places = list(numbers)
         return model.sample(
             numbers,
-            label=label if label is None or isinstance(label, int) else label[places],
-            context=None if contexts is None else contexts.repeat_interleave(self.number, 0)[places],
+            label=label if label is None or isinstance(label, int) else label[list(numbers)],
+            context=None if contexts is None else contexts[[number // self.number for number in numbers]],
             size=self.size,
             **dataclasses.asdict(self.sampling),
             order=self.order,

@@ -37,8 +37,8 @@ class Compressor:
     Example:
         >>> compressor = Compressor("photographs")
         >>> row = compressor({"bytes": [b"no picture"], "path": ["notes/a.txt"]})
-        >>> row["files"].tolist(), row["archive"][0][:4]
-        ([1], b'\\x89PXR')
+        >>> row["files"].tolist(), row["archive"][0][1:4]
+        ([1], b'PXR')
     """
 
     def __init__(

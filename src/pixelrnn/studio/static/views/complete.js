@@ -35,7 +35,7 @@ class Complete {
     this.said = make("p", { className: "quiet" }, " ");
     this.ancestry = new Ancestry();
     this.which = make("p", { className: "quiet" }, " ");
-    this.on = make("button", { type: "button", hidden: true, onclick: () => this.accept(this.sheet.place[0]) });
+    this.on = make("button", { type: "button", hidden: true, onclick: () => this.accept(this.sheet.place[0]) }, "Go on with it");
     this.value = new Pointed(HELP, (...another) => this.change(...another));
     const strip = make("aside", { className: "panel", "aria-label": "Completions" }, make("h2", {}, "Completions"), this.said, this.sheet.element, this.which, this.on, this.ancestry.element);
     const under = make("aside", { className: "panel", "aria-label": "The value under the pointer" }, make("h2", {}, "The value under the pointer"), this.value.element);
