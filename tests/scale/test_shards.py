@@ -186,7 +186,7 @@ def test_what_was_killed_is_gone_on_with(digits, tmp_path, capsys):
     """A part is killed as soon as it has written something, again and again."""
     words = ["score", MODEL, digits / "new", "--usual", digits / "usual"]
     single = said_by(capsys, *words)
-    script = "from pixelrnn.scale import parts; parts.MOST_ROWS = 4; from pixelrnn.__main__ import main; main()"
+    script = "from pixelrnn.scale import parts; parts.MOST_ROWS = 1; from pixelrnn.__main__ import main; main()"
     command = [sys.executable, "-c", script, *words, "--shard", "1/2", "--parts", tmp_path / "parts", "--resume"]
     part, kills = tmp_path / "parts" / "part-1-of-2", 0
     while not (part / "whole.json").exists():
