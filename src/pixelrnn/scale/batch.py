@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from PIL import Image
 
 from pixelrnn.config import DataConfig, ModelConfig
@@ -14,8 +15,10 @@ from pixelrnn.data.pixels import Dense
 from pixelrnn.data.quantise import Quantiser
 from pixelrnn.data.single import image_of
 from pixelrnn.errors import ConfigError, DataError
+from pixelrnn.model.base import AbstractImageModel
+from pixelrnn.model.loading import load_model
 
-__all__ = ["PICTURES", "Batch", "Picture", "as_column", "column_of", "pictures_of", "sets_of"]
+__all__ = ["PICTURES", "Batch", "Picture", "as_column", "column_of", "loaded", "pictures_of", "sets_of"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -38,13 +41,15 @@ class Picture(NamedTuple):
     error: str = ""
 
 
-def column_of(batch: Batch, wanted: str | None) -> str:
-    """The name of the column of pictures.
+def loaded(model: AbstractImageModel | str | Path, threads: int | None) -> AbstractImageModel:
+    """A model, which may be given by its name, in a process that works with so many threads, if that is said."""
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return load_model(model) if isinstance(model, str | Path) else model
 
-    Raises:
-        ConfigError: If there is none.
-    """
-    names = PICTURES if wanted is None else (wanted,)
+
+def column_of(batch: Batch, names: Sequence[str]) -> str:
+    """The first of some names that a column has; raises `ConfigError` if there is none."""
     found = next((name for name in names if name in batch), None)
     if found is None:
         raise ConfigError(f"the rows have no column {' or '.join(names)}; theirs are {', '.join(batch) or 'none'}")

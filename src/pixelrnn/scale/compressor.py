@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from pixelrnn.archive.compress import codec_of, compress_files
 from pixelrnn.archive.files import Found, Listing
@@ -16,8 +15,7 @@ from pixelrnn.codec.codec import Codec
 from pixelrnn.config import Writing
 from pixelrnn.errors import ConfigError
 from pixelrnn.model.base import AbstractImageModel
-from pixelrnn.model.loading import load_model
-from pixelrnn.scale.batch import Batch, column_of
+from pixelrnn.scale.batch import Batch, column_of, loaded
 
 __all__ = ["Compressor"]
 
@@ -71,12 +69,9 @@ class Compressor:
             ArchiveError: If the model is none for pictures.
         """
         if self._codec is None:
-            if self.threads is not None:
-                torch.set_num_threads(self.threads)
-            named = isinstance(self.model, str | Path)
-            self._codec = codec_of(load_model(self.model) if named else self.model)  # type: ignore[arg-type]
-        contents = [bytes(content) for content in batch[column_of(batch, "bytes")]]
-        listing = Listing(tuple(self._files(batch[_names(batch)], contents)), 0, ())
+            self._codec = codec_of(loaded(self.model, self.threads))
+        contents = [bytes(content) for content in batch[column_of(batch, ("bytes",))]]
+        listing = Listing(tuple(self._files(batch[column_of(batch, NAMES)], contents)), 0, ())
         with tempfile.TemporaryDirectory(prefix="pixelrnn-") as folder:
             out = Path(folder) / "part.pxr"
             done = compress_files(self._codec, listing, out, writing=self.writing)
@@ -105,10 +100,3 @@ class _InMemory(Found):
     def read(self) -> bytes:
         """Its content."""
         return self.content
-
-
-def _names(batch: Batch) -> str:
-    found = next((name for name in NAMES if name in batch), None)
-    if found is None:
-        raise ConfigError(f"the rows have no column {' or '.join(NAMES)}; theirs are {', '.join(batch) or 'none'}")
-    return found

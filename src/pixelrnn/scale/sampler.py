@@ -8,10 +8,8 @@ import numpy as np
 import torch
 
 from pixelrnn.config import Sampling
-from pixelrnn.errors import ConfigError
 from pixelrnn.model.base import AbstractImageModel
-from pixelrnn.model.loading import load_model
-from pixelrnn.scale.batch import Batch
+from pixelrnn.scale.batch import Batch, column_of, loaded
 
 __all__ = ["Sampler"]
 
@@ -65,17 +63,14 @@ class Sampler:
         Raises:
             ConfigError: If there is no column of numbers, or as by `model.sample`.
         """
-        if "number" not in batch:
-            raise ConfigError(f"the rows have no column number; theirs are {', '.join(batch) or 'none'}")
+        numbers = column_of(batch, ("number",))
         if self._loaded is None:
-            if self.threads is not None:
-                torch.set_num_threads(self.threads)
-            self._loaded = load_model(self.model) if isinstance(self.model, str | Path) else self.model
+            self._loaded = loaded(self.model, self.threads)
         model, columns = self._loaded, {name: np.asarray(values) for name, values in batch.items()}
         label: int | torch.Tensor | None = self.label
         if label is None and model.config.classes and "label" in columns:
             label = torch.from_numpy(columns["label"].astype(np.int64))
         images = model.sample(
-            columns["number"].tolist(), label=label, size=self.size, **dataclasses.asdict(self.sampling)
+            columns[numbers].tolist(), label=label, size=self.size, **dataclasses.asdict(self.sampling)
         )
         return columns | {"image": images.numpy()}

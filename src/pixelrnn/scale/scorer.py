@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from pixelrnn import zoo
 from pixelrnn.app.images import load_as_trained
@@ -13,9 +12,8 @@ from pixelrnn.config import DataConfig
 from pixelrnn.data.images import ImageSet
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.model.base import AbstractImageModel
-from pixelrnn.model.loading import load_model
 from pixelrnn.runs.run import Run
-from pixelrnn.scale.batch import Batch, as_column, column_of, pictures_of, sets_of
+from pixelrnn.scale.batch import PICTURES, Batch, as_column, column_of, loaded, pictures_of, sets_of
 from pixelrnn.scores.comparison import Comparison
 from pixelrnn.scores.score import Images, Scores, exact_score, log_prob_maps, score
 
@@ -99,16 +97,12 @@ class _Ready:
     """What a scorer holds once its model is loaded."""
 
     def __init__(self, scorer: Scorer) -> None:
-        if scorer.threads is not None:
-            torch.set_num_threads(scorer.threads)
         self.scorer, self.data = scorer, DataConfig()
+        self.model = loaded(scorer.model, scorer.threads)
         self.run: Run | None = None
         if isinstance(scorer.model, str | Path):
-            self.model = load_model(scorer.model)
             self.run = Run.open(zoo.find(scorer.model))
             self.data = self.run.data
-        else:
-            self.model = scorer.model
         if self.model.config.context is not None:
             raise ConfigError("the model needs a context for each image, which rows do not hold")
         self.comparison = self._compared()
@@ -126,7 +120,7 @@ class _Ready:
         return comparison.fit(usual)
 
     def table(self, batch: Batch) -> dict[str, Array]:
-        name = column_of(batch, self.scorer.column)
+        name = column_of(batch, (self.scorer.column,) if self.scorer.column else PICTURES)
         found = pictures_of(batch[name], self.model.config, self.data)
         numbers = {each: np.full(len(found), math.nan) for each in self._columns}
         errors = np.array([picture.error for picture in found], object)
