@@ -194,6 +194,17 @@ def test_archives_that_are_cut_off(tmp_path, extension, message):
         load_data(tmp_path / f"x.{extension}")
 
 
+def test_a_tar_archive_that_is_cut_off_within_a_head(tmp_path):
+    """Which ends an archive without a word by the library that reads it."""
+    archives(tmp_path)
+    with tarfile.open(tmp_path / "x.tar.gz") as archive:
+        heads = [member.offset for member in archive]
+    whole = gzip.decompress((tmp_path / "x.tar.gz").read_bytes())
+    (tmp_path / "x.tar").write_bytes(whole[: heads[1] + 100])
+    with pytest.raises(DataError, match=r"x\.tar: damaged tar archive \(unexpected end of data\)"):
+        load_data(tmp_path / "x.tar")
+
+
 def test_a_damaged_tar_archive(tmp_path):
     (tmp_path / "x.tar.gz").write_bytes(b"no archive")
     with pytest.raises(DataError, match="damaged tar archive"):

@@ -40,7 +40,11 @@ class Writing(config.Writing):
         if not source.exists():
             raise ArchiveError(f"{source}: no such file or folder")
         whole = source.resolve()
-        archive = self.out or Path(f"{whole.stem if whole.is_file() else whole.name}.pxr")
+        return self.unused(Path(f"{whole.stem if whole.is_file() else whole.name}.pxr"))
+
+    def unused(self, usual: Path) -> Path:
+        """The file to write, which has the usual name if none is given; raises `ArchiveError` if it is there."""
+        archive = self.out or usual
         if archive.exists() and not self.overwrite:
             raise ArchiveError(f"{archive} exists; choose another name with --out, or give --overwrite")
         return archive

@@ -58,6 +58,15 @@ class Choice:
             "labels": not self.without_labels,
         }
 
+    def reads_alone(self, run: "Run", source: str) -> bool:
+        """Whether each image of a source can be read without the others: nothing is drawn, no split is."""
+        from pixelrnn.app.images import is_own
+
+        data = run.data
+        is_plain = data.binarize in ("none", "threshold") and run.model.levels != 0 and not self.source_levels
+        is_all = self.split == "all" or (self.split == "auto" and not is_own(run, source))
+        return is_plain and is_all and self.limit is None and self.packed is None
+
     def load(
         self, run: "Run", source: str | None, *, are_whole: bool = False, shard: Shard | None = None
     ) -> tuple["Data", str, "ImageSet"]:

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -13,12 +13,13 @@ from rich.progress import Progress as Bar
 from pixelrnn.cli.interrupt import insist
 from pixelrnn.progress import Callback, Progress
 
-__all__ = ["is_first_process", "progress", "say", "show_json", "show_table"]
+__all__ = ["is_first_process", "progress", "say", "say_bad", "show_json", "show_table"]
 
 _out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
 _err = Console(highlight=False, soft_wrap=True, markup=False, emoji=False, stderr=True)
 _is_bar_shown = False
 
+MOST_NAMED = 3  # of what could not be used
 PLAIN_SECONDS = 10.0  # between two lines of progress where there is no terminal
 
 
@@ -36,6 +37,14 @@ def say(text: str = "", *, is_error: bool = False, is_aside: bool = False) -> No
     # Beside a bar every line goes through the bar's console, or it would be written into the bar.
     is_shared = _is_bar_shown and _out.is_terminal
     (_err if is_error or is_aside or is_shared else _out).print(text)
+
+
+def say_bad(bad: Mapping[str, str], what: str = "image") -> None:
+    """Say what could not be used, and why, of the first ones."""
+    if bad:
+        first = "; ".join(f"{name}: {reason}" for name, reason in [*bad.items()][:MOST_NAMED])
+        rest = "; ..." if len(bad) > MOST_NAMED else ""
+        say(f"{len(bad):,} {what if len(bad) == 1 else f'{what}s'} could not be used: {first}{rest}", is_aside=True)
 
 
 def show_json(value: Any) -> None:

@@ -1,26 +1,28 @@
 """`pixelrnn entropy`."""
 
 import dataclasses
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 from pixelrnn.cli.choice import Choice
-from pixelrnn.cli.console import progress, say, show_json
+from pixelrnn.cli.console import progress, say, say_bad, show_json
 from pixelrnn.cli.machine import Machine
 from pixelrnn.cli.model_folder import ModelFolder, open_model, open_run, require_model
 from pixelrnn.cli.output import require_file
 from pixelrnn.cli.parser import SOURCE
 from pixelrnn.cli.sharding import Sharding, Work, identity
-from pixelrnn.config import Shard, require_draws, require_seed, require_source
+from pixelrnn.config import Shard, require_draws, require_seed
 
 if TYPE_CHECKING:
     from pixelrnn.data import Data, ImageSet
     from pixelrnn.model.base import AbstractImageModel
+    from pixelrnn.scale.parts import Part
     from pixelrnn.scores.entropy import Entropy as Estimate
 
-__all__ = ["Entropy", "draw_entropy", "show_entropy"]
+__all__ = ["Entropy", "show_measured"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -70,7 +72,7 @@ class Entropy:
         """Check what can be checked without torch."""
         require_model(self.run_folder)
         if self.source is not None:
-            require_source(self.source)
+            self.sharding.require_source(self.source)
         require_draws(self.confidence, self.draws)
         require_seed("seed", self.seed)
         require_file("--map", self.map, ".png", overwrite=self.overwrite)
@@ -81,44 +83,64 @@ class Entropy:
         from pixelrnn.scores.entropy import entropy
 
         model = open_model(self.run_folder, self.machine.prepare())
-        if self.sharding.of is not None:
-            return self._part(model)
-        _, images, facts = self._load(model)
+        if self.sharding.is_used:
+            return self._shared(model)
+        _, images, facts = self._load()
         with progress("measuring") as report:
             found = entropy(model, images, **self._bootstrap, batch=self.choice.batch, callback=report)
-        show_entropy(found, facts, as_json=self.json)
-        if self.map is not None:
-            draw_entropy(self.map, found, as_json=self.json)
+        show_entropy(found, facts, self.map, as_json=self.json)
         return 0
 
     @property
     def _bootstrap(self) -> dict[str, Any]:
         return {"confidence": self.confidence, "draws": self.draws, "seed": self.seed}
 
-    def _load(self, model: "AbstractImageModel", shard: Shard | None = None) -> "tuple[Data, ImageSet, dict[str, Any]]":
+    def _load(self, shard: Shard | None = None) -> "tuple[Data, ImageSet, dict[str, Any]]":
         """The images, and what is said of them."""
-        data, name, images = self.choice.load(open_run(self.run_folder), self.source, shard=shard)
-        config = model.config
-        known = ("label", bool(config.classes)), ("context", bool(config.context)), ("colours", data.config.support)
-        given = " and ".join(name for name, is_given in known if is_given)
-        protocol = f"{name} images of {data.source}; {data.protocol}"
-        return data, images, {"given": given, "protocol": protocol, "model": str(self.run_folder)}
+        are_whole = self.sharding.engine != "none"
+        data, name, images = self.choice.load(open_run(self.run_folder), self.source, are_whole=are_whole, shard=shard)
+        return data, images, self._facts(f"{name} images of {data.source}; {data.protocol}")
 
-    def _part(self, model: "AbstractImageModel") -> int:
-        """Measure the images of a part."""
+    def _facts(self, protocol: str) -> dict[str, Any]:
+        """What is said of images."""
+        run = open_run(self.run_folder)
+        model = run.model
+        known = ("label", bool(model.classes)), ("context", bool(model.context)), ("colours", run.data.support)
+        given = " and ".join(name for name, is_given in known if is_given)
+        return {"given": given, "protocol": protocol, "model": str(self.run_folder)}
+
+    def _shared(self, model: "AbstractImageModel") -> int:
+        """Measure the images of a part, or all of them elsewhere."""
         from pixelrnn.scale.tables import code_lengths_of
 
         about = {"verb": "entropy", "model": identity(model), "source": self.source, **self.choice.about}
         work = Work(
             about | self._bootstrap,
-            lambda shard: self._load(model, shard),
-            lambda images: code_lengths_of(model, images, batch=self.choice.batch),
+            open_run(self.run_folder),
+            self.source,
+            self.choice,
+            self._load,
+            self._facts,
+            functools.partial(code_lengths_of, model, batch=self.choice.batch),
+            functools.partial(show_measured, map_to=self.map, as_json=self.json),
         )
         return self.sharding.compute(work, title="measuring", as_json=self.json)
 
 
-def show_entropy(found: "Estimate", facts: dict[str, Any], *, as_json: bool) -> None:
-    """Say how much information images hold, and of which images that is."""
+def show_measured(parts: "list[Part]", facts: dict[str, Any], *, map_to: Path | None, as_json: bool) -> None:
+    """Say what all parts come to."""
+    from pixelrnn.scale.tables import Table, code_lengths_in
+
+    bootstrap = {name: parts[0].about[name] for name in ("confidence", "draws", "seed")}
+    table = Table.of(parts)
+    show_entropy(code_lengths_in(table).entropy(**bootstrap), facts, map_to, as_json=as_json)
+    say_bad(table.bad)
+
+
+def show_entropy(found: "Estimate", facts: dict[str, Any], map_to: Path | None, *, as_json: bool) -> None:
+    """Say how much information images hold, and of which images that is; write the map of positions, if wanted."""
+    if map_to is not None:
+        draw_entropy(map_to, found, as_json=as_json)
     if as_json:
         values = dataclasses.asdict(found)
         values |= {key: values[key].tolist() for key in ("position", "position_error")}

@@ -1,6 +1,7 @@
 """`pixelrnn evaluate`."""
 
 import dataclasses
+import functools
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -8,21 +9,30 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from pixelrnn.cli.choice import Choice
-from pixelrnn.cli.console import is_first_process, progress, say, show_json, show_table
+from pixelrnn.cli.console import is_first_process, progress, say, say_bad, show_json, show_table
 from pixelrnn.cli.machine import Machine
-from pixelrnn.cli.model_folder import ModelFolder, is_model, open_model, open_run, require_model
+from pixelrnn.cli.model_folder import (
+    AlsoModels,
+    ModelFolder,
+    by_name,
+    is_model,
+    open_model,
+    open_run,
+    require_model,
+)
 from pixelrnn.cli.parser import SOURCE
 from pixelrnn.cli.sharding import Sharding, Work, identity
-from pixelrnn.config import Shard, require_source
+from pixelrnn.config import Shard
 from pixelrnn.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from pixelrnn.data import Data, ImageSet
     from pixelrnn.model.base import AbstractImageModel
     from pixelrnn.runs.run import Run
+    from pixelrnn.scale.parts import Part
     from pixelrnn.train.evaluation import Classification, Evaluation
 
-__all__ = ["Evaluate", "show_evaluations"]
+__all__ = ["Evaluate", "show_evaluated"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,6 +58,9 @@ class Evaluate:
     source: Annotated[tyro.conf.Positional[str | None], SOURCE] = None
     """Images to measure; those of the (first) run if not given."""
 
+    model: AlsoModels = ()
+    """Another model, to be compared with the first on the same images; several if given again."""
+
     classify: bool = False
     """Also find the labels of the images by Bayes' rule, with a likelihood for each label."""
 
@@ -66,14 +79,16 @@ class Evaluate:
     def __post_init__(self) -> None:
         """Check what can be checked without torch."""
         require_model(self.run_folder)
-        model, source = self._named()
-        if model is not None:
-            require_model(model)
+        other, source = self._named()
+        for model in (other, *self.model):
+            if model is not None:
+                require_model(model)
         if source is not None:
-            require_source(source)
+            self.sharding.require_source(source)
         if self.classify and self.choice.without_labels:
             raise ConfigError("--classify compares with the labels; leave out --without-labels")
         self.sharding.refuse(classify=self.classify, limit=self.choice.limit is not None)
+        self.sharding.refuse_engine(classify=self.classify)
 
     def _named(self) -> tuple[str | None, str | None]:
         """The other model, and the source."""
@@ -92,18 +107,17 @@ class Evaluate:
     def run(self) -> int:
         """Measure and print."""
         from pixelrnn import zoo
-        from pixelrnn.runs.run import name_of
         from pixelrnn.train import distributed
         from pixelrnn.train.evaluation import classify, compare
 
         device = self.machine.prepare()
         is_silent = not is_first_process()
         other, _ = self._named()
-        folders = {name_of(self.run_folder): self.run_folder} | ({other: zoo.find(other)} if other else {})
+        folders = by_name([self.run_folder, *([zoo.find(other)] if other else []), *self.model])
         with distributed.joined(device):
             models = {name: open_model(folder, device) for name, folder in folders.items()}
-            if self.sharding.of is not None:
-                return self._part(models, [*folders.values()])
+            if self.sharding.is_used:
+                return self._shared(models, [*folders.values()])
             _, images, facts = self._load([*folders.values()])
             with progress("evaluating", is_silent=is_silent) as report:
                 batch = self.choice.batch
@@ -121,23 +135,39 @@ class Evaluate:
     def _load(self, folders: list[Path], shard: Shard | None = None) -> "tuple[Data, ImageSet, dict[str, Any]]":
         """The images, and what is said of them."""
         trained, (_, source) = open_run(self.run_folder), self._named()
-        data, split, images = self.choice.load(trained, source, shard=shard)
+        are_whole = self.sharding.engine != "none"
+        data, split, images = self.choice.load(trained, source, are_whole=are_whole, shard=shard)
         for folder in folders[1:]:
             self._check_other(open_run(folder), trained, data)
         return data, images, {"protocol": f"{split} images of {source or trained.source}; {data.protocol}"}
 
-    def _part(self, models: "dict[str, AbstractImageModel]", folders: list[Path]) -> int:
-        """Measure the images of a part."""
+    def _shared(self, models: "dict[str, AbstractImageModel]", folders: list[Path]) -> int:
+        """Measure the images of a part, or all of them elsewhere."""
         from pixelrnn.scale.tables import nats_of
 
         _, source = self._named()
         about = {"verb": "evaluate", "models": {name: identity(model) for name, model in models.items()}}
         work = Work(
             about | {"source": source, "exact": self.exact, **self.choice.about},
+            open_run(self.run_folder),
+            source,
+            self.choice,
             lambda shard: self._load(folders, shard),
-            lambda images: nats_of([*models.values()], images, batch=self.choice.batch, exact=self.exact),
+            lambda protocol: {"protocol": protocol},
+            functools.partial(nats_of, [*models.values()], batch=self.choice.batch, exact=self.exact),
+            functools.partial(show_evaluated, as_json=self.json),
         )
         return self.sharding.compute(work, title="evaluating", as_json=self.json)
+
+
+def show_evaluated(parts: "list[Part]", facts: dict[str, Any], *, as_json: bool) -> None:
+    """Say what all parts come to."""
+    from pixelrnn.scale.tables import Table, evaluations_in
+
+    table = Table.of(parts)
+    results = zip(parts[0].about["models"], evaluations_in(table), strict=True)
+    show_evaluations(dict(results), facts, [], as_json=as_json)
+    say_bad(table.bad)
 
 
 def show_evaluations(

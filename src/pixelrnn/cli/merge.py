@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from pixelrnn.cli.archives import size_text
-from pixelrnn.cli.console import progress, say, show_json
-from pixelrnn.cli.entropy import draw_entropy, show_entropy
-from pixelrnn.cli.evaluate import show_evaluations
+from pixelrnn.cli.compress import merge_parts
+from pixelrnn.cli.console import say, show_json
+from pixelrnn.cli.entropy import show_measured
+from pixelrnn.cli.evaluate import show_evaluated
 from pixelrnn.cli.model_folder import ModelFolder, require_model
 from pixelrnn.cli.output import require_file
-from pixelrnn.cli.score import rows_of, show_scores, write_scores
+from pixelrnn.cli.score_table import ScoreTable
 from pixelrnn.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Merge"]
 
-SUFFIXES = {"score": ".csv", "entropy": ".png", "compress": ".pxr", "sample": ".png"}
+SUFFIXES = {"score": (".csv", ".parquet"), "entropy": (".png",), "compress": (".pxr",), "sample": (".png",)}
 """Of the files that come of the parts of a verb."""
 
 MOST_SHOWN = 256  # images in a grid
@@ -43,7 +43,8 @@ class Merge:
     """The folder that was given with --parts."""
 
     out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
-    """File to write: .csv of score, .pxr of compress (FOLDER.pxr if not given), .png of entropy (a map) and sample."""
+    """File to write: .csv or .parquet of score, .pxr of compress (FOLDER.pxr if not given), .png of entropy (a map)
+    and sample."""
 
     model: ModelFolder | None = None
     """Model of archives, if they neither hold nor name it, and hold colours of pictures."""
@@ -76,49 +77,31 @@ class Merge:
             raise RunError(f"{self.folder} holds parts of {verb!r}, which this program does not know")
         if self.out is not None and verb not in SUFFIXES:
             raise ConfigError(f"parts of {verb} come to figures alone; leave out --out")
-        require_file("--out", self.out, SUFFIXES.get(verb, ""), overwrite=self.overwrite)
+        require_file("--out", self.out, *SUFFIXES.get(verb, ()), overwrite=self.overwrite)
         MERGED[verb](self, parts, next((part.facts for part in parts if part.facts), {}))
         return 0
 
     def _score(self, parts: "list[Part]", facts: dict[str, Any]) -> None:
         from pixelrnn.scale.tables import Table
 
-        table = dict(Table.of(parts).rows)
-        rows = rows_of([str(name) for name in table.pop("name")], table)
-        show_scores(rows, facts, self.most, as_json=self.json)
+        found = Table.of(parts)
+        table = ScoreTable(found.rows, facts, found.bad)
+        table.show(self.most, as_json=self.json)
         if self.out is not None:
-            write_scores(self.out, rows)
+            table.write(self.out)
 
     def _evaluate(self, parts: "list[Part]", facts: dict[str, Any]) -> None:
-        from pixelrnn.scale.tables import Table, evaluations_in
-
-        results = zip(parts[0].about["models"], evaluations_in(Table.of(parts)), strict=True)
-        show_evaluations(dict(results), facts, [], as_json=self.json)
+        show_evaluated(parts, facts, as_json=self.json)
 
     def _entropy(self, parts: "list[Part]", facts: dict[str, Any]) -> None:
-        from pixelrnn.scale.tables import Table, code_lengths_in
-
-        bootstrap = {name: parts[0].about[name] for name in ("confidence", "draws", "seed")}
-        found = code_lengths_in(Table.of(parts)).entropy(**bootstrap)
-        show_entropy(found, facts, as_json=self.json)
-        if self.out is not None:
-            draw_entropy(self.out, found, as_json=self.json)
+        show_measured(parts, facts, map_to=self.out, as_json=self.json)
 
     def _compress(self, parts: "list[Part]", _: dict[str, Any]) -> None:
-        from pixelrnn.archive.merge import merge_archives
         from pixelrnn.model.loading import load_model
-        from pixelrnn.scale.files import archives_of
 
         out = self.out or Path(f"{self.folder.resolve().name}.pxr")
         model = None if self.model is None else load_model(self.model)
-        with progress("merging") as report:
-            done = merge_archives(archives_of(parts), out, model=model, overwrite=self.overwrite, callback=report)
-        if self.json:
-            show_json({"archive": str(out), **done._asdict()})
-            return
-        say(f"{out}: {done.files:,} files, {size_text(done.size)}")
-        for before, after in done.renamed.items():
-            say(f"  {before} is called {after} there, since another file has its name")
+        merge_parts(parts, out, model, overwrite=self.overwrite, as_json=self.json)
 
     def _sample(self, parts: "list[Part]", _: dict[str, Any]) -> None:
         from PIL import Image

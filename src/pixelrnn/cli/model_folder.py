@@ -1,6 +1,7 @@
 """Finding and loading the model of a command."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -10,7 +11,7 @@ from pixelrnn import zoo
 from pixelrnn.cli.console import is_first_process, say
 from pixelrnn.config import require_run
 from pixelrnn.config.names import CONFIG, MODEL, RUNS
-from pixelrnn.errors import RunError
+from pixelrnn.errors import ConfigError, RunError
 from pixelrnn.zoo import hub
 
 if TYPE_CHECKING:
@@ -19,7 +20,18 @@ if TYPE_CHECKING:
     from pixelrnn.model.base import AbstractImageModel
     from pixelrnn.runs.run import Run
 
-__all__ = ["ModelFolder", "fetched", "home", "is_model", "open_model", "open_run", "require_model", "warn_if_untrained"]
+__all__ = [
+    "AlsoModels",
+    "ModelFolder",
+    "by_name",
+    "fetched",
+    "home",
+    "is_model",
+    "open_model",
+    "open_run",
+    "require_model",
+    "warn_if_untrained",
+]
 
 
 Command = TypeVar("Command")
@@ -42,6 +54,9 @@ ModelFolder = Annotated[
 ]
 """An argument that names a run or model folder, a shipped model, or one of the Hugging Face hub."""
 
+AlsoModels = Annotated[tyro.conf.UseAppendAction[tuple[ModelFolder, ...]], tyro.conf.arg(metavar="MODEL")]
+"""An option that names another model, and may be given several times."""
+
 
 def require_model(model: str | Path) -> None:
     """Check, without torch, that an argument names a model; raises `RunError` if not."""
@@ -62,11 +77,26 @@ def is_model(name: str) -> bool:
     return name in zoo.names()  # hf:owner/name is a data set where images are expected
 
 
+def by_name(folders: Sequence[Path]) -> dict[str, Path]:
+    """Several models by their names; raises `ConfigError` if two have one."""
+    from pixelrnn.runs.run import name_of
+
+    found = {name_of(folder): folder for folder in folders}
+    if len(found) < len(folders):
+        raise ConfigError(f"a model is named twice: {', '.join(map(name_of, folders))}")
+    return found
+
+
 def fetched(command: Command) -> Command:
     """A command whose models of the hub are folders: those it names are fetched."""
     values = {field.name: getattr(command, field.name) for field in dataclasses.fields(command)}  # type: ignore[arg-type]
     found: dict[str, Any] = {
         name: hub.fetch(value) for name, value in values.items() if isinstance(value, Path) and hub.is_there(value)
+    }
+    found |= {
+        name: tuple(hub.fetch(each) if hub.is_there(each) else each for each in value)
+        for name, value in values.items()
+        if isinstance(value, tuple) and any(isinstance(each, Path) and hub.is_there(each) for each in value)
     }
     return dataclasses.replace(command, **found) if found else command  # type: ignore[type-var]
 

@@ -75,7 +75,7 @@ class OutputFolder:
         return earlier, [entry for entry, ours in zip(entries, is_ours, strict=True) if not ours]
 
 
-def require_file(option: str, path: Path | None, suffix: str, *, overwrite: bool) -> None:
+def require_file(option: str, path: Path | None, *suffixes: str, overwrite: bool) -> None:
     """Check the name of a file that a command writes.
 
     Raises:
@@ -83,7 +83,7 @@ def require_file(option: str, path: Path | None, suffix: str, *, overwrite: bool
     """
     if path is None:
         return
-    if path.suffix.lower() != suffix or path.is_dir():
-        raise ConfigError(f"{option} is {path}; it names a file that ends in {suffix}")
+    if path.suffix.lower() not in suffixes or path.is_dir():
+        raise ConfigError(f"{option} is {path}; it names a file that ends in {' or '.join(suffixes)}")
     if path.exists() and not overwrite:
         raise ConfigError(f"{path} exists; choose another name with {option}, or give --overwrite")

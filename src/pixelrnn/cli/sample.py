@@ -1,7 +1,8 @@
 """`pixelrnn sample`."""
 
 import dataclasses
-from collections.abc import Sequence
+import functools
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,9 +15,9 @@ from pixelrnn.cli.output import OutputFolder
 from pixelrnn.cli.sharding import Sharding, identity
 from pixelrnn.config import Sampling, Shard
 from pixelrnn.errors import ConfigError
-from pixelrnn.progress import Reporter
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from pixelrnn.config import ModelConfig
@@ -82,10 +83,13 @@ class Sample:
             if value < 1:
                 raise ConfigError(f"{option} is {value}; at least 1 is needed")
         self.sharding.refuse(out=self.out is not None)
+        self.sharding.refuse_engine(out=self.out is not None)
+        if self.sharding.engine != "none" and self.sharding.parts is None:
+            raise ConfigError("--engine ray writes samples below --parts; give a folder")
 
     def run(self) -> int:
         """Draw, write, and say where."""
-        if self.sharding.of is not None:
+        if self.sharding.is_used:
             return self._part(self.sharding.of)
         from pixelrnn import plots
 
@@ -135,23 +139,36 @@ class Sample:
 
     def _part(self, shard: Shard) -> int:
         """Draw and write those of a part."""
-        import numpy as np
+        import torch
+
+        from pixelrnn.scale.columns import Drawings
+        from pixelrnn.scale.engine import gather
+        from pixelrnn.scale.reading import rows_in
 
         self.processor.prepare()
         model = open_model(self.run_folder)
         label, contexts, total = self._conditions(model.config)
         about = {"verb": "sample", "model": identity(model), "number": total, "label": self.label, "size": self.size}
         about |= {"context": list(map(str, self.context)), "order": self.order, **dataclasses.asdict(self.sampling)}
-        with self.sharding.begin(about) as part, progress("sampling") as report:
+        with self.sharding.begin(about) as part:
             mine = [number for number in range(total) if shard.takes_number(number)]
-            names, done, reporter = [f"{number:06d}" for number in mine], part.done(), Reporter(report)
-            left = [number for number, name in zip(mine, names, strict=True) if name not in done]
-            for start in range(0, len(left), self.batch):
-                numbers = left[start : start + self.batch]
-                images = self._drawn(model, numbers, label, contexts)
+            done = part.done()
+            left = [number for number in mine if f"{number:06d}" not in done]
+            chunks = [left[start : start + self.batch] for start in range(0, len(left), self.batch)]
+
+            def write(columns: "Mapping[str, NDArray[Any]]") -> None:
+                numbers, images = [int(name) for name in columns["name"]], torch.from_numpy(columns["image"])
                 self._written(part.path.parent, numbers, images, model.config.levels)
-                part.write({"name": np.array([f"{number:06d}" for number in numbers])})
-                reporter.amount(len(mine) - len(left) + start + len(numbers), len(mine), "images")
+                part.write({"name": columns["name"]})
+
+            call = Drawings(functools.partial(self._drawn, model, label=label, contexts=contexts))
+            rows = [{"name": [f"{number:06d}" for number in numbers]} for numbers in chunks]
+            if self.sharding.engine != "none":
+                self.sharding.map(part, rows_in(rows), call, write, title="sampling")
+            else:
+                with progress("sampling") as report:
+                    results = (columns for batch in rows for columns in call(batch))
+                    gather(part, results, write, total=len(mine), callback=report)
             self.sharding.say_done(part, as_json=self.json)
         return 0
 

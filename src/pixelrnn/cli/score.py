@@ -1,10 +1,8 @@
 """`pixelrnn score`."""
 
-import csv
 import dataclasses
-import io
-import math
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -12,11 +10,12 @@ import tyro
 
 from pixelrnn.app.maps import save_maps
 from pixelrnn.cli.choice import Choice
-from pixelrnn.cli.console import progress, say, show_json
+from pixelrnn.cli.console import progress, say
 from pixelrnn.cli.machine import Machine
-from pixelrnn.cli.model_folder import ModelFolder, open_model, open_run, require_model
+from pixelrnn.cli.model_folder import AlsoModels, ModelFolder, by_name, open_model, open_run, require_model
 from pixelrnn.cli.output import OutputFolder, require_file
 from pixelrnn.cli.parser import SOURCE
+from pixelrnn.cli.score_table import ScoreTable
 from pixelrnn.cli.sharding import Sharding, Work, identity
 from pixelrnn.config import Shard, require_source
 from pixelrnn.errors import ConfigError
@@ -26,14 +25,13 @@ if TYPE_CHECKING:
 
     from pixelrnn.data import Data, ImageSet
     from pixelrnn.model.base import AbstractImageModel
+    from pixelrnn.scale.parts import Part
     from pixelrnn.scores.comparison import Comparison
 
-__all__ = ["Score", "rows_of", "show_scores", "write_scores"]
+__all__ = ["Score"]
 
 Method = Literal["auto", "likelihood", "ratio", "complexity", "typicality", "surprise"]
-COLUMNS = ("name", "score", "p_value", "rank", "nats", "bits_per_dim")
 MAPS = r"(least|most)-\d+\.png|index\.html"
-ALPHA = 0.05
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -63,6 +61,9 @@ class Score:
     source: Annotated[tyro.conf.Positional[str | None], SOURCE] = None
     """Images to score, whole, of any size if the model takes any; those of the run if not given."""
 
+    model: AlsoModels = ()
+    """Another model of such images, to be asked as well over one reading of them; several if given again."""
+
     method: Method = "auto"
     """auto: ratio with --against; else complexity, or typicality where that is not possible."""
 
@@ -81,8 +82,11 @@ class Score:
     csv: Path | None = None
     """CSV file for the numbers of all images."""
 
+    parquet: Path | None = None
+    """The same as a Parquet file."""
+
     overwrite: bool = False
-    """Replace the file of --csv, and what an earlier call wrote into the folder of --maps."""
+    """Replace the files of --csv and --parquet, and what an earlier call wrote into the folder of --maps."""
 
     json: bool = False
     """Print JSON: the numbers of all images."""
@@ -98,12 +102,14 @@ class Score:
 
     def __post_init__(self) -> None:
         """Check what can be checked without torch."""
-        require_model(self.run_folder)
+        for folder in (self.run_folder, *self.model):
+            require_model(folder)
         if self.against is not None:
             require_model(self.against)
-        for source in (self.source, self.usual):
-            if source is not None:
-                require_source(source)
+        if self.source is not None:
+            self.sharding.require_source(self.source)
+        if self.usual is not None:
+            require_source(self.usual)
         if self.most < 1:
             raise ConfigError(f"most is {self.most}; at least 1 is needed")
         if self.against is None and self.method == "ratio":
@@ -113,59 +119,109 @@ class Score:
         require_file("--csv", self.csv, ".csv", overwrite=self.overwrite)
         if self.maps is not None:
             OutputFolder.choose(self.maps, self.maps, MAPS, option="--maps", overwrite=self.overwrite)
-        is_given = {"maps": self.maps is not None, "csv": self.csv is not None, "limit": self.choice.limit is not None}
-        self.sharding.refuse(**is_given)
+        require_file("--parquet", self.parquet, ".parquet", overwrite=self.overwrite)
+        if self.maps is not None and self.model:
+            raise ConfigError("--maps shows the bits of one model; leave out --model")
+        written = {"csv": self.csv is not None, "parquet": self.parquet is not None}
+        self.sharding.refuse(**written, limit=self.choice.limit is not None)
+        self.sharding.refuse_engine(maps=self.maps is not None)
 
     def run(self) -> int:
         """Score, and show."""
-        from pixelrnn.scores.comparison import Comparison
+        import numpy as np
+
+        from pixelrnn.scores.comparison import compared
 
         device = self.machine.prepare()
-        model = open_model(self.run_folder, device)
+        folders = by_name([self.run_folder, *self.model])
+        models = {name: open_model(folder, device) for name, folder in folders.items()}
         background = None if self.against is None else open_model(self.against, device)
-        if self.maps is not None and model.config.levels == 0:
+        if self.maps is not None and next(iter(models.values())).config.levels == 0:
             raise ConfigError("--maps shows bits; a continuous model gives densities")
-        comparison = Comparison(model, self.method, background, exact=self.exact, batch=self.choice.batch)
-        if self.sharding.of is not None:
-            return self._part(comparison, background)
-        data, images, facts = self._load(comparison)
+        comparisons = {name: self._comparison(model, background) for name, model in models.items()}
+        if self.sharding.is_used:
+            return self._shared(comparisons, background)
+        data, images, facts = self._load(comparisons)
         with progress("scoring") as report:
-            table = comparison.table(images, report)
-        rows = rows_of([data.name(images, item) for item in range(len(images))], table)
-        show_scores(rows, facts, self.most, as_json=self.json)
-        if self.csv is not None:
-            write_scores(self.csv, rows)
+            columns = compared(comparisons, images, report)
+        names = [data.name(images, item) for item in range(len(images))]
+        found = self._finish({"name": np.array(names, str), **columns}, facts)
         if self.maps is not None:
-            order = sorted(range(len(rows)), key=lambda item: rows[item]["score"])
-            least, most = order[: self.most], order[self.most :][: -self.most - 1 : -1]
-            folder = OutputFolder.choose(self.maps, self.maps, MAPS, option="--maps", overwrite=self.overwrite).clear()
-            groups = {"Least": {item: rows[item] for item in least}, "Most": {item: rows[item] for item in most}}
-            page = save_maps(folder, self.run_folder.name, model, images, groups)
+            page = self._draw(next(iter(models.items())), images, found)
             say(f"{page} shows the least and the most usual images", is_aside=self.json)
         return 0
 
-    def _load(self, comparison: "Comparison", shard: Shard | None = None) -> "tuple[Data, ImageSet, dict[str, Any]]":
-        """The images, with a comparison that knows usual ones then, and what is said of both."""
-        data, name, images = self.choice.load(open_run(self.run_folder), self.source, are_whole=True, shard=shard)
-        usual = self._usual(data, shard)
-        with progress("scoring usual images") as report:
-            comparison.fit(usual, report)
-        facts = {"method": comparison.method, "usual_images": len(usual), "protocol": f"{name} images; {data.protocol}"}
-        return data, images, facts
+    def _comparison(self, model: "AbstractImageModel", background: "AbstractImageModel | None") -> "Comparison":
+        from pixelrnn.scores.comparison import Comparison
 
-    def _part(self, comparison: "Comparison", background: "AbstractImageModel | None") -> int:
-        """Score the images of a part."""
-        about: dict[str, Any] = {"verb": "score", "model": identity(comparison.model), "source": self.source}
-        about |= {"usual": self.usual}
-        about |= {"against": None if background is None else identity(background), "exact": self.exact}
+        return Comparison(model, self.method, background, exact=self.exact, batch=self.choice.batch)
+
+    def _finish(
+        self, columns: "Mapping[str, NDArray[Any]]", facts: dict[str, Any], bad: Mapping[str, str] | None = None
+    ) -> ScoreTable:
+        """Show the scores of all images, and write them."""
+        table = ScoreTable(columns, facts, bad)
+        table.show(self.most, as_json=self.json)
+        for path in (self.csv, self.parquet):
+            if path is not None:
+                table.write(path)
+        return table
+
+    def _draw(self, of: "tuple[str, AbstractImageModel]", images: "ImageSet", table: ScoreTable) -> Path:
+        """Draw the least and the most usual images, and where their bits are."""
+        assert self.maps is not None
+        name, model = of
+        rows = table.rows(name)
+        order = sorted(range(len(rows)), key=lambda item: rows[item]["score"])
+        least, most = order[: self.most], order[self.most :][: -self.most - 1 : -1]
+        folder = OutputFolder.choose(self.maps, self.maps, MAPS, option="--maps", overwrite=self.overwrite).clear()
+        groups = {"Least": {item: rows[item] for item in least}, "Most": {item: rows[item] for item in most}}
+        return save_maps(folder, name, model, images, groups)
+
+    def _load(
+        self, comparisons: "dict[str, Comparison]", shard: Shard | None = None
+    ) -> "tuple[Data, ImageSet, dict[str, Any]]":
+        """The images, with comparisons that know usual ones then, and what is said of both."""
+        data, name, images = self.choice.load(open_run(self.run_folder), self.source, are_whole=True, shard=shard)
+        own = data if self.source is None and self.choice.limit is None and shard is None else None
+        return data, images, self._fitted(comparisons, f"{name} images; {data.protocol}", own)
+
+    def _fitted(self, comparisons: "dict[str, Comparison]", protocol: str, own: "Data | None" = None) -> dict[str, Any]:
+        """Let comparisons know usual images; returns what is said of them, and of the images."""
+        usual, about = self._usual(own), {}
+        for name, comparison in comparisons.items():
+            with progress("scoring usual images") as report:
+                comparison.fit(usual, report)
+            about[name] = {"method": comparison.method, "usual_images": len(usual)}
+        return {"models": about, "protocol": protocol}
+
+    def _shared(self, comparisons: "dict[str, Comparison]", background: "AbstractImageModel | None") -> int:
+        """Score the images of a part, or all of them elsewhere."""
+        from pixelrnn.scores.comparison import compared
+
+        about: dict[str, Any] = {"verb": "score", "source": self.source, "usual": self.usual, "exact": self.exact}
+        about |= {"models": {name: identity(comparison.model) for name, comparison in comparisons.items()}}
+        about |= {"against": None if background is None else identity(background)}
+        about |= {"methods": [comparison.method for comparison in comparisons.values()], **self.choice.about}
         work = Work(
-            about | {"method": comparison.method, **self.choice.about},
-            lambda shard: self._load(comparison, shard),
-            comparison.table,
+            about,
+            open_run(self.run_folder),
+            self.source,
+            self.choice,
+            lambda shard: self._load(comparisons, shard),
+            lambda protocol: self._fitted(comparisons, protocol),
+            functools.partial(compared, comparisons),
+            self._show_parts,
         )
         return self.sharding.compute(work, title="scoring", as_json=self.json)
 
-    def _usual(self, data: "Data", shard: Shard | None) -> "ImageSet":
+    def _show_parts(self, parts: "list[Part]", facts: dict[str, Any]) -> None:
+        from pixelrnn.scale.tables import Table
+
+        table = Table.of(parts)
+        self._finish(table.rows, facts, table.bad)
+
+    def _usual(self, own: "Data | None") -> "ImageSet":
         """Images that scores are compared with."""
         from pixelrnn.app.images import is_own
 
@@ -180,62 +236,10 @@ class Score:
                 is_aside=True,
             )
             return dataclasses.replace(found.valid, perturb=0.0)
-        if self.source is None and self.choice.limit is None and shard is None:
-            own = data
-        else:
+        if own is None:
             choice = dataclasses.replace(self.choice, limit=None, packed=None, source_levels=None)
             try:
                 own = choice.load(open_run(self.run_folder), None, are_whole=True)[0]
             except ConfigError as error:
                 raise ConfigError(f"{error}; give usual images with --usual") from error
         return dataclasses.replace(own.valid, perturb=0.0)
-
-
-def rows_of(names: Sequence[str], table: "Mapping[str, NDArray[Any]]") -> list[dict[str, Any]]:
-    """A row for each image."""
-    # A name that is no text is written with question marks: everything here is for people, or for their programs.
-    texts = [name.encode("utf-8", "replace").decode() for name in names]
-    return [
-        {"name": each, **dict(zip(table, map(float, numbers), strict=True))}
-        for each, *numbers in zip(texts, *table.values(), strict=True)
-    ]
-
-
-def write_scores(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Write the numbers of all images as CSV."""
-    from pixelrnn.runs.files import write_text
-
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
-
-
-def show_scores(rows: list[dict[str, Any]], facts: dict[str, Any], most: int, *, as_json: bool) -> None:
-    """Say which images are the least and the most usual ones, so many of each, and how many are unusual."""
-    if as_json:
-        show_json(facts | {"images": rows})
-        return
-    say(f"{'score':>9}{'p-value':>9}{'rank':>7}{'nats':>12}{'bits/dim':>10}  {facts['method']}")
-    order = sorted(range(len(rows)), key=lambda item: rows[item]["score"])
-    least, others = order[:most], order[most:]
-    for place, item in enumerate(least + others[-most:]):
-        if place == most < len(others):
-            say(f"{'...':>9}")
-        row = rows[item]
-        numbers = f"{row['score']:>9.3f}{row['p_value']:>9.4f}{row['rank']:>7.3f}{row['nats']:>12.1f}"
-        say(f"{numbers}{row['bits_per_dim']:>10.4f}  {row['name']}")
-    least_value = 1 / (1 + facts["usual_images"])
-    if least_value > ALPHA:
-        say(
-            f"compared with {facts['usual_images']} usual images, no p-value can be below {least_value:.2f}: the "
-            "order tells more than they do; give more of them with --usual"
-        )
-        return
-    unusual = sum(row["p_value"] <= ALPHA for row in rows)
-    expected = math.floor(ALPHA * len(rows))
-    say(
-        f"{unusual:,} of {len(rows):,} images have p-values up to {ALPHA}; of as many usual ones about "
-        f"{expected:,} would (compared with {facts['usual_images']:,})"
-    )

@@ -12,7 +12,8 @@ import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any, Protocol
+from tarfile import ReadError, TruncatedHeaderError  # type: ignore[attr-defined]
+from typing import IO, Any, Protocol, Self
 
 from pixelrnn.config import IMAGE_SUFFIXES, Shard
 from pixelrnn.config.names import MODEL
@@ -219,11 +220,25 @@ class Tar(_OnDisk):
 
     def _members(self) -> Iterator[tuple[tarfile.TarInfo, Opener]]:
         try:
-            with tarfile.open(self.path, "r|*") as archive:
+            with self._opened() as file, tarfile.open(fileobj=file, mode="r|*", tarinfo=_Member) as archive:
                 for member in archive:
                     yield member, lambda member=member: _content(archive, member)  # type: ignore[misc]
         except (tarfile.TarError, EOFError, OSError) as error:
             raise DataError(f"{self.path}: damaged tar archive ({error})") from error
+
+    def _opened(self) -> IO[bytes]:
+        return self.path.open("rb")
+
+
+class _Member(tarfile.TarInfo):
+    """A member of a tar archive; a head that is cut off is no end of the archive, as the library would have it."""
+
+    @classmethod
+    def fromtarfile(cls, tarfile: tarfile.TarFile) -> Self:
+        try:
+            return super().fromtarfile(tarfile)
+        except TruncatedHeaderError as error:
+            raise ReadError("unexpected end of data") from error
 
 
 def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from PIL import Image
 
 from pixelrnn.config import DataConfig, ModelConfig
@@ -15,10 +14,8 @@ from pixelrnn.data.pixels import Dense
 from pixelrnn.data.quantise import Quantiser
 from pixelrnn.data.single import image_of
 from pixelrnn.errors import ConfigError, DataError
-from pixelrnn.model.base import AbstractImageModel
-from pixelrnn.model.loading import load_model
 
-__all__ = ["PICTURES", "Batch", "Picture", "as_column", "column_of", "loaded", "pictures_of", "sets_of"]
+__all__ = ["PICTURES", "Batch", "Picture", "as_column", "column_of", "picture_of", "pictures_of", "sets_of"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -41,13 +38,6 @@ class Picture(NamedTuple):
     error: str = ""
 
 
-def loaded(model: AbstractImageModel | str | Path, threads: int | None) -> AbstractImageModel:
-    """A model, which may be given by its name, in a process that works with so many threads, if that is said."""
-    if threads is not None:
-        torch.set_num_threads(threads)
-    return load_model(model) if isinstance(model, str | Path) else model
-
-
 def column_of(batch: Batch, names: Sequence[str]) -> str:
     """The first of some names that a column has; raises `ConfigError` if there is none."""
     found = next((name for name in names if name in batch), None)
@@ -62,11 +52,14 @@ def pictures_of(cells: Iterable[Any], model: ModelConfig, data: DataConfig) -> l
     A cell is an image file (its bytes, or a mapping with `bytes` or `path`) or a picture of Pillow, either of which is
     read as the data of a training; or an array of levels `(C, H, W)`, `(H, W, C)` or, for one channel, `(H, W)`.
     """
-    return [_picture(cell, model, data) for cell in cells]
+    return [picture_of(cell, model, data) for cell in cells]
 
 
-def _picture(cell: Any, model: ModelConfig, data: DataConfig) -> Picture:
+def picture_of(cell: Any, model: ModelConfig, data: DataConfig) -> Picture:
+    """The same of one cell, which may be a `Picture` already."""
     try:
+        if isinstance(cell, Picture):
+            return cell
         if isinstance(cell, Mapping):
             cell = cell["bytes"] if cell.get("bytes") is not None else read(Path(str(cell.get("path"))))
         if cell is None:

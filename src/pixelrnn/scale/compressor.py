@@ -3,7 +3,7 @@
 import dataclasses
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,11 @@ from pixelrnn.codec.codec import Codec
 from pixelrnn.config import Writing
 from pixelrnn.errors import ConfigError
 from pixelrnn.model.base import AbstractImageModel
-from pixelrnn.scale.batch import Batch, column_of, loaded
+from pixelrnn.scale.batch import Batch, Picture, column_of
+from pixelrnn.scale.loading import loaded
+from pixelrnn.scale.parts import Columns, bad_rows
 
-__all__ = ["Compressor"]
+__all__ = ["Archives", "Compressor"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 NAMES = ("name", "path", "__key__")
@@ -29,6 +31,7 @@ class Compressor:
     Args:
         model: A model of pictures, or its name or folder, as for `Scorer`.
         below: What the names of all files begin with, and is left out in the archive.
+        tile: Height and width of the tiles of larger pictures; chosen by the model's shape if not given.
         writing: Whether what is written is decoded again, and metadata kept at any price.
         threads: Threads of this process; as they are if not given.
 
@@ -44,10 +47,12 @@ class Compressor:
         model: AbstractImageModel | str | Path,
         *,
         below: str = "",
+        tile: tuple[int, int] | None = None,
         writing: Writing | None = None,
         threads: int | None = None,
     ) -> None:
-        self.model, self.below, self.writing, self.threads = model, below, writing or Writing(), threads
+        self.model, self.below, self.tile, self.threads = model, below, tile, threads
+        self.writing = writing or Writing()
         self._codec: Codec | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -69,7 +74,7 @@ class Compressor:
             ArchiveError: If the model is none for pictures.
         """
         if self._codec is None:
-            self._codec = codec_of(loaded(self.model, self.threads))
+            self._codec = codec_of(loaded(self.model, self.threads), self.tile)
         contents = [bytes(content) for content in batch[column_of(batch, ("bytes",))]]
         listing = Listing(tuple(self._files(batch[column_of(batch, NAMES)], contents)), 0, ())
         with tempfile.TemporaryDirectory(prefix="pixelrnn-") as folder:
@@ -89,6 +94,26 @@ class Compressor:
                 raise ConfigError(f"two files of a batch are called {name}")
             found[name] = _InMemory(name, Path(name), len(content), content)
         return [found[name] for name in sorted(found)]
+
+
+class Archives:
+    """The files of batches as archives, one of each.
+
+    Args:
+        compressor: Makes them.
+    """
+
+    def __init__(self, compressor: Compressor) -> None:
+        self.compressor = compressor
+
+    def __call__(self, batch: Batch) -> Iterator[Columns]:
+        """Names of files, and their `archive` as bytes; and why some cannot be read."""
+        rows = dict(zip(map(str, batch["name"]), batch["bytes"], strict=True))
+        if bad := {name: cell.error for name, cell in rows.items() if isinstance(cell, Picture)}:
+            yield bad_rows(bad)
+        if names := [name for name in rows if name not in bad]:
+            row = self.compressor({"name": names, "bytes": [rows[name] for name in names]})
+            yield {"name": np.array(names, str), "archive": np.frombuffer(row["archive"][0], np.uint8)}
 
 
 @dataclasses.dataclass(frozen=True)

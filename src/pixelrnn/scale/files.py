@@ -11,9 +11,12 @@ from pixelrnn.codec.codec import Codec
 from pixelrnn.config import Shard, Writing
 from pixelrnn.errors import ArchiveError, EmptyError
 from pixelrnn.progress import Callback, Reporter
-from pixelrnn.scale.parts import Part, chunks_of
+from pixelrnn.runs.files import atomic_write
+from pixelrnn.scale.parts import Columns, Part, chunks_of
+from pixelrnn.scale.places import is_url
+from pixelrnn.scale.reading import Reading, files_below, files_in
 
-__all__ = ["archives_of", "compress_part", "files_of"]
+__all__ = ["archives_of", "compress_part", "files_of", "keep_archive", "reading_of_files"]
 
 
 def files_of(part: Part, source: Path, shard: Shard, *, skip_bad: bool) -> Listing:
@@ -50,9 +53,29 @@ def compress_part(
         finished += size
 
 
+def reading_of_files(part: Part, source: str, *, skip_bad: bool) -> Reading:
+    """All files of a folder, by path or URL, to be read elsewhere; errors as by `files_of`."""
+    if is_url(source):
+        return files_below(source)
+    path = Path(source)
+    files = files_of(part, path, Shard(1, 1), skip_bad=skip_bad).files
+    folder = path if path.is_dir() else path.parent
+    return files_in(str(folder), [file.name for file in files], [file.size for file in files])
+
+
+def keep_archive(part: Part, columns: Columns) -> None:
+    """Write down an archive, if there is one, and what is in it."""
+    columns = dict(columns)
+    if (content := columns.pop("archive", None)) is not None:
+        out = part.next.with_suffix(".pxr")
+        atomic_write(out, lambda path: path.write_bytes(content.tobytes()))
+    part.write(columns)
+
+
 def archives_of(parts: list[Part]) -> list[Path]:
     """The archives of all parts, in order; raises `EmptyError` if there are none."""
-    found = [path.with_suffix(".pxr") for part in parts for path in part.files()]
+    every = [pair for part in parts for pair in zip(part.files(), part.columns(), strict=True)]
+    found = [path.with_suffix(".pxr") for path, columns in every if len(columns["name"])]
     if not found:
         raise EmptyError(f"{parts[0].path.parent}: no part holds a file")
     return found

@@ -20,15 +20,29 @@ from typing import Any
 import numpy as np
 
 from pixelrnn.config import Shard
-from pixelrnn.errors import ConfigError, RunError
+from pixelrnn.errors import ConfigError, DataError, RunError
 from pixelrnn.runs.files import TEMPORARY, atomic_write, held, read_json, write_json
 
-__all__ = ["Part", "chunks_of", "parts_in"]
+__all__ = [
+    "BAD",
+    "MOST_ROWS",
+    "MOST_VALUES",
+    "REASON",
+    "SUM",
+    "Columns",
+    "Part",
+    "bad_rows",
+    "chunks_of",
+    "joined",
+    "parts_in",
+]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Columns = Mapping[str, Array]
 
 ABOUT, FACTS, WHOLE = "about.json", "facts.json", "whole.json"
+SUM = "sum_"  # how columns are called that are no rows, and are summed up
+BAD, REASON = "bad_name", "bad_reason"  # columns of what cannot be used, and why: rows of their own
 MOST_ROWS, MOST_VALUES = 1_024, 2**24  # of a file: what is lost at most when a run is killed
 FOLDER = re.compile(r"part-([0-9]+)-of-([0-9]+)")
 
@@ -98,8 +112,8 @@ class Part:
             yield found
 
     def done(self) -> set[str]:
-        """The names of all that is done."""
-        return {str(name) for columns in self.columns() for name in columns["name"]}
+        """The names of all that is done, or cannot be used."""
+        return {str(name) for columns in self.columns() for key in ("name", BAD) for name in columns.get(key, ())}
 
     @property
     def next(self) -> Path:
@@ -119,7 +133,7 @@ class Part:
 
     def finish(self) -> int:
         """Say that all is done; returns the number of rows."""
-        rows = sum(len(columns["name"]) for columns in self.columns())
+        rows = sum(len(columns["name"]) + len(columns.get(BAD, ())) for columns in self.columns())
         write_json(self.path / WHOLE, {"rows": rows})
         return rows
 
@@ -173,11 +187,38 @@ def _few(numbers: Sequence[int], most: int = 10) -> str:
     return ", ".join(map(str, numbers[:most])) + (", ..." if len(numbers) > most else "")
 
 
-def chunks_of(items: Iterable[int], sizes: Iterable[int]) -> Iterator[list[int]]:
+def bad_rows(reasons: dict[str, str]) -> Columns:
+    """Columns of what cannot be used."""
+    none = np.array([], str)
+    return {"name": none, BAD: np.array([*reasons], str), REASON: np.array([*reasons.values()], str)}
+
+
+def joined(every: Sequence[Columns]) -> dict[str, Array]:
+    """Columns one below the other; those that are sums are summed up.
+
+    Raises:
+        DataError: If sums are of different shapes.
+    """
+    found = dict[str, Array]()
+    for key in dict.fromkeys(key for columns in every for key in columns):
+        values = [columns[key] for columns in every if key in columns]
+        if not key.startswith(SUM):
+            found[key] = np.concatenate(values)
+        elif len({value.shape for value in values}) > 1:
+            raise DataError("the images differ in size; their figures by position have no sum")
+        else:
+            found[key] = np.sum(values, 0)
+    return found
+
+
+def chunks_of(
+    items: Iterable[int], sizes: Iterable[int], *, rows: int | None = None, most: int | None = None
+) -> Iterator[list[int]]:
     """Items in lists of up to so many rows, or about so many values, by the size of each."""
+    rows, most = rows or MOST_ROWS, most or MOST_VALUES
     chunk, values = list[int](), 0
     for item, size in zip(items, sizes, strict=True):
-        if chunk and (len(chunk) == MOST_ROWS or values + size > MOST_VALUES):
+        if chunk and (len(chunk) == rows or values + size > most):
             yield chunk
             chunk, values = [], 0
         chunk.append(item)

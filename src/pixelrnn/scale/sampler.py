@@ -9,7 +9,8 @@ import torch
 
 from pixelrnn.config import Sampling
 from pixelrnn.model.base import AbstractImageModel
-from pixelrnn.scale.batch import Batch, column_of, loaded
+from pixelrnn.scale.batch import Batch, column_of
+from pixelrnn.scale.loading import loaded
 
 __all__ = ["Sampler"]
 

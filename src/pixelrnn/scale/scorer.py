@@ -13,7 +13,8 @@ from pixelrnn.data.images import ImageSet
 from pixelrnn.errors import ConfigError, DataError
 from pixelrnn.model.base import AbstractImageModel
 from pixelrnn.runs.run import Run
-from pixelrnn.scale.batch import PICTURES, Batch, as_column, column_of, loaded, pictures_of, sets_of
+from pixelrnn.scale.batch import PICTURES, Batch, as_column, column_of, pictures_of, sets_of
+from pixelrnn.scale.loading import loaded
 from pixelrnn.scores.comparison import Comparison
 from pixelrnn.scores.score import Images, Scores, exact_score, log_prob_maps, score
 

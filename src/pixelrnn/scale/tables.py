@@ -13,16 +13,14 @@ from pixelrnn.data.images import Data, ImageSet
 from pixelrnn.errors import DataError
 from pixelrnn.model.base import AbstractImageModel
 from pixelrnn.progress import Callback, Reporter
-from pixelrnn.scale.parts import Columns, Part, chunks_of
+from pixelrnn.scale.parts import BAD, REASON, SUM, Columns, Part, chunks_of, joined
 from pixelrnn.scores.entropy import CodeLengths
 from pixelrnn.scores.score import exact_score, score
 from pixelrnn.train.evaluation import Evaluation, evaluations_of, sums_of
 
-__all__ = ["Table", "code_lengths_in", "code_lengths_of", "compute", "evaluations_in", "nats_of"]
+__all__ = ["Table", "bad_in", "code_lengths_in", "code_lengths_of", "compute", "evaluations_in", "nats_of"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
-
-SUM = "sum_"  # how columns are called that are no rows, and are summed up
 
 
 def compute(
@@ -84,32 +82,36 @@ class Table(NamedTuple):
     Attributes:
         rows: Columns, in the order of the names: those of files by their letters, those of numbers by these.
         sums: What is summed up over all.
+        bad: What could not be used, and why.
     """
 
     rows: dict[str, Array]
     sums: dict[str, Array]
+    bad: dict[str, str]
 
     @classmethod
     def of(cls, parts: Sequence[Part]) -> "Table":
         """Read all parts; raises `DataError` if there is nothing in them, or something is in two."""
-        every = [columns for part in parts for columns in part.columns()]
-        if not every:
-            raise DataError(f"{parts[0].path.parent}: no part holds an image")
-        names = [str(name) for columns in every for name in columns["name"]]
+        columns, bad = joined([columns for part in parts for columns in part.columns()]), bad_in(parts)
+        columns = {key: values for key, values in columns.items() if key not in (BAD, REASON)}
+        names = [str(name) for name in columns.get("name", ())]
+        if not names:
+            why = "".join(f" that can be used: {name} ({bad[name]})" for name in [*bad][:1])
+            raise DataError(f"{parts[0].path.parent}: no part holds an image{why}")
         order = sorted(range(len(names)), key=lambda row: _place(names[row]))
         ordered = [names[row] for row in order]
         if twice := next((one for one, next_ in itertools.pairwise(ordered) if one == next_), None):
             raise DataError(f"{parts[0].path.parent}: two parts hold {twice}")
-        rows, sums = dict[str, Array](), dict[str, Array]()
-        for key in every[0]:
-            values = [columns[key] for columns in every]
-            if key.startswith(SUM):
-                if len({value.shape for value in values}) > 1:
-                    raise DataError("the images differ in size; their figures by position have no sum")
-                sums[key.removeprefix(SUM)] = np.sum(values, 0)
-            else:
-                rows[key] = np.concatenate(values)[order]
-        return cls(rows, sums)
+        sums = {key.removeprefix(SUM): values for key, values in columns.items() if key.startswith(SUM)}
+        rows = {key: values[order] for key, values in columns.items() if not key.startswith(SUM)}
+        return cls(rows, sums, bad)
+
+
+def bad_in(parts: Sequence[Part]) -> dict[str, str]:
+    """What could not be used, by its name, and why."""
+    every = [columns for part in parts for columns in part.columns() if BAD in columns]
+    pairs = (zip(columns[BAD], columns[REASON], strict=True) for columns in every)
+    return {str(name): str(reason) for name, reason in sorted(itertools.chain(*pairs))}
 
 
 def _place(name: str) -> tuple[str, int]:

@@ -1,16 +1,17 @@
 """Images beside usual ones: all that is told of each by one method."""
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
 
 from pixelrnn.errors import ConfigError
 from pixelrnn.model.base import AbstractImageModel
-from pixelrnn.progress import Callback
+from pixelrnn.progress import Callback, Reporter
 from pixelrnn.scores.anomaly import InputComplexity, detector
 from pixelrnn.scores.score import Images, Scores, exact_score, score
 
-__all__ = ["COLUMNS", "Comparison", "usual_method"]
+__all__ = ["COLUMNS", "Comparison", "compared", "usual_method"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -97,6 +98,28 @@ class Comparison:
             return exact_score(self.model, images, batch=self.batch, callback=callback)
         expects = self.method == "surprise"
         return score(self.model, images, batch=self.batch, moments=expects, callback=callback)
+
+
+def compared(
+    comparisons: Mapping[str, Comparison], images: Images, callback: Callback | None = None
+) -> dict[str, Array]:
+    """What several models tell of the same images.
+
+    Args:
+        comparisons: Of each model by its name, with usual images.
+        images: Images, as for `pixelrnn.scores.score.score`.
+        callback: Callback that is told the progress.
+
+    Returns:
+        `COLUMNS` as of `Comparison.table`; if there are several, each is called `model:column`.
+    """
+    report, found = Reporter(callback), dict[str, Array]()
+    for number, (name, comparison) in enumerate(comparisons.items()):
+        share = report.part(number / len(comparisons), (number + 1) / len(comparisons))
+        of = f"{name}:" if len(comparisons) > 1 else ""
+        table = comparison.table(images, None if callback is None else share.forward)
+        found |= {of + column: values for column, values in table.items()}
+    return found
 
 
 def usual_method(model: AbstractImageModel, background: AbstractImageModel | None) -> str:
