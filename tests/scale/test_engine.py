@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-import pyarrow
 import pytest
 
 from pixelrnn.archive.archive import Archive
 from pixelrnn.archive.restore import decompress
 from pixelrnn.config import Shard
 from pixelrnn.errors import ConfigError
-from pixelrnn.scale.engine import QUIET, Cluster, _Read, gather, mapped
+from pixelrnn.scale.engine import QUIET, Cluster, applied, gather, mapped
 from pixelrnn.scale.parts import Part
 from pixelrnn.scale.reading import reading_of, rows_in
 from tests.cli.test_cli import run
@@ -52,8 +51,7 @@ def inline(monkeypatch):
 
     def mapped_here(reading, call, cluster, done=frozenset()):
         for piece in pickle.loads(pickle.dumps(reading.pieces)):
-            for table in _Read(done)(pyarrow.table({"piece": [pickle.dumps(piece)]})):
-                yield from call(pickle.loads(table["batch"][0].as_py()))
+            yield from applied(piece, call, done)
 
     monkeypatch.setattr("pixelrnn.scale.engine.mapped", mapped_here)
     return mapped_here

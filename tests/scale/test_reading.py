@@ -51,6 +51,7 @@ def parquet_of(folder, path, **options):
 @pytest.mark.parametrize("kind", ["path", "url"])
 def test_a_folder_is_read_in_pieces(kind, digits, monkeypatch):
     monkeypatch.setattr(reading_module, "ROWS", 7)
+    monkeypatch.setattr(reading_module, "LEAST_PIECES", 1)
     source = digits / "new"
     reading = reading_of(str(source) if kind == "path" else source.as_uri())
     assert len(reading.pieces) == 5
@@ -78,6 +79,16 @@ def test_shards_of_a_folder_come_before_the_names_of_members(kind, digits, tmp_p
     wanted |= {f"below/01.tar/{name}": content for name, content in content_of(digits / "usual").items()}
     source = tmp_path / "s"
     assert rows_of(reading_of(str(source) if kind == "path" else source.as_uri())) == wanted
+
+
+def test_shares_of_a_tar_archive_are_all_of_it_once(digits, tmp_path, monkeypatch):
+    monkeypatch.setattr(reading_module, "BATCH", 3)
+    reading = reading_of(str(tar_of(digits / "new", tmp_path / "a.tar")))
+    assert reading.split(1) is reading.pieces
+    shares = [[name for batch in piece.batches() for name in batch["name"]] for piece in reading.split(4)]
+    assert len(shares) == 4
+    assert min(map(len, shares)) >= 6
+    assert sorted(name for share in shares for name in share) == sorted(content_of(digits / "new"))
 
 
 def test_parquet_is_read_by_groups_of_rows(digits, tmp_path):

@@ -202,7 +202,7 @@ class Score:
         about: dict[str, Any] = {"verb": "score", "source": self.source, "usual": self.usual, "exact": self.exact}
         about |= {"models": {name: identity(comparison.model) for name, comparison in comparisons.items()}}
         about |= {"against": None if background is None else identity(background)}
-        about |= {"methods": [comparison.method for comparison in comparisons.values()], **self.choice.about}
+        about |= {"method": ", ".join(each.method for each in comparisons.values()), **self.choice.about}
         work = Work(
             about,
             open_run(self.run_folder),

@@ -1,7 +1,8 @@
 """Work on pieces of a source by Ray Data: actors that load a model once, on one machine or many.
 
-Batches travel between readers and actors pickled, one to a row, so that pictures of all sizes, and why some cannot be
-read, are one kind of column. Ray bounds what is read ahead, and gives the batch of a worker that is lost to another.
+An actor is told a piece, and reads it itself, the next batch while it works on one: pictures travel nowhere else, and
+their sizes, and why some cannot be read, are no matter of Ray's. Ray shares the pieces out, bounds what is done ahead
+of who takes the results, and gives the piece of a worker that is lost to another.
 """
 
 import contextlib
@@ -13,6 +14,7 @@ import re
 import socket
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +24,9 @@ from pixelrnn.errors import ConfigError, PixelRNNError
 from pixelrnn.progress import Callback, Reporter
 from pixelrnn.scale.batch import Batch
 from pixelrnn.scale.parts import MOST_ROWS, Columns, Part, joined
-from pixelrnn.scale.reading import Reading
+from pixelrnn.scale.reading import Piece, Reading
 
-__all__ = ["Cluster", "gather", "mapped"]
+__all__ = ["Cluster", "applied", "gather", "mapped"]
 
 Call = Callable[[Batch], Iterable[Columns]]
 
@@ -33,7 +35,6 @@ QUIET = {
     "RAY_BACKEND_LOG_LEVEL": "fatal",  # it would warn of each actor that it could not be started anew if Ray lost it
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",  # it would say of a lost worker on standard output that it is replaced
 }
-READER = 0.5  # cores that reading is counted as
 PATIENCE = 10.0  # seconds that the address of a cluster may take to answer
 WRITE_SECONDS = 30.0  # after which what is found is written down, however little it is
 
@@ -105,22 +106,18 @@ def mapped(
         ConfigError: If Ray is not installed, or no cluster answers.
     """
     ray = _ray()
-    pieces = [pickle.dumps(piece) for piece in reading.pieces]
-    if not pieces:
+    if not reading.pieces:
         return
     with _joined(ray, cluster):
         import pyarrow
 
-        rows = ray.data.from_arrow([pyarrow.table({"piece": [piece]}) for piece in pieces])
-        free = int(ray.cluster_resources().get("CPU", 1)) - 1  # one is for reading
-        actors = cluster.actors or max(1, free // cluster.cores)
-        if reading.names is not None:  # else a piece may have many batches
-            actors = min(actors, len(pieces))
-        pool = ray.data.ActorPoolStrategy(size=actors)
+        actors = cluster.actors or max(1, int(ray.cluster_resources().get("CPU", 1)) // cluster.cores)
+        pieces = reading.split(actors)
+        rows = ray.data.from_arrow([pyarrow.table({"piece": [pickle.dumps(piece)]}) for piece in pieces])
         kind: dict[str, Any] = {"batch_size": 1, "batch_format": "pyarrow"}
-        batches = rows.map_batches(_Read(done), num_cpus=READER, **kind)
-        arguments = {"fn_constructor_args": (call, cluster.cores), "num_cpus": cluster.cores}
-        found = batches.map_batches(_Apply, compute=pool, **arguments, **kind)
+        arguments = {"fn_constructor_args": (call, done, cluster.cores), "num_cpus": cluster.cores}
+        pool = ray.data.ActorPoolStrategy(size=min(actors, len(pieces)))
+        found = rows.map_batches(_Apply, compute=pool, **arguments, **kind)
         try:
             for table in found.iter_batches(**kind):
                 yield pickle.loads(table["columns"][0].as_py())
@@ -128,34 +125,30 @@ def mapped(
             raise _cause(error) from error
 
 
-class _Read:
-    """Batches of a piece, without the rows that are done."""
-
-    def __init__(self, done: frozenset[str]) -> None:
-        self.done = done
-
-    def __call__(self, table: Any) -> Iterator[Any]:
-        import pyarrow
-
-        for batch in pickle.loads(table["piece"][0].as_py()).batches():
-            left = [row for row, name in enumerate(batch["name"]) if str(name) not in self.done]
-            if left:
-                batch = {key: [values[row] for row in left] for key, values in batch.items()}
-                yield pyarrow.table({"batch": [pickle.dumps(batch)]})
-
-
 class _Apply:
     """A callable in its actor."""
 
-    def __init__(self, call: Call, cores: int) -> None:
+    def __init__(self, call: Call, done: frozenset[str], cores: int) -> None:
         torch.set_num_threads(cores)
-        self.call = call
+        self.call, self.done = call, done
 
     def __call__(self, table: Any) -> Iterator[Any]:
         import pyarrow
 
-        for columns in self.call(pickle.loads(table["batch"][0].as_py())):
+        for columns in applied(pickle.loads(table["piece"][0].as_py()), self.call, self.done):
             yield pyarrow.table({"columns": [pickle.dumps(columns)]})
+
+
+def applied(piece: Piece, call: Call, done: frozenset[str] = frozenset()) -> Iterator[Columns]:
+    """What a callable gives of the rows of a piece that are not done; a batch is read while one is worked on."""
+    batches = piece.batches()
+    with ThreadPoolExecutor(1) as reader:
+        following = reader.submit(next, batches, None)
+        while (batch := following.result()) is not None:
+            following = reader.submit(next, batches, None)
+            left = [row for row, name in enumerate(batch["name"]) if str(name) not in done]
+            if left:
+                yield from call({key: [values[row] for row in left] for key, values in batch.items()})
 
 
 def _ray() -> Any:
@@ -181,8 +174,7 @@ def _joined(ray: Any, cluster: Cluster) -> Iterator[None]:
     options: dict[str, Any] = {"address": "local", "log_to_driver": False, "logging_level": "ERROR"}
     if cluster.address is None:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        # One more for readers, which mostly wait.
-        cores = max(cores, (cluster.actors or 1) * cluster.cores) + 1
+        cores = max(cores, (cluster.actors or 1) * cluster.cores)
         options |= {"num_cpus": cores, "include_dashboard": False}
     else:
         _require_answer(cluster.address)

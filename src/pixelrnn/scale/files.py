@@ -60,7 +60,7 @@ def reading_of_files(part: Part, source: str, *, skip_bad: bool) -> Reading:
     path = Path(source)
     files = files_of(part, path, Shard(1, 1), skip_bad=skip_bad).files
     folder = path if path.is_dir() else path.parent
-    return files_in(str(folder), [file.name for file in files], [file.size for file in files])
+    return files_in(str(folder), [file.name for file in files], [file.size for file in files], are_whole=True)
 
 
 def keep_archive(part: Part, columns: Columns) -> None:

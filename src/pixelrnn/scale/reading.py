@@ -24,7 +24,9 @@ from pixelrnn.scale.places import FAILURES, Place, reason_of, size_of
 
 __all__ = ["Piece", "Reading", "files_below", "files_in", "reading_of", "rows_in", "rows_of_images"]
 
-ROWS, BYTES = 64, 2**26  # of a piece, at most, where that can be chosen
+ROWS, BYTES = 256, 2**26  # of a piece, at most, where that can be chosen
+LEAST_PIECES = 32  # of a folder, that all may have some of
+BATCH = 64  # rows
 AT_ONCE = 16  # files that are read from an object store
 NAMES = ("name", "path", "file_name", "id", "key", "__key__")  # columns of Parquet files that name a row
 SHARDS = (".tar", ".tgz", ".tar.gz", ".parquet")
@@ -48,6 +50,15 @@ class Reading:
 
     pieces: Sequence[Piece]
     names: Sequence[str] | None = None
+
+    def split(self, wanted: int) -> Sequence[Piece]:
+        """Its pieces, or if these are fewer than wanted, shares of them where that can be."""
+        shares = -(-wanted // len(self.pieces))
+        if shares == 1:
+            return self.pieces
+        return [
+            each for piece in self.pieces for each in (piece.split(shares) if isinstance(piece, _TarShard) else [piece])
+        ]
 
     def without(self, done: Collection[str]) -> "Reading":
         """What is left of it when some rows are done, as far as that is known before they are read.
@@ -99,14 +110,15 @@ def files_below(url: str) -> Reading:
     found = Place(url).listed()
     if not found:
         raise DataError(f"{Place(url)} holds no files")
-    return files_in(url, [*found], [*found.values()])
+    return files_in(url, [*found], [*found.values()], are_whole=True)
 
 
-def files_in(source: str, names: Sequence[str], sizes: Sequence[int]) -> Reading:
-    """Files below a folder, by their names and bytes."""
-    chunks = chunks_of(range(len(names)), sizes, rows=ROWS, most=BYTES)
-    pieces = [_Files(source, tuple((names[number], sizes[number]) for number in chunk)) for chunk in chunks]
-    return Reading(pieces, names)
+def files_in(source: str, names: Sequence[str], sizes: Sequence[int], *, are_whole: bool = False) -> Reading:
+    """Files below a folder, by their names and bytes; of pieces that are whole each is one batch, and is large."""
+    rows = ROWS if are_whole else min(ROWS, -(-len(names) // LEAST_PIECES))
+    chunks = chunks_of(range(len(names)), sizes, rows=rows, most=BYTES)
+    files = (tuple((names[number], sizes[number]) for number in chunk) for chunk in chunks)
+    return Reading([_Files(source, each, at_once=ROWS if are_whole else BATCH) for each in files], names)
 
 
 def rows_in(batches: Sequence[Batch]) -> Reading:
@@ -154,14 +166,18 @@ class _Files:
     root: str
     files: tuple[tuple[str, int], ...]
     alone: str = ""
+    at_once: int = BATCH
 
     def batches(self) -> Iterator[Batch]:
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            cells = list(pool.map(self._cell, self.files))
-        yield {"name": [self.alone or name for name, _ in self.files], "bytes": cells}
+        for start in range(0, len(self.files), self.at_once):
+            files = self.files[start : start + self.at_once]
+            with ThreadPoolExecutor(AT_ONCE) as pool:
+                cells = list(pool.map(self._cell, files))
+            yield {"name": [self.alone or name for name, _ in files], "bytes": cells}
 
     def without(self, done: Collection[str]) -> "_Files":
-        return _Files(self.root, tuple(file for file in self.files if (self.alone or file[0]) not in done), self.alone)
+        files = tuple(file for file in self.files if (self.alone or file[0]) not in done)
+        return dataclasses.replace(self, files=files)
 
     def _cell(self, file: tuple[str, int]) -> bytes | Picture:
         name, size = file
@@ -177,15 +193,22 @@ class _Files:
 
 @dataclasses.dataclass(frozen=True)
 class _TarShard:
-    """A tar archive, whose rows have its name before their own if there are several."""
+    """A tar archive, whose rows have its name before their own if there are several; or a share of its rows."""
 
     place: Place
     prefix: str
+    share: int = 0
+    shares: int = 1
+
+    def split(self, shares: int) -> "list[_TarShard]":
+        return [dataclasses.replace(self, share=share, shares=shares) for share in range(shares)]
 
     def batches(self) -> Iterator[Batch]:
         names, cells, held = list[str](), list[bytes | Picture](), 0
         try:
-            for name, opener in _Stream(self.place).walk():
+            for number, (name, opener) in enumerate(_Stream(self.place).walk()):
+                if number // BATCH % self.shares != self.share:
+                    continue
                 try:
                     cell: bytes | Picture = opener()  # type: ignore[assignment]
                 except UnreadableError as error:
@@ -193,12 +216,13 @@ class _TarShard:
                 names.append(self.prefix + name)
                 cells.append(cell)
                 held += len(cell) if isinstance(cell, bytes) else 0
-                if len(names) == ROWS or held > BYTES:
+                if len(names) == BATCH or held > BYTES:
                     yield {"name": names, "bytes": cells}
                     names, cells, held = [], [], 0
         except DataError as error:
-            names.append(str(self.place))
-            cells.append(Picture(None, str(error)))
+            if self.share == 0:
+                names.append(str(self.place))
+                cells.append(Picture(None, str(error)))
         if names:
             yield {"name": names, "bytes": cells}
 
@@ -230,7 +254,7 @@ class _RowGroup:
         try:
             with self.place.opened() as file, pyarrow.parquet.ParquetFile(file) as table:
                 columns = set(table.schema_arrow.names) & {*NAMES, *PICTURES, "label"}
-                for part in table.iter_batches(batch_size=ROWS, row_groups=[self.group], columns=sorted(columns)):
+                for part in table.iter_batches(batch_size=BATCH, row_groups=[self.group], columns=sorted(columns)):
                     rows = part.to_pydict()
                     named = next((rows[name] for name in NAMES if name in rows), None)
                     numbered = [f"{self.prefix}{row}" for row in range(number, number + part.num_rows)]
