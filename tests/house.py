@@ -31,6 +31,7 @@ FLOORS = (
     ("app",),
     ("scale",),
     ("studio",),
+    ("service",),
     ("cli", "pillow"),
     ("__init__", "__main__"),
 )

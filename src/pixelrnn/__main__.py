@@ -38,6 +38,7 @@ from pixelrnn.cli.parser import one_of, read_arguments
 from pixelrnn.cli.push import Push
 from pixelrnn.cli.sample import Sample
 from pixelrnn.cli.score import Score
+from pixelrnn.cli.serve import Serve
 from pixelrnn.cli.studio import StudioCommand
 from pixelrnn.cli.train import INTERRUPTED, Train
 from pixelrnn.cli.upscale import Upscale
@@ -73,6 +74,7 @@ Command = (
     | DataCommand
     | Demo
     | StudioCommand
+    | Serve
     | Bench
 )
 VERBS: dict[str, type[Command]] = {
@@ -96,6 +98,7 @@ VERBS: dict[str, type[Command]] = {
     "data": DataCommand,
     "demo": Demo,
     "studio": StudioCommand,
+    "serve": Serve,
     "bench": Bench,
 }
 

@@ -4,7 +4,6 @@ import dataclasses
 import importlib.util
 import secrets
 import signal
-import socket
 import sys
 import threading
 import webbrowser
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from pixelrnn import zoo
 from pixelrnn.cli.console import say
+from pixelrnn.cli.listening import ENDING, HERE, USUAL, address_of, listen, require_port
 from pixelrnn.cli.machine import Processor
 from pixelrnn.cli.model_folder import require_model
 from pixelrnn.config.names import RUNS
@@ -19,9 +19,6 @@ from pixelrnn.errors import ConfigError
 from pixelrnn.zoo import hub
 
 __all__ = ["StudioCommand"]
-
-ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-HERE, ANYWHERE, USUAL = "127.0.0.1", ("0.0.0.0", "::"), 80
 
 
 def _name(model: str) -> str:
@@ -67,8 +64,7 @@ class StudioCommand:
 
     def __post_init__(self) -> None:
         """Check what can be checked without torch."""
-        if not 0 <= self.port < 2**16:
-            raise ConfigError(f"--port is {self.port}; 0 .. {2**16 - 1} is allowed")
+        require_port(self.port)
         for model in self.models:
             require_model(model)
         names = [_name(model) for model in self.models]
@@ -87,14 +83,13 @@ class StudioCommand:
         """Serve until Ctrl-C."""
         import uvicorn
 
-        listening = self._listen()
+        listening = listen(self.host, self.port)
         self.processor.prepare()
         from pixelrnn.studio.server import Studio
 
         port = listening.getsockname()[1]
         token = None if self.host == HERE else secrets.token_urlsafe(18)
-        host = socket.gethostname() if self.host in ANYWHERE else f"[{self.host}]" if ":" in self.host else self.host
-        address = f"http://{host}:{port}/" + ("" if token is None else f"?token={token}")
+        address = address_of(self.host, port) + ("" if token is None else f"?token={token}")
         names = {HERE, "localhost"}  # of which browsers leave out the port where it is the usual one
         models = {_name(model): zoo.find(model) for model in self.models}
         studio = Studio(self.runs, self.folders, models)
@@ -112,17 +107,3 @@ class StudioCommand:
                 say(f"stopping and saving {', '.join(going)} ...")
             studio.trainers.close()
         return 0
-
-    def _listen(self) -> socket.socket:
-        """A socket at the address."""
-        listening = socket.socket(socket.AF_INET6 if ":" in self.host else socket.AF_INET)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listening.bind((self.host, self.port))
-            listening.listen(128)  # who comes before the server is up waits
-        except OSError as error:
-            listening.close()
-            raise ConfigError(
-                f"cannot listen at {self.host}, port {self.port} ({error.strerror or error}); choose another by --port"
-            ) from error
-        return listening

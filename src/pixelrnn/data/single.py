@@ -12,11 +12,11 @@ from torch import Tensor
 
 from pixelrnn.config import DataConfig
 from pixelrnn.data.decode import decode
-from pixelrnn.data.picture import CHANNELS, Channels, Content, UnreadableError, picture_of, read
+from pixelrnn.data.picture import CHANNELS, Content, UnreadableError, picture_of, read
 from pixelrnn.data.quantise import Quantiser, shrunk
 from pixelrnn.errors import DataError
 
-__all__ = ["image_of", "read_image", "read_mask", "read_opacity", "size_of", "whole_image"]
+__all__ = ["image_of", "known_of", "read_image", "read_mask", "read_opacity", "size_of", "whole_image"]
 
 SOURCE_LEVELS = 256
 WHITE = 240  # and above; less than 255, for masks that were JPEG files
@@ -73,33 +73,59 @@ def read_mask(path: Path, image: Path, config: DataConfig) -> Tensor:
     Raises:
         DataError: If it is no image, or not of the size of its image.
     """
-    (height, width), wanted = size_of(path), size_of(image)
-    if (height, width) != wanted:
+    with _naming(path):
+        mask = read(path)
+    with _naming(image):
+        picture = read(image)
+    return _mask(mask, picture, config, (str(path), str(image)))
+
+
+def _mask(mask: Content, image: Content, config: DataConfig, names: tuple[str, str]) -> Tensor:
+    with _naming(names[0]):
+        own = picture_of(mask)
+    with _naming(names[1]):
+        whole = picture_of(image)
+    if own.size != whole.size:
+        sizes = [f"{picture.width}x{picture.height}" for picture in (own, whole)]
         raise DataError(
-            f"{path} is {width}x{height} pixels, the image {image} is {wanted[1]}x{wanted[0]}; "
-            "a mask has the size of its image"
+            f"{names[0]} is {sizes[0]} pixels, the image {names[1]} is {sizes[1]}; a mask has the size of its image"
         )
-    return _bits(_decode(path, "grey", config)[0], config)
+    with _naming(names[0]):
+        return _bits(decode(own, "grey", _whole(config))[0], config)
 
 
 def read_opacity(path: Path, config: DataConfig) -> Tensor | None:
     """Where an image is not transparent, `(H, W)` bool, sized and cut as the image; None if it has no transparency."""
     with _naming(path):
-        picture = picture_of(read(path))
-        if picture.mode not in ("LA", "RGBA"):
-            return None
-        return _bits(decode(picture, "rgba", _whole(config))[3], config)
+        return _opacity(read(path), config)
+
+
+def known_of(image: Content, mask: Content | None, config: DataConfig) -> Tensor | None:
+    """What is known of an image by the content of files: what is white in its mask, and not transparent.
+
+    Returns:
+        `(H, W)` bool; None if neither says anything.
+
+    Raises:
+        DataError: As by `read_mask`.
+    """
+    said = None if mask is None else _mask(mask, image, config, ("the mask", "the picture"))
+    with _naming("the picture"):
+        opacity = _opacity(image, config)
+    return said if opacity is None else opacity if said is None else said & opacity
+
+
+def _opacity(content: Content, config: DataConfig) -> Tensor | None:
+    picture = picture_of(content)
+    if picture.mode not in ("LA", "RGBA"):
+        return None
+    return _bits(decode(picture, "rgba", _whole(config))[3], config)
 
 
 def _bits(values: NDArray[np.uint8], config: DataConfig) -> Tensor:
     # Where resizing has mixed what is there with what is missing, it is missing.
     are_all_white = shrunk((values[None] >= WHITE).astype(np.float64), config.shrink)[0] == 1
     return torch.from_numpy(are_all_white[:: config.subsample, :: config.subsample].copy())
-
-
-def _decode(path: Path, channels: Channels, config: DataConfig) -> NDArray[np.uint8]:
-    with _naming(path):
-        return decode(read(path), channels, _whole(config))
 
 
 def _whole(config: DataConfig) -> DataConfig:

@@ -15,6 +15,7 @@ from pixelrnn.codec.codec import Codec
 from pixelrnn.config import Writing
 from pixelrnn.errors import ConfigError
 from pixelrnn.model.base import AbstractImageModel
+from pixelrnn.progress import Callback
 from pixelrnn.scale.batch import Batch, Picture, column_of
 from pixelrnn.scale.loading import loaded
 from pixelrnn.scale.parts import Columns, bad_rows
@@ -59,11 +60,12 @@ class Compressor:
         """What another process needs: of a model that has a name, that name."""
         return self.__dict__ | {"_codec": None}
 
-    def __call__(self, batch: Batch) -> dict[str, Array]:
+    def __call__(self, batch: Batch, callback: Callback | None = None) -> dict[str, Array]:
         """Compress files.
 
         Args:
             batch: Rows with the content of a file in `bytes`, and its `name` or `path`.
+            callback: Callback that is told the progress.
 
         Returns:
             One row: `archive`, the bytes of a `.pxr` file; `files`, how many are in it; `coded`, how many of them by
@@ -79,7 +81,7 @@ class Compressor:
         listing = Listing(tuple(self._files(batch[column_of(batch, NAMES)], contents)), 0, ())
         with tempfile.TemporaryDirectory(prefix="pixelrnn-") as folder:
             out = Path(folder) / "part.pxr"
-            done = compress_files(self._codec, listing, out, writing=self.writing)
+            done = compress_files(self._codec, listing, out, writing=self.writing, callback=callback)
             row = {"files": done.files, "coded": done.coded, "original": done.original}
             found = {name: np.array([value], np.int64) for name, value in row.items()}
             archive = np.empty(1, object)

@@ -75,6 +75,13 @@ class Scorer:
         has_name = isinstance(self.model, str | Path)
         return self.__dict__ | ({"_ready": None} if has_name else {})
 
+    @property
+    def loaded(self) -> AbstractImageModel:
+        """The model in this process."""
+        if self._ready is None:
+            self._ready = _Ready(self)
+        return self._ready.model
+
     def __call__(self, batch: Batch) -> dict[str, Array]:
         """Score the pictures of a batch.
 
@@ -99,7 +106,8 @@ class _Ready:
 
     def __init__(self, scorer: Scorer) -> None:
         self.scorer, self.data = scorer, DataConfig()
-        self.model = loaded(scorer.model, scorer.threads)
+        fitted = scorer.method.model if isinstance(scorer.method, Comparison) else scorer.model
+        self.model = loaded(fitted, scorer.threads)
         self.run: Run | None = None
         if isinstance(scorer.model, str | Path):
             self.run = Run.open(zoo.find(scorer.model))

@@ -8,7 +8,7 @@ from typing import Any
 from pixelrnn.config import Sampling
 from pixelrnn.errors import ConfigError
 
-__all__ = ["Asked", "is_text"]
+__all__ = ["MOST_SEED", "Asked", "is_text"]
 
 MOST_NAME = 200  # bytes
 MOST_PARTICLES = 4_096
@@ -86,6 +86,13 @@ class Asked:
             files[own] = each.content("content")
         return list(files.items())
 
+    def word(self, name: str) -> str | None:
+        """A text or a whole number, as text; None if it is not given."""
+        found = self._fields.get(name)
+        if found is not None and (not isinstance(found, int | str) or isinstance(found, bool)):
+            raise ConfigError(f"{name} is {found!r:.60}; a text or a whole number is needed")
+        return None if found is None else str(found)
+
     def has(self, name: str) -> bool:
         """Whether a field is given."""
         return self._fields.get(name) is not None
@@ -94,10 +101,10 @@ class Asked:
         """How many walks each image is drawn by."""
         return self.whole("particles", 1, MOST_PARTICLES, default)
 
-    def sampling(self) -> Sampling:
-        """How values are drawn."""
+    def sampling(self, seed: int | None = None) -> Sampling:
+        """How values are drawn; with a seed that counts if none is given."""
         return Sampling(
-            seed=self.whole("seed", 0, MOST_SEED),
+            seed=self.whole("seed", 0, MOST_SEED, seed),
             temperature=self.number("temperature", 1.0),
             top_p=self.number("top_p", 1.0),
         )

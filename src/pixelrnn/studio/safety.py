@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 from urllib.parse import parse_qs
 
-__all__ = ["HEADERS", "Guard"]
+__all__ = ["HEADERS", "Guard", "TooLargeError"]
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Any]]
@@ -29,6 +29,10 @@ PASS = "token"
 """Field of an address, and name of a header, in which the token is given."""
 
 
+class TooLargeError(ValueError):
+    """A request that is larger than one may be."""
+
+
 class Guard:
     """Middleware that refuses what does not come from a page of this server.
 
@@ -39,12 +43,21 @@ class Guard:
         app: The application.
         hosts: What a Host may be: with the port.
         token: What every request must know; nothing if None.
+        is_page: Whether it is for a page, whose requests are all JSON.
+        is_free: Paths that need no token.
     """
 
     def __init__(
-        self, app: Callable[[Scope, Receive, Send], Awaitable[None]], hosts: set[str], token: str | None
+        self,
+        app: Callable[[Scope, Receive, Send], Awaitable[None]],
+        hosts: set[str],
+        token: str | None,
+        *,
+        is_page: bool = True,
+        is_free: frozenset[str] = frozenset(),
     ) -> None:
         self.app, self.hosts, self.token = app, hosts, token
+        self.is_page, self.is_free = is_page, is_free
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or refuse it."""
@@ -62,7 +75,7 @@ class Guard:
             message = await receive()
             received += len(message.get("body", b""))
             if received > MOST_BYTES:
-                raise ValueError(f"a request is larger than {MOST_BYTES // 1_000_000} MB")
+                raise TooLargeError(f"a request is larger than {MOST_BYTES // 1_000_000} MB")
             return message
 
         async def headed(message: Any) -> None:
@@ -84,10 +97,12 @@ class Guard:
             return 403, "pages of other origins may not ask here"
         if int(headers.get("content-length") or 0) > MOST_BYTES:
             return 413, f"a request is larger than {MOST_BYTES // 1_000_000} MB"
-        if scope["method"] == "POST" and not _is_json(headers.get("content-type", "")):
+        if self.is_page and scope["method"] == "POST" and not _is_json(headers.get("content-type", "")):
             return 415, "requests are JSON"
-        if self.token is not None and not scope["path"].startswith("/static/"):
-            asked = parse_qs(scope["query_string"].decode("latin-1")).get(PASS, [headers.get(f"x-{PASS}", "")])[0]
+        is_free = scope["path"].startswith("/static/") or scope["path"] in self.is_free
+        if self.token is not None and not is_free:
+            given = headers.get("authorization", "").removeprefix("Bearer ") or headers.get(f"x-{PASS}", "")
+            asked = parse_qs(scope["query_string"].decode("latin-1")).get(PASS, [given])[0]
             if not hmac.compare_digest(asked.encode(), self.token.encode()):
                 return 401, "the address lacks the token that the terminal says"
         return None

@@ -1,0 +1,122 @@
+"""What a request brings: files and fields, as multipart, as JSON, or one file as it is."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
+from starlette.requests import ClientDisconnect, Request
+
+from pixelrnn.errors import PixelRNNError
+from pixelrnn.studio.asked import Asked
+from pixelrnn.studio.safety import TooLargeError
+
+__all__ = ["MOST_FILES", "BusyError", "Cell", "Upload", "WrongError", "read_upload"]
+
+MOST_FILES = 1_024  # of a request
+MOST_FIELDS = 64
+
+
+class WrongError(PixelRNNError):
+    """A request that cannot be read, or asks for what is not there."""
+
+
+class BusyError(PixelRNNError):
+    """More is asked for than is done in time."""
+
+
+class Upload(NamedTuple):
+    """What a request brings.
+
+    Attributes:
+        files: Content of each file, by its name, in order.
+        fields: All else: of the address, and of the form or the JSON.
+    """
+
+    files: dict[str, bytes]
+    fields: Asked
+
+    def file(self, name: str) -> bytes:
+        """A file of some name; raises `WrongError` if there is none."""
+        if name not in self.files:
+            raise WrongError(f"there is no file {name}")
+        return self.files[name]
+
+    def pictures(self) -> dict[str, bytes]:
+        """All files; raises `WrongError` if there are none."""
+        if not self.files:
+            raise WrongError("there is no picture: send one as it is, or some as multipart/form-data or JSON")
+        return self.files
+
+
+class Cell(NamedTuple):
+    """A picture to be scored.
+
+    Attributes:
+        content: Its file.
+        label: Number of its label; None of a model without, or if it is measured without.
+    """
+
+    content: bytes
+    label: int | None
+
+
+async def read_upload(request: Request) -> Upload:
+    """The files and fields of a request.
+
+    `multipart/form-data` has files, each called by its file name, or by the name of its field if that is no general
+    one, and fields. JSON has `files`, a list of objects with a `name` and base64 `content`. Anything else is one file,
+    called by the field `name` of the address.
+
+    Raises:
+        WrongError: If it is not of these forms, or brings too many files.
+    """
+    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    fields = {name: _value(text) for name, text in request.query_params.items()}
+    try:
+        if kind == "multipart/form-data":
+            return await _of_form(request, fields)
+        if kind == "application/json":
+            given = await request.json()
+            if not isinstance(given, Mapping):
+                raise WrongError("JSON is an object of named fields here")
+            fields |= given
+            files = dict(Asked(fields).files("files", MOST_FILES)) if "files" in fields else {}
+            return Upload(files, Asked(fields))
+        content = await request.body()
+    except ClientDisconnect as error:
+        raise WrongError("the request was not finished") from error
+    except (HTTPException, MultiPartException) as error:
+        raise WrongError(f"the form cannot be read ({getattr(error, 'detail', error)})") from error
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, PixelRNNError | TooLargeError):
+            raise
+        raise WrongError(f"the request cannot be read ({error})") from error
+    name = str(fields.get("name", "picture"))
+    return Upload({name: content} if content else {}, Asked(fields))
+
+
+async def _of_form(request: Request, fields: dict[str, Any]) -> Upload:
+    files = dict[str, bytes]()
+    # A file may be as large as the request, which is bounded itself.
+    async with request.form(max_files=MOST_FILES, max_fields=MOST_FIELDS) as form:
+        for field, part in form.multi_items():
+            if not isinstance(part, UploadFile):
+                fields[field] = _value(part)
+                continue
+            name = field if field in ("picture", "mask") else part.filename or field
+            if name in files:
+                raise WrongError(f"two files are called {name!r:.60}; rename one")
+            files[name] = await part.read()
+    return Upload(files, Asked(fields))
+
+
+def _value(text: str) -> Any:
+    """A field of an address or a form, which has no types: a number if it is one."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
