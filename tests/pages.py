@@ -90,7 +90,7 @@ def run_commands(example: Example) -> None:
         if not words or words[0] in OUTSIDE:
             continue
         assert words[0] == "pixelrnn", line
-        if words[1] in ("push", "studio") or "--watch" in words or any(hub.is_there(word) for word in words):
+        if words[1] in ("push", "serve", "studio") or "--watch" in words or any(hub.is_there(word) for word in words):
             parse(words[1:])
             continue
         assert main(shortened(words[1:])) in ((0, REJECTED) if words[1] == "inspect" else (0,)), line

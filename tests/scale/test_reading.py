@@ -85,6 +85,7 @@ def test_shares_of_a_tar_archive_are_all_of_it_once(digits, tmp_path, monkeypatc
     monkeypatch.setattr(reading_module, "BATCH", 3)
     reading = reading_of(str(tar_of(digits / "new", tmp_path / "a.tar")))
     assert reading.split(1) is reading.pieces
+    assert reading.total is None
     shares = [[name for batch in piece.batches() for name in batch["name"]] for piece in reading.split(4)]
     assert len(shares) == 4
     assert min(map(len, shares)) >= 6
@@ -95,6 +96,7 @@ def test_parquet_is_read_by_groups_of_rows(digits, tmp_path):
     path = parquet_of(digits / "new", tmp_path / "a.parquet", row_group_size=11)
     reading = reading_of(str(path))
     assert len(reading.pieces) == 3
+    assert reading.total == 30
     found = rows_of(reading)
     assert [*found] == [f"a.parquet:{row}" for row in range(30)]
     assert [cell["bytes"] for cell in found.values()] == [*content_of(digits / "new").values()]

@@ -371,7 +371,7 @@ def test_what_the_command_refuses(capsys, monkeypatch, tmp_path):
     assert "the service needs prometheus-client; install it with: pip install 'pixelrnn[serve]'" in refused(MODEL)
 
 
-def test_a_service_for_others_has_a_token(monkeypatch, capsys):
+def test_a_service_for_others_has_a_token(monkeypatch, capsys, tmp_path):
     """Which is printed, unless it was given; and says so if there is nothing that pictures can be compared with."""
     import uvicorn
 
@@ -388,6 +388,8 @@ def test_a_service_for_others_has_a_token(monkeypatch, capsys):
     said = capsys.readouterr()
     assert f"the token is {tokens[0]}" in said.out
     assert "scores and p-values are left out (--usual names usual images)" in said.err
+    assert run(*words, "--usual", tmp_path) == 2  # of what was asked for nothing is left out
+    assert "holds no images" in capsys.readouterr().err
     monkeypatch.setenv("PIXELRNN_TOKEN", "mine")
     assert run(*words) == 0
     assert "the token is" not in capsys.readouterr().out

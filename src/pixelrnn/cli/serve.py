@@ -7,6 +7,7 @@ import logging
 import os
 import secrets
 import signal
+import socket
 from typing import TYPE_CHECKING
 
 import tyro
@@ -17,7 +18,7 @@ from pixelrnn.cli.machine import Processor
 from pixelrnn.cli.model_folder import ModelFolder, open_run, require_model
 from pixelrnn.cli.score import Method
 from pixelrnn.config import require_source
-from pixelrnn.errors import ConfigError
+from pixelrnn.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from pixelrnn.scores.comparison import Comparison
@@ -80,9 +81,14 @@ class Serve:
 
     def run(self) -> int:
         """Serve until Ctrl-C."""
+        with listen(self.host, self.port) as listening:
+            self._serve(listening)
+        say("ended")
+        return 0
+
+    def _serve(self, listening: socket.socket) -> None:
         import uvicorn
 
-        listening = listen(self.host, self.port)
         self.processor.prepare()
         from pixelrnn.scale.scorer import Scorer
         from pixelrnn.service.server import Service
@@ -104,8 +110,6 @@ class Serve:
         with contextlib.suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[listening])
         service.close()
-        say("ended")
-        return 0
 
     def _comparison(self) -> "Comparison | None":
         """Beside what pictures are unusual; None if nothing is there to compare with."""
@@ -116,7 +120,9 @@ class Serve:
         run, model = open_run(self.run_folder), open_model(self.run_folder)
         try:
             loaded = load_as_trained(run, self.usual, are_whole=True)
-        except ConfigError as error:
+        except (ConfigError, DataError) as error:
+            if self.usual is not None:
+                raise
             say(f"{error}; scores and p-values are left out (--usual names usual images)", is_aside=True)
             return None
         usual = loaded.data.valid if loaded.is_own else loaded.data.whole

@@ -169,9 +169,8 @@ class Sharding:
 
         done = part.done()
         left = reading.without(done)
-        total = None if reading.names is None else len(reading.names)
         with progress(title) as report, contextlib.closing(mapped(left, call, self.cluster, frozenset(done))) as found:
-            gather(part, found, write, total=total, callback=report)
+            gather(part, found, write, total=reading.total, callback=report)
 
     @contextmanager
     def begin(self, about: Mapping[str, Any]) -> "Iterator[Part]":

@@ -46,10 +46,17 @@ class Reading:
     Attributes:
         pieces: What each process takes one of after the other.
         names: Names of all rows, if they are known before they are read.
+        rows: How many there are, if that is known.
     """
 
     pieces: Sequence[Piece]
     names: Sequence[str] | None = None
+    rows: int | None = None
+
+    @property
+    def total(self) -> int | None:
+        """How many rows there are, if that is known before they are read."""
+        return self.rows if self.names is None else len(self.names)
 
     def split(self, wanted: int) -> Sequence[Piece]:
         """Its pieces, or if these are fewer than wanted, shares of them where that can be."""
@@ -274,17 +281,19 @@ def _of_one(place: Place) -> Reading | None:
 
 
 def _of_shards(places: Sequence[Place]) -> Reading:
-    pieces: list[Piece] = []
+    pieces, total, are_counted = list[Piece](), 0, True
     for place in places:
         name = place.name or place.last
         if not name.lower().endswith(".parquet"):
             pieces.append(_TarShard(place, f"{name}/" if len(places) > 1 else ""))
+            are_counted = False
             continue
         first = 0
         for group, rows in enumerate(_row_groups(place)):
             pieces.append(_RowGroup(place, f"{name}:", group, first))
             first += rows
-    return Reading(pieces)
+        total += first
+    return Reading(pieces, rows=total if are_counted else None)
 
 
 def _row_groups(place: Place) -> list[int]:
