@@ -28,6 +28,7 @@ import tyro
 from PIL import Image
 
 from pixelrnn import load_data, load_model
+from pixelrnn.kernels.memory import keep_freed_memory
 from pixelrnn.runs.run import Run
 from pixelrnn.scale.columns import Figures
 from pixelrnn.scale.engine import Cluster, mapped
@@ -135,6 +136,7 @@ def by_pool(pictures: Path, model: str, workers: int) -> Iterator[tuple[int, flo
 def _begin(model: str) -> None:
     global _figures
     torch.set_num_threads(1)
+    keep_freed_memory()
     _figures = figures(model)
 
 

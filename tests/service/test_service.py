@@ -27,6 +27,7 @@ from pixelrnn.plots import to_image
 from pixelrnn.progress import StoppedError
 from pixelrnn.runs.run import Run
 from pixelrnn.scores.comparison import Comparison
+from pixelrnn.service.apart import Apart
 from pixelrnn.service.batches import Batches
 from pixelrnn.service.server import OPERATIONS, Service
 from pixelrnn.service.uploads import BusyError
@@ -319,6 +320,34 @@ def test_what_comes_together_is_scored_together():
 
     assert asyncio.run(ask()) == [["A"], ["B", "C"], ["D", "E"], [*"FGHIJKL"], ["M"]]
     assert sizes == [1, 4, 7, 1, 1, 1]
+
+
+class Mortal:
+    """A function that is killed by one of its arguments, once."""
+
+    def __init__(self, mark):
+        self.mark = mark
+
+    def __call__(self, argument):
+        if argument == "wrong":
+            raise ValueError("wrong")
+        if argument == "die" and not self.mark.exists():
+            self.mark.write_text("")
+            os.kill(os.getpid(), signal.SIGKILL)
+        return argument, os.getpid()
+
+
+def test_a_process_that_is_lost_is_started_anew(tmp_path):
+    apart = Apart(Mortal(tmp_path / "mark"), "warm")
+    _, first = apart("a")
+    assert first != os.getpid()
+    with pytest.raises(ValueError, match="wrong"):
+        apart("wrong")
+    found, second = apart("die")
+    assert found == "die"
+    assert second != first
+    assert apart("b") == ("b", second)
+    apart.close()
 
 
 def test_work_ends_when_who_asked_goes_away(service, monkeypatch):

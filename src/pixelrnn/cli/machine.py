@@ -1,7 +1,5 @@
 """Where the work is done: settings of the machine, never part of a recorded run."""
 
-import contextlib
-import ctypes
 import dataclasses
 import os
 import re
@@ -32,7 +30,9 @@ class Processor:
         """Set the threads."""
         import torch
 
-        _keep_freed_memory()
+        from pixelrnn.kernels.memory import keep_freed_memory
+
+        keep_freed_memory()
         if self.threads is not None:
             torch.set_num_threads(self.threads)
         return torch.device("cpu")
@@ -69,16 +69,3 @@ class Machine(Processor):
         except (RuntimeError, AssertionError, NotImplementedError) as error:
             raise ConfigError(f"device {name} is not there; try --device cpu") from error
         return device
-
-
-def _keep_freed_memory() -> None:
-    """Let the allocator of glibc keep what is freed, where that is the one in use.
-
-    Otherwise it returns the large maps of a training step to the system after each step, which then clears the same
-    memory again: a third of the time at large batches. A library must not choose that for its host; a command may.
-    """
-    trim_threshold, mmap_max = -1, -4  # of mallopt(3)
-    with contextlib.suppress(OSError, AttributeError, TypeError):
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(trim_threshold, 2**31 - 1)
-        mallopt(mmap_max, 0)

@@ -21,6 +21,7 @@ from typing import Any
 import torch
 
 from pixelrnn.errors import ConfigError, PixelRNNError
+from pixelrnn.kernels.memory import keep_freed_memory
 from pixelrnn.progress import Callback, Reporter
 from pixelrnn.scale.batch import Batch
 from pixelrnn.scale.parts import MOST_ROWS, Columns, Part, joined
@@ -130,6 +131,7 @@ class _Apply:
 
     def __init__(self, call: Call, done: frozenset[str], cores: int) -> None:
         torch.set_num_threads(cores)
+        keep_freed_memory()
         self.call, self.done = call, done
 
     def __call__(self, table: Any) -> Iterator[Any]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -10,6 +11,9 @@ from pixelrnn.service.uploads import BusyError
 
 __all__ = ["Batches"]
 
+
+GAP = 0.004  # seconds after which nothing more comes in quick succession
+PATIENCE = 0.3  # of the seconds that the last batch took
 
 Cell = TypeVar("Cell")
 Row = TypeVar("Row")
@@ -22,9 +26,10 @@ class _Waiting(NamedTuple):
 
 
 class Batches(Generic[Cell, Row]):
-    """Calls a function of pictures, for all that wait, in one thread.
+    """Calls a function of pictures, for all that wait.
 
-    Nobody waits for a batch to be full: whatever has come while the one before was computed is the next one.
+    A batch is what has come meanwhile, and what still comes in quick succession: who had answers a moment ago asks
+    again, and would be alone in small batches else. Nobody waits for long: see `GAP` and `PATIENCE`.
 
     Args:
         call: A row for each of some pictures.
@@ -43,7 +48,7 @@ class Batches(Generic[Cell, Row]):
     ) -> None:
         self._call, self._most, self._bound, self._seen = call, most, waiting, seen
         self._queue, self._size, self._changed = deque[_Waiting](), 0, threading.Condition()
-        self._is_closed = False
+        self._is_closed, self._seconds = False, 0.0
         self._thread = threading.Thread(target=self._work, name="batches", daemon=True)
         self._thread.start()
 
@@ -78,8 +83,10 @@ class Batches(Generic[Cell, Row]):
                 continue
             cells = [cell for each in taken for cell in each.cells]
             self._seen(len(cells))
+            start = time.monotonic()
             try:
                 rows = self._call(cells)
+                self._seconds = time.monotonic() - start
             except Exception as error:  # whose it is cannot be told
                 for each in taken:
                     self._tell(each, error)
@@ -92,8 +99,12 @@ class Batches(Generic[Cell, Row]):
         """Requests for the next batch; None if there will be none."""
         with self._changed:
             self._changed.wait_for(lambda: self._queue or self._is_closed)
+            end, size = time.monotonic() + PATIENCE * self._seconds, 0
+            while size < self._size < self._most and time.monotonic() < end and not self._is_closed:
+                size = self._size
+                self._changed.wait(GAP)
             if not self._queue:
-                return None
+                return None if self._is_closed else []
             taken, count = list[_Waiting](), 0
             while self._queue and (not taken or count + len(self._queue[0].cells) <= self._most):
                 each = self._queue.popleft()

@@ -107,14 +107,18 @@ class Worker(Protocol):
     about: dict[str, Any]
     """What is said of the model."""
 
+    @property
+    def rows(self) -> Callable[[list[Cell]], list[dict[str, Any]]]:
+        """What is told of each of some pictures."""
+
+    def close(self) -> None:
+        """End what was started."""
+
     def turn(self, is_over: threading.Event) -> AbstractContextManager[Callback]:
         """A turn at work, with the callback of it."""
 
     def label(self, upload: Upload) -> int | None:
         """The label that a request names."""
-
-    def rows(self, cells: list[Cell]) -> list[dict[str, Any]]:
-        """What is told of each of some pictures."""
 
     def map(self, upload: Upload, callback: Callback) -> tuple[bytes, str]:
         """The bits of each pixel, and the type of the content."""
@@ -166,6 +170,7 @@ class Service:
     def close(self) -> None:
         """End when all that waits is done."""
         self.batches.close()
+        self.worker.close()
 
     def _route(self, path: str, answer: Callable[[Request], Awaitable[Response]]) -> Route:
         """A route whose requests are counted, and whose errors are answers."""

@@ -1,4 +1,4 @@
-"""What a service does with pictures: each piece of work in its turn, and only while somebody waits for it."""
+"""What a service does with pictures: longer work in turns, and only while somebody waits for it."""
 
 import base64
 import dataclasses
@@ -28,6 +28,7 @@ from pixelrnn.scale.compressor import Compressor
 from pixelrnn.scale.scorer import Scorer
 from pixelrnn.scores.comparison import Comparison
 from pixelrnn.scores.score import log_prob_maps
+from pixelrnn.service.apart import Apart
 from pixelrnn.service.uploads import Cell, Upload, WrongError
 from pixelrnn.studio.asked import MOST_SEED
 from pixelrnn.studio.jobs import Turns
@@ -51,7 +52,10 @@ class Worker:
     """
 
     def __init__(self, scorer: Scorer, run: Run) -> None:
-        self.scorer, self.run, self.model = scorer, run, scorer.loaded
+        self.scorer, self.run, self.model, self.data = scorer, run, scorer.loaded, run.data
+        self.rows = Apart(Rows(scorer), [Cell(b"", None)])
+        """What is told of each of some pictures."""
+
         config, method = self.model.config, scorer.method
         self.about = {
             "shape": config.shape,
@@ -72,19 +76,9 @@ class Worker:
             raise ConfigError(f"label is missing; it is one of {', '.join(self.run.labels) or 'the numbers'}")
         return None
 
-    def rows(self, cells: list[Cell]) -> list[dict[str, Any]]:
-        """What is told of each of some pictures."""
-        pictures = [_bounded(cell.content) for cell in cells]
-        batch: dict[str, Any] = {"bytes": pictures}
-        if self.model.config.classes:
-            batch["label"] = [-1 if cell.label is None else cell.label for cell in cells]
-        with self.turns:
-            table = self.scorer(batch)
-        names = [name for name in table if name not in ("label", "error")]
-        return [
-            {"error": str(error)} if error else {name: _number(table[name][row]) for name in names}
-            for row, error in enumerate(table["error"])
-        ]
+    def close(self) -> None:
+        """End what was started."""
+        self.rows.close()
 
     def map(self, upload: Upload, _: Callback) -> tuple[bytes, str]:
         """Where in a picture its bits are: a picture of colours, or the numbers."""
@@ -92,11 +86,11 @@ class Worker:
         if form not in ("png", "npy"):
             raise WrongError(f"format is {form!r:.60}; png or npy is allowed")
         label = self.label(upload)
-        found = picture_of(_bounded(_only(upload)), self.model.config, self.run.data)
+        found = picture_of(_bounded(_only(upload)), self.model.config, self.data)
         if found.values is None:
             raise DataError(found.error)
         labels = None if not self.model.config.classes else [-1 if label is None else label]
-        ((_rows, images),) = sets_of([found], self.model.config, labels, has_support=self.run.data.support)
+        ((_rows, images),) = sets_of([found], self.model.config, labels, has_support=self.data.support)
         log_p = np.concatenate([part.double().numpy() for part in log_prob_maps(self.model, images)])
         bits = (-log_p[0].sum(0) / math.log(2)).astype(np.float32)
         file = io.BytesIO()
@@ -119,7 +113,7 @@ class Worker:
         number, particles = fields.whole("n", 1, MOST_IMAGES, 4), fields.particles(64)
         content = _only(upload, "mask")
         is_free = takes_any_size(self.run)
-        config = self.run.data if is_free else whole_image(self.run.data, self.model.config.shape[1:])
+        config = self.data if is_free else whole_image(self.data, self.model.config.shape[1:])
         picture = picture_of(_bounded(content), self.model.config, config)
         if picture.values is None:
             raise DataError(picture.error)
@@ -167,6 +161,29 @@ class Worker:
             to_image(image, self.model.config.levels).save(file, "PNG")
             found.append(base64.b64encode(file.getvalue()).decode())
         return found
+
+
+class Rows:
+    """Rows of pictures, as JSON has them; it goes to another process.
+
+    Args:
+        scorer: Tells them.
+    """
+
+    def __init__(self, scorer: Scorer) -> None:
+        self.scorer = scorer
+
+    def __call__(self, cells: list[Cell]) -> list[dict[str, Any]]:
+        """What is told of each of some pictures."""
+        batch: dict[str, Any] = {"bytes": [_bounded(cell.content) for cell in cells]}
+        if self.scorer.loaded.config.classes:
+            batch["label"] = [-1 if cell.label is None else cell.label for cell in cells]
+        table = self.scorer(batch)
+        names = [name for name in table if name not in ("label", "error")]
+        return [
+            {"error": str(error)} if error else {name: _number(table[name][row]) for name in names}
+            for row, error in enumerate(table["error"])
+        ]
 
 
 def _sampling(upload: Upload) -> Sampling:
