@@ -167,7 +167,7 @@ class Sharding:
         """Do what is left of a source by the engine, and write it down."""
         from pixelrnn.scale.engine import gather, mapped
 
-        done = part.done()
+        done = part.done() if reading.names is None else part.done_of(reading.names)
         left = reading.without(done)
         with progress(title) as report, contextlib.closing(mapped(left, call, self.cluster, frozenset(done))) as found:
             gather(part, found, write, total=reading.total, callback=report)

@@ -9,7 +9,7 @@ from pixelrnn.archive.compress import compress_files
 from pixelrnn.archive.files import Listing, find
 from pixelrnn.codec.codec import Codec
 from pixelrnn.config import Shard, Writing
-from pixelrnn.errors import ArchiveError, EmptyError
+from pixelrnn.errors import EmptyError
 from pixelrnn.progress import Callback, Reporter
 from pixelrnn.runs.files import atomic_write
 from pixelrnn.scale.parts import Columns, Part, chunks_of
@@ -34,11 +34,11 @@ def compress_part(
     """Compress what is left of the files of a part.
 
     Raises:
-        ArchiveError: If what is done is not there any more, or as by `pixelrnn.archive.compress.compress`.
+        DataError: If what is done is not there any more.
+        ArchiveError: As by `pixelrnn.archive.compress.compress`.
     """
-    files, done, report = listing.files, part.done(), Reporter(callback)
-    if gone := sorted(done.difference(file.name for file in files)):
-        raise ArchiveError(f"{part.path} holds {gone[0]}, which the source has not any more")
+    files, report = listing.files, Reporter(callback)
+    done = part.done_of(file.name for file in files)
     left = [file for file in files if file.name not in done]
     total, finished = sum(file.size for file in files), sum(file.size for file in files if file.name in done)
     for chunk in chunks_of(range(len(left)), (file.size for file in left)):

@@ -115,6 +115,13 @@ class Part:
         """The names of all that is done, or cannot be used."""
         return {str(name) for columns in self.columns() for key in ("name", BAD) for name in columns.get(key, ())}
 
+    def done_of(self, names: Iterable[str]) -> set[str]:
+        """The same, of a source that has these names; raises `DataError` if one that is done is none of them."""
+        done = self.done()
+        if gone := sorted(done.difference(names)):
+            raise DataError(f"{self.path} holds {gone[0]}, which the source has not any more")
+        return done
+
     @property
     def next(self) -> Path:
         """The file of the next columns."""

@@ -68,15 +68,7 @@ class Reading:
         ]
 
     def without(self, done: Collection[str]) -> "Reading":
-        """What is left of it when some rows are done, as far as that is known before they are read.
-
-        Raises:
-            DataError: If one of them is not there any more.
-        """
-        if self.names is None or not done:
-            return self
-        if gone := sorted(set(done).difference(self.names)):
-            raise DataError(f"{gone[0]} is done, and is not there any more")
+        """What is left of it when some rows are done, as far as that is known before they are read."""
         pieces = [piece.without(done) if isinstance(piece, _Files) else piece for piece in self.pieces]
         return Reading([piece for piece in pieces if not isinstance(piece, _Files) or piece.files], self.names)
 

@@ -43,9 +43,7 @@ def compute(
         DataError: If images that are done are not there any more.
     """
     names = [data.name(images, item * images.patches) for item in range(len(images.positions))]
-    done, report = part.done(), Reporter(callback)
-    if gone := sorted(done.difference(names)):
-        raise DataError(f"{part.path} holds figures of {gone[0]}, which {data.source} has not any more")
+    done, report = part.done_of(names), Reporter(callback)
     left = [item for item, name in enumerate(names) if name not in done]
     sizes = (int(np.prod(images.shape(item * images.patches))) * images.patches for item in left)
     finished = len(done)
