@@ -62,6 +62,7 @@ VERBS = [
     "data",
     "demo",
     "studio",
+    "serve",
     "bench",
 ]
 

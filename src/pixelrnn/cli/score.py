@@ -122,8 +122,8 @@ class Score:
         require_file("--parquet", self.parquet, ".parquet", overwrite=self.overwrite)
         if self.maps is not None and self.model:
             raise ConfigError("--maps shows the bits of one model; leave out --model")
-        written = {"csv": self.csv is not None, "parquet": self.parquet is not None}
-        self.sharding.refuse(**written, limit=self.choice.limit is not None)
+        is_given = {name: getattr(self, name) is not None for name in ("maps", "csv", "parquet")}
+        self.sharding.refuse(**is_given, limit=self.choice.limit is not None)
         self.sharding.refuse_engine(maps=self.maps is not None)
 
     def run(self) -> int:
