@@ -32,3 +32,8 @@ def noise(*shape: int, levels: int = 256) -> np.ndarray:
 def ingest_of(folder: Path) -> Ingest:
     """The files of a folder, none of them read yet."""
     return Ingest(find(folder, without=folder / "none", skip_bad=False), io.BytesIO())
+
+
+def png(values: np.ndarray) -> bytes:
+    """A PNG file of some values."""
+    return saved(Image.fromarray(values))

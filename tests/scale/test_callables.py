@@ -17,6 +17,7 @@ from pixelrnn.errors import ArchiveError, ConfigError
 from pixelrnn.scores.comparison import Comparison
 from pixelrnn.scores.score import exact_score, score
 from tests.conftest import build
+from tests.pictures import png
 
 MODEL = "mnist-grey"
 
@@ -29,12 +30,6 @@ def model():
 @pytest.fixture(scope="module")
 def x(model):
     return model.sample(6, seed=3)
-
-
-def png(values):
-    file = io.BytesIO()
-    Image.fromarray(values).save(file, "PNG")
-    return file.getvalue()
 
 
 def test_every_kind_of_cell_is_the_same_picture(model, x, tmp_path):

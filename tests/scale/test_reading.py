@@ -1,6 +1,5 @@
 """Sources in pieces, each of which any process can read: files, tar archives, Parquet, by path or URL."""
 
-import io
 import pickle
 import tarfile
 
@@ -8,7 +7,6 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
-from PIL import Image
 
 from pixelrnn import load_data
 from pixelrnn.config import DataConfig, ModelConfig
@@ -19,6 +17,7 @@ from pixelrnn.scale.batch import Picture
 from pixelrnn.scale.columns import Figures
 from pixelrnn.scale.parts import BAD, REASON
 from pixelrnn.scale.reading import files_below, reading_of, rows_of_images
+from tests.pictures import png
 
 
 def rows_of(reading):
@@ -184,12 +183,6 @@ def test_images_that_are_here_already(tmp_path, monkeypatch):
     grey = load_data(tmp_path / "colours.npy", context="grey")
     with pytest.raises(DataError, match="images with contexts are not shared out by an engine"):
         rows_of_images(grey, grey.test)
-
-
-def png(values):
-    file = io.BytesIO()
-    Image.fromarray(values).save(file, "PNG")
-    return file.getvalue()
 
 
 def figures_of(batch, labels=None, **fields):

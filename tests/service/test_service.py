@@ -34,15 +34,10 @@ from pixelrnn.service.uploads import BusyError
 from pixelrnn.service.work import Worker
 from pixelrnn.zoo import find
 from tests.cli.test_cli import run
+from tests.pictures import png
 
 MODEL = "mnist-grey"
 HERE = "http://127.0.0.1:8000"
-
-
-def png(values):
-    file = io.BytesIO()
-    Image.fromarray(values).save(file, "PNG")
-    return file.getvalue()
 
 
 def service_of(name, comparison=None):

@@ -14,6 +14,7 @@ from pixelrnn.cli.model_folder import ModelFolder, open_model, require_model
 from pixelrnn.cli.parser import SOURCE
 from pixelrnn.cli.sharding import Sharding, identity
 from pixelrnn.errors import ArchiveError, ConfigError
+from pixelrnn.scale.places import is_url
 
 if TYPE_CHECKING:
     from pixelrnn.model.base import AbstractImageModel
@@ -82,7 +83,7 @@ class Compress:
 
     def _archive(self) -> Path:
         """The file to write; of a source that is elsewhere it is called by the last word of its URL."""
-        if "://" not in self.source:
+        if not is_url(self.source):
             return self.writing.archive(Path(self.source))
         self.sharding.require_source(self.source)
         return self.writing.unused(Path(f"{self.source.rstrip('/').rpartition('/')[2]}.pxr"))
@@ -126,7 +127,7 @@ def merge_parts(
 
     with progress("merging") as report:
         done = merge_archives(archives_of(parts), out, model=model, overwrite=overwrite, callback=report)
-    bad = bad_in(parts)
+    bad = bad_in(columns for part in parts for columns in part.columns())
     if as_json:
         show_json({"archive": str(out), **done._asdict(), **({"unusable": bad} if bad else {})})
         return

@@ -12,6 +12,7 @@ from pixelrnn.cli.choice import Choice
 from pixelrnn.cli.console import progress, say, show_json
 from pixelrnn.config import Shard, require_source
 from pixelrnn.errors import ConfigError, EmptyError
+from pixelrnn.scale.places import is_url
 
 if TYPE_CHECKING:
     from pixelrnn.data import Data, ImageSet
@@ -94,7 +95,7 @@ class Sharding:
 
     def require_source(self, source: str) -> None:
         """Check that a source is there, as far as its name tells; an engine takes URLs too."""
-        if "://" not in source:
+        if not is_url(source):
             require_source(source)
         elif self.engine == "none":
             raise ConfigError(f"{source} is elsewhere; --engine ray reads it")
@@ -134,7 +135,6 @@ class Sharding:
 
     def _compute_by_engine(self, part: "Part", work: "Work", title: str) -> None:
         from pixelrnn.scale.columns import Figures
-        from pixelrnn.scale.places import is_url
         from pixelrnn.scale.reading import reading_of, rows_of_images
 
         run, source, choice = work.run, work.source, work.choice

@@ -24,7 +24,7 @@ from pixelrnn.errors import ConfigError, PixelRNNError
 from pixelrnn.kernels.memory import keep_freed_memory
 from pixelrnn.progress import Callback, Reporter
 from pixelrnn.scale.batch import Batch
-from pixelrnn.scale.parts import MOST_ROWS, Columns, Part, joined
+from pixelrnn.scale.parts import MOST_ROWS, Columns, Part, joined, names_in
 from pixelrnn.scale.reading import Piece, Reading
 
 __all__ = ["Cluster", "applied", "gather", "mapped"]
@@ -75,7 +75,7 @@ def gather(
     report, waiting, rows, since = Reporter(callback), list[Columns](), 0, time.monotonic()
     done = len(part.done())
     for columns in results:
-        count = sum(len(columns.get(key, ())) for key in ("name", "bad_name"))
+        count = len(names_in(columns))
         done, rows = done + count, rows + count
         if write is not None:
             write(columns)

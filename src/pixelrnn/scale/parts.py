@@ -34,6 +34,7 @@ __all__ = [
     "bad_rows",
     "chunks_of",
     "joined",
+    "names_in",
     "parts_in",
 ]
 
@@ -113,7 +114,7 @@ class Part:
 
     def done(self) -> set[str]:
         """The names of all that is done, or cannot be used."""
-        return {str(name) for columns in self.columns() for key in ("name", BAD) for name in columns.get(key, ())}
+        return {name for columns in self.columns() for name in names_in(columns)}
 
     def done_of(self, names: Iterable[str]) -> set[str]:
         """The same, of a source that has these names; raises `DataError` if one that is done is none of them."""
@@ -140,7 +141,7 @@ class Part:
 
     def finish(self) -> int:
         """Say that all is done; returns the number of rows."""
-        rows = sum(len(columns["name"]) + len(columns.get(BAD, ())) for columns in self.columns())
+        rows = sum(len(names_in(columns)) for columns in self.columns())
         write_json(self.path / WHOLE, {"rows": rows})
         return rows
 
@@ -192,6 +193,11 @@ def _folders(folder: Path) -> Iterator[tuple[Path, re.Match[str]]]:
 
 def _few(numbers: Sequence[int], most: int = 10) -> str:
     return ", ".join(map(str, numbers[:most])) + (", ..." if len(numbers) > most else "")
+
+
+def names_in(columns: Columns) -> list[str]:
+    """The names of all rows of columns, those that cannot be used among them."""
+    return [str(name) for key in ("name", BAD) for name in columns.get(key, ())]
 
 
 def bad_rows(reasons: dict[str, str]) -> Columns:

@@ -3,7 +3,7 @@
 import itertools
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -90,7 +90,8 @@ class Table(NamedTuple):
     @classmethod
     def of(cls, parts: Sequence[Part]) -> "Table":
         """Read all parts; raises `DataError` if there is nothing in them, or something is in two."""
-        columns, bad = joined([columns for part in parts for columns in part.columns()]), bad_in(parts)
+        every = [columns for part in parts for columns in part.columns()]
+        columns, bad = joined(every), bad_in(every)
         columns = {key: values for key, values in columns.items() if key not in (BAD, REASON)}
         names = [str(name) for name in columns.get("name", ())]
         if not names:
@@ -105,10 +106,9 @@ class Table(NamedTuple):
         return cls(rows, sums, bad)
 
 
-def bad_in(parts: Sequence[Part]) -> dict[str, str]:
-    """What could not be used, by its name, and why."""
-    every = [columns for part in parts for columns in part.columns() if BAD in columns]
-    pairs = (zip(columns[BAD], columns[REASON], strict=True) for columns in every)
+def bad_in(every: Iterable[Columns]) -> dict[str, str]:
+    """What could not be used, by its name, and why, of the columns of parts."""
+    pairs = (zip(columns[BAD], columns[REASON], strict=True) for columns in every if BAD in columns)
     return {str(name): str(reason) for name, reason in sorted(itertools.chain(*pairs))}
 
 
