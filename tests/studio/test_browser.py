@@ -366,6 +366,38 @@ def test_tools_and_undo(open_page):
     drag(page, (-3, 4), (5, 4))  # from past the edge
 
 
+PLACES = """() => [...document.querySelectorAll("main canvas, main button")].filter(each => each.offsetWidth).map(each => {
+    const { x, y, width, height } = each.getBoundingClientRect();
+    return [each.getAttribute("aria-label") || each.textContent, x, y + scrollY, width, height].join(" ");
+})"""
+
+WATCHED = """() => {
+    window.places = new Set();
+    const look = () => (places.add((PLACES)().join("; ")), requestAnimationFrame(look));
+    look();
+}""".replace("PLACES", PLACES)
+
+
+@pytest.mark.parametrize("width", [700, 1280])
+@pytest.mark.parametrize(("view", "again"), [("draw", "Draw"), ("complete", "Complete again")])
+def test_nothing_moves_under_the_pointer(open_page, view, again, width):
+    """Work that begins, is listed, fails and ends moves nothing that one may be about to touch."""
+    page = open_page(f"{SEED_3}&view={view}".replace("view=complete&", ""), viewport={"width": width, "height": 800})
+    settle(page)
+    jobs = [{"number": n, "title": "Completing with mnist-diagonal-bilstm", "fraction": n / 4} for n in range(4)]
+    page.evaluate(WATCHED)
+    page.route("**/api/jobs", lambda route: route.fulfill(json={"jobs": jobs}))
+    page.get_by_role("button", name=again, exact=True).click()
+    page.get_by_role("status").get_by_text("75%").wait_for()
+    settle(page)
+    page.unroute("**/api/jobs")
+    page.get_by_role("status").get_by_text("75%").wait_for(state="detached")
+    settle(page)
+    first, *others = [each.split("; ") for each in page.evaluate("[...places]")]
+    for other in others:
+        assert other == first
+
+
 def test_a_picture_of_a_folder(open_page, folder):
     from PIL import Image
 

@@ -37,7 +37,7 @@ class Complete {
     this.which = make("p", { className: "quiet" }, " ");
     this.on = make("button", { type: "button", hidden: true, onclick: () => this.accept(this.sheet.place[0]) }, "Go on with it");
     this.value = new Pointed(HELP, (...another) => this.change(...another));
-    const strip = make("aside", { className: "panel", "aria-label": "Completions" }, make("h2", {}, "Completions"), this.said, this.sheet.element, this.which, this.on, this.ancestry.element);
+    const strip = make("aside", { className: "panel", "aria-label": "Completions" }, make("h2", {}, "Completions"), this.sheet.element, this.said, this.which, this.on, this.ancestry.element);
     const under = make("aside", { className: "panel", "aria-label": "The value under the pointer" }, make("h2", {}, "The value under the pointer"), this.value.element);
     room.replaceChildren(make("div", { className: "view" }, form, stage, make("div", { className: "stack aside" }, strip, under)));
     this.source.listen(stage);
