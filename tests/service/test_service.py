@@ -238,6 +238,19 @@ def test_requests_that_are_too_large(client):
     assert client.post("/v1/score", content=chunks()).status_code == 413
 
 
+def test_a_form_that_is_cut_off_is_not_half_answered(client, files):
+    parts = [
+        f'--b\r\nContent-Disposition: form-data; name="f"; filename="{name}"\r\n\r\n'.encode() + content + b"\r\n"
+        for name, content in files.items()
+    ]
+    form, headers = b"".join(parts) + b"--b--\r\n", {"content-type": "multipart/form-data; boundary=b"}
+    assert len(client.post("/v1/score", content=form, headers=headers).json()["results"]) == len(files)
+    for length in (len(parts[0]), len(form) - len(parts[-1]) // 2, len(form) - 9, len(form) - 4):
+        answer = client.post("/v1/score", content=form[:length], headers=headers)
+        assert answer.status_code == 400
+        assert "its last boundary is missing" in answer.json()["error"]
+
+
 def malformed(random):
     """A request that is wrong in one of many ways: its method, path, headers, and what it brings."""
     path = f"/v1/{random.choice(['score', 'map', 'compress', 'complete', 'sample'])}"
@@ -266,7 +279,6 @@ def malformed(random):
     return random.choice(["POST", "POST", "POST", "PUT", "GET"]), path + query, body, headers
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of files that a library closes late
 def test_a_thousand_malformed_requests_are_answered(client):
     """Some of them are none: a sample needs nothing, and an archive may hold anything."""
     chance, statuses = random.Random(1), {}

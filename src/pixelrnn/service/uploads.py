@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
@@ -99,6 +100,10 @@ async def read_upload(request: Request) -> Upload:
 
 async def _of_form(request: Request, fields: dict[str, Any]) -> Upload:
     files = dict[str, bytes]()
+    _, options = parse_options_header(request.headers["content-type"])
+    boundary = options.get(b"boundary", b"")
+    if boundary and b"--" + boundary + b"--" not in await request.body():  # else an unfinished file would be left out
+        raise WrongError("the form was not finished: its last boundary is missing")
     # A file may be as large as the request, which is bounded itself.
     async with request.form(max_files=MOST_FILES, max_fields=MOST_FIELDS) as form:
         for field, part in form.multi_items():
