@@ -29,7 +29,14 @@ class DataError(PixelRNNError):
 
 
 class EmptyError(DataError):
-    """A source, or a part of it, holds no image that can be read."""
+    """A source, or a part of it, holds no image that can be read; `skipped` says why, file by file."""
+
+    def __init__(self, said: str, skipped: tuple[str, ...] = ()) -> None:
+        super().__init__(said, skipped)  # as given: so that it can be pickled
+        self.said, self.skipped = said, skipped
+
+    def __str__(self) -> str:
+        return self.said
 
 
 class SizesError(DataError):

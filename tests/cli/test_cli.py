@@ -683,7 +683,7 @@ def test_complete_an_image_file(capsys, runs, tmp_path):
         (["--keep", "top", "-n", "0"], "-n is 0; at least 1 is needed"),
         (["--keep", "top", "--particles", "0"], "--particles is 0"),
         (["whole.png"], "whole.png has no transparency that would say what is missing"),
-        (["whole.png", "--mask", "wide.png"], "wide.png is 9x8 pixels, the image whole.png is 8x8"),
+        (["whole.png", "--mask", "wide.png"], "wide.png is 9x8 pixels, whole.png is 8x8"),
         (["whole.png", "--mask", "text.png"], "text.png cannot be used: not an image that is known"),
         (["text.png", "--keep", "top"], "text.png cannot be used"),
         (["nowhere.png", "--keep", "top"], "nowhere.png: no such file or folder"),

@@ -5,6 +5,8 @@ import pytest
 from PIL import Image
 
 from pixelrnn import load_data
+from pixelrnn.cli.score_table import COLUMNS, ScoreTable
+from pixelrnn.errors import RunError
 from tests.cli.test_cli import run
 from tests.pictures import picture
 
@@ -88,6 +90,25 @@ def test_files_are_of_their_kind_and_not_replaced(command, option, suffix, digit
     said = " ".join(capsys.readouterr().err.split())
     assert f"there{suffix} exists; choose another name with {option}, or give --overwrite" in said
     assert there.read_bytes() == b"mine"
+    assert run(*given, option, f"/proc/there{suffix}") == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert (
+        f"/proc/there{suffix} cannot be written (No such file or directory); choose another name with {option}" in said
+    )
+
+
+def test_a_table_that_came_meanwhile_is_not_replaced(tmp_path):
+    facts = {"protocol": "", "models": {"m": {"method": "likelihood", "usual_images": 9}}}
+    columns = {"name": np.array(["a"])} | {name: np.zeros(1) for name in COLUMNS}
+    for name in ("t.csv", "t.parquet"):
+        table = ScoreTable(columns, facts)
+        table.write(tmp_path / name, overwrite=False)
+        first = (tmp_path / name).read_bytes()
+        with pytest.raises(RunError, match=r"t\.\w+ cannot be written \(File exists\)"):
+            ScoreTable(columns | {"name": np.array(["b"])}, facts).write(tmp_path / name, overwrite=False)
+        assert (tmp_path / name).read_bytes() == first
+        ScoreTable(columns | {"name": np.array(["b"])}, facts).write(tmp_path / name, overwrite=True)
+        assert (tmp_path / name).read_bytes() != first
 
 
 def test_maps_leave_other_files_alone(digit, tmp_path, capsys):

@@ -91,6 +91,9 @@ def test_what_engines_refuse(digits, capsys):
     assert "--maps is of one process; it goes with no --engine" in refused(*RAY, "--maps", "m")
     assert "a model is named twice: mnist-grey, mnist-grey" in refused("--model", MODEL)
     assert "--maps shows the bits of one model" in refused("--model", "mnist-classes", "--maps", "m")
+    assert "cores are asked for (--actors times --cores); this machine has" in refused(*RAY[:2], "--cores", 9_999)
+    one, other = "mnist-grey 1 channels of 256 levels", "mnist-pixelcnn takes 1 channels of 2 levels"
+    assert f"{other}, {one}; ask them one by one" in refused("--model", "mnist-pixelcnn")
 
 
 def test_no_ray_and_no_cluster_are_lines(monkeypatch):
@@ -135,7 +138,9 @@ def test_what_cannot_be_used_is_a_row_with_a_reason(inline, digits, tmp_path, ca
     for name in ("a.png", "b.png"):
         (source / name).write_bytes(b"none")
     assert run(*words) == 2
-    assert "no part holds an image that can be used: a.png (the picture cannot be used" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "none of 3 images can be used (a.png: the picture cannot be used" in error
+    assert "; c.png: the picture" in error
 
 
 def test_figures_and_several_models_over_one_reading(inline, digits, tmp_path, capsys):

@@ -327,6 +327,24 @@ def test_files_hold_some_images_each(monkeypatch):
     assert list(chunks_of([], [])) == []
 
 
+def test_what_was_skipped_is_said_of_all_parts(digits, tmp_path, capsys):
+    source = tmp_path / "s"
+    source.mkdir()
+    for number in range(4):
+        (source / f"{number}.png").write_bytes(b"none")
+    (source / "good\n.png").write_bytes((digits / "new" / "1.png").read_bytes())
+    in_parts(3, "evaluate", MODEL, source, "--skip-bad", folder=tmp_path / "parts")
+    capsys.readouterr()
+    assert run("merge", tmp_path / "parts") == 0
+    said = capsys.readouterr()
+    assert [line for line in said.err.splitlines() if "skipped" in line] == [
+        f"  skipped {source}/{number}.png: not an image that is known" for number in range(4)
+    ]
+    in_parts(2, "score", MODEL, source, "--usual", digits / "usual", "--skip-bad", folder=tmp_path / "scores")
+    assert run("merge", tmp_path / "scores") == 0
+    assert "  good\\n.png\n" in capsys.readouterr().out  # a name is a line
+
+
 def test_read_only_and_full_places_end_in_a_line(digits, tmp_path, capsys):
     words = ["score", MODEL, digits / "new", "--usual", digits / "usual", "--shard", "1/2"]
     assert run(*words, "--parts", "/proc/parts") == 2

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
@@ -160,7 +161,7 @@ def test_completions_are_those_of_the_library(client, files, x, model):
         assert answer.json()["seed"] == 5
     assert "nothing is missing" in client.post("/v1/complete", content=files["0.png"]).json()["error"]
     small = client.post("/v1/complete", files={"picture": files["0.png"], "mask": png(np.zeros((2, 2), np.uint8))})
-    assert "the mask is 2x2 pixels, the image the picture is 28x28" in small.json()["error"]
+    assert "the mask is 2x2 pixels, the picture is 28x28" in small.json()["error"]
     bad = client.post("/v1/complete", files={"picture": b"none", "mask": mask})
     assert bad.status_code == 422
 
@@ -216,7 +217,10 @@ def test_addresses_are_described_and_counted(client, files):
 def test_who_may_ask(service, files):
     def ask(app, headers, path="/v1/model"):
         with TestClient(app, base_url=HERE) as client:
-            return client.get(path, headers=headers).status_code
+            answer = client.get(path, headers=headers)
+            if answer.status_code != 200:
+                assert answer.json().keys() == {"error"}
+            return answer.status_code
 
     plain = service.app({"127.0.0.1:8000"})
     assert ask(plain, {}) == 200
@@ -224,7 +228,15 @@ def test_who_may_ask(service, files):
     assert ask(plain, {"origin": "http://elsewhere"}) == 403
     app = service.app(set(), "secret")
     assert ask(app, {"authorization": "Bearer secret"}) == 200
+    assert ask(app, {"authorization": "bearer  secret"}) == 200  # the scheme is no name
+    assert ask(app, {"x-token": "secret"}) == 200
+    assert ask(app, {"authorization": "secret"}) == 401
     assert ask(app, {"authorization": "Bearer other"}) == 401
+    with TestClient(app, base_url=HERE) as client:
+        assert client.get("/wrong").json() == {"error": "a token is needed: send it as Authorization: Bearer TOKEN"}
+    counted = service.metrics.text().decode()
+    assert 'pixelrnn_requests_total{path="/v1/model",status="401"}' in counted
+    assert 'pixelrnn_requests_total{path="other",status="401"}' in counted
     assert ask(app, {}) == 401
     assert ask(app, {}, "/healthz") == 200  # of who looks whether it lives
 
@@ -234,8 +246,9 @@ def test_requests_that_are_too_large(client):
         for _ in range(70):
             yield bytes(1_000_000)
 
-    assert client.post("/v1/score", content=bytes(65_000_000)).status_code == 413
-    assert client.post("/v1/score", content=chunks()).status_code == 413
+    for content in (bytes(65_000_000), chunks()):
+        answer = client.post("/v1/score", content=content)
+        assert (answer.status_code, answer.json()) == (413, {"error": "a request is larger than 64 MB"})
 
 
 def test_a_form_that_is_cut_off_is_not_half_answered(client, files):
@@ -249,6 +262,34 @@ def test_a_form_that_is_cut_off_is_not_half_answered(client, files):
         answer = client.post("/v1/score", content=form[:length], headers=headers)
         assert answer.status_code == 400
         assert "its last boundary is missing" in answer.json()["error"]
+
+
+def test_fields_come_in_every_form_and_none_is_ignored(client, files):
+    asked = {"n": 2, "seed": 4}
+    as_query = client.post("/v1/sample?n=2&seed=4").json()
+    assert as_query["seed"] == 4
+    assert client.post("/v1/sample", json=asked).json() == as_query
+    assert client.post("/v1/sample", data=asked).json() == as_query  # as curl --data
+    form = b'--b\r\ncontent-disposition: form-data; name="n"\r\n\r\n2\r\n--b--\r\n'
+    headers = {"content-type": "multipart/form-data; boundary=b"}
+    assert client.post("/v1/sample?seed=4", content=form, headers=headers).json() == as_query
+    for path, fields in {"/v1/sample": "n, label, seed, temperature, top_p", "/v1/score": "label, files, name"}.items():
+        answer = client.post(f"{path}?temprature=2", content=files["0.png"] if path == "/v1/score" else b"")
+        assert answer.status_code == 400
+        assert answer.json()["error"] == f"'temprature' is no field of {path}; {fields} may be given"
+    assert client.post("/v1/sample", files={"a": files["0.png"]}).json() == {"error": "/v1/sample takes no files"}
+
+
+def test_files_are_called_as_they_came(client, files):
+    named = dict(zip(["a/x.png", "b/x.png", '\u00e4 \n".png'], files.values(), strict=False))
+    by_json = client.post("/v1/score", json=as_json(named)).json()["results"]
+    form = [("f", (name, content)) for name, content in named.items()]
+    by_form = client.post("/v1/score", files=form).json()["results"]
+    assert [row["name"] for row in by_json] == [row["name"] for row in by_form] == [*named]
+    for name in ("../x.png", "a/../../x.png"):
+        answer = client.post("/v1/compress", json=as_json({name: files["0.png"]}))
+        assert answer.status_code == 400
+        assert answer.json()["error"] == f"{name!r} leads out of the folder that an archive is restored into"
 
 
 def malformed(random):
@@ -423,13 +464,37 @@ def test_a_service_for_others_has_a_token(monkeypatch, capsys, tmp_path):
     assert run(*words) == 0
     said = capsys.readouterr()
     assert f"the token is {tokens[0]}" in said.out
-    assert "scores and p-values are left out (--usual names usual images)" in said.err
+    assert "scores and p-values are left out (--usual names the images that are usual)" in said.err
+    assert "compiling what is not compiled yet" in said.err
     assert run(*words, "--usual", tmp_path) == 2  # of what was asked for nothing is left out
     assert "holds no images" in capsys.readouterr().err
     monkeypatch.setenv("PIXELRNN_TOKEN", "mine")
     assert run(*words) == 0
     assert "the token is" not in capsys.readouterr().out
     assert tokens[1] == "mine"
+
+
+def test_what_is_not_done_in_time_at_the_end_is_said(tmp_path):
+    command = [sys.executable, "-m", "pixelrnn", "serve", "cifar-row-lstm", "--port", "0", "--grace", "1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            address = re.search(r"http://\S+", process.stdout.readline())[0]
+            request = urllib.request.Request(f"{address}v1/sample?n=256", b"")
+
+            def ask(_):
+                with pytest.raises(urllib.error.HTTPError) as found:
+                    urllib.request.urlopen(request, timeout=60)
+                return found.value.code, json.load(found.value)
+
+            with ThreadPoolExecutor(3) as pool:
+                asked = [pool.submit(ask, number) for number in range(3)]
+                time.sleep(1)
+                os.kill(process.pid, signal.SIGTERM)
+                assert [each.result() for each in asked] == [(503, {"error": "the service ends; nothing was done"})] * 3
+            assert process.wait(60) == 0
+            assert "Traceback" not in process.stderr.read()
+        finally:
+            process.kill()
 
 
 def test_a_service_of_its_own_ends_in_good_order(files, model, tmp_path):

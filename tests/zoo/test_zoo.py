@@ -90,6 +90,8 @@ def test_what_is_known_of_one_is_told(capsys):
     assert all(word in said for word in ("pixelcnn, 24 layers", card.figure, card.licence, card.command))
     assert run("evaluate", "mnist-pixelcnn") == 2
     assert "mnist-pixelcnn names no source of images; give one: a folder or a file of images" in capsys.readouterr().err
+    assert run("score", "mnist-pixelcnn", "digits") == 2
+    assert "mnist-pixelcnn says of no images that they are usual; name some with --usual" in capsys.readouterr().err
 
 
 def test_an_unknown_name_is_told_what_there_is(capsys):

@@ -33,11 +33,13 @@ class Merged(NamedTuple):
 
     Attributes:
         files: Number of members.
+        coded: Number of those that the model codes.
         size: Bytes of the archive.
         renamed: New names of pictures whose names others had already.
     """
 
     files: int
+    coded: int
     size: int
     renamed: dict[str, str]
 
@@ -84,7 +86,7 @@ def merge_archives(
         )
         report = Reporter(callback)
         atomic_write(out, lambda path: _write(path, index, common.pieces, archives, report), is_new=not overwrite)
-    return Merged(len(members), out.stat().st_size, renamed)
+    return Merged(len(members), len(index.coded), out.stat().st_size, renamed)
 
 
 def _first_coded(archives: Sequence[Archive]) -> Archive:

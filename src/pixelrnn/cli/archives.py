@@ -12,6 +12,7 @@ import tyro
 
 from pixelrnn import config
 from pixelrnn.cli.console import progress, say
+from pixelrnn.cli.output import require_writable
 from pixelrnn.errors import ArchiveError
 from pixelrnn.progress import Callback, Progress
 
@@ -47,6 +48,7 @@ class Writing(config.Writing):
         archive = self.out or usual
         if archive.exists() and not self.overwrite:
             raise ArchiveError(f"{archive} exists; choose another name with --out, or give --overwrite")
+        require_writable(archive, "--out")
         return archive
 
 

@@ -131,7 +131,7 @@ def merge_parts(
     if as_json:
         show_json({"archive": str(out), **done._asdict(), **({"unusable": bad} if bad else {})})
         return
-    say(f"{out}: {plural(done.files, 'file')}, {size_text(done.size)}")
+    say(f"{out}: {plural(done.files, 'file')}, {size_text(done.size)}, {plural(done.coded, 'picture')} by the model")
     for before, after in done.renamed.items():
         say(f"  {before} is called {after} there, since another file has its name")
     say_bad(bad, "file")

@@ -13,12 +13,15 @@ from rich.progress import Progress as Bar
 from pixelrnn.cli.interrupt import insist
 from pixelrnn.progress import Callback, Progress
 
-__all__ = ["is_first_process", "progress", "say", "say_bad", "show_json", "show_table"]
+__all__ = [
+    "in_a_line", "is_first_process", "progress", "say", "say_bad", "say_skipped", "show_json", "show_table",
+]  # fmt: skip
 
 _out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
 _err = Console(highlight=False, soft_wrap=True, markup=False, emoji=False, stderr=True)
 _is_bar_shown = False
 
+MOST_LISTED = 20  # lines
 MOST_NAMED = 3  # of what could not be used
 PLAIN_SECONDS = 10.0  # between two lines of progress where there is no terminal
 
@@ -39,10 +42,23 @@ def say(text: str = "", *, is_error: bool = False, is_aside: bool = False) -> No
     (_err if is_error or is_aside or is_shared else _out).print(text)
 
 
+def in_a_line(name: str) -> str:
+    """A name as it can be shown among others: names of files may hold line breaks, and worse for a terminal."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in name)
+
+
+def say_skipped(lines: Sequence[str]) -> None:
+    """Say what was skipped, and why, of the first ones."""
+    for line in lines[:MOST_LISTED]:
+        say(f"  skipped {in_a_line(line)}", is_aside=True)
+    if len(lines) > MOST_LISTED:
+        say(f"  ... and {len(lines) - MOST_LISTED:,} more", is_aside=True)
+
+
 def say_bad(bad: Mapping[str, str], what: str = "image") -> None:
     """Say what could not be used, and why, of the first ones."""
     if bad:
-        first = "; ".join(f"{name}: {reason}" for name, reason in [*bad.items()][:MOST_NAMED])
+        first = "; ".join(f"{in_a_line(name)}: {reason}" for name, reason in [*bad.items()][:MOST_NAMED])
         rest = "; ..." if len(bad) > MOST_NAMED else ""
         say(f"{len(bad):,} {what if len(bad) == 1 else f'{what}s'} could not be used: {first}{rest}", is_aside=True)
 

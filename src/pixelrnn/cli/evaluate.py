@@ -14,9 +14,8 @@ from pixelrnn.cli.machine import Machine
 from pixelrnn.cli.model_folder import (
     AlsoModels,
     ModelFolder,
-    by_name,
     is_model,
-    open_model,
+    open_models,
     open_run,
     require_model,
 )
@@ -113,12 +112,12 @@ class Evaluate:
         device = self.machine.prepare()
         is_silent = not is_first_process()
         other, _ = self._named()
-        folders = by_name([self.run_folder, *([zoo.find(other)] if other else []), *self.model])
+        folders = [self.run_folder, *([zoo.find(other)] if other else []), *self.model]
         with distributed.joined(device):
-            models = {name: open_model(folder, device) for name, folder in folders.items()}
+            models = open_models(folders, device)
             if self.sharding.is_used:
-                return self._shared(models, [*folders.values()])
-            _, images, facts = self._load([*folders.values()])
+                return self._shared(models, folders)
+            _, images, facts = self._load(folders)
             with progress("evaluating", is_silent=is_silent) as report:
                 batch = self.choice.batch
                 results = compare([*models.values()], images, batch=batch, exact=self.exact, callback=report)

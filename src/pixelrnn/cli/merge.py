@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from pixelrnn.cli.compress import merge_parts
-from pixelrnn.cli.console import say, show_json
+from pixelrnn.cli.console import say, say_skipped, show_json
 from pixelrnn.cli.entropy import show_measured
 from pixelrnn.cli.evaluate import show_evaluated
 from pixelrnn.cli.model_folder import ModelFolder, require_model
@@ -78,7 +78,9 @@ class Merge:
         if self.out is not None and verb not in SUFFIXES:
             raise ConfigError(f"parts of {verb} come to figures alone; leave out --out")
         require_file("--out", self.out, *SUFFIXES.get(verb, ()), overwrite=self.overwrite)
-        MERGED[verb](self, parts, next((part.facts for part in parts if part.facts), {}))
+        every = [part.facts for part in parts]
+        say_skipped(sorted({line for facts in every for line in facts.get("skipped", ())}))
+        MERGED[verb](self, parts, next((facts for facts in every if "protocol" in facts), {}))
         return 0
 
     def _score(self, parts: "list[Part]", facts: dict[str, Any]) -> None:
@@ -88,7 +90,7 @@ class Merge:
         table = ScoreTable(found.rows, facts, found.bad)
         table.show(self.most, as_json=self.json)
         if self.out is not None:
-            table.write(self.out)
+            table.write(self.out, overwrite=self.overwrite)
 
     def _evaluate(self, parts: "list[Part]", facts: dict[str, Any]) -> None:
         show_evaluated(parts, facts, as_json=self.json)

@@ -28,6 +28,7 @@ __all__ = [
     "home",
     "is_model",
     "open_model",
+    "open_models",
     "open_run",
     "require_model",
     "warn_if_untrained",
@@ -126,6 +127,20 @@ def open_model(run_folder: Path, device: "torch.device | str" = "cpu") -> "Abstr
     model = load_model(run_folder).to(device)
     warn_if_untrained(open_run(run_folder))
     return model
+
+
+def open_models(folders: Sequence[Path], device: "torch.device | str" = "cpu") -> "dict[str, AbstractImageModel]":
+    """Several models by their names, which are asked about the same images.
+
+    Raises:
+        ConfigError: If two have one name, or they take images of other kinds.
+    """
+    models = {name: open_model(folder, device) for name, folder in by_name(folders).items()}
+    kinds = {name: f"{each.config.shape[0]} channels of {each.config.levels} levels" for name, each in models.items()}
+    first, *others = kinds
+    if odd := next((name for name in others if kinds[name] != kinds[first]), None):
+        raise ConfigError(f"{odd} takes {kinds[odd]}, {first} {kinds[first]}; ask them one by one")
+    return models
 
 
 def warn_if_untrained(run: "Run") -> None:

@@ -1,12 +1,14 @@
 """Where a command writes: nothing of others is replaced, and nothing of an earlier call is left beside what is new."""
 
 import dataclasses
+import os
 import re
+import tempfile
 from pathlib import Path
 
 from pixelrnn.errors import ConfigError
 
-__all__ = ["OutputFolder", "require_file"]
+__all__ = ["OutputFolder", "require_file", "require_writable"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +37,7 @@ class OutputFolder:
         """
         folder = cls(given or usual, pattern, overwrite or given is None)
         earlier = folder._earlier(option, may_have_others=overwrite)
+        require_writable(folder.path, option)
         if earlier and not folder.may_replace:
             raise ConfigError(
                 f"{folder.path} holds what an earlier call wrote ({earlier[0].name}); choose another folder with "
@@ -87,3 +90,16 @@ def require_file(option: str, path: Path | None, *suffixes: str, overwrite: bool
         raise ConfigError(f"{option} is {path}; it names a file that ends in {' or '.join(suffixes)}")
     if path.exists() and not overwrite:
         raise ConfigError(f"{path} exists; choose another name with {option}, or give --overwrite")
+    require_writable(path, option)
+
+
+def require_writable(path: Path, option: str) -> None:
+    """Check, before the work, that something can be written under a name; raises `ConfigError` if not."""
+    folder = path if path.is_dir() else path.parent
+    while not folder.exists() and folder != folder.parent:  # what is missing is made
+        folder = folder.parent
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        reason = error.strerror if os.access(folder, os.W_OK) else "no permission"
+        raise ConfigError(f"{path} cannot be written ({reason}); choose another name with {option}") from error

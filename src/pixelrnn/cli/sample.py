@@ -83,9 +83,8 @@ class Sample:
             if value < 1:
                 raise ConfigError(f"{option} is {value}; at least 1 is needed")
         self.sharding.refuse(out=self.out is not None)
-        self.sharding.refuse_engine(out=self.out is not None)
-        if self.sharding.engine != "none" and self.sharding.parts is None:
-            raise ConfigError("--engine ray writes samples below --parts; give a folder")
+        if self.sharding.engine != "none" and (self.sharding.parts is None or self.out is not None):
+            raise ConfigError("--engine ray writes samples below --parts, not --out; give that folder")
 
     def run(self) -> int:
         """Draw, write, and say where."""

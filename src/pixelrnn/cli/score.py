@@ -12,7 +12,7 @@ from pixelrnn.app.maps import save_maps
 from pixelrnn.cli.choice import Choice
 from pixelrnn.cli.console import progress, say
 from pixelrnn.cli.machine import Machine
-from pixelrnn.cli.model_folder import AlsoModels, ModelFolder, by_name, open_model, open_run, require_model
+from pixelrnn.cli.model_folder import AlsoModels, ModelFolder, open_model, open_models, open_run, require_model
 from pixelrnn.cli.output import OutputFolder, require_file
 from pixelrnn.cli.parser import SOURCE
 from pixelrnn.cli.score_table import ScoreTable
@@ -133,8 +133,7 @@ class Score:
         from pixelrnn.scores.comparison import compared
 
         device = self.machine.prepare()
-        folders = by_name([self.run_folder, *self.model])
-        models = {name: open_model(folder, device) for name, folder in folders.items()}
+        models = open_models([self.run_folder, *self.model], device)
         background = None if self.against is None else open_model(self.against, device)
         if self.maps is not None and next(iter(models.values())).config.levels == 0:
             raise ConfigError("--maps shows bits; a continuous model gives densities")
@@ -164,7 +163,7 @@ class Score:
         table.show(self.most, as_json=self.json)
         for path in (self.csv, self.parquet):
             if path is not None:
-                table.write(path)
+                table.write(path, overwrite=self.overwrite)
         return table
 
     def _draw(self, of: "tuple[str, AbstractImageModel]", images: "ImageSet", table: ScoreTable) -> Path:
@@ -238,8 +237,8 @@ class Score:
             return dataclasses.replace(found.valid, perturb=0.0)
         if own is None:
             choice = dataclasses.replace(self.choice, limit=None, packed=None, source_levels=None)
-            try:
-                own = choice.load(open_run(self.run_folder), None, are_whole=True)[0]
-            except ConfigError as error:
-                raise ConfigError(f"{error}; give usual images with --usual") from error
+            run = open_run(self.run_folder)
+            if run.source is None:
+                raise ConfigError(f"{run.name} says of no images that they are usual; name some with --usual")
+            own = choice.load(run, None, are_whole=True)[0]
         return dataclasses.replace(own.valid, perturb=0.0)

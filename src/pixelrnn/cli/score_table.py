@@ -1,13 +1,12 @@
 """The scores of images by one model, or by several, as they are shown and written."""
 
 import csv
-import io
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pixelrnn.cli.console import say, say_bad, show_json
+from pixelrnn.cli.console import in_a_line, say, say_bad, show_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,9 +64,13 @@ class ScoreTable:
         unusable = {"unusable": dict(self.bad)} if self.bad else {}
         show_json({"protocol": self.facts["protocol"], **found, **unusable})
 
-    def write(self, path: Path) -> None:
-        """Write all numbers as CSV or Parquet; what could not be used has an `error` instead."""
-        from pixelrnn.runs.files import atomic_write, write_text
+    def write(self, path: Path, *, overwrite: bool) -> None:
+        """Write all numbers as CSV or Parquet; what could not be used has an `error` instead.
+
+        Raises:
+            RunError: If a file is there by now that may not be replaced.
+        """
+        from pixelrnn.runs.files import atomic_write
 
         columns: dict[str, list[Any]] = {"name": [*self.names, *self.bad]}
         for name in self.columns:
@@ -80,13 +83,16 @@ class ScoreTable:
             import pyarrow.parquet
 
             table = pyarrow.table(columns)
-            atomic_write(path, lambda temporary: pyarrow.parquet.write_table(table, temporary))
+            atomic_write(path, lambda to: pyarrow.parquet.write_table(table, to), is_new=not overwrite)
             return
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(zip(*columns.values(), strict=True))
-        write_text(path, text.getvalue())
+
+        def write_rows(temporary: Path) -> None:
+            with temporary.open("w", encoding="utf-8", newline="") as file:
+                writer = csv.writer(file, lineterminator="\n")
+                writer.writerow(columns)
+                writer.writerows(zip(*columns.values(), strict=True))
+
+        atomic_write(path, write_rows, is_new=not overwrite)
 
 
 def _show(rows: list[dict[str, Any]], about: Mapping[str, Any], most: int) -> None:
@@ -98,7 +104,7 @@ def _show(rows: list[dict[str, Any]], about: Mapping[str, Any], most: int) -> No
             say(f"{'...':>9}")
         row = rows[item]
         numbers = f"{row['score']:>9.3f}{row['p_value']:>9.4f}{row['rank']:>7.3f}{row['nats']:>12.1f}"
-        say(f"{numbers}{row['bits_per_dim']:>10.4f}  {row['name']}")
+        say(f"{numbers}{row['bits_per_dim']:>10.4f}  {in_a_line(row['name'])}")
     usual = about["usual_images"]
     if (least_value := 1 / (1 + usual)) > ALPHA:
         say(

@@ -53,6 +53,9 @@ class Serve:
     usual: str | None = None
     """Images that are usual, if not the validation images of the run."""
 
+    without_labels: bool = False
+    """Compare with usual images without their labels, with a model that was trained with --label-dropout."""
+
     port: int = 8000
     """Port; 0 for any that is free."""
 
@@ -96,7 +99,10 @@ class Serve:
 
         run = open_run(self.run_folder)
         port = listening.getsockname()[1]
-        service = Service(Worker(Scorer(self.run_folder, self._comparison()), run), run.name)
+        worker = Worker(Scorer(self.run_folder, self._comparison()), run)
+        say("compiling what is not compiled yet", is_aside=True)
+        worker.warm()
+        service = Service(worker, run.name)
         token = os.environ.get(TOKEN) or (None if self.host == HERE else secrets.token_urlsafe(18))
         names = {HERE, "localhost"}
         app = service.app({f"{name}:{port}" for name in names} | (names if port == USUAL else set()), token)
@@ -118,8 +124,11 @@ class Serve:
         from pixelrnn.scores.comparison import Comparison
 
         run, model = open_run(self.run_folder), open_model(self.run_folder)
+        if self.usual is None and run.source is None:
+            say("scores and p-values are left out (--usual names the images that are usual)", is_aside=True)
+            return None
         try:
-            loaded = load_as_trained(run, self.usual, are_whole=True)
+            loaded = load_as_trained(run, self.usual, are_whole=True, labels=False if self.without_labels else None)
         except (ConfigError, DataError) as error:
             if self.usual is not None:
                 raise

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pixelrnn.cli.choice import Choice
 from pixelrnn.cli.console import progress, say, show_json
-from pixelrnn.config import Shard, require_source
+from pixelrnn.config import Shard, require_source, usable_cores
 from pixelrnn.errors import ConfigError, EmptyError
 from pixelrnn.scale.places import is_url
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Sharding", "Work", "identity"]
 
 WHOLE = Shard(1, 1)  # the one part of what an engine does
+FEWEST = 2  # cores: two actors are let onto one, to try things out
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -75,6 +76,9 @@ class Sharding:
         for name, value in (("actors", self.actors), ("cores", self.cores)):
             if value is not None and value < 1:
                 raise ConfigError(f"{name} is {value}; at least 1 is needed")
+        wanted, there = (self.actors or 1) * self.cores, max(FEWEST, usable_cores())
+        if self.address is None and wanted > there:
+            raise ConfigError(f"{wanted} cores are asked for (--actors times --cores); this machine has {there}")
 
     @property
     def is_used(self) -> bool:
@@ -126,8 +130,9 @@ class Sharding:
                 data, images, facts = work.load(self.of)
             except EmptyError as error:
                 say(f"{error} (in part {self.shard})", is_aside=True)
+                part.note({"skipped": error.skipped})
             else:
-                part.note(facts)
+                part.note(facts | {"skipped": data.skipped})
                 with progress(title) as report:
                     compute(part, data, images, work.columns, report)
             self.say_done(part, as_json=as_json)

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from pixelrnn.cli.console import is_first_process, progress, say
+from pixelrnn.cli.console import is_first_process, progress, say, say_skipped
 from pixelrnn.config import DataConfig
 
 if TYPE_CHECKING:
@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from pixelrnn.runs.run import Run
 
 __all__ = ["load", "load_as_trained"]
-
-MOST_LISTED = 20
 
 
 def load(source: str, config: DataConfig, *, is_silent: bool = False, **changes: Any) -> "Data":
@@ -44,10 +42,7 @@ def load_as_trained(run: "Run", source: str | None, **changes: Any) -> "LoadedIm
 
 def _say_found(source: str, data: "Data") -> None:
     say(f"{source}: {data.summary}", is_aside=True)
-    for line in data.skipped[:MOST_LISTED]:
-        say(f"  skipped {line}", is_aside=True)
-    if len(data.skipped) > MOST_LISTED:
-        say(f"  ... and {len(data.skipped) - MOST_LISTED:,} more", is_aside=True)
+    say_skipped(data.skipped)
 
 
 def _advise(data: "Data") -> None:

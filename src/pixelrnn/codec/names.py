@@ -11,7 +11,7 @@ import re
 from pixelrnn.codec.varints import Reader, Writer
 from pixelrnn.errors import ArchiveError
 
-__all__ = ["MOST_NAME", "MOST_NAMES", "read_names", "write_names"]
+__all__ = ["MOST_NAME", "MOST_NAMES", "is_safe", "read_names", "write_names"]
 
 MOST_NAME = 4096  # bytes
 MOST_NAMES = 2**27  # bytes of all names together, shared ones counted each time
@@ -73,14 +73,14 @@ def read_names(reader: Reader, count: int, version: int) -> list[str]:
         if len(before) > MOST_NAME or total > MOST_NAMES:
             raise ArchiveError(f"a name in it has more than {MOST_NAME} bytes, or all have more than {MOST_NAMES:,}")
         name = before.decode("utf-8", "surrogateescape")
-        if name and (name in seen or not _is_safe(name)):
+        if name and (name in seen or not is_safe(name)):
             raise ArchiveError(f"it holds the name {name[:80]!r}, which is there twice or leads out of its folder")
         seen.add(name)
         names.append(name)
     return names
 
 
-def _is_safe(name: str) -> bool:
+def is_safe(name: str) -> bool:
     """Whether a name stays within its folder; `pixelrnn.archive.restore` looks at what is special on Windows."""
     parts = name.split("/")
     return not any(part in ("", ".", "..") or "\0" in part for part in parts)

@@ -4,7 +4,14 @@ Knows nothing of torch, so that `pixelrnn --help` and usage errors answer at onc
 the object is made; the docstring under a field is the help of its option.
 """
 
-from pixelrnn.config.checks import require_alpha, require_draws, require_run, require_seed, require_source
+from pixelrnn.config.checks import (
+    require_alpha,
+    require_draws,
+    require_run,
+    require_seed,
+    require_source,
+    usable_cores,
+)
 from pixelrnn.config.data import IMAGE_SUFFIXES, ContextKind, DataConfig
 from pixelrnn.config.fields import Config, from_json, to_json
 from pixelrnn.config.model import Architecture, Colours, ModelConfig, OutputName
@@ -33,4 +40,5 @@ __all__ = [
     "require_seed",
     "require_source",
     "to_json",
+    "usable_cores",
 ]

@@ -1,5 +1,6 @@
 """Checks of what a user gives, before anything heavy is imported."""
 
+import os
 from pathlib import Path
 from typing import Any, get_args
 
@@ -14,9 +15,15 @@ __all__ = [
     "require_run",
     "require_seed",
     "require_source",
+    "usable_cores",
 ]
 
 MAX_SEED = 2**63
+
+
+def usable_cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def require(condition: bool, message: str) -> None:

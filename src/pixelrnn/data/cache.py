@@ -163,8 +163,9 @@ def _build(files: AbstractFiles, config: DataConfig, folder: Path, callback: Cal
             shapes.append(image.shape)
             report.amount(number + 1, total, "files")
     if not names:
-        unreadable = f", {total:,} files are unreadable" if total else ""
-        raise EmptyError(f"{files.where('').rstrip('/:')} holds no images (PNG, JPEG, BMP, WebP, TIFF){unreadable}")
+        unreadable = f" that can be read, of {total:,} {'file' if total == 1 else 'files'}" if total else ""
+        said = f"{files.where('').rstrip('/:')} holds no images (PNG, JPEG, BMP, WebP, TIFF){unreadable}"
+        raise EmptyError(said, tuple(census.skipped))
     assert all(shape[0] == COUNT[channels] for shape in shapes)
     census.kinds = +census.kinds
     index = {"names": names, "shapes": shapes, "summary": census.summary(channels), "skipped": census.skipped}

@@ -87,9 +87,7 @@ def _mask(mask: Content, image: Content, config: DataConfig, names: tuple[str, s
         whole = picture_of(image)
     if own.size != whole.size:
         sizes = [f"{picture.width}x{picture.height}" for picture in (own, whole)]
-        raise DataError(
-            f"{names[0]} is {sizes[0]} pixels, the image {names[1]} is {sizes[1]}; a mask has the size of its image"
-        )
+        raise DataError(f"{names[0]} is {sizes[0]} pixels, {names[1]} is {sizes[1]}; a mask has the size of its image")
     with _naming(names[0]):
         return _bits(decode(own, "grey", _whole(config))[0], config)
 

@@ -196,7 +196,8 @@ def _from_files(files: AbstractFiles, config: DataConfig, callback: Callback | N
         folders = [PurePosixPath(name).parent.as_posix() for name in below]
         if "." in folders:
             raise DataError(
-                f"{files.where(decoded.names[folders.index('.')])} lies in no sub-folder that could be its label"
+                f"{files.where(decoded.names[folders.index('.')])} lies in no sub-folder that could be its label "
+                "(labels are read because the model knows them, or `labels` is set)"
             )
         label_names = tuple(sorted(set(folders)))
         numbers = {name: number for number, name in enumerate(label_names)}

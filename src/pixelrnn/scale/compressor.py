@@ -12,6 +12,7 @@ import numpy as np
 from pixelrnn.archive.compress import codec_of, compress_files
 from pixelrnn.archive.files import Found, Listing
 from pixelrnn.codec.codec import Codec
+from pixelrnn.codec.names import is_safe
 from pixelrnn.config import Writing
 from pixelrnn.errors import ConfigError
 from pixelrnn.model.base import AbstractImageModel
@@ -94,6 +95,8 @@ class Compressor:
             name = re.sub(r"^([a-z0-9]+:)?/+", "", str(given).removeprefix(self.below))
             if name in found:
                 raise ConfigError(f"two files of a batch are called {name}")
+            if not is_safe(name):
+                raise ConfigError(f"{name!r:.80} leads out of the folder that an archive is restored into")
             found[name] = _InMemory(name, Path(name), len(content), content)
         return [found[name] for name in sorted(found)]
 

@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 
+from pixelrnn.config import usable_cores
 from pixelrnn.errors import ConfigError, PixelRNNError
 from pixelrnn.kernels.memory import keep_freed_memory
 from pixelrnn.progress import Callback, Reporter
@@ -175,8 +176,7 @@ def _joined(ray: Any, cluster: Cluster) -> Iterator[None]:
         return
     options: dict[str, Any] = {"address": "local", "log_to_driver": False, "logging_level": "ERROR"}
     if cluster.address is None:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        cores = max(cores, (cluster.actors or 1) * cluster.cores)
+        cores = max(usable_cores(), (cluster.actors or 1) * cluster.cores)
         options |= {"num_cpus": cores, "include_dashboard": False}
     else:
         _require_answer(cluster.address)

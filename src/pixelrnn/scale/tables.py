@@ -21,6 +21,7 @@ from pixelrnn.train.evaluation import Evaluation, evaluations_of, sums_of
 __all__ = ["Table", "bad_in", "code_lengths_in", "code_lengths_of", "compute", "evaluations_in", "nats_of"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
+MOST_NAMED = 3
 
 
 def compute(
@@ -95,8 +96,12 @@ class Table(NamedTuple):
         columns = {key: values for key, values in columns.items() if key not in (BAD, REASON)}
         names = [str(name) for name in columns.get("name", ())]
         if not names:
-            why = "".join(f" that can be used: {name} ({bad[name]})" for name in [*bad][:1])
-            raise DataError(f"{parts[0].path.parent}: no part holds an image{why}")
+            if not bad:
+                raise DataError(f"{parts[0].path.parent}: no part holds an image")
+            why = "; ".join(f"{name}: {bad[name]}" for name in [*bad][:MOST_NAMED])
+            raise DataError(
+                f"none of {len(bad):,} images can be used ({why}{'; ...' if len(bad) > MOST_NAMED else ''})"
+            )
         order = sorted(range(len(names)), key=lambda row: _place(names[row]))
         ordered = [names[row] for row in order]
         if twice := next((one for one, next_ in itertools.pairwise(ordered) if one == next_), None):

@@ -1,6 +1,6 @@
 """The operations of the service as OpenAPI 3.1 describes them: from the same table that its routes are made of."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pixelrnn import __version__
@@ -16,12 +16,14 @@ class Field(NamedTuple):
         kind: Its type, as JSON schemas call it.
         what: What it is.
         default: What it is if it is not given.
+        allowed: Further keywords of its schema: which values are allowed.
     """
 
     name: str
     kind: str
     what: str
     default: Any = None
+    allowed: Mapping[str, Any] = {}
 
 
 class Operation(NamedTuple):
@@ -35,6 +37,7 @@ class Operation(NamedTuple):
         fields: Its parameters.
         files: What the files of a request are; empty if it brings none.
         answers: JSON schema of what it answers with, where that is JSON.
+        formats: Other content types of what it answers with, by its parameters.
     """
 
     path: str
@@ -44,12 +47,21 @@ class Operation(NamedTuple):
     fields: Sequence[Field] = ()
     files: str = ""
     answers: dict[str, Any] | None = None
+    formats: Sequence[str] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """The names of its parameters."""
+        return [field.name for field in self.fields]
 
 
 ERROR = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
-FAILURES = {
-    "400": "the request cannot be read, or a field is wrong: `error` says which",
+REFUSALS = {
     "401": "the token is missing or wrong",
+    "403": "the request comes from a page of another origin, or by a name that is not that of the service",
+}
+FAILURES = REFUSALS | {
+    "400": "the request cannot be read, or a field is wrong, or more is asked for than may be: `error` says which",
     "413": "the request is too large",
     "422": "no picture of the request can be used: `error` says why",
     "503": "too much waits already; `retry-after` says when to come again",
@@ -79,12 +91,19 @@ def _operation(operation: Operation) -> dict[str, Any]:
     found: dict[str, Any] = {
         "operationId": operation.name,
         "summary": operation.what,
-        "responses": {"200": {"description": operation.what, "content": {operation.answer: content}}},
+        "responses": {
+            "200": {
+                "description": operation.what,
+                "content": {operation.answer: content} | {each: {} for each in operation.formats},
+            }
+        },
     }
-    if not operation.files and not operation.fields:
-        return found
+    is_asked = not operation.files and not operation.fields
     failure = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
-    found["responses"] |= {status: {"description": why, "content": failure} for status, why in FAILURES.items()}
+    failures = REFUSALS if is_asked else FAILURES
+    found["responses"] |= {status: {"description": why, "content": failure} for status, why in failures.items()}
+    if is_asked:
+        return found
     found["parameters"] = [
         {"name": field.name, "in": "query", "description": field.what, "schema": _schema(field)}
         for field in operation.fields
@@ -94,14 +113,15 @@ def _operation(operation: Operation) -> dict[str, Any]:
 
 
 def _schema(field: Field) -> dict[str, Any]:
-    return {"type": field.kind} | ({} if field.default is None else {"default": field.default})
+    return {"type": field.kind, **field.allowed} | ({} if field.default is None else {"default": field.default})
 
 
 def _bodies(operation: Operation) -> dict[str, Any]:
     """The forms in which a request may come."""
     fields = {field.name: _schema(field) | {"description": field.what} for field in operation.fields}
     if not operation.files:
-        return {"application/json": {"schema": {"type": "object", "properties": fields}}}
+        kinds = ("application/json", "application/x-www-form-urlencoded", "multipart/form-data")
+        return {kind: {"schema": {"type": "object", "properties": fields}} for kind in kinds}
     binary = {"type": "string", "contentMediaType": "application/octet-stream", "description": operation.files}
     file = {
         "type": "object",

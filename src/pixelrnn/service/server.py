@@ -22,9 +22,10 @@ from pixelrnn.progress import Callback, StoppedError
 from pixelrnn.service.batches import Batches
 from pixelrnn.service.metrics import CONTENT_TYPE_LATEST, Metrics
 from pixelrnn.service.openapi import Field, Operation, described
-from pixelrnn.service.uploads import BusyError, Cell, Upload, read_upload
+from pixelrnn.service.uploads import MOST_IMAGES, BusyError, Cell, Upload, read_upload
+from pixelrnn.studio.asked import MOST_PARTICLES, MOST_SEED
 from pixelrnn.studio.jobs import said_of
-from pixelrnn.studio.safety import Guard, TooLargeError
+from pixelrnn.studio.safety import Guard, Scope, Send, TooLargeError, answer
 
 __all__ = ["Service"]
 
@@ -33,11 +34,17 @@ RETRY_SECONDS = "1"
 
 logger = logging.getLogger(__name__)
 
+
+def between(least: int, most: int) -> dict[str, int]:
+    """Which numbers are allowed, as JSON schemas say it."""
+    return {"minimum": least, "maximum": most}
+
+
 LABEL = Field("label", "string", "label of the pictures, by number or name, if the model knows labels")
 DRAWING = (
-    Field("seed", "integer", "of what is drawn; another each time if not given"),
-    Field("temperature", "number", "of what is drawn", 1.0),
-    Field("top_p", "number", "share of the probability that is drawn from", 1.0),
+    Field("seed", "integer", "of what is drawn; another each time if not given", None, between(0, MOST_SEED)),
+    Field("temperature", "number", "of what is drawn", 1.0, {"minimum": 0}),
+    Field("top_p", "number", "share of the probability that is drawn from", 1.0, {"exclusiveMinimum": 0, "maximum": 1}),
 )
 NUMBER = {"type": ["number", "null"]}
 ROW = {
@@ -47,13 +54,10 @@ ROW = {
 }
 SCORED = {"type": "object", "properties": {"model": {"type": "string"}, "results": {"type": "array", "items": ROW}}}
 IMAGES = {
-    "type": "object",
-    "properties": {
-        "images": {"type": "array", "items": {"type": "string", "contentEncoding": "base64", "description": "PNG"}},
-        "seed": {"type": "integer"},
-        "bits_of_known": {"type": "array", "items": NUMBER},
-    },
+    "images": {"type": "array", "items": {"type": "string", "contentEncoding": "base64", "description": "PNG"}},
+    "seed": {"type": "integer"},
 }
+COMPLETED = IMAGES | {"bits_of_known": {"type": "array", "items": NUMBER}}
 PICTURES = "pictures, in any format that is read"
 OPERATIONS = {
     "score": Operation(
@@ -64,8 +68,9 @@ OPERATIONS = {
         "map",
         "The bits of each pixel of a picture",
         "image/png",
-        [LABEL, Field("format", "string", "png: colours; npy: float32 numbers", "png")],
+        [LABEL, Field("format", "string", "png: colours; npy: float32 numbers", "png", {"enum": ["png", "npy"]})],
         "one picture",
+        formats=["application/x-npy"],
     ),
     "compress": Operation(
         "/v1/compress", "compress", "Files as a .pxr archive", "application/octet-stream", files="files of any kind"
@@ -76,21 +81,21 @@ OPERATIONS = {
         "What is missing in a picture, drawn some times",
         "application/json",
         [
-            Field("n", "integer", "how many completions", 4),
-            Field("particles", "integer", "walks of each", 64),
+            Field("n", "integer", "how many completions", 4, between(1, MOST_IMAGES)),
+            Field("particles", "integer", "walks of each", 64, between(1, MOST_PARTICLES)),
             LABEL,
             *DRAWING,
         ],
         "a picture, and a mask of its size, black where it is missing; or one with transparency",
-        IMAGES,
+        {"type": "object", "properties": COMPLETED},
     ),
     "sample": Operation(
         "/v1/sample",
         "sample",
         "New images",
         "application/json",
-        [Field("n", "integer", "how many", 1), LABEL, *DRAWING],
-        answers=IMAGES,
+        [Field("n", "integer", "how many", 1, between(1, MOST_IMAGES)), LABEL, *DRAWING],
+        answers={"type": "object", "properties": IMAGES},
     ),
 }
 ASKED = (
@@ -133,6 +138,30 @@ class Worker(Protocol):
         """New images."""
 
 
+class _Gate(Guard):
+    """Refuses as the service does everything: in JSON, and counted."""
+
+    no_token = "a token is needed: send it as Authorization: Bearer TOKEN"
+
+    def __init__(self, app: Starlette, hosts: set[str], token: str | None, metrics: Metrics) -> None:
+        super().__init__(app, hosts, token)
+        self.metrics, self.paths = metrics, {route.path for route in app.routes if isinstance(route, Route)}
+
+    def is_free(self, path: str) -> bool:
+        """Whether a path needs no token: who looks after the service may ask whether it lives."""
+        return path == "/healthz"
+
+    def is_taken(self, method: str, kind: str) -> bool:
+        """Every content is taken."""
+        return True
+
+    async def refuse(self, scope: Scope, send: Send, status: int, text: str) -> None:
+        """Answer, and count."""
+        path = scope["path"] if scope["path"] in self.paths else "other"
+        self.metrics.requests.labels(path, status).inc()
+        await answer(send, status, _json({"error": text}), "application/json")
+
+
 class Service:
     """A model behind an address.
 
@@ -147,12 +176,12 @@ class Service:
         self.batches = Batches(worker.rows, seen=self.metrics.batches.observe)
         self._working = 0
 
-    def app(self, hosts: set[str] | None, token: str | None = None) -> Guard:
+    def app(self, hosts: set[str] | None, token: str | None = None) -> _Gate:
         """The application, for those who call it by one of some hosts, or know a token."""
         work = {"map": self.worker.map, "compress": self.worker.compress}
         drawing = {"complete": self.worker.complete, "sample": self.worker.sample}
-        routes = [self._route(OPERATIONS["score"].path, self._score)]
-        routes += [self._route(OPERATIONS[name].path, self._worked(each)) for name, each in {**work, **drawing}.items()]
+        routes = [self._route(OPERATIONS["score"], self._score)]
+        routes += [self._route(OPERATIONS[name], self._worked(each)) for name, each in {**work, **drawing}.items()]
         description = _json(described([*OPERATIONS.values(), *ASKED], self.name))
         texts = {
             "/openapi.json": description,
@@ -165,20 +194,23 @@ class Service:
         routes += [Route("/metrics", self._metrics, methods=["GET"])]
         handlers = {Exception: _failed, HTTPException: _refused_by_library}
         app = Starlette(routes=routes, exception_handlers=handlers)
-        return Guard(app, hosts or set(), token, is_page=False, is_free=frozenset({"/healthz"}))
+        return _Gate(app, hosts or set(), token, self.metrics)
 
     def close(self) -> None:
         """End when all that waits is done."""
         self.batches.close()
         self.worker.close()
 
-    def _route(self, path: str, answer: Callable[[Request], Awaitable[Response]]) -> Route:
+    def _route(self, operation: Operation, answered: Callable[[Request, Upload], Awaitable[Response]]) -> Route:
         """A route whose requests are counted, and whose errors are answers."""
+        path = operation.path
 
         async def route(request: Request) -> Response:
             start = time.perf_counter()
             try:
-                response = await answer(request)
+                response = await answered(request, await read_upload(request, operation))
+            except asyncio.CancelledError:  # the time is over that is left to what was asked before the end
+                response = _error(503, "the service ends; nothing was done", {"retry-after": RETRY_SECONDS})
             except TooLargeError as error:
                 response = _error(413, str(error))
             except BusyError as error:
@@ -195,8 +227,7 @@ class Service:
 
         return Route(path, route, methods=["POST"])
 
-    async def _score(self, request: Request) -> Response:
-        upload = await read_upload(request)
+    async def _score(self, _: Request, upload: Upload) -> Response:
         files, label = upload.pictures(), self.worker.label(upload)
         rows = await self.batches.rows([Cell(content, label) for content in files.values()])
         bad = [row for row in rows if "error" in row]
@@ -206,11 +237,11 @@ class Service:
         results = [{"name": name} | row for name, row in zip(files, rows, strict=True)]
         return Response(_json({"model": self.name, "results": results}), media_type="application/json")
 
-    def _worked(self, make: Callable[[Upload, Callback], Any]) -> Callable[[Request], Awaitable[Response]]:
+    def _worked(self, make: Callable[[Upload, Callback], Any]) -> Callable[[Request, Upload], Awaitable[Response]]:
         """Work in a thread of its own, which ends when who asked goes away."""
 
-        async def answer(request: Request) -> Response:
-            upload, is_over = await read_upload(request), threading.Event()
+        async def worked(request: Request, upload: Upload) -> Response:
+            is_over = threading.Event()
             if self._working >= MOST_WORKING:
                 raise BusyError(f"{self._working} pieces of work go on already; try again later")
 
@@ -225,6 +256,7 @@ class Service:
             try:
                 found = await run_in_threadpool(work)
             finally:
+                is_over.set()
                 self._working -= 1
                 listening.cancel()
             if isinstance(found, tuple):
@@ -232,7 +264,7 @@ class Service:
                 return Response(content, media_type=kind)
             return Response(_json(found), media_type="application/json")
 
-        return answer
+        return worked
 
     async def _metrics(self, _: Request) -> Response:
         return Response(self.metrics.text(), headers={"content-type": CONTENT_TYPE_LATEST})

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
 
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
@@ -10,13 +11,16 @@ from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, Request
 
 from pixelrnn.errors import PixelRNNError
+from pixelrnn.service.openapi import Operation
 from pixelrnn.studio.asked import Asked
-from pixelrnn.studio.safety import TooLargeError
+from pixelrnn.studio.safety import PASS, TooLargeError
 
-__all__ = ["MOST_FILES", "BusyError", "Cell", "Upload", "WrongError", "read_upload"]
+__all__ = ["MOST_FILES", "MOST_IMAGES", "BusyError", "Cell", "Upload", "WrongError", "read_upload"]
 
 MOST_FILES = 1_024  # of a request
 MOST_FIELDS = 64
+MOST_IMAGES = 256  # that are drawn at once
+ESCAPED = {"%0A": "\n", "%0D": "\r", "%22": '"'}  # how a form writes what would end the name of a file
 
 
 class WrongError(PixelRNNError):
@@ -63,16 +67,26 @@ class Cell(NamedTuple):
     label: int | None
 
 
-async def read_upload(request: Request) -> Upload:
-    """The files and fields of a request.
+async def read_upload(request: Request, operation: Operation) -> Upload:
+    """The files and fields of a request for an operation.
 
     `multipart/form-data` has files, each called by its file name, or by the name of its field if that is no general
     one, and fields. JSON has `files`, a list of objects with a `name` and base64 `content`. Anything else is one file,
-    called by the field `name` of the address.
+    called by the field `name` of the address; or fields of a form, if the operation takes no files.
 
     Raises:
-        WrongError: If it is not of these forms, or brings too many files.
+        WrongError: If it is not of these forms, or brings too many files, or what the operation does not take.
     """
+    upload = await _read(request, takes_files=bool(operation.files))
+    allowed = [*operation.names, *(["files", "name"] if operation.files else [])]
+    if odd := next((name for name in upload.fields.names if name not in (*allowed, PASS)), None):
+        raise WrongError(f"{odd!r:.60} is no field of {operation.path}; {', '.join(allowed) or 'none'} may be given")
+    if upload.files and not operation.files:
+        raise WrongError(f"{operation.path} takes no files")
+    return upload
+
+
+async def _read(request: Request, *, takes_files: bool) -> Upload:
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     fields = {name: _value(text) for name, text in request.query_params.items()}
     try:
@@ -83,9 +97,12 @@ async def read_upload(request: Request) -> Upload:
             if not isinstance(given, Mapping):
                 raise WrongError("JSON is an object of named fields here")
             fields |= given
-            files = dict(Asked(fields).files("files", MOST_FILES)) if "files" in fields else {}
+            files = dict(Asked(fields).files("files", MOST_FILES, are_whole=True)) if "files" in fields else {}
             return Upload(files, Asked(fields))
         content = await request.body()
+        if kind == "application/x-www-form-urlencoded" and not takes_files:  # as programs call any content, too
+            fields |= {name: _value(text) for name, text in parse_qsl(content.decode(), keep_blank_values=True)}
+            return Upload({}, Asked(fields))
     except ClientDisconnect as error:
         raise WrongError("the request was not finished") from error
     except (HTTPException, MultiPartException) as error:
@@ -110,11 +127,19 @@ async def _of_form(request: Request, fields: dict[str, Any]) -> Upload:
             if not isinstance(part, UploadFile):
                 fields[field] = _value(part)
                 continue
-            name = field if field in ("picture", "mask") else part.filename or field
+            name = field if field in ("picture", "mask") else _named(part.filename) or field
             if name in files:
                 raise WrongError(f"two files are called {name!r:.60}; rename one")
             files[name] = await part.read()
     return Upload(files, Asked(fields))
+
+
+def _named(filename: str | None) -> str:
+    """The name of a file of a form."""
+    name = filename or ""
+    for escaped, character in ESCAPED.items():
+        name = name.replace(escaped, character)
+    return name
 
 
 def _value(text: str) -> Any:

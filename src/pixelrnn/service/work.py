@@ -7,7 +7,7 @@ import math
 import secrets
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from pixelrnn.app.conditions import label_number
 from pixelrnn.archive.pictures import require_pictures
 from pixelrnn.config import Sampling
 from pixelrnn.data.single import known_of, whole_image
-from pixelrnn.errors import ConfigError, DataError
+from pixelrnn.errors import ArchiveError, ConfigError, DataError
 from pixelrnn.plots import to_image
 from pixelrnn.progress import Callback, Progress
 from pixelrnn.runs.run import Run
@@ -29,8 +29,8 @@ from pixelrnn.scale.scorer import Scorer
 from pixelrnn.scores.comparison import Comparison
 from pixelrnn.scores.score import log_prob_maps
 from pixelrnn.service.apart import Apart
-from pixelrnn.service.uploads import Cell, Upload, WrongError
-from pixelrnn.studio.asked import MOST_SEED
+from pixelrnn.service.uploads import MOST_IMAGES, Cell, Upload, WrongError
+from pixelrnn.studio.asked import MOST_SEED, Asked
 from pixelrnn.studio.jobs import Turns
 from pixelrnn.studio.places import require_few
 from pixelrnn.studio.shelf import takes_any_size
@@ -38,7 +38,6 @@ from pixelrnn.studio.shelf import takes_any_size
 __all__ = ["Worker"]
 
 MOST_PIXELS = 16_000_000  # of a picture
-MOST_IMAGES = 256  # that are drawn at once
 MOST_VALUES = 50_000_000  # of all walks of a request
 BRIGHTEST = 0.99  # quantile of the bits of a map that has the brightest colour
 
@@ -79,6 +78,15 @@ class Worker:
     def close(self) -> None:
         """End what was started."""
         self.rows.close()
+
+    def warm(self) -> None:
+        """Have all compiled before the first request."""
+        config = self.model.config
+        if config.context is not None:
+            return
+        image = self.model.sample(1, label=0 if config.classes else None, seed=0)
+        with suppress(ArchiveError):  # of a model that codes no files
+            self.compress(Upload({"a.png": self._encoded(image[0])}, Asked({})), lambda _: False)
 
     def map(self, upload: Upload, _: Callback) -> tuple[bytes, str]:
         """Where in a picture its bits are: a picture of colours, or the numbers."""
@@ -155,12 +163,13 @@ class Worker:
 
     def _files(self, images: Tensor) -> list[str]:
         """Images as base64 of PNG files."""
-        found = []
-        for image in images.cpu():
-            file = io.BytesIO()
-            to_image(image, self.model.config.levels).save(file, "PNG")
-            found.append(base64.b64encode(file.getvalue()).decode())
-        return found
+        return [base64.b64encode(self._encoded(image)).decode() for image in images.cpu()]
+
+    def _encoded(self, image: Tensor) -> bytes:
+        """An image as a PNG file."""
+        file = io.BytesIO()
+        to_image(image, self.model.config.levels).save(file, "PNG")
+        return file.getvalue()
 
 
 class Rows:

@@ -69,8 +69,13 @@ class Asked:
             raise ConfigError(f"{name} is {found!r:.60}; a list of up to {most:,} whole numbers is needed")
         return [Asked({name: each}).whole(name, low, high) for each in found]
 
-    def files(self, name: str, most: int) -> list[tuple[str, bytes]]:
-        """Up to so many files, each with a name of its own: the last part of what it is called."""
+    @property
+    def names(self) -> list[str]:
+        """The names of all fields."""
+        return [str(name) for name in self._fields]
+
+    def files(self, name: str, most: int, *, are_whole: bool = False) -> list[tuple[str, bytes]]:
+        """Up to so many files, each with a name of its own: the last part of what it is called, or whole names."""
         found = self._fields.get(name)
         if not isinstance(found, list) or not 0 < len(found) <= most:
             raise ConfigError(
@@ -78,7 +83,7 @@ class Asked:
             )
         files: dict[str, bytes] = {}
         for each in map(Asked, found):
-            own = re.split(r"[/\\]", each.text("name"))[-1]
+            own = each.text("name") if are_whole else re.split(r"[/\\]", each.text("name"))[-1]
             if own in ("", ".", "..") or "\0" in own or not is_text(own) or len(own.encode()) > MOST_NAME:
                 raise ConfigError(f"{own!r:.60} is no name of a file")
             if own in files:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 from urllib.parse import parse_qs
 
-__all__ = ["HEADERS", "Guard", "TooLargeError"]
+__all__ = ["HEADERS", "PASS", "Guard", "Scope", "Send", "TooLargeError", "answer"]
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Any]]
@@ -43,21 +43,15 @@ class Guard:
         app: The application.
         hosts: What a Host may be: with the port.
         token: What every request must know; nothing if None.
-        is_page: Whether it is for a page, whose requests are all JSON.
-        is_free: Paths that need no token.
     """
 
+    no_token = "the address lacks the token that the terminal says"
+    """What is said to who does not know it."""
+
     def __init__(
-        self,
-        app: Callable[[Scope, Receive, Send], Awaitable[None]],
-        hosts: set[str],
-        token: str | None,
-        *,
-        is_page: bool = True,
-        is_free: frozenset[str] = frozenset(),
+        self, app: Callable[[Scope, Receive, Send], Awaitable[None]], hosts: set[str], token: str | None
     ) -> None:
         self.app, self.hosts, self.token = app, hosts, token
-        self.is_page, self.is_free = is_page, is_free
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or refuse it."""
@@ -66,7 +60,7 @@ class Guard:
             return
         refusal = self._refusal(scope)
         if refusal is not None:
-            await _answer(send, *refusal)
+            await self.refuse(scope, send, *refusal)
             return
         received = 0
 
@@ -88,6 +82,18 @@ class Guard:
 
         await self.app(scope, bounded, headed)
 
+    def is_free(self, path: str) -> bool:
+        """Whether a path needs no token."""
+        return path.startswith("/static/")
+
+    def is_taken(self, method: str, kind: str) -> bool:
+        """Whether requests may have such a content: those of a page are all JSON."""
+        return method != "POST" or kind.split(";")[0].strip().lower() == "application/json"
+
+    async def refuse(self, scope: Scope, send: Send, status: int, text: str) -> None:
+        """Answer a request that is refused."""
+        await answer(send, status, text.encode(), "text/plain; charset=utf-8")
+
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         host, origin = headers.get("host", ""), headers.get("origin")
@@ -97,24 +103,20 @@ class Guard:
             return 403, "pages of other origins may not ask here"
         if int(headers.get("content-length") or 0) > MOST_BYTES:
             return 413, f"a request is larger than {MOST_BYTES // 1_000_000} MB"
-        if self.is_page and scope["method"] == "POST" and not _is_json(headers.get("content-type", "")):
+        if not self.is_taken(scope["method"], headers.get("content-type", "")):
             return 415, "requests are JSON"
-        is_free = scope["path"].startswith("/static/") or scope["path"] in self.is_free
-        if self.token is not None and not is_free:
-            given = headers.get("authorization", "").removeprefix("Bearer ") or headers.get(f"x-{PASS}", "")
+        if self.token is not None and not self.is_free(scope["path"]):
+            scheme, _, credentials = headers.get("authorization", "").partition(" ")
+            given = credentials.strip() if scheme.lower() == "bearer" else headers.get(f"x-{PASS}", "")
             asked = parse_qs(scope["query_string"].decode("latin-1")).get(PASS, [given])[0]
             if not hmac.compare_digest(asked.encode(), self.token.encode()):
-                return 401, "the address lacks the token that the terminal says"
+                return 401, self.no_token
         return None
 
 
-def _is_json(kind: str) -> bool:
-    return kind.split(";")[0].strip().lower() == "application/json"
-
-
-async def _answer(send: Send, status: int, text: str) -> None:
-    """A refusal, in plain text."""
+async def answer(send: Send, status: int, content: bytes, kind: str) -> None:
+    """Send an answer that is known at once, and end the connection: the request is not read."""
     headers = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
-    headers += [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
+    headers += [(b"content-type", kind.encode()), (b"connection", b"close")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": text.encode()})
+    await send({"type": "http.response.body", "body": content})
