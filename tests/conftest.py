@@ -98,4 +98,4 @@ def all_images(shape: tuple[int, int, int], levels: int) -> torch.Tensor:
     """Every image of a tiny shape, `(levels ** dims, C, H, W)`."""
     channels, height, width = shape
     values = itertools.product(range(levels), repeat=channels * height * width)
-    return torch.tensor(list(values), dtype=torch.uint8).view(-1, *shape)
+    return torch.tensor(list(values), dtype=torch.uint8 if levels <= 256 else torch.int64).view(-1, *shape)

@@ -40,7 +40,7 @@ def test_unreadable_files_are_named(tmp_path):
     (tmp_path / "2.png").write_bytes(b"not a png")
     refuse(r"2\.png cannot be used: not an image that is known", tmp_path)
     (tmp_path / "0.png").write_bytes(b"")
-    refuse("holds no images .*, 3 files are unreadable", tmp_path, skip_bad=True)
+    refuse(r"holds no images .* that can be read, of 3 files", tmp_path, skip_bad=True)
 
 
 def test_modes_without_an_8_bit_form(tmp_path):
@@ -74,8 +74,7 @@ def test_arrays(tmp_path):
     for array, message in [
         (np.zeros((3, 5), np.uint8), r"shape \(3, 5\); if these are bit-packed images give `packed`"),
         (np.zeros((3, 9, 9, 9), np.uint8), r"shape \(3, 9, 9, 9\); \(N, H, W\), \(N, H, W, C\) or"),
-        (np.full((3, 4, 4), 256), r"holds values 256 \.\. 256; 0 \.\. 255 are allowed"),
-        (np.full((3, 4, 4), -1), r"holds values -1 \.\. -1"),
+        (np.full((3, 4, 4), -1), r"holds values -1 \.\. -1; 0 \.\. 255 are allowed"),
         (np.zeros((3, 4, 4)), "float64 values are continuous data; give `levels` 0, or integers 0 .. 255"),
         (np.zeros((3, 4, 4), complex), "complex128 values; integers 0 .. 255, booleans or floats"),
         (np.zeros((0, 4, 4), np.uint8), "all holds no images"),

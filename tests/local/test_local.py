@@ -23,6 +23,8 @@ KINDS = [
     {"shape": (1, 5, 6), "levels": 9, "adaptive": True, "copies": 3, "grid": 2},
     {"shape": (3, 5, 6), "levels": 256, "adaptive": True, "fits": 2},
     {"shape": (4, 5, 6), "levels": 17, "adaptive": True, "fits": 2, "grid": 2},
+    {"shape": (1, 5, 6), "levels": 4096, "adaptive": True, "fits": 2},
+    {"shape": (3, 5, 6), "levels": 65536, "adaptive": True, "fits": 2, "copies": 3},
 ]
 SIZES = [(5, 6), (1, 1), (1, 9), (9, 1), (23, 8), (7, 40)]
 
@@ -40,8 +42,8 @@ def test_both_faces_agree(fields):
             expected_parameters, expected = model(x, **given), model.log_prob_map(x, **given)
         nats, parameters = follow(model, x, **given)
         torch.testing.assert_close(parameters, expected_parameters, atol=1e-4, rtol=0)
-        # The walk's come from a table in float32, which ends at e^-88.
-        torch.testing.assert_close(nats.clamp(min=-85), expected.clamp(min=-85), atol=1e-4, rtol=1e-4)
+        # The walk's come from a table in float32, in which a component is never below e^-88: near that all count.
+        torch.testing.assert_close(nats.clamp(min=-80), expected.clamp(min=-80), atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("fields", KINDS, ids=str)
@@ -71,7 +73,7 @@ def test_less_of_a_lag_is_not_enough(fields, least, monkeypatch):
     assert not torch.equal(nats, follow(model, x)[0])  # what is not there yet is taken for what lies above an image
 
 
-@pytest.mark.parametrize("fields", [KINDS[1], KINDS[2]], ids=str)
+@pytest.mark.parametrize("fields", [KINDS[1], KINDS[2], KINDS[4], KINDS[-2]], ids=str)
 def test_samples_are_what_the_parallel_face_says(fields):
     """The stretch of the cumulative distribution that a value owns holds the number that drew it."""
     model = build(architecture="local", scale=1.2, **fields).float()
@@ -123,11 +125,12 @@ def test_completions_come_from_the_posterior():
     assert done.log_known.exp().mean().item() == pytest.approx(joint.sum().item(), abs=0.01)
 
 
-@pytest.mark.parametrize("fields", KINDS[:4], ids=str)
+@pytest.mark.parametrize("fields", [*KINDS[:4], *KINDS[-2:]], ids=str)
 def test_codec(fields):
     model = build(architecture="local", scale=1.2, **fields).float()
     for size in SIZES:
-        x = random_images(model, 70, size).to(torch.uint8)
+        x = random_images(model, 70, size)
+        x = x.to(torch.uint8) if model.config.levels <= 256 else x
         given = conditions_of(model, 70)
         data = Codec(model).encode(x, **given)
         bits = -model.log_prob(x, **given).sum().item() / np.log(2)

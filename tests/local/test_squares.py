@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pixelrnn.local import squares
-from pixelrnn.local.geometry import FITS, NEAR, RADIUS
+from pixelrnn.local.geometry import FITS, NEAR, NEIGHBOURS, RADIUS, RELATIVE
 from pixelrnn.local.network import padded
 from tests.conftest import build
 
@@ -30,11 +30,22 @@ def by_the_formula(fit, plain, channel, row, column, levels):
     """Prediction and logarithm of the deviation of one sub-pixel, in float64, from all of its windows at once."""
     places, width = fit.differences(channel), plain.shape[2] - 2 * RADIUS
 
+    def unit(r, c):
+        """In float32, like the differences: what is rounded to whole units must not be a matter of digits."""
+        if not fit.scale:
+            return np.float32(1)
+        a, b = r + RADIUS, c + RADIUS
+        changes = [abs(each[a - up, b + right] - each[a, b - 1]) for each in plain for up, right in NEIGHBOURS]
+        share = np.float32(1.5 / len(NEIGHBOURS)) / np.float32(len(plain))
+        return (np.float32(sum(changes)) * share + np.float32(1)) / np.float32(fit.scale)
+
     def differences(r, c):
         a, b = r + RADIUS, c + RADIUS
         z = [plain[e, a - up, b + right] - plain[e, a, b - 1] for e, up, right in places]
         y = float(plain[channel, a, b] - plain[channel, a, b - 1])
-        return np.array(z, np.float64).clip(-fit.most, fit.most), min(max(y, -fit.most), fit.most)
+        every = (np.array([*z, y], np.float32) / unit(r, c)).clip(-fit.most, fit.most)
+        every = np.rint(every) if fit.scale else every
+        return every[:-1].astype(np.float64), float(every[-1])
 
     known, weights = [], []
     for radius, weight in fit.windows:
@@ -50,15 +61,16 @@ def by_the_formula(fit, plain, channel, row, column, levels):
     matrix, expected = (w * z.T) @ z + fit.ridge * np.eye(len(places)), np.array(fit.expectations(channel))
     right = z.T @ (w * y) + fit.ridge * expected
     beta = np.linalg.solve(matrix, right)
-    residual = y @ (w * y) + fit.ridge * expected @ expected - beta @ right + 0.1 * w.sum() + 2 * 8.0**2
+    residual = y @ (w * y) + fit.ridge * expected @ expected - beta @ right + 0.1 * w.sum() + 2 * fit.deviation**2
     half = (levels - 1) / 2
-    prediction = np.clip(beta @ differences(row, column)[0], 1 - levels, levels - 1)
-    return prediction / half, 0.5 * np.log(residual / (w.sum() + 2)) - np.log(half)
+    prediction = np.clip(beta @ differences(row, column)[0] * unit(row, column), 1 - levels, levels - 1)
+    return prediction / half, 0.5 * np.log(residual / (w.sum() + 2)) + np.log(unit(row, column) / half)
 
 
 @pytest.mark.parametrize(("channels", "height", "width"), [(1, 21, 30), (3, 12, 25), (4, 11, 9), (2, 3, 1), (3, 1, 40)])
-@pytest.mark.parametrize("levels", [256, 30])
-@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize(
+    ("fit", "levels"), [*itertools.product(FITS, [256, 30]), *itertools.product(RELATIVE, [65536, 4096, 300])]
+)
 def test_every_prediction_is_the_formula(fit, channels, height, width, levels):
     plain = bordered(smooth(2, channels, height, width, levels), levels)
     found = squares.fit_images(fit, plain, levels)
@@ -68,7 +80,7 @@ def test_every_prediction_is_the_formula(fit, channels, height, width, levels):
         np.testing.assert_allclose(found[image, row, column, channel], expected, atol=1e-3, rtol=1e-4)
 
 
-@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("fit", [*FITS, *RELATIVE])
 def test_float32_holds_the_sums_exactly(fit):
     weight = sum(weight * (radius * (2 * radius + 1) + radius) for radius, weight in fit.windows)
     coming = sum(weight for _, weight in fit.windows)  # a pixel that is in all windows, before others go
@@ -78,27 +90,39 @@ def test_float32_holds_the_sums_exactly(fit):
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
-@pytest.mark.parametrize("fit", FITS)
-def test_predictions_know_what_comes_before_only(fit, channels):
+@pytest.mark.parametrize(("fit", "levels"), [(FITS[0], 256), (FITS[1], 256), (RELATIVE[0], 65536), (RELATIVE[1], 1000)])
+def test_predictions_know_what_comes_before_only(fit, levels, channels):
     height, width = 4, 13
-    x = smooth(1, channels, height, width, 256)
-    base = squares.fit_images(fit, bordered(x, 256), 256)
+    x = smooth(1, channels, height, width, levels)
+    base = squares.fit_images(fit, bordered(x, levels), levels)
     order = base[0].reshape(-1, 2)  # (H W C, 2)
     for row, column, channel in itertools.product(range(height), range(width), range(channels)):
         changed = x.copy()
-        changed[0, channel, row, column] = 255 - changed[0, channel, row, column]
-        moved = (squares.fit_images(fit, bordered(changed, 256), 256)[0].reshape(-1, 2) != order).any(1)
+        changed[0, channel, row, column] = levels - 1 - changed[0, channel, row, column]
+        moved = (squares.fit_images(fit, bordered(changed, levels), levels)[0].reshape(-1, 2) != order).any(1)
         place = (row * width + column) * channels + channel
         assert not moved[: place + 1].any()
         assert place + channels >= height * width * channels or moved[place + 1 :].any()
 
 
-@pytest.mark.parametrize("fit", FITS)
-def test_what_is_linear_is_predicted(fit):
+@pytest.mark.parametrize(
+    ("fit", "levels"), [(FITS[0], 256), (FITS[1], 256), (RELATIVE[0], 65536), (RELATIVE[1], 65536)]
+)
+def test_what_is_linear_is_predicted(fit, levels):
     y, x = np.mgrid[:20, :30]
-    plain = bordered((2 * x + 3 * y)[None, None].astype(np.int64), 256)
-    found = squares.fit_images(fit, plain, 256)[0, 4:, 8:-8, 0]
-    assert (np.abs(found[..., 0] * 127.5 - 2) < 0.5).all()
+    step = levels // 256
+    plain = bordered((step * (2 * x + 3 * y))[None, None].astype(np.int64), levels)
+    found = squares.fit_images(fit, plain, levels)[0, 4:, 8:-8, 0]
+    assert (np.abs(found[..., 0] * (levels - 1) / 2 - 2 * step) < 0.5 * step).all()
+
+
+@pytest.mark.parametrize("fit", RELATIVE)
+def test_a_relative_fit_is_the_same_at_any_contrast(fit):
+    """Four times the contrast: four times the prediction, but for the level that is added to a spread."""
+    x = 400 * smooth(1, 1, 20, 30, 41)
+    one, other = (squares.fit_images(fit, bordered(k * x, 65536), 65536)[0, 8:] for k in (1, 4))
+    np.testing.assert_allclose(other[..., 0], 4 * one[..., 0], atol=4 * 0.06 * np.abs(one[..., 0]).mean())
+    np.testing.assert_allclose(other[..., 1], one[..., 1] + np.log(4), atol=0.05)
 
 
 def test_an_adaptive_model_learns_each_images_own_rule():

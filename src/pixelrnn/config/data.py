@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Literal
 
+from pixelrnn.config.architectures import MOST_LEVELS
 from pixelrnn.config.checks import require, require_choice, require_seed
 
 __all__ = ["IMAGE_SUFFIXES", "ContextKind", "DataConfig"]
@@ -35,7 +36,7 @@ class DataConfig:
     """auto: grey if all images are, else rgb. Transparency is laid over white unless rgba is chosen."""
 
     levels: int | None = None
-    """Values of a sub-pixel after floor quantisation, 2 .. 256; the source's own if not given; 0: keep floats."""
+    """Values of a sub-pixel after floor quantisation, 2 .. 65536; the source's own if not given; 0: keep floats."""
 
     binarize: Binarize = "none"
     """threshold: value >= half; fixed: one stochastic draw for good; dynamic: a new draw each epoch."""
@@ -44,7 +45,17 @@ class DataConfig:
     """Seed of the stochastic binarisation."""
 
     source_levels: int | None = None
-    """Values that an array's sub-pixels can take, if they are not bytes: 8 for 0 .. 7."""
+    """Values that an array's sub-pixels can take, if they are not bytes: 8 for 0 .. 7. Where there are values above 255
+    they are counted, from the lowest to the highest, and `offset` and `step` are set."""
+
+    offset: int = 0
+    """The lowest value of an array, which becomes level 0."""
+
+    step: int = 1
+    """Distance of the values of an array that become neighbouring levels."""
+
+    clip_range: bool = False
+    """Take the nearest level for values beyond those of `offset`, `step`, `source_levels`; else they are an error."""
 
     packed: tuple[int, int] | None = None
     """Height and width of the images in bit-packed arrays."""
@@ -100,13 +111,14 @@ class DataConfig:
         require(self.align >= 1, f"align is {self.align}; at least 1 is needed")
         require(self.align == 1 or self.crop == "random", f"align is {self.align}; more than 1 needs crop 'random'")
         require(
-            self.levels is None or self.levels == 0 or 2 <= self.levels <= 256,
-            f"levels is {self.levels}; 2 to 256 are allowed, or 0 for continuous data",
+            self.levels is None or self.levels == 0 or 2 <= self.levels <= MOST_LEVELS,
+            f"levels is {self.levels}; 2 to {MOST_LEVELS} are allowed, or 0 for continuous data",
         )
         require(
-            self.source_levels is None or 2 <= self.source_levels <= 256,
-            f"source_levels is {self.source_levels}; 2 to 256 are allowed",
+            self.source_levels is None or 2 <= self.source_levels <= MOST_LEVELS,
+            f"source_levels is {self.source_levels}; 2 to {MOST_LEVELS} are allowed",
         )
+        require(self.step >= 1, f"step is {self.step}; at least 1 is needed")
         require_choice("binarize", self.binarize, Binarize)
         require(
             self.binarize == "none" or self.levels in (None, 2),

@@ -32,7 +32,6 @@ MAX_SIDE = 2**24  # whose factors are found by trial
 MAX_COPIES = 8
 GRIDS = (1, 2, 8)
 ORDERS = (1, 2, 4, 8)
-MAX_FITTED = 256
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -170,10 +169,6 @@ class ModelConfig:
                 )
         require(self.fits in (1, 2), f"fits is {self.fits}; 1 or 2 is allowed")
         require(self.fits == 1 or self.adaptive, f"fits is {self.fits}, for an adaptive network only; set adaptive")
-        require(
-            not self.adaptive or self.levels <= MAX_FITTED,
-            f"adaptive is set, for up to {MAX_FITTED} levels; levels is {self.levels}",
-        )
         require(
             self.output == "auto" or not traits.outputs or self.output in traits.outputs,
             f"architecture {name!r} has output {' or '.join(map(repr, traits.outputs))}; output is {self.output!r}",

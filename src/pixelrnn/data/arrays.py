@@ -14,6 +14,7 @@ from pixelrnn.config import DataConfig
 from pixelrnn.data.decode import decode
 from pixelrnn.data.picture import CHANNELS, COUNT
 from pixelrnn.data.pixels import AbstractPixels, Dense, Packed
+from pixelrnn.data.ranges import BYTES, Ranged, is_ranged
 from pixelrnn.data.split import SPLITS
 from pixelrnn.errors import DataError
 
@@ -111,7 +112,7 @@ def array_pixels(array: NDArray[np.generic], where: str, config: DataConfig) -> 
     `(N, H, W)` is grey; of `(N, H, W, C)` and `(N, C, H, W)` the one with 1 to 4 channels is taken, the latter if both.
 
     Returns:
-        The images, and the levels of the source: 2 for bits, 256 (or `source_levels`) for integers, 0 for floats.
+        The images, and the levels of the source: 2 for bits, `source_levels` or 256 for integers, 0 for floats.
     """
     if config.packed is not None:
         height, width = config.packed
@@ -123,6 +124,8 @@ def array_pixels(array: NDArray[np.generic], where: str, config: DataConfig) -> 
             )
         return Packed(array.astype(np.uint8, copy=False), height, width), 2
     ordered = _ordered(array, where)
+    if is_ranged(config) and array.dtype.kind in "iu":
+        return Ranged(Dense(ordered, are_bytes=False), config, where), config.source_levels or BYTES
     if array.dtype.kind == "f":
         if config.levels != 0:
             raise DataError(f"{where}: {array.dtype} values are continuous data; give `levels` 0, or integers 0 .. 255")
@@ -134,7 +137,8 @@ def array_pixels(array: NDArray[np.generic], where: str, config: DataConfig) -> 
     levels: int = 2 if array.dtype.kind == "b" else config.source_levels or 256
     low, high = (int(array.min()), int(array.max())) if array.size else (0, 0)
     if low < 0 or high >= levels:
-        raise DataError(f"{where}: holds values {low} .. {high}; 0 .. {levels - 1} are allowed")
+        from_there = f" (`offset` {low} makes levels of them)" if low < 0 else ""
+        raise DataError(f"{where}: holds values {low} .. {high}; 0 .. {levels - 1} are allowed{from_there}")
     wanted_levels = 2 if config.binarize != "none" else config.levels or levels
     are_bytes = config.source_levels is None and levels == 256
     if are_bytes and 0 < high < min(wanted_levels, SUSPICIOUS) and wanted_levels != levels:

@@ -30,7 +30,7 @@ class Examples(NamedTuple):
     """Images and what a model is given with them.
 
     Attributes:
-        images: `(N, C, H, W)` uint8 levels, or float32 for continuous data.
+        images: `(N, C, H, W)` uint8 levels (int32 above 256), or float32 for continuous data.
         condition: Labels, if the set has them; contexts, if it has them; a `Support` for each image, if the set gives
             them, None where the colours are many.
     """
@@ -153,7 +153,7 @@ class ImageSet:
 
     def original(self, item: int) -> Tensor:
         """A whole image as it is in the source, `(C, H, W)`."""
-        return torch.from_numpy(np.array(self.pixels.read([int(self.positions[item // self.patches])])[0]))
+        return _tensor(np.array(self.pixels.read([int(self.positions[item // self.patches])])[0]))
 
     def require_levels(self, levels: int) -> None:
         """Check that the values are those of a model of so many levels; raises `DataError` if not."""
@@ -168,7 +168,7 @@ class ImageSet:
             draw: Number of the draw for what is random; ignored by a fixed set.
 
         Returns:
-            `(N, C, H, W)` uint8 levels, or float32 for continuous data.
+            `(N, C, H, W)` uint8 levels (int32 above 256), or float32 for continuous data.
         """
         draw = 0 if self.is_fixed else draw + 1
         positions = [int(self.positions[item // self.patches]) for item in items]
@@ -182,7 +182,7 @@ class ImageSet:
             image = self.quantiser(values, self.pixels.offset(position), item, draw)
             image = image if self.patch is None or early else self._cut(image, item, draw)
             images.append(self._perturbed(image, item, draw) if self.perturb else image)
-        return torch.from_numpy(np.stack(images)[..., :: self.subsample, :: self.subsample])
+        return _tensor(np.stack(images)[..., :: self.subsample, :: self.subsample])
 
     def examples(self, items: Sequence[int], draw: int = 0) -> Examples:
         """Some images with their labels and contexts; see `batch`."""
@@ -191,7 +191,7 @@ class ImageSet:
         context: Tensor | None = None
         if self.contexts is not None:
             given = self.contexts.read(positions.tolist())
-            context = torch.from_numpy(np.stack([self.quantiser.plainly(values) for values in given]))
+            context = _tensor(np.stack([self.quantiser.plainly(values) for values in given]))
         elif self.context != "none":
             context = derive(self.context, images)
         support = tuple(self.support(int(position)) for position in positions) if self.has_support else None
@@ -242,6 +242,11 @@ class ImageSet:
         top = step * stream.integers((image.shape[1] - height) // step + 1)
         left = step * stream.integers((image.shape[2] - width) // step + 1)
         return image[:, top : top + height, left : left + width]
+
+
+def _tensor(values: NDArray[np.generic]) -> Tensor:
+    """Values as a tensor: of uint16 torch knows little."""
+    return torch.from_numpy(values.astype(np.int32) if values.dtype == np.uint16 else values)
 
 
 def spaced(positions: NDArray[np.int64], n: int | None) -> NDArray[np.int64]:

@@ -53,6 +53,7 @@ def load_data(
     """
     config = dataclasses.replace(config or DataConfig(), **fields)
     found = find(str(source), config, callback, shard)
+    config = found.config or config
     shape = _shape(found, config)
     reduction = config.shrink * config.subsample
     shape = (shape[0], -(-shape[1] // reduction), -(-shape[2] // reduction))

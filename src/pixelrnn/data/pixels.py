@@ -31,9 +31,15 @@ class AbstractPixels(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Dense:
-    """An array `(N, C, H, W)`, in memory or mapped."""
+    """An array `(N, C, H, W)`, in memory or mapped.
+
+    Args:
+        array: The array.
+        are_bytes: Whether integers are levels of a byte; else they are given as they are.
+    """
 
     array: NDArray[np.generic]
+    are_bytes: bool = True
 
     def __len__(self) -> int:
         """Number of images."""
@@ -50,7 +56,7 @@ class Dense:
     def read(self, positions: Sequence[int]) -> Sequence[NDArray[np.generic]]:
         """Copies of some images, `(N, C, H, W)`."""
         chosen = self.array[np.asarray(positions, dtype=np.int64)]
-        return chosen if chosen.dtype.kind == "f" else chosen.astype(np.uint8)  # type: ignore[return-value]
+        return chosen.astype(np.uint8) if self.are_bytes and chosen.dtype.kind != "f" else chosen  # type: ignore[return-value]
 
 
 @dataclasses.dataclass(frozen=True)

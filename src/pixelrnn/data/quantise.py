@@ -10,10 +10,15 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Quantiser", "enlarged", "fixed_bits", "shrunk"]
+__all__ = ["Quantiser", "dtype_of", "enlarged", "fixed_bits", "shrunk"]
 
 
-def fixed_bits(values: NDArray[np.uint8], levels: int, seed: int, offset: int) -> NDArray[np.uint8]:
+def dtype_of(levels: int) -> type[np.uint8] | type[np.uint16]:
+    """The smallest type of integers that holds so many levels."""
+    return np.uint8 if levels <= 256 else np.uint16
+
+
+def fixed_bits(values: NDArray[Any], levels: int, seed: int, offset: int) -> NDArray[np.uint8]:
     r"""One stochastic binarisation for good: bit = u < value / (levels - 1).
 
     The uniform numbers u are those of `numpy.random.Generator(PCG64(seed)).random` over the whole source in order, of
@@ -35,7 +40,10 @@ def fixed_bits(values: NDArray[np.uint8], levels: int, seed: int, offset: int) -
     """
     stream = np.random.PCG64(seed)
     stream.advance(offset)
-    return (np.random.Generator(stream).random(values.shape) < values / (levels - 1)).astype(np.uint8)
+    bits: NDArray[np.uint8] = (np.random.Generator(stream).random(values.shape) < values / (levels - 1)).astype(
+        np.uint8
+    )
+    return bits
 
 
 def shrunk(values: NDArray[np.generic], side: int) -> NDArray[np.generic]:
@@ -101,11 +109,11 @@ class Quantiser:
             draw: Number of the draw: the epoch in training.
 
         Returns:
-            `(C, H, W)` uint8, or float32 for 0 levels.
+            `(C, H, W)` uint8, above 256 levels uint16, or float32 for 0 levels.
         """
         if self.source_levels == 0:
             return values.astype(np.float32)
-        integers = values.astype(np.uint8)
+        integers: NDArray[Any] = values.astype(dtype_of(self.source_levels))
         if self.binarize == "fixed":
             return fixed_bits(integers, self.source_levels, self.seed, offset)
         if self.binarize == "dynamic":
@@ -122,13 +130,14 @@ class Quantiser:
             return values.astype(np.float32)
         if self.levels == 0:
             return ((values.astype(np.float32) + 0.5) * 2 / self.source_levels - 1).astype(np.float32)
-        return self._floor(values.astype(np.uint8))
+        return self._floor(values.astype(dtype_of(self.source_levels)))
 
-    def _floor(self, integers: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def _floor(self, integers: NDArray[Any]) -> NDArray[Any]:
         if self.levels == self.source_levels:
             return integers
-        table = (np.arange(self.source_levels) * self.levels // self.source_levels).astype(np.uint8)
-        return table[integers]
+        table = np.arange(self.source_levels) * self.levels // self.source_levels
+        found: NDArray[Any] = table.astype(dtype_of(self.levels))[integers]
+        return found
 
     def _uniform(self, item: int, draw: int, shape: tuple[int, ...]) -> NDArray[np.float64]:
         stream = np.random.Philox(key=self.seed, counter=[0, 0, item, draw])

@@ -13,6 +13,7 @@ from pixelrnn.data.arrays import ArraySource
 from pixelrnn.data.cache import cached
 from pixelrnn.data.files import AbstractFiles, File, Folder, HubDataset, OfShard, Tar, Zip, is_image_name
 from pixelrnn.data.pixels import AbstractPixels, Concatenated, Dense
+from pixelrnn.data.ranges import is_ranged, with_range
 from pixelrnn.data.split import split_folders
 from pixelrnn.errors import DataError
 from pixelrnn.progress import Callback
@@ -36,6 +37,7 @@ class Source:
     label_names: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
     names: tuple[str, ...] = ()  # of the files, if they are files
+    config: DataConfig | None = None  # with what was measured, if anything was
 
     def name(self, position: int) -> str:
         """How to call an image in a message."""
@@ -115,6 +117,7 @@ def _from_digits(config: DataConfig) -> Source:
 
 
 def _from_arrays(source: ArraySource, where: str, config: DataConfig) -> Source:
+    config, said = with_range(config, [*source.images.values()], where)
     parts, splits, labels, contexts, start = [], {}, [], [], 0
     source_levels = set()
     for name, array in source.images.items():
@@ -128,6 +131,8 @@ def _from_arrays(source: ArraySource, where: str, config: DataConfig) -> Source:
         if config.labels:
             labels.append(_array_labels(source, name, len(part), where))
         if config.context == "given":
+            if is_ranged(config):
+                raise DataError(f"{where}: contexts are of images of bytes, or fewer levels; these are {array.dtype}")
             contexts.append(_array_contexts(source, name, array, levels, where))
     if len(source_levels) > 1 or len({part.shape(0) for part in parts}) > 1:
         shapes = ", ".join(f"{name} {array.dtype} {array.shape}" for name, array in source.images.items())
@@ -143,11 +148,11 @@ def _from_arrays(source: ArraySource, where: str, config: DataConfig) -> Source:
         else " (" + ", ".join(f"{name} {len(positions):,}" for name, positions in splits.items()) + ")"
     )
     kind = {1: "grey", 3: "RGB", 4: "RGBA"}.get(channels, f"{channels} channels")
-    summary = f"{start:,} {'image' if start == 1 else 'images'}{counts}, {height}x{width} {kind}"
+    summary = f"{start:,} {'image' if start == 1 else 'images'}{counts}, {height}x{width} {kind}{said}"
     if len({context.shape(0) for context in contexts}) > 1:
         raise DataError(f"{where}: the contexts of the splits differ in shape")
     given = Concatenated(tuple(contexts)) if contexts else None
-    return Source(Concatenated(tuple(parts)), source_levels.pop(), splits, summary, joined, given, names)
+    return Source(Concatenated(tuple(parts)), source_levels.pop(), splits, summary, joined, given, names, config=config)
 
 
 def _array_contexts(source: ArraySource, name: str, images: NDArray[np.generic], levels: int, where: str) -> Dense:

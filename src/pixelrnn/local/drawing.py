@@ -28,7 +28,7 @@ from pixelrnn.local.front import (
 from pixelrnn.local.perceptron import begin, find, take_up
 from pixelrnn.local.program import Pixels, spot_at
 from pixelrnn.local.restricted import weigh_restricted
-from pixelrnn.outputs.decide import choose, temperature_of, weigh
+from pixelrnn.outputs.decide import choose, decide, temperature_of
 from pixelrnn.outputs.workspace import Workspace, make_workspace
 
 __all__ = ["IMAGES", "advance"]
@@ -77,13 +77,13 @@ def _write(front: Front, pixels: Pixels, channel: int, workspace: Workspace, par
 @inner
 def _decide(front: Front, pixels: Pixels, channel: int, workspace: Workspace) -> None:
     """Draw a channel of a block of pixels, or keep what is known."""
-    parameters, temperature = find(front.net, pixels, channel), temperature_of(front.output)
+    parameters, wants_nats = find(front.net, pixels, channel), front.of.log_prob != 0
     _read_known(front, pixels, channel, workspace)
     if front.of.roots:
-        weigh_restricted(front.output, rows_of(front), parameters, workspace, temperature)
+        weigh_restricted(front.output, rows_of(front), parameters, workspace, temperature_of(front.output))
+        choose(front.output, parameters, workspace, wants_nats)
     else:
-        weigh(front.output, parameters, workspace, temperature)
-    choose(front.output, parameters, workspace, front.of.log_prob != 0)
+        decide(front.output, parameters, workspace, wants_nats)
     _write(front, pixels, channel, workspace, parameters)
 
 

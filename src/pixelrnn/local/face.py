@@ -12,7 +12,7 @@ from pixelrnn.kernels.vectors import LANES, zeros
 from pixelrnn.local.coding import ask_front
 from pixelrnn.local.drawing import IMAGES, advance
 from pixelrnn.local.front import Images, Job, blocks_of
-from pixelrnn.local.geometry import FITS, RADIUS
+from pixelrnn.local.geometry import RADIUS, fits_for
 from pixelrnn.local.lowering import lower
 from pixelrnn.local.program import LocalProgram, layout, stride
 from pixelrnn.local.stream import code
@@ -103,7 +103,7 @@ class Face:
     def memory(self, images: int) -> int:
         """Of images with their borders, and of the features, windows and pmfs of a step."""
         net, lanes = self.program.local, self._blocks(images) * LANES
-        floats = images * stride.py_func(net, *self._bordered) + lanes * layout.py_func(net).end
+        floats = images * stride(net, *self._bordered) + lanes * layout.py_func(net).end
         floats += lanes * self._of_block // LANES
         return int(4 * floats + 8 * lanes * (self.distribution.levels + 4))
 
@@ -121,7 +121,7 @@ class Face:
     def _of_block(self) -> int:
         """Floats of the windows of a block, of all fits."""
         net = self.program.local
-        return sum(floats_of(fit, net.channels) for fit in FITS[: net.fits])
+        return sum(floats_of(fit, net.channels) for fit in fits_for(net.levels, net.fits))
 
     def _blocks(self, images: int) -> int:
         return int(blocks_of(self.program.local, images, *self.size, self.program.lag))
@@ -129,7 +129,7 @@ class Face:
     def _state(self, images: int, tasks: int, of_a_task: int) -> State:
         """Memory for images, so many in each task."""
         net, bordered = self.program.local, self._bordered
-        around = np.zeros((images, stride.py_func(net, *bordered)), np.float32)
+        around = np.zeros((images, stride(net, *bordered)), np.float32)
         around[:, : net.channels * bordered[0] * bordered[1]] = -1
         blocks = tasks * self._blocks(of_a_task)
         return State(around, zeros(blocks * self._of_block), np.zeros(blocks * net.fits * 2 * LANES, np.int64))

@@ -3,7 +3,8 @@
 from typing import NamedTuple
 
 __all__ = [
-    "CANDIDATES", "ERRORS", "FITS", "LAG", "NEAR", "NEIGHBOURS", "OF_A_FIT", "RADIUS", "WIDE", "Fit", "candidate_pairs",
+    "CANDIDATES", "ERRORS", "FITS", "LAG", "MOST_PLAIN", "NEAR", "NEIGHBOURS", "OF_A_FIT", "RADIUS", "WIDE", "Fit",
+    "candidate_pairs", "fits_for",
 ]  # fmt: skip
 
 RADIUS = 4
@@ -39,9 +40,13 @@ class Fit(NamedTuple):
         windows: Radius and weight of the windows, one in another, from the smallest. A window of radius r has r rows
             above, 2 r + 1 columns wide, and r pixels to the left; a pixel counts with the weights of all in which it
             is.
-        ridge: What keeps coefficients near to what is expected of them, in levels squared.
+        ridge: What keeps coefficients near to what is expected of them, in units squared.
         expected: Coefficients of `own` that are expected, and of the channel just before; all others are 0.
-        most: Differences beyond this count as this, in levels, so that float32 holds the sums exactly.
+        most: Differences beyond this count as this, in units, so that float32 holds the sums exactly.
+        scale: Units in the *spread* of a pixel: 1.5 times the mean change from the western neighbour to all neighbours,
+            and a level. So every pixel counts as much, however much changes around it, and sums of whole numbers are
+            exact for any number of levels. 0: the unit is a level.
+        deviation: That is expected of the pixels, in units.
     """
 
     own: tuple[tuple[int, int], ...]
@@ -50,6 +55,8 @@ class Fit(NamedTuple):
     ridge: int
     expected: tuple[tuple[tuple[tuple[int, int], float], ...], ...]
     most: int
+    scale: int = 0
+    deviation: int = 8
 
     @property
     def window(self) -> int:
@@ -109,6 +116,18 @@ WIDE = Fit(
 """The second one: it sees farther, and what it expects holds it where the picture says little."""
 
 FITS = (NEAR, WIDE)
+
+RELATIVE = (NEAR._replace(scale=64, deviation=20), WIDE._replace(scale=32, deviation=10))
+"""The same in units of the spread."""
+
+MOST_PLAIN = 256
+"""Levels up to which the unit of fits is a level."""
+
+
+def fits_for(levels: int, count: int) -> tuple[Fit, ...]:
+    """The fits of a network for so many levels."""
+    return (FITS if levels <= MOST_PLAIN else RELATIVE)[:count]
+
 
 ERRORS = ((0, -1), (1, 0), (1, -1), (1, 1), (0, -2), (2, 0))
 """Rows up and columns to the right of the pixels whose errors of the fits a network with both sees."""

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pixelrnn.local.geometry import CANDIDATES, FITS, NEIGHBOURS, candidate_pairs
+from pixelrnn.local.geometry import CANDIDATES, NEIGHBOURS, candidate_pairs, fits_for
 from pixelrnn.local.network import LocalNetwork
 from pixelrnn.local.program import LocalProgram
 from pixelrnn.local.table import table_of
@@ -32,7 +32,7 @@ def lower(network: LocalNetwork, size: tuple[int, int]) -> LocalProgram:
         weights=np.concatenate(flat),
         places=np.cumsum([0, *(len(part) for part in flat[:-1])]).astype(np.int64),
         offsets=np.array([*NEIGHBOURS, *CANDIDATES[: network.copies], *pairs], np.int64),
-        tables=tuple(table_of(fit, len(heads)) for fit in FITS[: network.fits]),
+        tables=tuple(table_of(fit, len(heads)) for fit in fits_for(network.levels, network.fits)),
         sizes=dict(
             channels=len(heads),
             levels=network.levels,

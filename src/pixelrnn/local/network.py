@@ -36,7 +36,7 @@ from torch import Tensor, nn
 from pixelrnn.condition import Condition
 from pixelrnn.config.model import ModelConfig
 from pixelrnn.kernels.lazy import compiled_module
-from pixelrnn.local.geometry import CANDIDATES, ERRORS, FITS, NEIGHBOURS, OF_A_FIT, RADIUS, candidate_pairs
+from pixelrnn.local.geometry import CANDIDATES, ERRORS, NEIGHBOURS, OF_A_FIT, RADIUS, candidate_pairs, fits_for
 from pixelrnn.nn.condition import AUGMENTATION, biases, chosen
 from pixelrnn.nn.conv import free_weight
 
@@ -129,7 +129,9 @@ class LocalNetwork(nn.Module):
         """Least-squares predictions and their deviations, `(N, H, W, C, F, 2)`, of images with their borders."""
         squares = compiled_module("pixelrnn.local.squares", "adaptive models")
         plain = self._levels_of(around.detach()).to("cpu", torch.float32).numpy()
-        found = [torch.from_numpy(squares.fit_images(fit, plain, self.levels)) for fit in FITS[: self.fits]]
+        found = [
+            torch.from_numpy(squares.fit_images(fit, plain, self.levels)) for fit in fits_for(self.levels, self.fits)
+        ]
         return torch.stack(found, dim=4).to(around)
 
     def _by_channel(self, h: Tensor, sums: Sequence[Tensor], seen: "Seen", copied: list[Tensor]) -> Tensor:
@@ -150,7 +152,7 @@ class LocalNetwork(nn.Module):
     def rows_above(self) -> int:
         """How many rows above it a pixel sees."""
         errors = max(up for up, _ in ERRORS) if self.fits > 1 else 0
-        return max([RADIUS + 1, *(fit.rows + errors for fit in FITS[: self.fits])])
+        return max([RADIUS + 1, *(fit.rows + errors for fit in fits_for(self.levels, self.fits))])
 
     def hidden_matrices(self) -> list[nn.Parameter]:
         """The weights that map features to features, which Muon's steps suit."""

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from pixelrnn.kernels.functions import exp
 from pixelrnn.kernels.inner import inner
-from pixelrnn.kernels.vectors import LANES, Address, Vector, choose, load, minimum, pointer, splat, store
+from pixelrnn.kernels.vectors import LANES, Address, load, minimum, pointer, splat, store
+from pixelrnn.outputs.logistic import total_weight, weight_below
 from pixelrnn.outputs.workspace import Output, Workspace
 
 __all__ = ["NIBBLE", "high_nibbles", "low_nibbles", "weigh_high", "weigh_low"]
@@ -21,7 +21,6 @@ __all__ = ["NIBBLE", "high_nibbles", "low_nibbles", "weigh_high", "weigh_low"]
 NIBBLE = 16
 """Levels that are told from one another in the second step."""
 
-_ZERO, _HALF, _ONE = np.array([0, 0.5, 1], np.float32)
 _FLOOR = np.float32(2.0**-26)  # of a level, in the second step: sums of float32 differ by more where little is left
 
 
@@ -38,39 +37,12 @@ def low_nibbles(levels: int) -> Any:
 
 
 @inner
-def _total(output: Output, workspace: Workspace) -> Vector:
-    """The weight of all levels; the workspace is prepared."""
-    prepared, total = pointer(workspace.scale, 0), splat(_ZERO)
-    for k in range(output.mixtures):
-        total = total + load(prepared, k * LANES)
-    for m in range(3 * output.mixtures, 3 * output.mixtures + output.copies):
-        total = total + load(prepared, m * LANES)
-    return total
-
-
-@inner
-def _weight_below(output: Output, parameters: Address, workspace: Workspace, level: Vector, total: Vector) -> Vector:
-    """The weight of all levels below a level; the workspace is prepared."""
-    count, prepared, top = output.mixtures, pointer(workspace.scale, 0), np.float32(output.levels - 1)
-    edge = (level + level - splat(_ONE)) / splat(top) - splat(_ONE)
-    below = splat(_ZERO)
-    for k in range(0, count * LANES, LANES):
-        mean, inverse = load(prepared, count * LANES + k), load(prepared, 2 * count * LANES + k)
-        below = below + load(prepared, k) / (splat(_ONE) + exp(mean - edge * inverse))
-    for m in range(output.copies):
-        point = load(parameters, (3 * count + output.copies + m) * LANES)
-        below = below + choose(point, level, load(prepared, (3 * count + m) * LANES), splat(_ZERO))
-    below = choose(level, splat(_HALF), splat(_ZERO), below)
-    return choose(splat(top), level, total, below)
-
-
-@inner
 def weigh_high(output: Output, parameters: Address, workspace: Workspace) -> None:
     """Fill the table with the weight of each sixteen and all below it; the workspace is prepared."""
-    total = _total(output, workspace)
+    total = total_weight(output, workspace)
     for nibble in range(high_nibbles(output.levels)):
         level = splat(np.float32(NIBBLE * (nibble + 1)))
-        store(pointer(workspace.table, 0), nibble * LANES, _weight_below(output, parameters, workspace, level, total))
+        store(pointer(workspace.table, 0), nibble * LANES, weight_below(output, parameters, workspace, level, total))
 
 
 @inner
@@ -79,10 +51,10 @@ def weigh_low(output: Output, parameters: Address, workspace: Workspace) -> None
 
     `workspace.chosen` has the first level of each lane's sixteen.
     """
-    total, first = _total(output, workspace), load(pointer(workspace.chosen, 0), 0)
-    before, floor = _weight_below(output, parameters, workspace, first, total), total * splat(_FLOOR)
+    total, first = total_weight(output, workspace), load(pointer(workspace.chosen, 0), 0)
+    before, floor = weight_below(output, parameters, workspace, first, total), total * splat(_FLOOR)
     for nibble in range(low_nibbles(output.levels)):
         level = first + splat(np.float32(nibble + 1))
-        weight = _weight_below(output, parameters, workspace, level, total) - before
+        weight = weight_below(output, parameters, workspace, level, total) - before
         allowed = minimum(level, splat(np.float32(output.levels))) - first
         store(pointer(workspace.table, 0), nibble * LANES, weight + allowed * floor)

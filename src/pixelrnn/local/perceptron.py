@@ -15,7 +15,7 @@ from pixelrnn.kernels.product import Matrix, strict_product
 from pixelrnn.kernels.spans import clear
 from pixelrnn.kernels.vectors import LANES, Address, Vector, choose, load, maximum, pointer, splat, store, view
 from pixelrnn.local import squares, windows
-from pixelrnn.local.geometry import CANDIDATES, NEIGHBOURS, OF_A_FIT, RADIUS
+from pixelrnn.local.geometry import CANDIDATES, MOST_PLAIN, NEIGHBOURS, OF_A_FIT, RADIUS
 from pixelrnn.local.geometry import ERRORS as PLACES_OF_ERRORS
 from pixelrnn.local.program import (
     ADAPT,
@@ -38,6 +38,7 @@ from pixelrnn.local.program import (
     SUMS,
     Local,
     Pixels,
+    errors_at,
     layout,
     spot_at,
     stride,
@@ -189,6 +190,8 @@ def _slide(net: Local, pixels: Pixels) -> None:
         number = spot.image * pixels.rows + spot.row if spot.image >= 0 else -1
         for field, value in enumerate((plain, number, spot.row, spot.column)):
             places[4 * lane + field] = value
+    if net.levels > MOST_PLAIN:
+        windows.measure(_squares(net, pixels, 0), _strips(net, pixels, 0))
     for fit in range(net.fits):
         windows.slide(_squares(net, pixels, fit), _strips(net, pixels, fit))
 
@@ -219,7 +222,7 @@ def _see_errors(net: Local, pixels: Pixels) -> None:
         image, row, column, _ = spot_at(pixels, lane)
         if image < 0:
             continue
-        here = image * floats + (2 * net.channels) * plane + (row + RADIUS) * pixels.columns + column + RADIUS
+        here = image * floats + errors_at(net) * plane + (row + RADIUS) * pixels.columns + column + RADIUS
         for n in range(len(ERRONEOUS)):
             at = here - ERRONEOUS[n, 0] * pixels.columns + ERRONEOUS[n, 1]
             for error in range(planes):
@@ -336,7 +339,8 @@ def take_up(net: Local, pixels: Pixels, channel: int, levels: Address) -> None:
         if net.fits > 1:
             found = load(_of(memory, place.fit), (OF_A_FIT * net.fits + fit) * LANES)
             error = (value - load(_of(memory, place.west + channel), 0)) - found
-            _write(net, pixels, channel, error, pixels.around + 4 * (2 + fit) * planes, False)
+            start = pixels.around + 4 * (errors_at(net) * pixels.rows * pixels.columns + fit * planes)
+            _write(net, pixels, channel, error, start, False)
 
 
 @inner

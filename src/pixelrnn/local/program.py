@@ -13,7 +13,7 @@ from numba.extending import register_jitable
 from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.record import Float32, Int64, Record, reader
 from pixelrnn.local.geometry import ERRORS as ERRONEOUS
-from pixelrnn.local.geometry import FITS, LAG, OF_A_FIT
+from pixelrnn.local.geometry import LAG, MOST_PLAIN, OF_A_FIT, fits_for
 from pixelrnn.walk.program import Array
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "LocalProgram",
     "Pixels",
     "Spot",
+    "errors_at",
     "halves_of",
     "in_flight",
     "layout",
@@ -95,7 +96,7 @@ class LocalProgram:
     @property
     def lag(self) -> int:
         """Columns by which a row of the front is behind the one above it."""
-        return max([LAG, *(fit.lag for fit in FITS[: self.sizes["fits"]])])
+        return max([LAG, *(fit.lag for fit in fits_for(self.sizes["levels"], self.sizes["fits"]))])
 
     @property
     def local(self) -> Local:
@@ -119,8 +120,8 @@ class Pixels(NamedTuple):
         weights: Number of their set of weights.
         spots: Address of a `Spot` for each lane.
         around: float32 of each image, `stride` after the one before: scaled with its borders, `(C, rows, columns)`;
-            then, of an adaptive network, its levels in the same way; then, of one with several fits, the errors
-            of each.
+            then, of an adaptive network, its levels in the same way, and a plane of spreads if its fits need them;
+            then, of one with several fits, the errors of each.
         rows: Number of rows of an image with its border.
         columns: Number of columns of an image with its borders.
         label: int64 of each image; 0 if there are none.
@@ -153,11 +154,18 @@ def spot_at(pixels: Pixels, lane: int) -> Spot:
     return read_spot(pixels.spots + 8 * 4 * lane)  # type: ignore[no-any-return]
 
 
-@inner
+@register_jitable  # Python calls it too
 def stride(net: Local, rows: int, columns: int) -> Any:
     """Floats of an image with its borders, and of all that is kept of it."""
-    planes = 1 + (1 if net.fits else 0) + (net.fits if net.fits > 1 else 0)
-    return planes * net.channels * rows * columns
+    return (errors_at(net) + (net.channels * net.fits if net.fits > 1 else 0)) * rows * columns
+
+
+@register_jitable  # Python calls it too
+def errors_at(net: Local) -> Any:
+    """The planes of an image before those of errors."""
+    if not net.fits:
+        return net.channels
+    return 2 * net.channels + (1 if net.levels > MOST_PLAIN else 0)
 
 
 class Layout(NamedTuple):

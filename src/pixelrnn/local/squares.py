@@ -8,6 +8,13 @@ channels), and the difference y of the sub-pixel itself, the pixels before it in
           \qquad \hat y = \beta^T z,
           \qquad R = \sum w y^2 + \lambda |\beta_0|^2 - (b + \lambda \beta_0)^T \beta.
 
+For more than 256 levels z and y are in units of the *spread* of their pixel, a fixed share of
+
+.. math:: 1 + \tfrac{3}{2}\,\mathrm{mean}_n |x_n - x_W|
+
+over all neighbours n and channels, rounded to whole numbers: a pixel counts as much where values change by thousands as
+where they change by two, and nothing has to be known of the range of an image.
+
 The sums are whole numbers that are kept running (`windows.py`). The factorisation :math:`L D L^T` of the matrix with b
 and :math:`\sum w y^2` as its last row gives both: its last row times :math:`L^{-1} z` is the prediction, its last pivot
 is R. It takes lanes of pixels side by side, in a fixed order; nothing is fused, so that the bits are the same
@@ -37,7 +44,7 @@ from pixelrnn.kernels.vectors import (
     store,
     view,
 )
-from pixelrnn.local.geometry import RADIUS, Fit
+from pixelrnn.local.geometry import MOST_PLAIN, NEIGHBOURS, RADIUS, Fit
 from pixelrnn.local.table import ROWS, read_table, table_of
 from pixelrnn.local.windows import (
     EARLIEST,
@@ -47,6 +54,8 @@ from pixelrnn.local.windows import (
     floats_of,
     read,
     slide,
+    spread_at,
+    spread_of,
     weight_of,
 )
 
@@ -54,12 +63,11 @@ __all__ = ["BLOCK", "fit_images", "predict"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-MOST_LEVELS = 256
 BLOCK = (ROWS + ROWS * ROWS + 2 * ROWS) * LANES
 """Floats for `predict`: differences, matrices, and pivots twice."""
 
 # What is added to the sum of squared residuals: for a weight of 1, and as if so many pixels had such a deviation.
-ROUNDING, PRIOR, DEVIATION = np.array([0.1, 2, 8], np.float32)
+ROUNDING, PRIOR = np.array([0.1, 2], np.float32)
 _ZERO, _HALF = np.array([0, 0.5], np.float32)
 
 
@@ -116,16 +124,23 @@ def predict(sq: Squares, strips: Strips, channel: int, workspace: Address) -> tu
             value = value - load(matrix, (i * size + k) * LANES) * load(z, k * LANES)
         store(z, i * LANES, value)
         prediction = prediction + value * load(matrix, (count * size + i) * LANES)
-    residual = load(pivots, count * LANES) + weight * splat(ROUNDING) + splat(PRIOR * DEVIATION * DEVIATION)
-    half = np.float32(sq.levels - 1) * _HALF
+    expected_deviation = np.float32(sq.table.deviation)
+    residual = load(pivots, count * LANES) + weight * splat(ROUNDING)
+    residual = residual + splat(PRIOR * expected_deviation * expected_deviation)
+    half, unit = np.float32(sq.levels - 1) * _HALF, spread_at(sq, strips)
+    if sq.table.scale:
+        unit = unit / splat(np.float32(sq.table.scale))
+        prediction = prediction * unit
     bound = splat(np.float32(sq.levels - 1))
     prediction = splat(_ZERO) - maximum(splat(_ZERO) - maximum(prediction, splat(_ZERO) - bound), splat(_ZERO) - bound)
     deviation = splat(_HALF) * log(residual / (weight + splat(PRIOR)))
+    if sq.table.scale:
+        deviation = deviation + log(unit)
     return prediction / splat(half), deviation - log(splat(half))
 
 
 class _Images(NamedTuple):
-    """Images with their borders in levels, `(N, C, rows, columns)`, and what is found, `(N, H, W, C, 2)`.
+    """Images with their borders in levels, `(N, C + 1, rows, columns)`, and what is found, `(N, H, W, C, 2)`.
 
     Attributes:
         channels: Their number C.
@@ -134,7 +149,7 @@ class _Images(NamedTuple):
         columns: Number of columns.
         table: Record of the fit.
         floats: Floats of the memory of a group of rows.
-        plain: The images.
+        plain: The images, behind each its spreads.
         found: Predictions and deviations.
     """
 
@@ -159,7 +174,7 @@ def _fit_rows(task: int, n: Any) -> None:
     height, width = sq.rows - RADIUS, sq.columns - 2 * RADIUS
     blocks = (height + LANES - 1) // LANES
     image, top = task // blocks, task % blocks * LANES
-    plain, found = of.plain + 4 * image * sq.channels * sq.rows * sq.columns, view(of.found, np.float32)
+    plain, found = of.plain + 4 * image * (sq.channels + 1) * sq.rows * sq.columns, view(of.found, np.float32)
     floats, lanes = np.zeros(of.floats + SCRATCH + BLOCK + 3 * LANES, np.float32), min(LANES, height - top)
     memory, last, places = aligned(floats), np.zeros(2 * LANES, np.int64), np.full((LANES, 4), -1, np.int64)
     scratch = pointer(memory, of.floats)
@@ -182,22 +197,37 @@ def _fit_rows(task: int, n: Any) -> None:
     floats[0], last[0], places[0, 0] = 0, 0, 0
 
 
+def _spreads(plain: Array) -> Array:
+    """The spread of each pixel, `(N, 1, rows, columns)`, of images `(N, C, rows, columns)` with their borders."""
+    channels, rows, columns = plain.shape[1:]
+    total = np.zeros((len(plain), rows - RADIUS, columns - 2 * RADIUS), np.float32)
+
+    def shifted(up: int, right: int) -> Array:
+        return plain[:, :, RADIUS - up : rows - up, RADIUS + right : columns - RADIUS + right]
+
+    for place in NEIGHBOURS:
+        total += np.abs(shifted(*place) - shifted(0, -1)).sum(1)
+    found = np.zeros((len(plain), 1, rows, columns), np.float32)
+    found[:, 0, RADIUS:, RADIUS : columns - RADIUS] = spread_of(total, channels)
+    return found
+
+
 def fit_images(fit: Fit, plain: Array, levels: int) -> Array:
     """Predictions of all sub-pixels of images.
 
     Args:
         fit: One of `geometry.FITS`.
         plain: `(N, C, RADIUS + H, RADIUS + W + RADIUS)` float32 levels with their borders.
-        levels: Up to 256.
+        levels: Number of levels of a sub-pixel.
 
     Returns:
         `(N, H, W, C, 2)` float32: the predicted difference to the western neighbour, and the logarithm of its deviation
         in the window, in units of scaled images.
     """
     images, channels, rows, columns = plain.shape
-    if levels > MOST_LEVELS:
-        raise ValueError(f"levels is {levels}; at most {MOST_LEVELS} keep the sums exact")
-    plain = np.ascontiguousarray(plain, np.float32)
+    if levels > MOST_PLAIN and not fit.scale:
+        raise ValueError(f"levels is {levels}; at most {MOST_PLAIN} keep the sums exact in units of levels")
+    plain = np.ascontiguousarray(np.concatenate([plain, _spreads(plain)], 1), np.float32)
     found = np.empty((images, rows - RADIUS, columns - 2 * RADIUS, channels, 2), np.float32)
     record = Record(
         _Images,

@@ -29,6 +29,8 @@ class Table(NamedTuple):
         right: Columns to the right of these.
         most: Differences beyond this count as this.
         ridge: See `Fit`.
+        scale: See `Fit`.
+        deviation: See `Fit`.
         radii: `(windows)` int64.
         weights: `(windows)` float32.
         offsets: `(own - 1, 2)` int64.
@@ -48,6 +50,8 @@ class Table(NamedTuple):
     right: int
     most: int
     ridge: int
+    scale: int
+    deviation: int
     radii: Int64
     weights: Float32
     offsets: Int64
@@ -90,6 +94,8 @@ def table_of(fit: Fit, channels: int) -> Record:
         right=right,
         most=fit.most,
         ridge=fit.ridge,
+        scale=fit.scale,
+        deviation=fit.deviation,
         radii=np.array([radius for radius, _ in fit.windows]),
         weights=np.array([weight for _, weight in fit.windows], np.float32),
         offsets=np.array(fit.own),

@@ -16,7 +16,9 @@ up on the steps that it needs.
 from typing import Any, NamedTuple
 
 import numpy as np
+from numba.extending import register_jitable
 
+from pixelrnn.kernels.functions import rounded
 from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.vectors import (
     LANES,
@@ -32,15 +34,16 @@ from pixelrnn.kernels.vectors import (
     store,
     view,
 )
-from pixelrnn.local.geometry import FITS, RADIUS, Fit
+from pixelrnn.local.geometry import FITS, NEIGHBOURS, RADIUS, Fit
 from pixelrnn.local.table import MOST_CHANNELS, ROWS, Table, table_of
 
 __all__ = [
-    "EARLIEST", "PLACES", "SCRATCH", "Place", "Squares", "Strips", "floats_at", "floats_of", "know", "read", "slide",
-    "weight_of",
+    "EARLIEST", "PLACES", "SCRATCH", "Place", "Squares", "Strips", "floats_at", "floats_of", "know", "measure", "read",
+    "slide", "spread_at", "spread_of", "weight_of",
 ]  # fmt: skip
 
 _ZERO, _ONE = np.array([0, 1], np.float32)
+_AROUND, _SPREAD = np.array(NEIGHBOURS), np.float32(1.5 / len(NEIGHBOURS))
 
 EARLIEST = 4 * max(fit.window + 1 for fit in FITS)
 """Number of the first step, at least."""
@@ -51,7 +54,7 @@ class Squares(NamedTuple):
 
     Attributes:
         channels: Number of channels of an image.
-        levels: Number of levels of a sub-pixel, up to 256.
+        levels: Number of levels of a sub-pixel.
         rows: Number of rows of a plane with its border.
         columns: Number of columns of a plane with its borders.
         table: The fit.
@@ -71,6 +74,7 @@ class _Parts(NamedTuple):
     past: int
     values: int
     west: int
+    spread: int
     weight: int
     end: int
 
@@ -79,8 +83,9 @@ class _Parts(NamedTuple):
 def _parts(table: Table, channels: int) -> _Parts:
     past = table.pairs + table.kept * table.windows * table.pairs
     values = past + table.kept * table.own * channels
-    west = values + table.around * (table.kept // 2 - 1 + table.up) * channels
-    return _Parts(table.pairs, past, values, west, west + channels, west + channels + 1)
+    west = values + table.around * (table.kept // 2 - 1 + table.up) * (channels + 1)
+    spread = west + channels
+    return _Parts(table.pairs, past, values, west, spread, spread + 1, spread + 2)
 
 
 @inner
@@ -102,7 +107,8 @@ PLACES = 4 * LANES
 class Place(NamedTuple):
     """Where a lane is: address of the float32 levels of its image with their borders, number of the row, row, column.
 
-    The number tells rows of all images apart; it is -1 if there is none.
+    Behind the levels lies a plane of spreads, if a fit needs them. The number tells rows of all images apart; it is -1
+    if there is none.
     """
 
     plain: int
@@ -165,10 +171,10 @@ def _past(sq: Squares, strips: Strips, step: int) -> Address:
 
 @inner
 def _values(sq: Squares, strips: Strips, step: int) -> Address:
-    """Values of the rows above, row by row and channel by channel, of the column that is reached in a step."""
+    """Values of the rows above, row by row and channel by channel, spreads last, of the column reached in a step."""
     table = sq.table
     seen = table.kept // 2 - 1 + table.up
-    return _part(strips, _parts(table, sq.channels).values + step % table.around * seen * sq.channels)
+    return _part(strips, _parts(table, sq.channels).values + step % table.around * seen * (sq.channels + 1))
 
 
 @inner
@@ -243,9 +249,9 @@ def _look(sq: Squares, strips: Strips, shift: int) -> None:
             is_there = up <= place.row + sq.table.up and column < width + RADIUS
             to = view(address(_values(sq, strips, strips.step + column - place.column)), np.float32)
             at = (place.row + RADIUS - up) * sq.columns + column + RADIUS
-            for channel in range(sq.channels):
+            for channel in range(sq.channels + (1 if sq.table.scale else 0)):
                 value = plane[at + channel * sq.rows * sq.columns] if is_there else _ZERO
-                to[((up - 1) * sq.channels + channel) * LANES + lane] = value
+                to[((up - 1) * (sq.channels + 1) + channel) * LANES + lane] = value
 
 
 @inner
@@ -273,9 +279,37 @@ def _weigh(sq: Squares, strips: Strips, shift: int) -> None:
 
 
 @inner
-def _bounded(sq: Squares, difference: Vector) -> Vector:
+def _bounded(sq: Squares, difference: Vector, spread: Vector) -> Vector:
+    """A difference in whole units."""
     most = splat(np.float32(sq.table.most))
-    return minimum(maximum(difference, splat(_ZERO) - most), most)
+    if sq.table.scale:  # beside an image there are no spreads, and nothing counts
+        difference = difference / maximum(spread, splat(_ONE)) * splat(np.float32(sq.table.scale))
+    bounded = minimum(maximum(difference, splat(_ZERO) - most), most)
+    return rounded(bounded) if sq.table.scale else bounded
+
+
+@inner
+def measure(sq: Squares, strips: Strips) -> None:
+    """Write the spreads of the pixels that the windows come to into their images."""
+    planes = sq.rows * sq.columns
+    for lane in range(LANES):
+        place = _place(strips, lane)
+        if place.number < 0:
+            continue
+        plane, total = view(place.plain, np.float32), _ZERO
+        here = (place.row + RADIUS) * sq.columns + place.column + RADIUS
+        for channel in range(sq.channels):
+            base = plane[here + channel * planes - 1]
+            for n in range(len(_AROUND)):
+                at = here + channel * planes - _AROUND[n, 0] * sq.columns + _AROUND[n, 1]
+                total += abs(plane[at] - base)
+        plane[here + sq.channels * planes] = spread_of(total, sq.channels)
+
+
+@register_jitable  # Python calls it too
+def spread_of(total: Any, channels: int) -> Any:
+    """The spread of a pixel by the sum of the changes around it, of all channels, which float32 holds exactly."""
+    return total * (_SPREAD / np.float32(channels)) + _ONE
 
 
 @inner
@@ -286,16 +320,17 @@ def _subtract(sq: Squares, strips: Strips, shift: int) -> None:
     for lane in range(LANES):
         place = _place(strips, lane)
         highest = min(highest, place.row) if place.number >= 0 else highest
-    rows, inside = sq.channels * LANES, _scratch(strips, _WEIGHTED)
+    rows, inside = (sq.channels + 1) * LANES, _scratch(strips, _WEIGHTED)
     here, west = _values(sq, strips, column), _values(sq, strips, column - 1)
     for up in range(_window(sq)):
-        for channel in range(0, rows, LANES):
+        spread = load(here, up * rows + sq.channels * LANES)
+        for channel in range(0, sq.channels * LANES, LANES):
             base = load(west, up * rows + channel)
             for number in range(sq.table.own - 1):
                 source = _values(sq, strips, column + offsets[2 * number + 1])
                 value = load(source, (up + offsets[2 * number]) * rows + channel)
-                store(to, number * LANES, _bounded(sq, value - base))
-            store(to, (sq.table.own - 1) * LANES, _bounded(sq, load(here, up * rows + channel) - base))
+                store(to, number * LANES, _bounded(sq, value - base, spread))
+            store(to, (sq.table.own - 1) * LANES, _bounded(sq, load(here, up * rows + channel) - base, spread))
             to = pointer(to, sq.table.own * LANES)
         if up >= highest:  # above some images
             for lane in range(LANES):
@@ -351,24 +386,37 @@ def _add_past(sq: Squares, strips: Strips, past: Address, weights: int) -> None:
 
 
 @inner
+def _bounded_alone(sq: Squares, difference: Any, spread: Any) -> Any:
+    """As `_bounded`, of one lane."""
+    most = np.float32(sq.table.most)
+    if sq.table.scale:
+        difference = difference / spread * np.float32(sq.table.scale)
+    bounded = min(max(difference, -most), most)
+    return np.rint(bounded) if sq.table.scale else bounded
+
+
+@inner
 def _remember(sq: Squares, strips: Strips, shift: int) -> None:
     """Take the differences of the pixels that the windows are at; see `know` for those of the pixels themselves."""
     to, moves = view(address(_past(sq, strips, strips.step - shift)), np.float32), _scratch(strips, _MOVES)
     west = view(address(_part(strips, _parts(sq.table, sq.channels).west)), np.float32)
-    offsets, most = view(sq.table.offsets, np.int64), np.float32(sq.table.most)
+    spreads = view(address(_part(strips, _parts(sq.table, sq.channels).spread)), np.float32)
+    offsets, planes = view(sq.table.offsets, np.int64), sq.rows * sq.columns
     for lane in range(LANES):
         place = _place(strips, lane)
         if moves[lane] == 0 or place.column < shift:
             continue
         plane, here = view(place.plain, np.float32), (place.row + RADIUS) * sq.columns + place.column - shift + RADIUS
+        spread = plane[here + sq.channels * planes] if sq.table.scale else _ONE
+        spreads[lane] = spread
         for channel in range(sq.channels):
-            at, number = here + channel * sq.rows * sq.columns, channel * sq.table.own
+            at, number = here + channel * planes, channel * sq.table.own
             base = plane[at - 1]
             west[channel * LANES + lane] = base
             for of_channel in range(sq.table.own - 1):
                 value = plane[at - offsets[2 * of_channel] * sq.columns + offsets[2 * of_channel + 1]]
-                to[(number + of_channel) * LANES + lane] = min(max(value - base, -most), most)
-            to[(number + sq.table.own - 1) * LANES + lane] = min(max(plane[at] - base, -most), most)
+                to[(number + of_channel) * LANES + lane] = _bounded_alone(sq, value - base, spread)
+            to[(number + sq.table.own - 1) * LANES + lane] = _bounded_alone(sq, plane[at] - base, spread)
 
 
 @inner
@@ -386,6 +434,12 @@ def _count(sq: Squares, strips: Strips) -> None:
 
 
 @inner
+def spread_at(sq: Squares, strips: Strips) -> Vector:
+    """The spreads of the pixels that the windows are at; 1 where none is needed."""
+    return load(_part(strips, _parts(sq.table, sq.channels).spread), 0)
+
+
+@inner
 def weight_of(sq: Squares, strips: Strips) -> Vector:
     """The sum of the weights of all pixels in the windows."""
     return load(_part(strips, _parts(sq.table, sq.channels).weight), 0)
@@ -396,7 +450,7 @@ def know(sq: Squares, strips: Strips, channel: int, levels: Vector) -> None:
     """Take the values of a channel of the pixels that the windows are at, in levels."""
     number = channel * sq.table.own + sq.table.own - 1
     west = load(_part(strips, _parts(sq.table, sq.channels).west), channel * LANES)
-    store(_past(sq, strips, strips.step), number * LANES, _bounded(sq, levels - west))
+    store(_past(sq, strips, strips.step), number * LANES, _bounded(sq, levels - west, spread_at(sq, strips)))
 
 
 @inner

@@ -17,6 +17,7 @@ from pixelrnn.kernels.inner import inner, named
 from pixelrnn.kernels.record import Record
 from pixelrnn.kernels.vectors import LANES, Address, view
 from pixelrnn.outputs import bernoulli, continuous, logistic, softmax
+from pixelrnn.outputs.logistic import decide_on_demand, is_on_demand
 from pixelrnn.outputs.output import AbstractOutput
 from pixelrnn.outputs.workspace import Kernel, Output, Workspace, log_prob_of_table
 
@@ -162,5 +163,8 @@ def decide(output: Output, parameters: Address, workspace: Workspace, wants_nats
 
     Where `workspace.target` is not negative it is the uniform number that draws the value; elsewhere it is given.
     """
+    if is_on_demand(output):
+        decide_on_demand(output, parameters, workspace, wants_nats)
+        return
     weigh(output, parameters, workspace, temperature_of(output))
     choose(output, parameters, workspace, wants_nats)

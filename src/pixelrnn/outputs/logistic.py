@@ -12,15 +12,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pixelrnn.kernels.functions import exp, one_minus_exp
+from pixelrnn.config.architectures import FINE
+from pixelrnn.kernels.functions import exp, log, one_minus_exp
 from pixelrnn.kernels.inner import inner
 from pixelrnn.kernels.vectors import (
     LANES,
     Address,
     Vector,
     address,
+    choose,
     load,
     maximum,
+    minimum,
     pointer,
     splat,
     store,
@@ -28,6 +31,7 @@ from pixelrnn.kernels.vectors import (
 )
 from pixelrnn.outputs.mixture import MAX_LOG_SCALE, MIN_LOG_SCALE, log_scale
 from pixelrnn.outputs.workspace import (
+    SMALLEST,
     Kernel,
     Output,
     Workspace,
@@ -37,9 +41,11 @@ from pixelrnn.outputs.workspace import (
     sharpen,
 )
 
-__all__ = ["KERNEL", "LogisticMixture", "prepare"]
+__all__ = [
+    "KERNEL", "LogisticMixture", "decide_on_demand", "is_on_demand", "prepare", "total_weight", "weight_below",
+]  # fmt: skip
 
-_ZERO, _ONE = np.array([0, 1], np.float32)
+_ZERO, _HALF, _ONE, _TWO = np.array([0, 0.5, 1, 2], np.float32)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,6 +174,100 @@ def prepare(output: Output, parameters: Address, workspace: Workspace) -> None:
         store(prepared, 2 * count * LANES + k, inverse)
     for k in range(0, output.copies * LANES, LANES):
         store(prepared, 3 * count * LANES + k, exp(load(points, k) - highest))
+
+
+@inner
+def total_weight(output: Output, workspace: Workspace) -> Vector:
+    """The weight of all levels; the workspace is prepared."""
+    prepared, total = pointer(workspace.scale, 0), splat(_ZERO)
+    for k in range(output.mixtures):
+        total = total + load(prepared, k * LANES)
+    for m in range(3 * output.mixtures, 3 * output.mixtures + output.copies):
+        total = total + load(prepared, m * LANES)
+    return total
+
+
+@inner
+def weight_below(output: Output, parameters: Address, workspace: Workspace, level: Vector, total: Vector) -> Vector:
+    """The weight of all levels below a level; the workspace is prepared."""
+    count, prepared, top = output.mixtures, pointer(workspace.scale, 0), np.float32(output.levels - 1)
+    edge = (level + level - splat(_ONE)) / splat(top) - splat(_ONE)
+    below = splat(_ZERO)
+    for k in range(0, count * LANES, LANES):
+        mean, inverse = load(prepared, count * LANES + k), load(prepared, 2 * count * LANES + k)
+        below = below + load(prepared, k) / (splat(_ONE) + exp(mean - edge * inverse))
+    for m in range(output.copies):
+        point = load(parameters, (3 * count + output.copies + m) * LANES)
+        below = below + choose(point, level, load(prepared, (3 * count + m) * LANES), splat(_ZERO))
+    below = choose(level, splat(_HALF), splat(_ZERO), below)
+    return choose(splat(top), level, total, below)
+
+
+@inner
+def is_on_demand(output: Output) -> bool:
+    """Whether values are decided without a table: it would be long, and nothing is to be cut off or made sharper."""
+    temperature, top_p = view(output.settings, np.float64)[0], view(output.settings, np.float64)[1]
+    return output.mixtures > 0 and output.levels > FINE and output.top_k == 0 and top_p >= 1 and temperature == 1
+
+
+@inner
+def decide_on_demand(output: Output, parameters: Address, workspace: Workspace, wants_nats: bool) -> None:
+    r"""As `pixelrnn.outputs.decide.decide`, without a table, by the closed form of the cumulative weights.
+
+    A number u draws the highest level v below which lies at most the share u of the weights,
+
+    .. math:: \sum_k \pi_k\,\sigma\left(\frac{(2 v - 1) / (L - 1) - 1 - \mu_k}{s_k}\right) \le u,
+
+    by bisection, in as many steps as a level has digits; in float32, so that u counts in steps of :math:`2^{-24}`.
+    """
+    prepare(output, parameters, workspace)
+    total = total_weight(output, workspace)
+    for lane in range(LANES):
+        workspace.chosen[lane] = workspace.target[lane]
+    found = _found(output, parameters, workspace, load(pointer(workspace.chosen, 0), 0) * total, total)
+    store(pointer(workspace.given, 0), 0, found)
+    for lane in range(LANES):
+        if workspace.target[lane] >= 0:
+            workspace.value[lane] = workspace.given[lane]
+    if wants_nats:
+        weight = _weight_at(output, parameters, workspace, load(pointer(workspace.value, 0), 0))
+        store(pointer(workspace.nats, 0), 0, log(maximum(weight, splat(SMALLEST))) - log(total))
+
+
+@inner
+def _found(output: Output, parameters: Address, workspace: Workspace, target: Vector, total: Vector) -> Vector:
+    """The highest levels with at most a target below them."""
+    found, step = splat(_ZERO), 1
+    while 2 * step < output.levels:
+        step *= 2
+    while step > 0:
+        middle = found + splat(np.float32(step))
+        below = weight_below(output, parameters, workspace, middle, total)
+        found = choose(target, below, found, middle)
+        step //= 2
+    return minimum(found, splat(np.float32(output.levels - 1)))  # a number just below 1 is 1 in float32
+
+
+@inner
+def _weight_at(output: Output, parameters: Address, workspace: Workspace, level: Vector) -> Vector:
+    """The weight of one level of each lane, to the last digits however small it is; the workspace is prepared."""
+    count, prepared, top = output.mixtures, pointer(workspace.scale, 0), np.float32(output.levels - 1)
+    lower = (level + level - splat(_ONE)) / splat(top) - splat(_ONE)
+    upper = (level + level + splat(_ONE)) / splat(top) - splat(_ONE)
+    weight = splat(_ZERO)
+    for k in range(0, count * LANES, LANES):
+        mean, inverse = load(parameters, count * LANES + k), load(prepared, 2 * count * LANES + k)
+        # As in the table: sigma(b) - sigma(a) = sigma(b) sigma(-a) (1 - e^(a-b)).
+        above = splat(_ONE) / (splat(_ONE) + exp((lower - mean) * inverse))
+        below = splat(_ONE) / (splat(_ONE) + exp((mean - upper) * inverse))
+        part = above * below * one_minus_exp(splat(_TWO / top) * inverse)
+        part = choose(level, splat(_HALF), below, choose(splat(top - _HALF), level, above, part))
+        weight = weight + load(prepared, k) * part
+    for m in range(output.copies):
+        point = load(parameters, (3 * count + output.copies + m) * LANES)
+        distance = maximum(point - level, level - point)
+        weight = weight + choose(distance, splat(_HALF), load(prepared, (3 * count + m) * LANES), splat(_ZERO))
+    return weight
 
 
 KERNEL = Kernel(_weigh, log_prob_of_table, nothing)
