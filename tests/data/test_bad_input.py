@@ -45,7 +45,8 @@ def test_unreadable_files_are_named(tmp_path):
 
 def test_modes_without_an_8_bit_form(tmp_path):
     Image.new("F", (5, 5)).save(tmp_path / "x.tif")
-    refuse(r"x\.tif cannot be used: its mode 'F' \(32-bit grey\) has no 8-bit form", tmp_path)
+    refuse(r"x\.tif cannot be used: its mode 'F' \(32-bit grey\) has no 8-bit form", tmp_path, bits=8)
+    refuse(r"x\.tif cannot be used: its values are float32; integers of up to 16 bits are read", tmp_path)
 
 
 def test_a_single_image_has_the_channels_and_levels_of_files(tmp_path):

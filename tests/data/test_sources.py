@@ -66,7 +66,11 @@ def test_the_line_of_what_was_found(tmp_path):
     Image.fromarray(np.full((5, 6), 40_000, dtype=np.uint16)).save(tmp_path / "8.png")
     picture("CMYK").save(tmp_path / "9.jpg")
     (tmp_path / "broken.png").write_bytes(b"nothing")
-    data = load_data(tmp_path, skip_bad=True)
+    with pytest.raises(
+        DataError, match=r"8\.png has more than 8 bits a value, and .* has not; `bits` 8 takes the upper 8"
+    ):
+        load_data(tmp_path, skip_bad=True)
+    data = load_data(tmp_path, skip_bad=True, bits=8)
     kinds = ["2 grey -> RGB", "1 16-bit grey -> RGB", "1 CMYK -> RGB", "1 palette -> RGB"]
     kinds += [f"1 {kind} -> RGB (transparency over white)" for kind in ("RGBA", "grey+alpha")]
     first, most, *rest, last = data.summary.split(", ")

@@ -69,7 +69,9 @@ def test_evaluate_says_what_is_no_model(pair, capsys):
     assert run("evaluate", first, "nowhere", "digits") == 2
     assert "nowhere is neither a folder nor one of the shipped models" in capsys.readouterr().err
     assert run("evaluate", first, "mnist-row-lstm") == 2
-    assert "the images have 17 levels; the model has 2" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "mnist-row-lstm takes 1 channel of 2 levels, " in error
+    assert " 1 channel of 17 levels; ask them one by one" in error
 
 
 def arrays(values, dtype=np.uint8):

@@ -54,7 +54,11 @@ def test_turned_tiffs_are_the_same_from_everywhere(mode, orientation, tmp_path):
     right = np.moveaxis(right, 2, 0) if right.ndim == 3 else right[None]
     channels = "rgba" if mode == "RGBA" else "grey"
     for source in in_archives(tmp_path, content):
-        assert np.array_equal(load_data(source, channels=channels).whole.batch([0])[0], right)
+        assert np.array_equal(load_data(source, channels=channels, bits=8).whole.batch([0])[0], right)
+        if mode == "I;16":
+            deep = load_data(source)
+            values = deep.whole.batch([0])[0].numpy().astype(int) * deep.config.step + deep.config.offset
+            assert np.array_equal(values[0], TURNS[orientation](VALUES[mode]))
     path = tmp_path / "folder" / "0.tif"
     assert np.array_equal(read_image(path, DataConfig(), channels=len(right), levels=256), right)
     assert size_of(path) == right.shape[1:]
@@ -191,7 +195,7 @@ def test_what_has_no_8_bit_form_is_refused_by_every_entry(content, message, tmp_
         with pytest.raises(UnreadableError, match=message):
             function(content)
     with pytest.raises(DataError, match=f"x.tif cannot be used: {message}"):
-        load_data(tmp_path / "in")
+        load_data(tmp_path / "in", bits=8)
     model = tmp_path / "model"
     shape = {"shape": (1, 8, 12), "levels": 4, "layers": 1, "hidden": 2}
     build_model(ModelConfig(**shape, context=(1, 4, 6)), seed=0).save_pretrained(model)
@@ -202,10 +206,10 @@ def test_what_has_no_8_bit_form_is_refused_by_every_entry(content, message, tmp_
         ["complete", model, tmp_path / "good.png", "--keep", "top", "--context", path],
         ["sample", model, "--context", path],
         ["upscale", model, path],
-        ["score", model, tmp_path / "in", "--usual", tmp_path / "in"],
-        ["evaluate", model, tmp_path / "in"],
-        ["data", "show", tmp_path / "in"],
-        ["train", tmp_path / "in", "--steps", "1", "--out", tmp_path / "run"],
+        ["score", model, tmp_path / "in", "--usual", tmp_path / "in", "--bits", "8"],
+        ["evaluate", model, tmp_path / "in", "--bits", "8"],
+        ["data", "show", tmp_path / "in", "--bits", "8"],
+        ["train", tmp_path / "in", "--steps", "1", "--bits", "8", "--out", tmp_path / "run"],
     ):
         assert run(*command) == 2, command
         assert "x.tif" in capsys.readouterr().err

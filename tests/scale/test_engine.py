@@ -92,7 +92,7 @@ def test_what_engines_refuse(digits, capsys):
     assert "a model is named twice: mnist-grey, mnist-grey" in refused("--model", MODEL)
     assert "--maps shows the bits of one model" in refused("--model", "mnist-classes", "--maps", "m")
     assert "cores are asked for (--actors times --cores); this machine has" in refused(*RAY[:2], "--cores", 9_999)
-    one, other = "mnist-grey 1 channels of 256 levels", "mnist-pixelcnn takes 1 channels of 2 levels"
+    one, other = "mnist-grey 1 channel of 256 levels", "mnist-pixelcnn takes 1 channel of 2 levels"
     assert f"{other}, {one}; ask them one by one" in refused("--model", "mnist-pixelcnn")
 
 

@@ -35,6 +35,12 @@ class Choice:
     source_levels: int | None = None
     """Values that an array's sub-pixels can take, if not as in training."""
 
+    bits: int | None = None
+    """8: take the upper 8 bits of files with more, for a model of 8."""
+
+    clip_range: bool = False
+    """Take the nearest level for values beyond those that the model knows; else they are an error."""
+
     skip_bad: bool = False
     """Skip, count and list files that cannot be read."""
 
@@ -55,6 +61,8 @@ class Choice:
             "split": self.split,
             "packed": self.packed,
             "levels": self.source_levels,
+            "bits": self.bits,
+            "clip": self.clip_range,
             "labels": not self.without_labels,
         }
 
@@ -90,6 +98,8 @@ class Choice:
             limit=self.limit,
             skip_bad=self.skip_bad or None,
             source_levels=self.source_levels,
+            bits=self.bits,
+            clip_range=self.clip_range or None,
             labels=False if self.without_labels else None,
             are_whole=are_whole,
             # Splits that are drawn are drawn among all images.

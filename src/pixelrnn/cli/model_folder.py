@@ -136,7 +136,8 @@ def open_models(folders: Sequence[Path], device: "torch.device | str" = "cpu") -
         ConfigError: If two have one name, or they take images of other kinds.
     """
     models = {name: open_model(folder, device) for name, folder in by_name(folders).items()}
-    kinds = {name: f"{each.config.shape[0]} channels of {each.config.levels} levels" for name, each in models.items()}
+    shapes = {name: (each.config.shape[0], each.config.levels) for name, each in models.items()}
+    kinds = {name: f"{'1 channel' if c == 1 else f'{c} channels'} of {n} levels" for name, (c, n) in shapes.items()}
     first, *others = kinds
     if odd := next((name for name in others if kinds[name] != kinds[first]), None):
         raise ConfigError(f"{odd} takes {kinds[odd]}, {first} {kinds[first]}; ask them one by one")

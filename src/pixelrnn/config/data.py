@@ -8,7 +8,7 @@ from pixelrnn.config.checks import require, require_choice, require_seed
 
 __all__ = ["IMAGE_SUFFIXES", "ContextKind", "DataConfig"]
 
-Channels = Literal["auto", "grey", "rgb", "rgba"]
+Channels = Literal["auto", "grey", "rgb", "rgba", "images"]
 Crop = Literal["centre", "random"]
 ContextKind = Literal["none", "grey", "shrunk", "subsample", "given"]
 Binarize = Literal["none", "threshold", "fixed", "dynamic"]
@@ -33,7 +33,12 @@ class DataConfig:
     """Patches begin at rows and columns that are multiples of this: for models with a grid, of that."""
 
     channels: Channels = "auto"
-    """auto: grey if all images are, else rgb. Transparency is laid over white unless rgba is chosen."""
+    """auto: grey if all images are, else rgb. Transparency is laid over white unless rgba is chosen. Of files with more
+    than 8 bits, or several pages, channels are as they are; images: each is an image of its own."""
+
+    bits: int | None = None
+    """8: take the upper 8 bits of files with more, and the first of several pages. Else all pages are images, and all
+    values levels, counted as those of arrays (`source_levels`)."""
 
     levels: int | None = None
     """Values of a sub-pixel after floor quantisation, 2 .. 65536; the source's own if not given; 0: keep floats."""
@@ -118,6 +123,7 @@ class DataConfig:
             self.source_levels is None or 2 <= self.source_levels <= MOST_LEVELS,
             f"source_levels is {self.source_levels}; 2 to {MOST_LEVELS} are allowed",
         )
+        require(self.bits in (None, 8), f"bits is {self.bits}; 8 is allowed, or nothing: all that a file has")
         require(self.step >= 1, f"step is {self.step}; at least 1 is needed")
         require_choice("binarize", self.binarize, Binarize)
         require(

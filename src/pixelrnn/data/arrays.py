@@ -12,7 +12,7 @@ from PIL import Image
 
 from pixelrnn.config import DataConfig
 from pixelrnn.data.decode import decode
-from pixelrnn.data.picture import CHANNELS, COUNT
+from pixelrnn.data.picture import CHANNELS, COUNT, wanted
 from pixelrnn.data.pixels import AbstractPixels, Dense, Packed
 from pixelrnn.data.ranges import BYTES, Ranged, is_ranged
 from pixelrnn.data.split import SPLITS
@@ -154,7 +154,7 @@ def _fitted(images: NDArray[np.generic], levels: int, where: str, config: DataCo
     """Bring integer images to the wanted channels and size, in memory, if they do not have them."""
     channels = images.shape[1]
     size = config.height_width if config.crop == "centre" else None
-    target = CHANNELS.get(channels) if config.channels == "auto" else config.channels
+    target = wanted(config.channels) or CHANNELS.get(channels)
     if (target is None or COUNT[target] == channels) and size in (None, images.shape[2:]):
         return images
     if target is None or channels not in CHANNELS:

@@ -13,41 +13,45 @@ import logging
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import IO, Any
 
 import filelock
 import numpy as np
 
 from pixelrnn.config import DataConfig
-from pixelrnn.data.decode import Census, decode
+from pixelrnn.data.decode import TAKE, Census, decode, decode_stack
 from pixelrnn.data.files import AbstractFiles, Opener
 from pixelrnn.data.picture import (
-    COUNT,
-    Channels,
     Content,
     MissingError,
     UnreadableError,
     decoder_version,
     kind_of,
     reason_of,
+    wanted,
 )
 from pixelrnn.data.pixels import Ragged
+from pixelrnn.data.ranges import BYTES, Range, is_ranged
+from pixelrnn.data.stack import Depth, depth_of, read_stack
 from pixelrnn.errors import DataError, EmptyError
 from pixelrnn.progress import Callback, Reporter
 
 __all__ = ["Decoded", "cached"]
 
-VERSION = 2
+VERSION = 3
 
 
 @dataclasses.dataclass(frozen=True)
 class Decoded:
-    """A collection as arrays: the values, the names they came from, and what was found."""
+    """A collection as arrays: the values, their names, what was found, and the range of values that are no bytes."""
 
     pixels: Ragged
     names: tuple[str, ...]
     summary: str
     skipped: tuple[str, ...]
+    range: Range | None = None
 
 
 def cached(files: AbstractFiles, config: DataConfig, callback: Callback | None = None) -> Decoded:
@@ -62,6 +66,7 @@ def cached(files: AbstractFiles, config: DataConfig, callback: Callback | None =
         DataError: If a file cannot be read and `skip_bad` is not set, or if nothing is left.
     """
     options = [VERSION, decoder_version(), config.height_width, config.crop, config.channels, config.skip_bad]
+    options += [config.bits, config.levels is None or config.levels > BYTES or is_ranged(config)]
     key = hashlib.sha256(json.dumps([options, files.stamp()]).encode()).hexdigest()[:32]
     try:
         root = _root()
@@ -124,52 +129,109 @@ def _open(entry: Path) -> Decoded | None:
         index = json.loads((entry / "index.json").read_text(encoding="utf-8"))
         shapes = np.array(index["shapes"], dtype=np.int64).reshape(-1, 3)
         sizes = shapes.prod(1)
-        flat = np.memmap(entry / "pixels.bin", dtype=np.uint8, mode="r")
+        flat = np.memmap(entry / "pixels.bin", dtype=index["dtype"], mode="r")
+        found = Range(*index["range"]) if index["range"] else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
     if len(flat) != sizes.sum():
         return None
     pixels = Ragged(flat, shapes, np.cumsum(sizes) - sizes)
-    return Decoded(pixels, tuple(index["names"]), index["summary"], tuple(index["skipped"]))
+    return Decoded(pixels, tuple(index["names"]), index["summary"], tuple(index["skipped"]), found)
 
 
 def _build(files: AbstractFiles, config: DataConfig, folder: Path, callback: Callback | None) -> None:
-    census = Census()
-    readable: dict[str, str] = {}
-    total, report = 0, Reporter(callback)
+    census, report, total = Census(), Reporter(callback), 0
+    found: dict[Depth, dict[str, str]] = {"plain": {}, "pages": {}, "deep": {}}  # names of files, and their kinds
     for name, opener in files.walk():
         total += 1
         try:
-            kind = kind_of(_content(opener))
+            content = _content(opener)
+            depth: Depth = "plain" if config.bits else depth_of(content)
+            found[depth][name] = "" if depth == "deep" else kind_of(content)
         except UnreadableError as error:
             _refuse(files.where(name), error, config, census)
-            continue
-        census.kinds[kind] += 1
-        readable[name] = kind
-    channels: Channels = census.channels() if config.channels == "auto" else config.channels
-    names, shapes = [], []
+    plain, deep = _plain_and_deep(found, files, config)
+    census.kinds.update(plain.values())
+    channels = wanted(config.channels) or census.channels()
+    written = _Written(folder)
     with (folder / "pixels.bin").open("wb") as out:
         for number, (name, opener) in enumerate(files.walk()):
-            if name not in readable:
+            if name not in deep and name not in plain:
                 continue
             try:
-                image = decode(_content(opener), channels, config)
+                content = _content(opener)
+                if name in deep:
+                    stack = read_stack(content, are_images=config.channels == "images")  # type: ignore[arg-type]
+                    written.add(out, name, decode_stack(stack, config))
+                    census.kinds[stack.kind] += 1
+                else:
+                    written.add(out, name, [decode(content, channels, config)])
             except UnreadableError as error:
                 _refuse(files.where(name), error, config, census)
-                census.kinds[readable[name]] -= 1
+                if name in plain:
+                    census.kinds[plain[name]] -= 1
                 continue
-            out.write(image.tobytes())
-            names.append(name)
-            shapes.append(image.shape)
             report.amount(number + 1, total, "files")
-    if not names:
+    if not written.names:
         unreadable = f" that can be read, of {total:,} {'file' if total == 1 else 'files'}" if total else ""
         said = f"{files.where('').rstrip('/:')} holds no images (PNG, JPEG, BMP, WebP, TIFF){unreadable}"
         raise EmptyError(said, tuple(census.skipped))
-    assert all(shape[0] == COUNT[channels] for shape in shapes)
-    census.kinds = +census.kinds
-    index = {"names": names, "shapes": shapes, "summary": census.summary(channels), "skipped": census.skipped}
-    (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
+    census.kinds, census.images = +census.kinds, len(written.names)
+    written.close(census.stacks() if deep else census.summary(channels), census.skipped)
+
+
+def _plain_and_deep(
+    found: dict[Depth, dict[str, str]], files: AbstractFiles, config: DataConfig
+) -> tuple[dict[str, str], dict[str, str]]:
+    """The files that are one picture of 8 bits each, of which some may have other pages, and those read as stacks.
+
+    Raises:
+        DataError: If bits would be lost without a word.
+    """
+    plain, pages, deep = found["plain"], found["pages"], found["deep"]
+    if not deep:
+        return (plain | pages, {}) if plain else ({}, pages)
+    first = files.where(next(iter(deep)))
+    if plain:
+        other = files.where(next(iter(plain)))
+        raise DataError(f"{first} has more than 8 bits a value, and {other} has not; {TAKE}")
+    if config.levels is not None and config.levels <= BYTES and not is_ranged(config):
+        raise DataError(f"{first} has more than 8 bits a value; leave out `levels`, which are counted then, or {TAKE}")
+    return {}, pages | deep
+
+
+class _Written:
+    """The images that are in the folder of an entry.
+
+    Args:
+        folder: The folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.names, self.shapes = folder, list[str](), list[tuple[int, ...]]()
+        self.dtype: str | None = None
+        self.values = np.zeros(0, np.int64)  # that occur, if they are no bytes
+
+    def add(self, out: IO[bytes], name: str, images: "Sequence[np.ndarray[Any, Any]]") -> None:
+        """Write the images of a file; raises `UnreadableError` if they are of another type than those before."""
+        for number, image in enumerate(images):
+            self.dtype = self.dtype or image.dtype.name
+            if image.dtype.name != self.dtype or (self.shapes and self.shapes[0][0] != image.shape[0]):
+                raise UnreadableError(
+                    f"it has {image.shape[0]} channels of {image.dtype.name}, those before {self.shapes[0][0]} of "
+                    f"{self.dtype} (`channels` images makes images of channels)"
+                )
+            out.write(image.tobytes())
+            self.names.append(name if len(images) == 1 else f"{name}:{number + 1}")
+            self.shapes.append(image.shape)
+            if self.dtype != "uint8":
+                self.values = np.union1d(self.values, image)
+
+    def close(self, summary: str, skipped: list[str]) -> None:
+        """Write what there is."""
+        index = {"names": self.names, "shapes": self.shapes, "summary": summary, "skipped": skipped}
+        index |= {"dtype": self.dtype, "range": [] if self.dtype == "uint8" else list(Range.of([self.values[None]]))}
+        (self.folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
 
 
 def _content(opener: Opener) -> Content:

@@ -17,7 +17,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 __all__ = [
     "CHANNELS", "COUNT", "FIRST", "Channels", "Content", "MissingError", "UnreadableError", "decoder_version",
-    "kind_of", "opened", "picture_of", "read", "reason_of", "with_channels",
+    "kind_of", "opened", "picture_of", "read", "reason_of", "wanted",
+    "with_channels",
 ]  # fmt: skip
 
 Content: TypeAlias = bytes | Image.Image
@@ -26,6 +27,12 @@ Content: TypeAlias = bytes | Image.Image
 Channels = Literal["grey", "rgb", "rgba"]
 COUNT: dict[Channels, int] = {"grey": 1, "rgb": 3, "rgba": 4}
 CHANNELS: dict[int, Channels] = {count: name for name, count in COUNT.items()}
+
+
+def wanted(channels: str) -> Channels | None:
+    """The channels that a configuration names, if it does not leave them to the images."""
+    return next((name for name in COUNT if name == channels), None)
+
 
 BITS_PER_SAMPLE, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339  # tags of a TIFF
 MIN_IS_WHITE, SIGNED = 0, 2

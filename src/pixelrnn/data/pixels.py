@@ -87,7 +87,7 @@ class Packed:
 
 @dataclasses.dataclass(frozen=True)
 class Ragged:
-    """Images of any size one after another in a flat uint8 array.
+    """Images of any size one after another in a flat array.
 
     Args:
         flat: All values.
@@ -95,7 +95,7 @@ class Ragged:
         offsets: `(N,)` where each image starts.
     """
 
-    flat: NDArray[np.uint8]
+    flat: NDArray[np.generic]
     shapes: NDArray[np.int64]
     offsets: NDArray[np.int64]
 

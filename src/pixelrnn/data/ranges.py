@@ -15,7 +15,7 @@ from pixelrnn.config.architectures import MOST_LEVELS
 from pixelrnn.data.pixels import AbstractPixels
 from pixelrnn.errors import DataError
 
-__all__ = ["BYTES", "Range", "Ranged", "is_ranged", "with_range"]
+__all__ = ["BYTES", "Range", "Ranged", "is_ranged", "of_arrays", "with_range"]
 
 BYTES = 256
 """Values of what is taken as it is, if nothing else is said."""
@@ -78,20 +78,26 @@ def is_ranged(config: DataConfig) -> bool:
     return config.offset != 0 or config.step != 1 or (config.source_levels or 0) > BYTES
 
 
-def with_range(config: DataConfig, arrays: Sequence[NDArray[np.generic]], where: str) -> tuple[DataConfig, str]:
-    """The configuration with the range of a source that says nothing of it, and what is to be said of the values.
+def of_arrays(config: DataConfig, arrays: Sequence[NDArray[np.generic]]) -> Range | None:
+    """The range of arrays that are to be measured: of integers beyond bytes."""
+    is_given = config.source_levels is not None or config.packed is not None or is_ranged(config)
+    if is_given or any(array.dtype.kind not in "iu" or not array.size for array in arrays):
+        return None
+    if min(int(array.min()) for array in arrays) < 0:  # which is an error, that says so
+        return None
+    return Range.of(arrays) if max(int(array.max()) for array in arrays) >= BYTES else None
+
+
+def with_range(config: DataConfig, found: Range | None, where: str) -> tuple[DataConfig, str]:
+    """The configuration with the range that was found, if it says nothing of it, and what is to be said of the values.
 
     Raises:
         DataError: If there are more levels than a model can have.
     """
-    is_asked = config.source_levels is not None or config.packed is not None or is_ranged(config)
-    if is_asked or any(array.dtype.kind not in "iu" for array in arrays):
-        return config, ""
-    if not any(array.size and int(array.max()) >= BYTES for array in arrays):
-        return config, ""
-    found = Range.of(arrays)
+    if found is None or is_ranged(config) or config.source_levels is not None:
+        return config, "" if found is None else f", {found.summary}"
     if found.lowest < 0:
-        return config, ""  # which is an error, that says so
+        raise DataError(f"{where}: holds {found.summary}; `offset` {found.lowest} makes levels of them")
     if found.levels > MOST_LEVELS:
         raise DataError(f"{where}: holds {found.summary}; models have up to {MOST_LEVELS:,} levels")
     levels = max(2, found.levels)
@@ -109,11 +115,13 @@ class Ranged:
         pixels: The integers.
         config: Says offset, step, how many levels there are, and whether what is beyond is clipped.
         where: How they are called.
+        names: How each of them is called, if they have names.
     """
 
     pixels: AbstractPixels
     config: DataConfig
     where: str
+    names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """Number of images."""
@@ -141,8 +149,9 @@ class Ranged:
         outside = (values < config.offset) | (values > highest) | ((values - config.offset) % config.step != 0)
         if outside.any():
             steps = f" in steps of {config.step}" if config.step > 1 else ""
+            name = self.names[position] if self.names else f"image {position}"
             raise DataError(
-                f"{self.where}: image {position} holds the value {int(values[outside][0])}; {config.offset} .. "
+                f"{self.where}: {name} holds the value {int(values[outside][0])}; {config.offset} .. "
                 f"{highest}{steps} are allowed (`clip_range` takes the nearest)"
             )
         return ((values - config.offset) // config.step).astype(np.uint8 if levels <= BYTES else np.uint16)

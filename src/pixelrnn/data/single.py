@@ -18,7 +18,7 @@ from pixelrnn.errors import DataError
 
 __all__ = ["image_of", "known_of", "read_image", "read_mask", "read_opacity", "size_of", "whole_image"]
 
-SOURCE_LEVELS = 256
+SOURCE_LEVELS, BITS = 256, 8
 WHITE = 240  # and above; less than 255, for masks that were JPEG files
 
 
@@ -128,7 +128,8 @@ def _bits(values: NDArray[np.uint8], config: DataConfig) -> Tensor:
 
 def _whole(config: DataConfig) -> DataConfig:
     # The size of random patches is no size to bring an image to.
-    return whole_image(config, config.height_width if config.crop == "centre" else None)
+    whole = whole_image(config, config.height_width if config.crop == "centre" else None)
+    return dataclasses.replace(whole, bits=BITS)
 
 
 @contextlib.contextmanager

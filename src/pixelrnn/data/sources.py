@@ -13,7 +13,7 @@ from pixelrnn.data.arrays import ArraySource
 from pixelrnn.data.cache import cached
 from pixelrnn.data.files import AbstractFiles, File, Folder, HubDataset, OfShard, Tar, Zip, is_image_name
 from pixelrnn.data.pixels import AbstractPixels, Concatenated, Dense
-from pixelrnn.data.ranges import is_ranged, with_range
+from pixelrnn.data.ranges import BYTES, Ranged, is_ranged, of_arrays, with_range
 from pixelrnn.data.split import split_folders
 from pixelrnn.errors import DataError
 from pixelrnn.progress import Callback
@@ -117,7 +117,7 @@ def _from_digits(config: DataConfig) -> Source:
 
 
 def _from_arrays(source: ArraySource, where: str, config: DataConfig) -> Source:
-    config, said = with_range(config, [*source.images.values()], where)
+    config, said = with_range(config, of_arrays(config, [*source.images.values()]), where)
     parts, splits, labels, contexts, start = [], {}, [], [], 0
     source_levels = set()
     for name, array in source.images.items():
@@ -207,9 +207,14 @@ def _from_files(files: AbstractFiles, config: DataConfig, callback: Callback | N
         label_names = tuple(sorted(set(folders)))
         numbers = {name: number for number, name in enumerate(label_names)}
         labels = np.array([numbers[folder] for folder in folders], dtype=np.int64)
-    return Source(
-        decoded.pixels, 256, splits, decoded.summary, labels, None, label_names, decoded.skipped, decoded.names
-    )
+    where = files.where("").rstrip("/:")
+    config, said = with_range(config, decoded.range, where)
+    if is_ranged(config) and decoded.range is None:
+        raise DataError(f"{where} holds pictures of 8 bits; levels from {config.offset} on are of others")
+    pixels = decoded.pixels if decoded.range is None else Ranged(decoded.pixels, config, where, decoded.names)
+    levels = BYTES if decoded.range is None else config.source_levels or BYTES
+    known = (labels, None, label_names, decoded.skipped, decoded.names, config)
+    return Source(pixels, levels, splits, decoded.summary + said, *known)
 
 
 def _is_divided(files: AbstractFiles, config: DataConfig) -> bool:
