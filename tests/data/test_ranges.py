@@ -76,8 +76,15 @@ def test_what_is_beyond_is_named_or_clipped(tmp_path):
         load_data(path, offset=401, step=4, source_levels=900).whole.batch([0])
     with pytest.raises(DataError, match=r"holds values -7 \.\. -7; 0 \.\. 255 are allowed \(`offset` -7 makes levels"):
         load_data(saved(tmp_path / "b.npy", np.full((3, 4, 4), -7)))
-    signed = load_data(saved(tmp_path / "c.npy", array.astype(np.int32) - 2000), offset=-2000, source_levels=4096)
+    negative = saved(tmp_path / "c.npy", array.astype(np.int32) - 2000)
+    signed = load_data(negative, offset=-2000, source_levels=4096)
     np.testing.assert_array_equal(signed.whole.batch(range(40))[:, 0], array)
+    measured = load_data(negative, offset=-2000)  # up to the highest, in steps that have both
+    assert (measured.config.step, measured.levels) == (4, int(array.max()) // 4 + 1)
+    np.testing.assert_array_equal(measured.whole.batch(range(40))[:, 0] * 4, array)
+    with pytest.raises(DataError, match=r"c\.npy: holds values -.*; `offset` -\d+ makes levels of them"):
+        load_data(negative, offset=-100)
+    assert load_data(saved(tmp_path / "f.npy", array), step=4).config.step == 4
     wide = np.zeros((3, 4, 4), np.int64)
     wide[0, 0, 0], wide[1, 0, 0] = 100_000, 99_999
     with pytest.raises(DataError, match=r"values 0 .. 100,000, 3 of 100,001 .*; models have up to 65,536 levels"):

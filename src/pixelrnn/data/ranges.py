@@ -4,6 +4,7 @@ Cameras of 12 bits write files of 16, others add an offset or leave the lower bi
 """
 
 import dataclasses
+import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -80,12 +81,11 @@ def is_ranged(config: DataConfig) -> bool:
 
 def of_arrays(config: DataConfig, arrays: Sequence[NDArray[np.generic]]) -> Range | None:
     """The range of arrays that are to be measured: of integers beyond bytes."""
-    is_given = config.source_levels is not None or config.packed is not None or is_ranged(config)
+    is_given = config.source_levels is not None or config.packed is not None
     if is_given or any(array.dtype.kind not in "iu" or not array.size for array in arrays):
         return None
-    if min(int(array.min()) for array in arrays) < 0:  # which is an error, that says so
-        return None
-    return Range.of(arrays) if max(int(array.max()) for array in arrays) >= BYTES else None
+    are_bytes = not is_ranged(config) and max(int(array.max()) for array in arrays) < BYTES
+    return None if are_bytes else Range.of(arrays)
 
 
 def with_range(config: DataConfig, found: Range | None, where: str) -> tuple[DataConfig, str]:
@@ -94,17 +94,16 @@ def with_range(config: DataConfig, found: Range | None, where: str) -> tuple[Dat
     Raises:
         DataError: If there are more levels than a model can have.
     """
-    if found is None or is_ranged(config) or config.source_levels is not None:
+    if found is None or config.source_levels is not None:
         return config, "" if found is None else f", {found.summary}"
-    if found.lowest < 0:
+    if found.lowest < min(config.offset, 0):
         raise DataError(f"{where}: holds {found.summary}; `offset` {found.lowest} makes levels of them")
-    if found.levels > MOST_LEVELS:
+    offset = config.offset or found.lowest
+    step = config.step if config.step > 1 else math.gcd(found.step, found.lowest - offset)
+    if (levels := (found.highest - offset) // step + 1) > MOST_LEVELS:
         raise DataError(f"{where}: holds {found.summary}; models have up to {MOST_LEVELS:,} levels")
-    levels = max(2, found.levels)
-    return (
-        dataclasses.replace(config, offset=found.lowest, step=found.step, source_levels=levels),
-        f", {found.summary}",
-    )
+    ranged = dataclasses.replace(config, offset=offset, step=step, source_levels=max(2, levels))
+    return ranged, f", {found.summary}"
 
 
 @dataclasses.dataclass(frozen=True)
