@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pixelrnn import ImageModel, ModelConfig, Support
+from pixelrnn import Codec, ImageModel, ModelConfig, Support
 from pixelrnn.archive.archive import Archive
 from pixelrnn.codec.palettes import pack_palettes
 from pixelrnn.colours.support import build_trie
@@ -112,6 +112,25 @@ def local(batch):
     return digest.hexdigest()
 
 
+def deep(batch):
+    """The same of many levels, for which there are no tables: values, log probabilities, and a stream."""
+    digest = hashlib.sha256()
+    fields = {"architecture": "local", "levels": 5000, "adaptive": True, "fits": 2, "copies": 3}
+    model, generator = model_of(0.3, **fields, shape=(2, 9, 13), layers=2, hidden=17, mixtures=3)
+    uniform, (values, nats) = generator.random((COUNT, 9, 13, 2)), np.zeros((2, COUNT, 2, 9, 13), np.float32)
+    run_walk(
+        face_of(model, (9, 13)),
+        values,
+        uniform=lambda images: uniform[images.start : images.stop],
+        log_prob=nats,
+        batch=batch,
+    )
+    digest.update(values.tobytes())
+    digest.update(nats.tobytes())
+    digest.update(Codec(model).encode(torch.from_numpy(values.astype(np.int64))))
+    return digest.hexdigest()
+
+
 def archives():
     """What the committed archives decode to: SHA-256 of names and contents, or of mode, size and pixels."""
     found = {}
@@ -145,6 +164,7 @@ def main(settings, folder=None):
             "walks": walks(batch),
             "conditioned": conditioned(batch),
             "local": local(batch),
+            "deep": deep(batch),
             "archives": archives(),
         }
     if folder is not None:

@@ -22,6 +22,7 @@ BITS = {
     "walks": "c41a5c35fefa7543cdd9034cbe79a8577f83d12b99edad19ee30eb030c9419b4",
     "conditioned": "967414d0a6bbabcdcc86956e762b0cc360682086081e5ba3b0fe2782cd73f216",
     "local": "9fec62d1840b5969d617b46129af2761eb0ac5ae94d9240be24d20f4acafc34a",
+    "deep": "ff1716bccb321c0270ce18df3cdcedff498f3973df7781d6d786d1de7a3e7923",
 }
 ARCHIVES = {
     "adaptive.pxr": "01ecea4782d2dd6eb75291b0e92545d6e742d1affa1209e22318839d45900042",

@@ -30,6 +30,9 @@ __all__ = [
 NEAREST = Image.Resampling.NEAREST
 GAP = (128, 128, 160)  # between pictures, and where nothing is known
 
+BYTES = 256
+SHOWN = (0.001, 0.999)  # quantiles of the values of a picture of more levels that are black, and white
+
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
@@ -49,9 +52,16 @@ def to_image(image: Tensor, levels: int) -> Image.Image:
 
 
 def to_bytes(x: Tensor, levels: int) -> NDArray[np.uint8]:
-    """What is shown of values: levels spread over 0 .. 255; floats from -1 .. 1, clipped."""
+    """What is shown of values: levels spread over 0 .. 255; floats from -1 .. 1, clipped.
+
+    Of more than 256 levels those between the lowest and the highest thousandth of the values are spread: most pictures
+    of 16 bits would be black.
+    """
     values = x.detach().cpu().double().numpy()
     scaled = (values + 1) / 2 if levels == 0 else values / (levels - 1)
+    if levels > BYTES:
+        low, high = np.quantile(values, SHOWN)
+        scaled = (values - low) / max(high - low, 1)
     shown: NDArray[np.uint8] = np.rint(scaled.clip(0, 1) * 255).astype(np.uint8)
     return shown
 

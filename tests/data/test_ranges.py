@@ -5,10 +5,12 @@ import json
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from pixelrnn import DataError, load_data
+from pixelrnn import DataError, load_data, load_model
 from pixelrnn.app.images import load_as_trained
 from pixelrnn.data.ranges import Range
+from pixelrnn.data.stack import read_stack
 from pixelrnn.runs.run import Run
 from tests.cli.test_cli import run
 
@@ -116,7 +118,15 @@ def test_a_model_is_of_the_range_and_keeps_it(words, tmp_path, capsys):
     assert run("evaluate", folder, "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert 0 < found["bits_per_dim"] < 16
-    assert run("sample", folder, "-n", 2, "--size", 9, 8, "--out", tmp_path / "s") == 0
+    assert run("sample", folder, "-n", 2, "--size", 9, 8, "--seed", 3, "--out", tmp_path / "s") == 0
+    drawn = load_model(folder).sample(2, size=(9, 8), seed=3).numpy()
+    for number in range(2):
+        found = read_stack((tmp_path / "s" / f"seed-3-00000{number}.tif").read_bytes()).values[0]
+        np.testing.assert_array_equal(found, drawn[number] * 4 + data.config.offset)
+        shown = np.asarray(Image.open(tmp_path / "s" / f"seed-3-00000{number}.png"))
+        assert (shown.min(), shown.max()) == (0, 255)
+    assert run("sample", folder, "-n", 1, "--size", 9, 8, "--overwrite", "--out", tmp_path / "s") == 0
+    assert not (tmp_path / "s" / "seed-3-000000.tif").exists()
     assert run("score", folder, "--csv", tmp_path / "scores.csv") == 0
     assert run("entropy", folder) == 0
     other = saved(tmp_path / "b.npy", camera(4, 1) // 4 * 4)

@@ -25,12 +25,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Sample"]
 
-FILES = r"seed-\d+-\d+\.png|grid\.png"
+FILES = r"seed-\d+-\d+\.(png|tif)|grid\.png"
+BYTES = 256
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Sample:
-    """Draw new images from a trained model: a grid, and a PNG each.
+    """Draw new images from a trained model: a grid, and a PNG each; of more than 256 levels a TIFF each, too.
 
     Examples:
         pixelrnn sample runs/digits-diagonal-bilstm
@@ -134,7 +135,21 @@ class Sample:
         paths = [out / f"seed-{self.sampling.seed}-{number:06d}.png" for number in numbers]
         for path, image in zip(paths, images, strict=True):
             plots.save_image(path, plots.to_image(image, levels))
-        return paths
+        return self._written_deep(paths, images) if levels > BYTES else paths
+
+    def _written_deep(self, paths: list[Path], images: "Tensor") -> list[Path]:
+        """Write the values of images of many levels beside what is shown of them."""
+        import numpy as np
+
+        from pixelrnn.data.stack import file_of
+        from pixelrnn.runs.files import atomic_write
+
+        data, found = open_run(self.run_folder).data, [path.with_suffix(".tif") for path in paths]
+        for path, image in zip(found, images, strict=True):
+            values = image.numpy().astype(np.int64) * data.step + data.offset
+            content = file_of(values.astype(np.int16 if data.offset < 0 else np.uint16))
+            atomic_write(path, functools.partial(Path.write_bytes, data=content))
+        return found
 
     def _part(self, shard: Shard) -> int:
         """Draw and write those of a part."""

@@ -16,7 +16,7 @@ from PIL import Image
 
 from pixelrnn.data.picture import Content, UnreadableError, reason_of
 
-__all__ = ["Depth", "Stack", "depth_of", "read_stack"]
+__all__ = ["Depth", "Stack", "depth_of", "file_of", "read_stack"]
 
 Depth = Literal["plain", "pages", "deep"]
 
@@ -104,6 +104,18 @@ def read_stack(content: bytes, *, are_images: bool = False) -> Stack:
             "makes images of them)"
         )
     return Stack(stacked, f"{axes} {sizes}", bits)
+
+
+def file_of(values: NDArray[np.generic]) -> bytes:
+    """The TIFF of an image `(C, H, W)` of integers.
+
+    Example:
+        >>> read_stack(file_of(np.array([[[0, 1], [2, 700]]], np.uint16))).values.tolist()
+        [[[[0, 1], [2, 700]]]]
+    """
+    file = io.BytesIO()
+    tifffile.imwrite(file, values, photometric="minisblack", metadata={"axes": "CYX"})
+    return file.getvalue()
 
 
 def _stacked(values: NDArray[np.generic], axes: str) -> NDArray[np.generic]:
