@@ -89,13 +89,24 @@ def decode_stack(stack: Stack, config: DataConfig) -> list[NDArray[np.generic]]:
     return [_fitted(page, config) for page in stack.values]
 
 
-def _fitted(page: NDArray[np.generic], config: DataConfig) -> NDArray[np.generic]:
-    size, (height, width) = config.height_width, page.shape[1:]
+def _size_to_fit(height: int, width: int, config: DataConfig) -> tuple[int, int] | None:
+    """The size that an image is to be brought to, whose middle is cut; None if it stays as it is.
+
+    Random patches are cut later, from images large enough.
+    """
+    size = config.height_width
     if size is None or size == (height, width):
-        return page
-    if config.crop == "random":
-        if height < size[0] or width < size[1]:
-            raise UnreadableError(f"its {width}x{height} pixels are less than a patch of {size[1]}x{size[0]}")
+        return None
+    if config.crop != "random":
+        return size
+    if height < size[0] or width < size[1]:
+        raise UnreadableError(f"its {width}x{height} pixels are less than a patch of {size[1]}x{size[0]}")
+    return None
+
+
+def _fitted(page: NDArray[np.generic], config: DataConfig) -> NDArray[np.generic]:
+    size = _size_to_fit(page.shape[1], page.shape[2], config)
+    if size is None:
         return page
     planes = [Image.fromarray(plane.astype(np.float32)) for plane in page]
     fitted = [np.asarray(ImageOps.fit(plane, size[::-1], Image.Resampling.LANCZOS)) for plane in planes]
@@ -105,15 +116,5 @@ def _fitted(page: NDArray[np.generic], config: DataConfig) -> NDArray[np.generic
 
 
 def _sized(image: Image.Image, config: DataConfig) -> Image.Image:
-    """Cover the wanted size and cut the middle; random patches are cut later, from images large enough."""
-    size = config.height_width
-    if size is None:
-        return image
-    height, width = size
-    if config.crop == "random":
-        if image.height < height or image.width < width:
-            raise UnreadableError(f"its {image.width}x{image.height} pixels are less than a patch of {width}x{height}")
-        return image
-    if (image.height, image.width) == (height, width):
-        return image
-    return ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS)
+    size = _size_to_fit(image.height, image.width, config)
+    return image if size is None else ImageOps.fit(image, size[::-1], Image.Resampling.LANCZOS)

@@ -12,13 +12,11 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import PIL
-from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 __all__ = [
     "CHANNELS", "COUNT", "FIRST", "Channels", "Content", "MissingError", "UnreadableError", "decoder_version",
-    "kind_of", "opened", "picture_of", "read", "reason_of", "wanted",
-    "with_channels",
+    "kind_of", "layout_of", "lower_halves", "opened", "picture_of", "read", "reason_of", "wanted", "with_channels",
 ]  # fmt: skip
 
 Content: TypeAlias = bytes | Image.Image
@@ -107,7 +105,7 @@ def kind_of(content: Content) -> str:
         kind = "palette+alpha" if "transparency" in image.info else "palette"
     if image.mode.startswith("I;16"):
         kind = "16-bit grey"
-    if _layout(image) == "LA;16B":  # which Pillow gives as RGBA
+    if layout_of(image) == "LA;16B":  # which Pillow gives as RGBA
         kind = "grey+alpha"
     try:
         return kind + (FIRST if getattr(image, "is_animated", False) else "")
@@ -129,7 +127,7 @@ def picture_of(content: Content) -> Image.Image:
         'L'
     """
     image = opened(content)
-    layout, key = _layout(image), image.info.get("transparency")
+    layout, key = layout_of(image), image.info.get("transparency")
     try:
         image.load()
         upright = ImageOps.exif_transpose(image)
@@ -138,7 +136,7 @@ def picture_of(content: Content) -> Image.Image:
         values, (highest, unit) = np.asarray(upright).astype(np.int64), KEYS.get(layout, (255, 1))
         values = 255 * values if image.mode == "1" else values
         if layout == "RGB;16B":
-            values = 256 * values + _low_bytes(content)
+            values = 256 * values + np.asarray(ImageOps.exif_transpose(lower_halves(content))).astype(np.int64)
         is_key = values == (np.asarray(key) & highest) * unit
         del upright.info["transparency"]
         found = _plain(image, upright)
@@ -173,14 +171,14 @@ def _plain(image: Image.Image, upright: Image.Image) -> Image.Image:
     return upright.convert(PLAIN.get(upright.mode, "RGB"))
 
 
-def _low_bytes(content: Content) -> NDArray[np.int64]:
+def lower_halves(content: Content) -> Image.Image:
     """The lower halves of the values of a PNG in RGB of 16 bits, of which Pillow gives the upper."""
     image: Any = opened(content)
     image.tile = [tile._replace(args="RGB;16L") for tile in image.tile]  # as if they were the upper
-    return np.asarray(ImageOps.exif_transpose(image)).astype(np.int64)
+    return image  # type: ignore[no-any-return]
 
 
-def _layout(image: Image.Image) -> str:
+def layout_of(image: Image.Image) -> str:
     """How the pixels of a file that is not loaded yet are stored, in Pillow's words."""
     tiles = getattr(image, "tile", [])
     arguments = tiles[0].args if tiles else ""

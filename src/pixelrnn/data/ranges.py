@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pixelrnn.config import DataConfig
 from pixelrnn.config.architectures import MOST_LEVELS
 from pixelrnn.data.pixels import AbstractPixels
+from pixelrnn.data.quantise import dtype_of
 from pixelrnn.errors import DataError
 
 __all__ = ["BYTES", "Range", "Ranged", "is_ranged", "of_arrays", "with_range"]
@@ -153,4 +154,4 @@ class Ranged:
                 f"{self.where}: {name} holds the value {int(values[outside][0])}; {config.offset} .. "
                 f"{highest}{steps} are allowed (`clip_range` takes the nearest)"
             )
-        return ((values - config.offset) // config.step).astype(np.uint8 if levels <= BYTES else np.uint16)
+        return ((values - config.offset) // config.step).astype(dtype_of(levels))

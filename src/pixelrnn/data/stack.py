@@ -12,9 +12,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
-from PIL import Image
 
-from pixelrnn.data.picture import Content, UnreadableError, reason_of
+from pixelrnn.data.picture import Content, UnreadableError, layout_of, lower_halves, opened, reason_of
 
 __all__ = ["Depth", "Stack", "depth_of", "file_of", "read_stack"]
 
@@ -157,22 +156,15 @@ def _of_tiff(content: bytes) -> tuple[NDArray[np.generic], str, int, int]:
 
 def _of_png(content: bytes) -> tuple[NDArray[np.generic], str]:
     """Grey or RGB; Pillow gives the upper halves of colours."""
+    image = opened(content)
+    layout = layout_of(image)
+    if layout not in ("I;16B", "RGB;16B"):
+        raise UnreadableError("its transparency of 16 bits is not read")
     try:
-        with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
-            layout = image.tile[0].args if image.tile else ""
-            if layout == "I;16B":
-                image.load()
-                return np.asarray(image).astype(np.uint16), "YX"
-            if layout != "RGB;16B":
-                raise UnreadableError("its transparency of 16 bits is not read")
-            image.load()
-            upper = np.asarray(image).astype(np.uint16)
-        with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
-            image.tile = [tile._replace(args="RGB;16L") for tile in image.tile]  # as if the lower were the upper
-            image.load()
-            return (upper << 8) + np.asarray(image), "YXS"
-    except UnreadableError:
-        raise
+        values = np.asarray(image).astype(np.uint16)
+        if layout == "I;16B":
+            return values, "YX"
+        return (values << 8) + np.asarray(lower_halves(content)), "YXS"
     except Exception as error:  # decoders raise errors of many kinds for damaged data
         raise UnreadableError(reason_of(error)) from error
 

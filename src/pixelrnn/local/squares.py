@@ -140,7 +140,7 @@ def predict(sq: Squares, strips: Strips, channel: int, workspace: Address) -> tu
 
 
 class _Images(NamedTuple):
-    """Images with their borders in levels, `(N, C + 1, rows, columns)`, and what is found, `(N, H, W, C, 2)`.
+    """Images with their borders in levels, `(N, C, rows, columns)`, and what is found, `(N, H, W, C, 2)`.
 
     Attributes:
         channels: Their number C.
@@ -149,7 +149,7 @@ class _Images(NamedTuple):
         columns: Number of columns.
         table: Record of the fit.
         floats: Floats of the memory of a group of rows.
-        plain: The images, behind each its spreads.
+        plain: The images, behind each its spreads if the fit needs them.
         found: Predictions and deviations.
     """
 
@@ -174,7 +174,8 @@ def _fit_rows(task: int, n: Any) -> None:
     height, width = sq.rows - RADIUS, sq.columns - 2 * RADIUS
     blocks = (height + LANES - 1) // LANES
     image, top = task // blocks, task % blocks * LANES
-    plain, found = of.plain + 4 * image * (sq.channels + 1) * sq.rows * sq.columns, view(of.found, np.float32)
+    planes = sq.channels + (1 if sq.table.scale else 0)
+    plain, found = of.plain + 4 * image * planes * sq.rows * sq.columns, view(of.found, np.float32)
     floats, lanes = np.zeros(of.floats + SCRATCH + BLOCK + 3 * LANES, np.float32), min(LANES, height - top)
     memory, last, places = aligned(floats), np.zeros(2 * LANES, np.int64), np.full((LANES, 4), -1, np.int64)
     scratch = pointer(memory, of.floats)
@@ -227,7 +228,8 @@ def fit_images(fit: Fit, plain: Array, levels: int) -> Array:
     images, channels, rows, columns = plain.shape
     if levels > MOST_PLAIN and not fit.scale:
         raise ValueError(f"levels is {levels}; at most {MOST_PLAIN} keep the sums exact in units of levels")
-    plain = np.ascontiguousarray(np.concatenate([plain, _spreads(plain)], 1), np.float32)
+    plain = np.concatenate([plain, _spreads(plain)], 1) if fit.scale else plain
+    plain = np.ascontiguousarray(plain, np.float32)
     found = np.empty((images, rows - RADIUS, columns - 2 * RADIUS, channels, 2), np.float32)
     record = Record(
         _Images,
